@@ -1,0 +1,1 @@
+"""Llama.cpp for Home Assistant: a private language model as conversation agent."""

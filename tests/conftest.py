@@ -1,0 +1,53 @@
+"""Fixtures for all tests: real servers on the loopback interface, and Home Assistant in process."""
+
+# The test plugin's own `custom_components` package would hide ours, so ours is imported first.
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import custom_components.llamacpp
+import pytest
+import pytest_socket
+from dev.llama import LlamaServer, path_from_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+ROOT = Path(__file__).parents[1]
+DEV_COMPONENTS = ROOT / "dev" / "custom_components"
+
+if str(DEV_COMPONENTS) not in custom_components.__path__:
+    custom_components.__path__.append(str(DEV_COMPONENTS))
+
+
+@contextlib.contextmanager
+def sockets() -> Generator[None]:
+    """Allow sockets while a fixture that outlives one test waits for a server.
+
+    The Home Assistant test plugin blocks them before every test.
+    """
+    pytest_socket.enable_socket()
+    try:
+        yield
+    finally:
+        pytest_socket.disable_socket(allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def model() -> Path:
+    """Return the real small instruct model (SmolLM2-135M-Instruct Q4_1, GGUF)."""
+    return path_from_environment("LLAMACPP_MODEL")
+
+
+@pytest.fixture(scope="session")
+def llama_server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[LlamaServer]:
+    """Return a real llama-server that all tests of one run share: no test may stop it."""
+    with sockets():
+        log = tmp_path_factory.mktemp("llama-server") / "log.txt"
+        server = LlamaServer(log, "--ctx-size", "8192", "--parallel", "2", "--alias", "smol", model=model)
+        server.start()
+        try:
+            server.wait_ready()
+            yield server
+        finally:
+            server.stop()
