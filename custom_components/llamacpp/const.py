@@ -1,0 +1,25 @@
+"""Names and limits of the integration."""
+
+import logging
+from typing import Final
+
+DOMAIN: Final = "llamacpp"
+LOGGER: Final = logging.getLogger(__package__)
+
+SUBENTRY_CONVERSATION: Final = "conversation"
+DEFAULT_AGENT_NAME: Final = "Llama.cpp"
+
+# The API of a home is asked again this often (seconds): seldom while all is well, often while the
+# server is away, so that it is back soon after the server is.
+POLL_SECONDS: Final = 30
+RETRY_SECONDS: Final = 5
+
+# A model that is being read from a slow disk, or downloaded by the server, gets this long.
+LOADING_SECONDS: Final = 15 * 60
+LOADING_POLL_SECONDS: Final = 1
+
+# How often a model may call tools before it has to speak. Core's own agents allow as many.
+MAX_TOOL_ROUNDS: Final = 10
+# A model that rambles is stopped after this many seconds: longer than any answer that somebody
+# still waits for, even on a Raspberry Pi.
+TURN_SECONDS: Final = 300

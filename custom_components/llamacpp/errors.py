@@ -1,0 +1,58 @@
+"""What the errors of a server mean to the person who meets them."""
+
+from typing import TYPE_CHECKING
+
+from homeassistant.helpers.translation import async_get_translations
+
+from .const import DOMAIN
+from .server import (
+    AuthenticationError,
+    BadRequestError,
+    CannotConnectError,
+    ContextExceededError,
+    LlamaServerError,
+    MalformedStreamError,
+    ModelLoadingError,
+    NotLlamaServerError,
+    ServerTimeoutError,
+)
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+# From the particular to the general: the first class that fits gives the key.
+_KEYS: tuple[tuple[type[LlamaServerError], str], ...] = (
+    (ServerTimeoutError, "timeout"),
+    (CannotConnectError, "cannot_connect"),
+    (ModelLoadingError, "model_loading"),
+    (AuthenticationError, "invalid_auth"),
+    (ContextExceededError, "context_exceeded"),
+    (NotLlamaServerError, "not_llama_server"),
+    (BadRequestError, "bad_request"),
+    (MalformedStreamError, "malformed_answer"),
+    (LlamaServerError, "server_error"),
+)
+
+
+def translation_key(err: LlamaServerError) -> str:
+    """Return the key under which the translations explain this error."""
+    return next(key for kind, key in _KEYS if isinstance(err, kind))
+
+
+def translation_placeholders(err: LlamaServerError) -> dict[str, str]:
+    """Return what the explanation of this error is filled in with."""
+    placeholders = {"message": str(err)}
+    if isinstance(err, ContextExceededError):
+        placeholders["needed"] = str(err.n_prompt_tokens or "?")
+        placeholders["context"] = str(err.n_ctx or "?")
+    return placeholders
+
+
+async def async_spoken(
+    hass: HomeAssistant, language: str, key: str, placeholders: dict[str, str] | None = None
+) -> str:
+    """Return a sentence of the translations' `exceptions` in the language of the listener."""
+    translations = await async_get_translations(hass, language, "exceptions", [DOMAIN])
+    return translations[f"component.{DOMAIN}.exceptions.{key}.message"].format(
+        **(placeholders or {})
+    )

@@ -1,0 +1,89 @@
+"""The address of a server as people type it, and its one canonical form."""
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+DEFAULT_PORT = 8080
+API_SEGMENT = "v1"
+
+_SCHEME_PORTS = {"http": 80, "https": 443}
+_HOST_NAME = re.compile(r"\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?")
+_PORT = re.compile(r":[0-9]{1,5}")
+_DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
+_HIGHEST_PORT = 65535
+
+
+def parse_address(text: str) -> str:
+    """Return the canonical base URL for what somebody typed, such as `http://host:8080`.
+
+    text: `host`, `host:port`, `[IPv6]:port`, or a full http or https URL, perhaps with a path
+    (the prefix of a reverse proxy is kept, a `/v1` at its end is not). Without a scheme it is
+    http, and the port 8080 unless one is given.
+
+    The result has a lower-case host, no slash at its end, and no port that its scheme implies.
+    Raises ValueError for everything else; the message does not repeat the text.
+    """
+    text = text.strip()
+    if not text:
+        raise ValueError("The address is empty")
+    if any(char.isspace() or not char.isprintable() for char in text):
+        raise ValueError("The address contains spaces")
+    if "?" in text or "#" in text:
+        raise ValueError("The address must not have a query or a fragment")
+    has_scheme = "://" in text
+    try:
+        parts = urlsplit(text if has_scheme else f"http://{text}")
+    except ValueError:
+        # Its message could repeat a password.
+        raise ValueError("The address is not valid") from None
+    if parts.scheme not in _SCHEME_PORTS:
+        raise ValueError("The address must start with http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError("The address must not contain a user name or a password")
+    host, port = _host_and_port(parts)
+    if port is None:
+        port = _SCHEME_PORTS[parts.scheme] if has_scheme else DEFAULT_PORT
+    suffix = "" if port == _SCHEME_PORTS[parts.scheme] else f":{port}"
+    return f"{parts.scheme}://{host}{suffix}{_prefix(parts.path)}"
+
+
+def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
+    name, bracket, rest = parts.netloc.rpartition("]")
+    name += bracket
+    if not bracket:
+        name, colon, port = rest.partition(":")
+        rest = colon + port
+    return _host(name), _port(rest) if rest else None
+
+
+def _host(name: str) -> str:
+    try:
+        if name.startswith("["):
+            return f"[{ipaddress.IPv6Address(name[1:-1])}]"
+        if _DIGITS_AND_DOTS.fullmatch(name):
+            return str(ipaddress.IPv4Address(name))
+    except ipaddress.AddressValueError:
+        raise ValueError("The address has no valid IP address") from None
+    if not _HOST_NAME.fullmatch(name):
+        raise ValueError("The address has no valid host name")
+    return name.lower()
+
+
+def _port(text: str) -> int:
+    if not _PORT.fullmatch(text) or not 0 < int(text[1:]) <= _HIGHEST_PORT:
+        raise ValueError("The address has no valid port")
+    return int(text[1:])
+
+
+def _prefix(path: str) -> str:
+    segments = [segment for segment in path.split("/") if segment]
+    if ".." in segments or "." in segments:
+        raise ValueError("The address has dots as a part of its path")
+    if segments and segments[-1] == API_SEGMENT:
+        segments.pop()
+    return "".join(f"/{segment}" for segment in segments)

@@ -1,0 +1,339 @@
+"""The client for one llama-server."""
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import aiohttp
+
+from . import json_fields
+from .errors import (
+    BadRequestError,
+    CannotConnectError,
+    NotLlamaServerError,
+    ServerTimeoutError,
+    error_from_answer,
+)
+from .stream import ChatStream, EventDecoder
+from .types import Model, ServerProps, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+
+    from .errors import LlamaServerError
+    from .types import StreamEvent
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+METRICS_PREFIX = "llamacpp:"
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Time limits in seconds.
+
+    connect: until the connection stands, name resolution included.
+
+    headers: from the request to the head of the answer, for a chat and for requests that name
+    a model. A llama-server sends the head of a stream within milliseconds once a slot takes the
+    request, but nothing at all before: while all slots are busy, while it wakes up, and while a
+    router loads the model. So this is how long to queue behind others.
+
+    between_events: from one piece of a stream to the next. While a prompt is read there is a
+    progress after every batch (2,048 tokens by default, minutes on a slow processor), and after
+    every 30 s of silence a keep-alive comment (`--sse-ping-interval`). The limit allows for
+    three of those to be lost. As these count, it does not notice a server that only keeps alive.
+
+    request: a whole short request, answer included. These need no slot, so they are answered
+    within milliseconds even while a prompt is read; the limit is for a slow network.
+    """
+
+    connect: float = 5.0
+    headers: float = 300.0
+    between_events: float = 120.0
+    request: float = 10.0
+
+
+class LlamaServerClient:
+    """Speaks to one llama-server.
+
+    Every method raises a `LlamaServerError`: `CannotConnectError` (with `ServerTimeoutError`),
+    `AuthenticationError`, `ModelLoadingError`, `BadRequestError`, `ServerFaultError` or
+    `NotLlamaServerError`. Only what a method raises besides is said there.
+
+    In router mode `model` says whose properties, tokens and so on are meant, and such a request
+    makes the router load that model; a server with a single model ignores it.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        timeouts: Timeouts = Timeouts(),
+    ) -> None:
+        """Describe the server; nothing is sent yet.
+
+        session: stays the caller's, who closes it. base_url: as `parse_address` returns it.
+        api_key: sent with every request. timeouts: limits in seconds.
+        """
+        self._session = session
+        self._base_url = base_url
+        self._timeouts = timeouts
+        # llama-server closes a connection that was idle for five seconds. A chat that meets the
+        # closing one would fail and could not be repeated safely, so none is kept.
+        self._headers = {"Connection": "close"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+
+    @property
+    def base_url(self) -> str:
+        """Return the address of the server, as given."""
+        return self._base_url
+
+    async def health(self) -> None:
+        """Return if the server is ready; raises ModelLoadingError while it loads its model.
+
+        Neither needs an API key nor wakes a sleeping server.
+        """
+        answer = await self.request_json("GET", "/health")
+        if json_fields.text(_object(answer), "status") != "ok":
+            raise NotLlamaServerError("The server's health is not that of a llama-server")
+
+    async def props(self, model: str | None = None) -> ServerProps:
+        """Return what the server is, or in router mode what a model of it is."""
+        return ServerProps.from_json(await self.request_json("GET", "/props", model=model))
+
+    async def identify(self) -> ServerProps:
+        """Return what the server is, once sure that it is a llama-server that is ready.
+
+        Raises NotLlamaServerError for every other program that answers HTTP.
+        """
+        try:
+            await self.health()
+            return await self.props()
+        except BadRequestError as err:
+            raise NotLlamaServerError(f"This does not answer like a llama-server: {err}") from err
+
+    async def models(self) -> list[Model]:
+        """Return the models that the server serves, or in router mode could load."""
+        answer = _object(await self.request_json("GET", "/v1/models"))
+        models = json_fields.items(answer, "data")
+        if models is None:
+            raise NotLlamaServerError("The server's answer has no list of models")
+        return [Model.from_json(entry) for entry in models]
+
+    async def tokenize(
+        self,
+        content: str,
+        *,
+        add_special: bool = False,
+        parse_special: bool = True,
+        model: str | None = None,
+    ) -> list[int]:
+        """Return the tokens of a text.
+
+        add_special: add what the model wants at the start of every prompt. parse_special: take
+        words such as `<|im_start|>` for the special tokens that they name.
+        """
+        body = {"content": content, "add_special": add_special, "parse_special": parse_special}
+        answer = await self.request_json("POST", "/tokenize", body=body, model=model)
+        tokens = json_fields.items(_object(answer), "tokens")
+        if tokens is None or not all(isinstance(token, int) for token in tokens):
+            raise NotLlamaServerError("The server's answer has no list of tokens")
+        return tokens
+
+    async def apply_template(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        model: str | None = None,
+        **fields: Any,
+    ) -> str:
+        """Return the prompt that the server would make of these messages and tools.
+
+        fields: further fields as in a chat request, such as `chat_template_kwargs`.
+        """
+        body: dict[str, Any] = {**fields, "messages": messages}
+        if tools is not None:
+            body["tools"] = tools
+        answer = await self.request_json("POST", "/apply-template", body=body, model=model)
+        prompt = json_fields.text(_object(answer), "prompt")
+        if prompt is None:
+            raise NotLlamaServerError("The server's answer has no prompt")
+        return prompt
+
+    async def metrics(self, model: str | None = None) -> dict[str, float]:
+        """Return the counters and gauges by name, without the prefix `llamacpp:`.
+
+        Raises NotSupportedError if the server runs without `--metrics`.
+        """
+        body = await self._request("GET", "/metrics", model=model)
+        metrics = dict(_metric_lines(body.decode(errors="replace")))
+        if not metrics:
+            raise NotLlamaServerError("The server's answer has no metrics of a llama-server")
+        return metrics
+
+    async def slots(self, model: str | None = None) -> list[Slot]:
+        """Return the slots. Wakes a sleeping server.
+
+        Raises NotSupportedError if the server runs with `--no-slots`.
+        """
+        answer = await self.request_json("GET", "/slots", model=model)
+        if not isinstance(answer, list):
+            raise NotLlamaServerError("The server's answer is no list of slots")
+        return [Slot.from_json(entry) for entry in answer]
+
+    async def request_json(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        model: str | None = None,
+    ) -> Any:
+        """Return the decoded JSON answer to any request that is not streamed.
+
+        path: begins with a slash; may have a query. body: sent as JSON. model: goes into the
+        query of a GET, else into the body.
+        """
+        answer = await self._request(method, path, body=body, model=model)
+        try:
+            return json.loads(answer)
+        except ValueError, RecursionError:
+            raise NotLlamaServerError("The answer is not that of a llama-server") from None
+
+    async def stream_chat(self, request: Mapping[str, Any]) -> AsyncGenerator[StreamEvent]:
+        """Ask for a chat completion and yield its events as they arrive.
+
+        request: body for `/v1/chat/completions`; streaming, usage and progress are switched on
+        here. The last event is always a `Completion`, after a `Finish`.
+
+        As soon as the generator is closed the connection is, and the server stops to generate.
+        Use `contextlib.aclosing`: without it, a generator that is left by a `break` or by an
+        error of the consumer is closed only when the garbage collector finds it.
+
+        Raises ContextExceededError for a prompt that is too long, MalformedStreamError for a
+        stream that is not understood or stops too early.
+        """
+        options = {**(request.get("stream_options") or {}), "include_usage": True}
+        body = {**request, "stream": True, "stream_options": options, "return_progress": True}
+        async with self._answer(
+            "POST", "/v1/chat/completions", body, self._timeouts.headers
+        ) as response:
+            if response.content_type != "text/event-stream":
+                raise NotLlamaServerError("The server answered a chat with something else")
+            decoder, chat = EventDecoder(), ChatStream()
+            while chunk := await self._next_chunk(response):
+                for data in decoder.feed(chunk):
+                    for event in chat.take(data):
+                        yield event
+                    if chat.done:
+                        return
+            yield chat.end()
+
+    async def _next_chunk(self, response: aiohttp.ClientResponse) -> bytes:
+        with _translated_errors():
+            async with asyncio.timeout(self._timeouts.between_events):
+                return await response.content.readany()
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        model: str | None = None,
+    ) -> bytes:
+        if model is not None and method == "GET":
+            path = f"{path}?{urlencode({'model': model})}"
+        elif model is not None:
+            body = {**(body or {}), "model": model}
+        limit = self._timeouts.request if model is None else self._timeouts.headers
+        with _translated_errors():
+            async with (
+                asyncio.timeout(limit),
+                self._answer(method, path, body, limit) as response,
+            ):
+                return await _bounded_body(response)
+
+    @contextlib.asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, body: Mapping[str, Any] | None, limit: float
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Send a request and hand out its answer if that is a success; close it afterwards.
+
+        limit: seconds for the head of the answer.
+        """
+        with _translated_errors():
+            async with asyncio.timeout(limit):
+                response = await self._session.request(
+                    method,
+                    f"{self._base_url}{path}",
+                    json=body,
+                    headers=self._headers,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect),
+                )
+        try:
+            if response.status != HTTPStatus.OK:
+                raise await self._error(response)
+            yield response
+        finally:
+            # Closing, unlike releasing, ends the connection although the answer goes on.
+            response.close()
+
+    async def _error(self, response: aiohttp.ClientResponse) -> LlamaServerError:
+        with _translated_errors():
+            async with asyncio.timeout(self._timeouts.request):
+                text = await _bounded_body(response)
+        try:
+            body = json.loads(text)
+        except ValueError, RecursionError:
+            body = None
+        return error_from_answer(response.status, body)
+
+
+@contextlib.contextmanager
+def _translated_errors() -> Iterator[None]:
+    """Raise this package's errors instead of those of asyncio and aiohttp."""
+    try:
+        yield
+    except TimeoutError as err:
+        raise ServerTimeoutError("The server did not answer in time") from err
+    except aiohttp.ClientResponseError as err:
+        raise NotLlamaServerError("The server does not speak HTTP as expected") from err
+    except aiohttp.ClientPayloadError as err:
+        raise CannotConnectError("The connection broke before the answer was complete") from err
+    except aiohttp.ClientSSLError as err:
+        raise CannotConnectError("No secure connection to the server is possible") from err
+    except (aiohttp.ClientError, OSError) as err:
+        raise CannotConnectError("The server cannot be reached") from err
+
+
+async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    while chunk := await response.content.readany():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise NotLlamaServerError("The server's answer is too long")
+    return bytes(body)
+
+
+def _object(value: object) -> json_fields.JsonObject:
+    """Return the value if it is an object; raises NotLlamaServerError if not."""
+    if not isinstance(value, dict):
+        raise NotLlamaServerError("The server's answer is not the expected object")
+    return value
+
+
+def _metric_lines(text: str) -> Iterator[tuple[str, float]]:
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        if name.startswith(METRICS_PREFIX):
+            with contextlib.suppress(ValueError):
+                yield name.removeprefix(METRICS_PREFIX), float(value)

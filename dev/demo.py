@@ -1,0 +1,263 @@
+"""The demo: a real llama-server, a real Home Assistant and a home to talk to, on this machine."""
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from custom_components.llamacpp.server import LlamaServerClient, LlamaServerError
+
+from .agent_setup import ensure_agent
+from .ha_client import PASSWORD, USER, HomeAssistantClient, HomeAssistantError
+from .hass import DEMO_HOME, HomeAssistant
+from .llama import LlamaServer, path_from_environment
+from .models import ModelError, find_model
+from .processes import ProcessError, port_is_taken
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+CONTEXT_TOKENS = 8192
+# A small model may not find an end; nobody wants to watch that. Other answers are shorter.
+ANSWER_TOKENS = 256
+HEALTH_SECONDS = 1.0
+TOKENS_IN = ("prompt_tokens_total", "prompt_tokens_cached_total")
+TOKENS_OUT = ("tokens_predicted_total",)
+
+WHAT_TO_TRY = """
+Home Assistant   {url}
+  user           {user}
+  password       {password}
+llama-server     {server_url}  (model {model})
+
+What to try: press the speech bubble at the top right of the overview and type, for example
+  What is the capital of France?
+  Write a two-line poem about a warm kitchen.
+or, from another terminal: scripts/demo --ask "What is the capital of France?"
+{tools}Press Ctrl-C to stop both.
+"""
+
+NO_TOOLS = """
+This model's chat template knows no tools: it can talk, but not switch anything yet. A model that
+does (Qwen 3 or Llama 3.2, for example) can be tried with --model FILE_OR_URL.
+"""
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running demo is found."""
+
+    home_assistant: str
+    llama_server: str
+
+
+def say(text: str) -> None:
+    """Tell what is going on, where it does not mix with an answer."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("--ask", metavar="TEXT", help="ask this, print the answer, and end")
+    parser.add_argument("--model", metavar="FILE_OR_URL", help="another model, in GGUF format")
+    parser.add_argument("--home", type=Path, default=DEMO_HOME, help="another home, in YAML")
+    parser.add_argument("--port", type=int, default=8123, help="of Home Assistant (8123)")
+    parser.add_argument("--server-port", type=int, default=8080, help="of llama-server (8080)")
+    return parser.parse_args()
+
+
+class Demo:
+    """The two programs, and the folder in which they keep what they know."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        """Describe them; raises ModelError or DemoError if something is missing."""
+        cache = path_from_environment("LLAMACPP_CACHE")
+        self.folder = cache / "demo"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._addresses_file = self.folder / "addresses.json"
+        self._options = options
+        self._cache = cache
+
+    @contextlib.contextmanager
+    def alone(self) -> Generator[bool]:
+        """Hold the folder's lock, and tell whether that was possible: no other demo runs."""
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def addresses(self) -> Addresses:
+        """Return where the demo that runs already is; raises DemoError while it is starting."""
+        try:
+            return Addresses(**json.loads(self._addresses_file.read_text()))
+        except FileNotFoundError as err:
+            raise DemoError("a demo is just being started; try again in a moment") from err
+
+    @contextlib.contextmanager
+    def running(self) -> Generator[tuple[LlamaServer, HomeAssistant]]:
+        """Start both programs, and stop them at the end. Raises ProcessError, DemoError."""
+        options = self._options
+        for port, option in ((options.port, "--port"), (options.server_port, "--server-port")):
+            if port_is_taken(port):
+                message = f"port {port} is taken by another program; choose another by {option}"
+                raise DemoError(message)
+        if not options.home.is_file():
+            message = f"there is no file {options.home}"
+            raise DemoError(message)
+        model = find_model(
+            options.model or os.environ["LLAMACPP_MODEL"], self._cache / "demo-models"
+        )
+        llama = LlamaServer(
+            self.folder / "llama-server.log",
+            *("--ctx-size", str(CONTEXT_TOKENS), "--parallel", "1"),
+            *("--predict", str(ANSWER_TOKENS)),
+            model=model,
+            port=options.server_port,
+        )
+        hass = HomeAssistant(self.folder / "config", port=options.port, home=options.home)
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._addresses_file.unlink, missing_ok=True)
+            for program in (llama, hass):
+                program.log.unlink(missing_ok=True)
+                say(f"Starting {program.name} (log: {program.log}) ...")
+                stack.callback(program.stop)
+                program.start()
+            llama.wait_ready()
+            hass.wait_ready()
+            yield llama, hass
+
+    def publish(self, addresses: Addresses) -> None:
+        """Let `--ask` in another terminal find this demo."""
+        self._addresses_file.write_text(json.dumps(asdict(addresses)))
+
+
+async def ask(addresses: Addresses, text: str) -> None:
+    """Ask, print the answer as it comes and what it took; raises DemoError if it is an error."""
+    async with (
+        aiohttp.ClientSession() as session,
+        HomeAssistantClient(addresses.home_assistant) as home,
+    ):
+        server = LlamaServerClient(session, addresses.llama_server)
+        before = await server.metrics()
+        asked = time.perf_counter()
+        first_after: float | None = None
+        speech = ""
+        async for event in home.run_pipeline(text):
+            if event.text:
+                first_after = first_after or event.after
+                print(event.text, end="", flush=True)
+            elif event.type == "intent-end":
+                response = event.data["intent_output"]["response"]
+                speech = response["speech"]["plain"]["speech"]
+                if response["response_type"] == "error":
+                    raise DemoError(speech)
+            elif event.type == "error":
+                raise DemoError(str(event.data["message"]))
+        total = time.perf_counter() - asked
+        print(speech if first_after is None else "")
+        after = await server.metrics()
+    tokens_in, cached, tokens_out = (
+        round(after[name] - before[name]) for name in (*TOKENS_IN, *TOKENS_OUT)
+    )
+    first = "no text was streamed" if first_after is None else f"first token {first_after:.2f} s"
+    say(
+        f"[prompt {tokens_in + cached} tokens ({cached} from cache), answer {tokens_out} tokens, "
+        f"{first}, whole answer {total:.2f} s]"
+    )
+
+
+async def set_up(addresses: Addresses) -> None:
+    """Make the agent the one that answers."""
+    async with HomeAssistantClient(addresses.home_assistant) as home:
+        await home.wait_started()
+        await ensure_agent(home, addresses.llama_server)
+
+
+async def knows_tools(addresses: Addresses) -> bool:
+    """Tell whether the model can be offered tools."""
+    async with aiohttp.ClientSession() as session:
+        props = await LlamaServerClient(session, addresses.llama_server).props()
+        return props.chat_template_caps.supports_tools
+
+
+def wait_for_the_end(programs: Sequence[LlamaServer | HomeAssistant]) -> None:
+    """Wait for Ctrl-C; raises DemoError if a program ends by itself before."""
+    while True:
+        time.sleep(HEALTH_SECONDS)
+        for program in programs:
+            if not program.running:
+                message = f"{program.name} has ended by itself:\n{program.log_tail()}"
+                raise DemoError(message)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the options say; raises the errors that `main` explains."""
+    demo = Demo(options)
+    with demo.alone() as alone:
+        if not alone:
+            addresses = demo.addresses()
+            if not options.ask:
+                message = f"the demo is running already, at {addresses.home_assistant}"
+                raise DemoError(message)
+            asyncio.run(ask(addresses, options.ask))
+            return
+        started = time.monotonic()
+        with demo.running() as (llama, hass):
+            addresses = Addresses(hass.base_url, llama.base_url)
+            asyncio.run(set_up(addresses))
+            demo.publish(addresses)
+            say(f"Ready after {time.monotonic() - started:.1f} s.")
+            if options.ask:
+                asyncio.run(ask(addresses, options.ask))
+                return
+            print(
+                WHAT_TO_TRY.format(
+                    url=addresses.home_assistant,
+                    server_url=addresses.llama_server,
+                    user=USER,
+                    password=PASSWORD,
+                    model=Path(options.model or os.environ["LLAMACPP_MODEL"]).name,
+                    tools="" if asyncio.run(knows_tools(addresses)) else NO_TOOLS,
+                ),
+                flush=True,
+            )
+            wait_for_the_end((llama, hass))
+
+
+def main() -> int:
+    """Run the demo and return the exit status; failures are told in one sentence."""
+    # A polite request to end is like Ctrl-C: what was started must be stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run(arguments())
+    except KeyboardInterrupt:
+        say("Stopped.")
+    except (DemoError, ModelError, ProcessError, HomeAssistantError, LlamaServerError) as err:
+        say(f"error: {err}")
+        return 1
+    except (aiohttp.ClientError, TimeoutError) as err:
+        say(f"error: Home Assistant did not answer as it should: {err!r}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""Speaks to a running Home Assistant as its web page does: by HTTP and by WebSocket."""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Self
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+USER = "demo"
+PASSWORD = "demo-home"  # noqa: S105 - printed by the demo, and good for this machine only
+REQUEST_SECONDS = 30.0
+START_SECONDS = 60.0
+POLL_SECONDS = 0.1
+
+
+class HomeAssistantError(Exception):
+    """Home Assistant refused a request, or its answer is not what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineEvent:
+    """An event of a pipeline run. after: seconds since the question was sent."""
+
+    type: str
+    data: Mapping[str, Any]
+    after: float
+
+    @property
+    def text(self) -> str:
+        """Return the piece of the answer that this event carries, or nothing."""
+        if self.type != "intent-progress":
+            return ""
+        return (self.data.get("chat_log_delta") or {}).get("content") or ""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of a question. first_text_after: seconds until the first piece of the answer."""
+
+    speech: str = ""
+    is_error: bool = False
+    conversation_id: str | None = None
+    pieces: list[str] = field(default_factory=list)
+    first_text_after: float | None = None
+
+    def add(self, event: PipelineEvent) -> None:
+        """Take what a further event of the run tells."""
+        if event.text:
+            self.pieces.append(event.text)
+            if self.first_text_after is None:
+                self.first_text_after = event.after
+        elif event.type == "intent-end":
+            output = event.data["intent_output"]
+            self.speech = output["response"]["speech"]["plain"]["speech"]
+            self.is_error = output["response"]["response_type"] == "error"
+            self.conversation_id = output["conversation_id"]
+        elif event.type == "error":
+            self.is_error = True
+            self.speech = event.data["message"]
+
+
+class HomeAssistantClient:
+    """A logged-in user of a Home Assistant; use it as an asynchronous context manager."""
+
+    def __init__(self, base_url: str) -> None:
+        """Keep the address; nothing is asked yet."""
+        self._base_url = base_url
+        self._client_id = f"{base_url}/"
+        self._token = ""
+        self._session: aiohttp.ClientSession
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open the session and log in, making the user's account if there is none."""
+        self._session = await self._stack.enter_async_context(
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS))
+        )
+        try:
+            await self._log_in()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """Close the session."""
+        await self._stack.aclose()
+
+    async def request(self, method: str, path: str, body: object = None) -> Any:
+        """Send JSON to Home Assistant and return its JSON.
+
+        Raises HomeAssistantError for a status of 400 or more.
+        """
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        async with self._session.request(
+            method, self._base_url + path, json=body, headers=headers
+        ) as response:
+            if not response.ok:
+                message = f"{method} {path}: {response.status} {await response.text()}"
+                raise HomeAssistantError(message)
+            return await response.json()
+
+    async def _log_in(self) -> None:
+        if await self._lacks_user():
+            code = await self._create_user()
+        else:
+            code = await self._authorization_code()
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "client_id": self._client_id,
+        }
+        async with self._session.post(f"{self._base_url}/auth/token", data=form) as response:
+            response.raise_for_status()
+            self._token = (await response.json())["access_token"]
+
+    async def _lacks_user(self) -> bool:
+        async with self._session.get(f"{self._base_url}/api/onboarding") as response:
+            if response.status == HTTPStatus.NOT_FOUND:
+                # Once all is done, Home Assistant no longer serves this.
+                return False
+            response.raise_for_status()
+            return any(
+                step["step"] == "user" and not step["done"] for step in await response.json()
+            )
+
+    async def _create_user(self) -> str:
+        answer = await self.request(
+            "POST",
+            "/api/onboarding/users",
+            {
+                "client_id": self._client_id,
+                "name": "Demo",
+                "username": USER,
+                "password": PASSWORD,
+                "language": "en",
+            },
+        )
+        return str(answer["auth_code"])
+
+    async def _authorization_code(self) -> str:
+        flow = await self.request(
+            "POST",
+            "/auth/login_flow",
+            {
+                "client_id": self._client_id,
+                "handler": ["homeassistant", None],
+                "redirect_uri": self._client_id,
+            },
+        )
+        answer = await self.request(
+            "POST",
+            f"/auth/login_flow/{flow['flow_id']}",
+            {"client_id": self._client_id, "username": USER, "password": PASSWORD},
+        )
+        if answer["type"] != "create_entry":
+            raise HomeAssistantError("The demo's user and password are not accepted")
+        return str(answer["result"])
+
+    async def wait_started(self) -> None:
+        """Wait until all integrations are set up, so that the agent sees the whole home."""
+        async with asyncio.timeout(START_SECONDS):
+            while True:
+                if (await self.command("get_config"))["state"] == "RUNNING":
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def state(self, entity_id: str) -> dict[str, Any]:
+        """Return an entity's state and attributes."""
+        state: dict[str, Any] = await self.request("GET", f"/api/states/{entity_id}")
+        return state
+
+    async def call(self, domain: str, action: str, data: Mapping[str, Any]) -> None:
+        """Run an action of Home Assistant."""
+        await self.request("POST", f"/api/services/{domain}/{action}", data)
+
+    async def start_flow(self, handler: str) -> dict[str, Any]:
+        """Start a configuration flow and return its first step."""
+        step: dict[str, Any] = await self.request(
+            "POST", "/api/config/config_entries/flow", {"handler": handler}
+        )
+        return step
+
+    async def next_step(
+        self, flow_id: str, values: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Send a form's values, or only look where a flow is, and return its next step."""
+        step: dict[str, Any] = await self.request(
+            "GET" if values is None else "POST",
+            f"/api/config/config_entries/flow/{flow_id}",
+            values,
+        )
+        return step
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
+        async with self._session.ws_connect(
+            f"{self._base_url}/api/websocket", max_msg_size=0
+        ) as connection:
+            await connection.receive_json()
+            await connection.send_json({"type": "auth", "access_token": self._token})
+            answer = await connection.receive_json()
+            if answer["type"] != "auth_ok":
+                raise HomeAssistantError("The WebSocket connection was refused")
+            yield connection
+
+    async def command(self, command: str, **fields: Any) -> Any:
+        """Send a WebSocket command and return its result; raises HomeAssistantError."""
+        async with asyncio.timeout(REQUEST_SECONDS), self._connection() as connection:
+            await connection.send_json({"id": 1, "type": command, **fields})
+            return _result(await connection.receive_json())
+
+    async def run_pipeline(self, text: str, **fields: Any) -> AsyncGenerator[PipelineEvent]:
+        """Ask the preferred pipeline's agent, and yield the events of the run as they come.
+
+        fields: further fields of `assist_pipeline/run`, such as conversation_id and device_id.
+        """
+        async with self._connection() as connection:
+            asked = time.perf_counter()
+            await connection.send_json(
+                {
+                    "id": 1,
+                    "type": "assist_pipeline/run",
+                    "start_stage": "intent",
+                    "end_stage": "intent",
+                    "input": {"text": text},
+                    **fields,
+                }
+            )
+            _result(await connection.receive_json())
+            while True:
+                event = (await connection.receive_json())["event"]
+                after = time.perf_counter() - asked
+                yield PipelineEvent(event["type"], event["data"] or {}, after)
+                if event["type"] == "run-end":
+                    return
+
+    async def ask(self, text: str, **fields: Any) -> Answer:
+        """Ask the preferred pipeline's agent and return the whole answer."""
+        answer = Answer()
+        async for event in self.run_pipeline(text, **fields):
+            answer.add(event)
+        return answer
+
+
+def _result(message: Mapping[str, Any]) -> Any:
+    if not message.get("success"):
+        raise HomeAssistantError(str(message.get("error")))
+    return message.get("result")

@@ -1,0 +1,147 @@
+"""A real Home Assistant as a child process, with a configuration folder of its own."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from .llama import answers
+from .processes import LOOPBACK, ChildProcess, free_port
+
+ROOT = Path(__file__).parents[1]
+DEMO_HOME = ROOT / "dev" / "homes" / "demo.yaml"
+START_SECONDS = 120.0
+STOP_SECONDS = 30.0
+
+INTEGRATIONS = {
+    "llamacpp": ROOT / "custom_components" / "llamacpp",
+    "virtual_home": ROOT / "dev" / "custom_components" / "virtual_home",
+}
+
+CONFIGURATION = """\
+# Written anew at every start.
+homeassistant:
+  name: Demo home
+  country: IT
+  currency: EUR
+  language: en
+  time_zone: Europe/Rome
+  unit_system: metric
+  latitude: 45.46
+  longitude: 9.19
+assist_pipeline:
+config:
+conversation:
+frontend:
+history:
+logbook:
+system_health:
+virtual_home:
+  home: {home}
+{scripts}logger:
+  default: warning
+  logs:
+    custom_components.llamacpp: info
+    custom_components.virtual_home: info
+    # Cameras are no part of this home.
+    haffmpeg: critical
+    homeassistant.components.camera.img_util: critical
+"""
+
+# Everything but the user's account: the rest asks the internet where the home is.
+ONBOARDED = ["core_config", "analytics", "integration"]
+
+
+class HomeAssistant(ChildProcess):
+    """Home Assistant on a loopback port, with the integration and a virtual home."""
+
+    def __init__(
+        self,
+        config_dir: Path,
+        *,
+        python: Path | None = None,
+        port: int | None = None,
+        home: Path = DEMO_HOME,
+    ) -> None:
+        """Describe it; nothing is written or started yet.
+
+        config_dir: its configuration folder, made if it is not there; the log is in it, too.
+        python: the interpreter of the environment with the wanted version, by default this one.
+        port: by default a free one. home: YAML file with the entities of the virtual home;
+        scripts in Home Assistant's own format are taken from `NAME_scripts.yaml` beside it.
+        """
+        self.config_dir = config_dir.absolute()
+        self.port = port or free_port()
+        self.base_url = f"http://{LOOPBACK}:{self.port}"
+        self._home = home
+        super().__init__(
+            "Home Assistant",
+            [
+                python or sys.executable,
+                *("-m", "homeassistant", "--skip-pip", "--config"),
+                self.config_dir,
+            ],
+            self.config_dir / "output.log",
+            # Custom components are found by Python's search path: ours must not hide those of the
+            # configuration folder.
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            cwd=self.config_dir,
+        )
+
+    def start(self) -> HomeAssistant:
+        """Write the configuration and start. Raises ProcessError if that is impossible."""
+        self._write_configuration()
+        super().start()
+        return self
+
+    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+        """Wait until the user interface answers. Raises ProcessError if that fails."""
+        self.wait_until(lambda: answers(f"{self.base_url}/manifest.json"), seconds)
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Stop it, with time to save its state."""
+        super().stop(seconds)
+
+    def _write_configuration(self) -> None:
+        components = self.config_dir / "custom_components"
+        components.mkdir(parents=True, exist_ok=True)
+        for domain, source in INTEGRATIONS.items():
+            link = components / domain
+            link.unlink(missing_ok=True)
+            link.symlink_to(source)
+        home = self._home.resolve()
+        scripts_file = home.with_name(f"{home.stem}_scripts.yaml")
+        scripts = (
+            f"script: !include {json.dumps(str(scripts_file))}\n" if scripts_file.exists() else ""
+        )
+        (self.config_dir / "configuration.yaml").write_text(
+            CONFIGURATION.format(home=json.dumps(str(home)), scripts=scripts)
+        )
+        self._seed(
+            "http", 2, 2, {"stable": self._http(), "pending": None, "yaml_migration_done": True}
+        )
+        if not (self.config_dir / ".storage" / "onboarding").exists():
+            self._seed("onboarding", 4, 1, {"done": ONBOARDED})
+
+    def _http(self) -> dict[str, Any]:
+        """Return the web server's settings, in the form that 2026.10 reads and 2026.11 migrates."""
+        return {
+            "server_host": [LOOPBACK],
+            "server_port": self.port,
+            "cors_allowed_origins": [],
+            "login_attempts_threshold": -1,
+            "ip_ban_enabled": True,
+            "ssl_profile": "modern",
+            "use_x_frame_options": True,
+            "created_at": "2026-01-01T00:00:00+00:00",
+            "error": None,
+            "error_message": None,
+        }
+
+    def _seed(self, key: str, version: int, minor_version: int, data: dict[str, Any]) -> None:
+        """Write a file of Home Assistant's storage."""
+        folder = self.config_dir / ".storage"
+        folder.mkdir(exist_ok=True)
+        document = {"version": version, "minor_version": minor_version, "key": key, "data": data}
+        (folder / key).write_text(json.dumps(document))

@@ -1,0 +1,124 @@
+"""Programs at the other end of a connection that do what a test says."""
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Self
+
+from aiohttp import web
+
+from custom_components.llamacpp.server import LlamaServerClient, LlamaServerError, Timeouts
+from dev.processes import LOOPBACK
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    import aiohttp
+
+    from custom_components.llamacpp.server import StreamEvent
+
+    type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    type Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+USUAL = Timeouts()
+STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+class Peers:
+    """Starts peers on ephemeral ports, and ends them all."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        """Start nothing yet. session: for the clients that speak to the peers."""
+        self._session = session
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End all peers."""
+        await self._stack.aclose()
+
+    def client(
+        self, url: str, *, api_key: str | None = None, timeouts: Timeouts = USUAL
+    ) -> LlamaServerClient:
+        """Return a client for a peer."""
+        return LlamaServerClient(self._session, url, api_key=api_key, timeouts=timeouts)
+
+    async def http(self, handler: Handler) -> str:
+        """Start a web server that answers every request by this handler; return its base URL."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", handler)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, LOOPBACK, 0).start()
+        return f"http://{LOOPBACK}:{runner.addresses[0][1]}"
+
+    async def answering(self, status: int, body: str, content_type: str = "text/plain") -> str:
+        """Start a web server that gives one answer to everything; return its base URL."""
+
+        async def answer(_: web.Request) -> web.Response:
+            return web.Response(status=status, text=body, content_type=content_type)
+
+        return await self.http(answer)
+
+    async def streaming(self, *lines: str) -> str:
+        """Start a web server that streams these lines, each as an event, to every request."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await stream_events(request, lines)
+
+        return await self.http(answer)
+
+    async def raw(self, script: Script) -> str:
+        """Start a server that runs this script once it got a request; return its base URL."""
+        tasks: set[asyncio.Task[Any]] = set()
+
+        async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if task := asyncio.current_task():
+                tasks.add(task)
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
+                await script(reader, writer)
+            writer.close()
+
+        async def close() -> None:
+            server.close()
+            server.close_clients()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        server = await asyncio.start_server(run, LOOPBACK, 0)
+        self._stack.push_async_callback(close)
+        return f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+
+
+async def collect(
+    client: LlamaServerClient,
+) -> tuple[list[StreamEvent], LlamaServerError | None]:
+    """Return the events of a stream, and the error that ended it, if any."""
+    events: list[StreamEvent] = []
+    try:
+        async for event in client.stream_chat({"messages": []}):
+            events.append(event)  # noqa: PERF401 - those before an error must be kept
+    except LlamaServerError as err:
+        return events, err
+    return events, None
+
+
+async def stream_events(request: web.Request, lines: Iterable[str]) -> web.StreamResponse:
+    """Answer a request by a stream of these lines, each written alone as one event."""
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    for line in lines:
+        await response.write(f"{line}\n\n".encode())
+    return response
+
+
+def chunked(data: bytes) -> bytes:
+    """Return one piece of a body in chunked transfer encoding."""
+    return b"%x\r\n%b\r\n" % (len(data), data)

@@ -1,0 +1,87 @@
+"""What people type as an address, and what becomes of it."""
+
+import pytest
+
+from custom_components.llamacpp.server import parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("host", "http://host:8080"),
+        ("  HOST \n", "http://host:8080"),
+        ("host:1234", "http://host:1234"),
+        ("host:80", "http://host"),
+        ("host:443", "http://host:443"),
+        ("host/v1", "http://host:8080"),
+        ("localhost:8080/", "http://localhost:8080"),
+        ("my_server.lan.", "http://my_server.lan.:8080"),
+        ("bücher.example", "http://bücher.example:8080"),
+        ("192.168.1.5", "http://192.168.1.5:8080"),
+        ("192.168.1.5:9931", "http://192.168.1.5:9931"),
+        ("[::1]", "http://[::1]:8080"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("[FD00:0:0::1]:99", "http://[fd00::1]:99"),
+        ("http://host", "http://host"),
+        ("HTTP://Host:80/", "http://host"),
+        ("https://host", "https://host"),
+        ("https://host:443/v1", "https://host"),
+        ("https://host:80", "https://host:80"),
+        ("http://host:08080", "http://host:8080"),
+        ("http://[::1]:8080/v1/", "http://[::1]:8080"),
+        ("https://home.example/llama/v1/", "https://home.example/llama"),
+        ("https://home.example//ai//Llama/", "https://home.example/ai/Llama"),
+        ("http://host/v1/llama", "http://host/v1/llama"),
+        ("http://host/v10", "http://host/v10"),
+    ],
+)
+def test_accepted(text: str, expected: str) -> None:
+    """An address comes to its canonical form, which stays as it is."""
+    assert parse_address(text) == expected
+    assert parse_address(expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("  ", "empty"),
+        ("ho st", "spaces"),
+        ("http://ho\tst/", "spaces"),
+        ("host\x00", "spaces"),
+        ("ftp://host", "http:// or https://"),
+        ("://host", "http:// or https://"),
+        ("http://user:secret@host", "user name or a password"),
+        ("user@host", "user name or a password"),
+        ("host?x=1", "query or a fragment"),
+        ("host/?", "query or a fragment"),
+        ("host#top", "query or a fragment"),
+        ("http://", "host name"),
+        ("http:///v1", "host name"),
+        (":8080", "host name"),
+        ("-host", "host name"),
+        ("a..b", "host name"),
+        ("ho$t", "host name"),
+        ("host:", "port"),
+        ("host:0", "port"),
+        ("host:65536", "port"),
+        ("host:123456", "port"),
+        ("host:-1", "port"),
+        ("host:http", "port"),
+        ("host:٣", "port"),
+        ("::1", "host name"),
+        ("[::1]8080", "not valid"),
+        ("[::1", "not valid"),
+        ("[host]", "not valid"),
+        ("http://user:secret℀@host", "not valid"),
+        ("[v1.x]", "no valid IP address"),
+        ("8080", "no valid IP address"),
+        ("192.168.1.256", "no valid IP address"),
+        ("http://host/../v1", "dots"),
+    ],
+)
+def test_refused(text: str, message: str) -> None:
+    """Anything else is refused with a reason that does not repeat what was typed."""
+    with pytest.raises(ValueError, match=message) as raised:
+        parse_address(text)
+    assert "secret" not in str(raised.value)
