@@ -1,0 +1,1 @@
+"""Tests of the virtual home that the demo and the benchmarks live in."""
