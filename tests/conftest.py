@@ -3,7 +3,7 @@
 # The test plugin's own `custom_components` package would hide ours, so ours is imported first.
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_socket
@@ -40,17 +40,23 @@ def model() -> Path:
     return path_from_environment("LLAMACPP_MODEL")
 
 
-@pytest.fixture(scope="session")
-def llama_server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[LlamaServer]:
-    """Return a real llama-server that all tests of one run share: no test may stop it."""
+@contextlib.contextmanager
+def serving(log: Path, *arguments: str | Path, **options: Any) -> Generator[LlamaServer]:
+    """Run a real llama-server; the parameters are those of `LlamaServer`."""
     with sockets():
-        log = tmp_path_factory.mktemp("llama-server") / "log.txt"
-        server = LlamaServer(
-            log, "--ctx-size", "8192", "--parallel", "2", "--alias", "smol", model=model
-        )
+        server = LlamaServer(log, *arguments, **options)
         server.start()
         try:
             server.wait_ready()
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def llama_server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[LlamaServer]:
+    """Return a real llama-server that all tests of one run share: no test may stop it."""
+    log = tmp_path_factory.mktemp("llama-server") / "log.txt"
+    flags = ("--ctx-size", "8192", "--parallel", "2", "--alias", "smol")
+    with serving(log, *flags, model=model) as server:
+        yield server

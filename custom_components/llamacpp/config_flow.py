@@ -91,11 +91,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         try:
             await self._async_identify()
         except ModelLoadingError:
-            return self.async_show_menu(
-                step_id="loading",
-                menu_options=["wait", "user"],
-                description_placeholders={CONF_URL: self._data[CONF_URL]},
-            )
+            return await self.async_step_loading()
         except LlamaServerError as err:
             return self._show_error(err)
         return self._create_entry()
@@ -108,6 +104,14 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             models = await client.models()
             loaded = [model for model in models if model.status is ModelStatus.LOADED]
             self._model = next((model.id for model in loaded or models), None)
+
+    async def async_step_loading(self) -> ConfigFlowResult:
+        """Offer to wait for a server that still loads its model."""
+        return self.async_show_menu(
+            step_id="loading",
+            menu_options=["wait", "user"],
+            description_placeholders={CONF_URL: self._data[CONF_URL]},
+        )
 
     async def async_step_wait(
         self,

@@ -54,29 +54,33 @@ class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 for _round in range(MAX_TOOL_ROUNDS):
-                    await self._async_ask(chat_log)
-                    if not chat_log.unresponded_tool_results:
+                    if not await self._async_ask(chat_log):
                         break
+                else:
+                    await self._async_say(chat_log, language, "too_many_tool_calls")
         except TimeoutError as err:
             raise ServerTimeoutError(f"The answer took more than {TURN_SECONDS} seconds") from err
-        if chat_log.unresponded_tool_results:
-            await self._async_say(chat_log, language, "too_many_tool_calls")
-        elif not _has_words(chat_log.content[-1]):
+        if not _has_words(chat_log.content[-1]):
             await self._async_say(chat_log, language, "empty_answer")
 
-    async def _async_ask(self, chat_log: conversation.ChatLog) -> None:
-        """Send the chat log once, and add what the model answers and what its tools return."""
+    async def _async_ask(self, chat_log: conversation.ChatLog) -> bool:
+        """Send the chat log once, and add what the model answers and what its tools return.
+
+        Returns whether the model has called tools, so that it must be asked again.
+        """
         deltas = AnswerDeltas(with_tools=chat_log.llm_api is not None)
+        has_called = False
         try:
             async with aclosing(
                 self.coordinator.client.stream_chat(self._request(chat_log))
             ) as events:
-                async for _content in chat_log.async_add_delta_content_stream(
+                async for content in chat_log.async_add_delta_content_stream(
                     self.entity_id, deltas.from_events(events)
                 ):
-                    pass
+                    has_called |= isinstance(content, conversation.ToolResultContent)
         finally:
             chat_log.async_trace(_stats(deltas.completion))
+        return has_called
 
     def _request(self, chat_log: conversation.ChatLog) -> dict[str, Any]:
         """Return the chat completion to ask for.

@@ -67,7 +67,7 @@ class ConversationSubentryFlow(ConfigSubentryFlow):
                 step_id=step_id, data_schema=self.add_suggested_values_to_schema(schema, defaults)
             )
         # What is left as it comes is not stored, so that better defaults reach everybody.
-        if user_input.get(CONF_PROMPT) == llm.DEFAULT_INSTRUCTIONS_PROMPT:
+        if user_input.get(CONF_PROMPT, "").strip() == llm.DEFAULT_INSTRUCTIONS_PROMPT.strip():
             user_input.pop(CONF_PROMPT)
         if self.source == SOURCE_USER:
             return self.async_create_entry(title=user_input.pop(CONF_NAME), data=user_input)

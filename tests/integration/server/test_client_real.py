@@ -27,9 +27,8 @@ from custom_components.llamacpp.server import (
     TextDelta,
 )
 from dev.llama import LlamaServer
-from tests.conftest import sockets
-
-from .peers import collect
+from tests.conftest import serving
+from tests.integration.peers import collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -50,15 +49,9 @@ WAIT_SECONDS = 30.0
 def locked_server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[LlamaServer]:
     """Return a real server that wants the key `right`, has no `/slots`, and is small."""
     log = tmp_path_factory.mktemp("locked") / "log.txt"
-    with sockets():
-        flags = ("--ctx-size", "512", "--parallel", "1", "--no-slots")
-        server = LlamaServer(log, *flags, model=model, api_key="right")
-        server.start()
-        try:
-            server.wait_ready()
-            yield server
-        finally:
-            server.stop()
+    flags = ("--ctx-size", "512", "--parallel", "1", "--no-slots")
+    with serving(log, *flags, model=model, api_key="right") as server:
+        yield server
 
 
 def chat(text: str, **fields: Any) -> dict[str, Any]:

@@ -24,8 +24,7 @@ from custom_components.llamacpp.server import (
     Timeouts,
 )
 from dev.processes import LOOPBACK, free_port
-
-from .peers import STREAM_HEAD, chunked, collect
+from tests.integration.peers import STREAM_HEAD, chunked, collect
 
 if TYPE_CHECKING:
     from custom_components.llamacpp.server import (
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
         LlamaServerError,
         StreamEvent,
     )
-
-    from .peers import Peers
+    from tests.integration.peers import Peers
 
 HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'

@@ -20,6 +20,7 @@ from custom_components.llamacpp.server import (
     ToolCallDelta,
     Usage,
 )
+from tests.integration.peers import collect, stream_events
 
 from . import recordings
 from .expected import (
@@ -38,14 +39,13 @@ from .expected import (
 from .expected_router import ROUTER
 from .expected_server import SERVER
 from .expected_tools import TOOLS
-from .peers import collect, stream_events
 from .recordings import Recording
 
 if TYPE_CHECKING:
     from custom_components.llamacpp.server import StreamEvent
+    from tests.integration.peers import Peers
 
     from .expected import Expectation
-    from .peers import Peers
 
 TABLE: dict[str, Expectation] = {**SERVER, **TOOLS, **ROUTER}
 CHAT_PATH = "/v1/chat/completions"

@@ -19,15 +19,13 @@ from custom_components.llamacpp.server import (
     TextDelta,
     Timeouts,
 )
-
-from .peers import STREAM_HEAD, chunked, collect
+from tests.integration.peers import STREAM_HEAD, chunked, collect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from custom_components.llamacpp.server import LlamaServerClient, StreamEvent
-
-    from .peers import Peers
+    from tests.integration.peers import Peers
 
 HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'
 

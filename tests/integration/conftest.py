@@ -1,0 +1,116 @@
+"""Fixtures for tests of the integration: Home Assistant in process, real and scripted servers."""
+
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from homeassistant.config_entries import SOURCE_USER
+from homeassistant.const import CONF_API_KEY, CONF_URL
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.setup import async_setup_component
+
+from custom_components.llamacpp.const import DOMAIN
+from dev.hass import DEMO_HOME
+from dev.scripted_model import write_scripted_model
+from tests.conftest import serving
+
+from .peers import Peers
+from .script import OTHERWISE, SCRIPT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from pathlib import Path
+
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+
+    type AddServer = Callable[..., Awaitable[ConfigEntry[Any]]]
+
+AGENT = "conversation.llama_cpp"
+FLAGS = ("--ctx-size", "16384", "--parallel", "1")
+
+
+@pytest.fixture(autouse=True)
+def _sockets(socket_enabled: None) -> None:
+    """Allow sockets: everything here speaks to servers on the loopback interface."""
+
+
+@pytest.fixture(autouse=True)
+def _custom_integrations(enable_custom_integrations: None) -> None:
+    """Let Home Assistant find the integration."""
+
+
+@pytest.fixture
+async def session() -> AsyncGenerator[aiohttp.ClientSession]:
+    """Return a session of its own for each test."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def peers(session: aiohttp.ClientSession) -> AsyncGenerator[Peers]:
+    """Return a starter of scripted peers; they end with the test."""
+    async with Peers(session) as peers:
+        yield peers
+
+
+@pytest.fixture(scope="session")
+def scripted_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model that answers what `script.py` says."""
+    path = tmp_path_factory.mktemp("scripted") / "scripted.gguf"
+    write_scripted_model(path, model, SCRIPT, OTHERWISE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def scripted_server(
+    scripted_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[LlamaServer]:
+    """Return a real server with that model, which all tests of one run share."""
+    log = tmp_path_factory.mktemp("scripted-server") / "log.txt"
+    with serving(log, *FLAGS, model=scripted_model) as server:
+        yield server
+
+
+@pytest.fixture
+def own_server(scripted_model: Path, tmp_path: Path) -> Generator[LlamaServer]:
+    """Return a real server with that model that a test may stop, kill and start again."""
+    with serving(tmp_path / "log.txt", *FLAGS, model=scripted_model) as server:
+        yield server
+
+
+@pytest.fixture
+async def assist(hass: HomeAssistant) -> HomeAssistant:
+    """Return Home Assistant with all that a conversation needs."""
+    assert await async_setup_component(hass, "homeassistant", {})
+    assert await async_setup_component(hass, "assist_pipeline", {})
+    return hass
+
+
+@pytest.fixture
+async def home(assist: HomeAssistant) -> HomeAssistant:
+    """Return Home Assistant with the demo home, exposed to Assist."""
+    assert await async_setup_component(
+        assist, "virtual_home", {"virtual_home": {"home": str(DEMO_HOME)}}
+    )
+    await assist.async_block_till_done()
+    return assist
+
+
+@pytest.fixture
+def add_server(hass: HomeAssistant) -> AddServer:
+    """Return what sets up the integration for a server, by its configuration flow."""
+
+    async def add(url: str, api_key: str | None = None) -> ConfigEntry[Any]:
+        values = {CONF_URL: url} | ({CONF_API_KEY: api_key} if api_key else {})
+        step = await hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": SOURCE_USER}, data=values
+        )
+        assert step["type"] is FlowResultType.CREATE_ENTRY, step
+        await hass.async_block_till_done()
+        entry: ConfigEntry[Any] = step["result"]
+        return entry
+
+    return add

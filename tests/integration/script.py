@@ -1,0 +1,48 @@
+"""What the scripted model of the tests says."""
+
+from typing import TYPE_CHECKING
+
+from dev.scripted_model import ToolCall
+
+if TYPE_CHECKING:
+    from dev.scripted_model import Script
+
+OTHERWISE = "I was not told what to say to this."
+MORE_ROUNDS_THAN_ALLOWED = 12
+
+TURN_ON_KITCHEN = "Turn on the kitchen light"
+TWO_CALLS = "Turn on both lamps"
+MISSING = "Turn on the moon"
+THINK = "What is on your mind?"
+NOTHING = "Say nothing"
+ONLY_THINK = "Think, but do not speak"
+SILENT_CALL = "Turn on the coffee maker"
+ENDLESS = "Try everything"
+QUESTION = "I am cold"
+
+SCRIPT: Script = {
+    TURN_ON_KITCHEN: [
+        str(ToolCall("intent__HassTurnOn", {"name": "Kitchen Light"})),
+        "The kitchen light is on now.",
+    ],
+    TWO_CALLS: [
+        "With pleasure.\n"
+        + str(ToolCall("intent__HassTurnOn", {"name": "Floor Lamp"}))
+        + "\n"
+        + str(ToolCall("intent__HassTurnOn", {"name": "Bedside Lamp"})),
+        "Both lamps are on.",
+    ],
+    MISSING: [
+        str(ToolCall("intent__HassTurnOn", {"name": "Moon"})),
+        "There is no moon to turn on.",
+    ],
+    THINK: ["<think>\nThe user wants to know my thoughts.\n</think>\n\nMostly cheese."],
+    NOTHING: [""],
+    ONLY_THINK: ["<think>\nI shall keep this to myself.\n</think>\n\n"],
+    SILENT_CALL: [str(ToolCall("intent__HassTurnOn", {"name": "Coffee Maker"})), ""],
+    ENDLESS: [
+        str(ToolCall("intent__HassTurnOn", {"name": f"Lamp {number}"}))
+        for number in range(MORE_ROUNDS_THAN_ALLOWED)
+    ],
+    QUESTION: ["Shall I turn up the heating?"],
+}

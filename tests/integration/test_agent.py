@@ -1,0 +1,194 @@
+"""The pure parts of a turn: messages, tools and deltas."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import probatio
+import pytest
+from homeassistant.components.conversation import (
+    AssistantContent,
+    SystemContent,
+    ToolResultContent,
+    UserContent,
+)
+from homeassistant.core import Context
+from homeassistant.helpers import llm
+
+from custom_components.llamacpp.agent.deltas import AnswerDeltas
+from custom_components.llamacpp.agent.messages import to_messages
+from custom_components.llamacpp.agent.tools import to_tools
+from custom_components.llamacpp.server import (
+    Completion,
+    Finish,
+    FinishReason,
+    PromptProgress,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from homeassistant.core import HomeAssistant
+
+    from custom_components.llamacpp.server import StreamEvent
+
+AGENT = "conversation.test"
+CALL = llm.ToolInput("intent__HassTurnOn", {"name": "Küche"}, id="call1")
+
+
+def test_messages_of_a_conversation() -> None:
+    """Every kind of content has its message; thoughts only go back within their turn."""
+    messages = to_messages(
+        [
+            SystemContent("Be brief."),
+            UserContent("Hello"),
+            AssistantContent(AGENT, content="Hi.", thinking_content="A greeting."),
+            UserContent("Kitchen on"),
+            AssistantContent(AGENT, thinking_content="Which tool?", tool_calls=[CALL]),
+            ToolResultContent(AGENT, "call1", CALL.tool_name, llm.ToolResult({"ok": True})),
+        ]
+    )
+    assert messages == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hi."},
+        {"role": "user", "content": "Kitchen on"},
+        {
+            "role": "assistant",
+            "content": None,
+            "reasoning_content": "Which tool?",
+            "tool_calls": [
+                {
+                    "id": "call1",
+                    "type": "function",
+                    "function": {"name": CALL.tool_name, "arguments": '{"name":"Küche"}'},
+                }
+            ],
+        },
+        {"role": "tool", "tool_call_id": "call1", "content": '{"ok":true}'},
+    ]
+
+
+def test_messages_without_anything_to_show_are_left_out() -> None:
+    """An empty system prompt, and an answer that was only thought, are no messages."""
+    assert to_messages(
+        [
+            SystemContent(""),
+            UserContent("Hm"),
+            AssistantContent(AGENT, thinking_content="Nothing to say."),
+        ]
+    ) == [{"role": "user", "content": "Hm"}]
+
+
+class _Tool(llm.Tool):
+    """A tool that is only described."""
+
+    integration = "test"
+
+    def __init__(self, name: str, description: str | None) -> None:
+        self.name = name
+        self.description = description
+        self.parameters = probatio.Schema({probatio.Required("name"): str})
+
+    async def async_call(self, *_: Any) -> llm.ToolResult:
+        raise NotImplementedError
+
+
+class _Api(llm.API):
+    """An API that only holds tools."""
+
+    async def async_get_api_instance(self, llm_context: llm.LLMContext) -> llm.APIInstance:
+        tools: list[llm.Tool] = [_Tool("b", "Second"), _Tool("a", None)]
+        return llm.APIInstance(self, "", llm_context, tools)
+
+
+async def test_tools_are_sorted(hass: HomeAssistant) -> None:
+    """Tools come in one order, whatever order Home Assistant has them in."""
+    context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
+    api = await _Api(hass=hass, id="test", name="Test").async_get_api_instance(context)
+    first, second = to_tools(api)
+    assert first["function"]["name"] == "a"
+    assert "description" not in first["function"]
+    assert second["function"]["description"] == "Second"
+    parameters = second["function"]["parameters"]
+    assert parameters["properties"]["name"]["type"] == "string"
+    assert parameters["required"] == ["name"]
+
+
+async def deltas_of(answer: AnswerDeltas, *events: StreamEvent) -> list[Any]:
+    """Return the deltas for these events."""
+
+    async def stream() -> AsyncGenerator[StreamEvent]:
+        for event in events:
+            yield event
+
+    return [delta async for delta in answer.from_events(stream())]
+
+
+async def test_text_and_thoughts() -> None:
+    """The first delta names the role; usage after the finish is kept."""
+    usage = Usage(prompt_tokens=10, completion_tokens=2, total_tokens=12, cached_tokens=9)
+    answer = AnswerDeltas(with_tools=True)
+    deltas = await deltas_of(
+        answer,
+        PromptProgress(total=10, cache=9, processed=10, time_ms=1.0),
+        ThinkingDelta("Hm."),
+        TextDelta("Hel"),
+        TextDelta("lo"),
+        Finish(FinishReason.STOP),
+        Completion(usage, None),
+    )
+    assert deltas == [
+        {"role": "assistant"},
+        {"thinking_content": "Hm."},
+        {"content": "Hel"},
+        {"content": "lo"},
+    ]
+    assert answer.completion.usage == usage
+    assert answer.finish_reason is FinishReason.STOP
+
+
+async def test_calls_in_pieces_and_text_after_them() -> None:
+    """Calls are put together by index, and text after a call is not lost."""
+    deltas = await deltas_of(
+        AnswerDeltas(with_tools=True),
+        ToolCallDelta(1, "b", "second", ""),
+        ToolCallDelta(0, "a", "first", '{"na'),
+        ToolCallDelta(0, None, None, 'me": 1}'),
+        TextDelta("Done."),
+        Finish(FinishReason.TOOL_CALLS),
+    )
+    assert deltas[1] == {"content": "Done."}
+    assert deltas[2] == {
+        "tool_calls": [
+            llm.ToolInput("first", {"name": 1}, id="a"),
+            llm.ToolInput("second", {}, id="b"),
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason", "explanation"),
+    [
+        ("{", FinishReason.TOOL_CALLS, "not valid JSON"),
+        ('{"name": "Kit', FinishReason.LENGTH, "cut off"),
+        ("[1]", FinishReason.TOOL_CALLS, "must be a JSON object"),
+    ],
+)
+async def test_a_call_that_makes_no_sense(
+    arguments: str, reason: FinishReason, explanation: str
+) -> None:
+    """The model is told what is wrong with its call."""
+    _, calls, result = await deltas_of(
+        AnswerDeltas(with_tools=True),
+        ToolCallDelta(0, None, "first", arguments),
+        Finish(reason),
+    )
+    (call,) = calls["tool_calls"]
+    assert call.external is True
+    assert result["tool_call_id"] == call.id != ""
+    assert result["result"].error is True
+    assert explanation in json.dumps(result["result"].data)

@@ -1,0 +1,74 @@
+"""The texts of the integration, in all its languages."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custom_components.llamacpp import errors, server
+
+FOLDER = Path(errors.__file__).parent / "translations"
+LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.json"))
+# A failed question is answered with one of these; the rest are sentences of our own.
+SPOKEN = {"empty_answer", "too_many_tool_calls"}
+
+
+def texts(language: str) -> dict[str, str]:
+    """Return the texts of a language by their path."""
+    found: dict[str, str] = {}
+
+    def walk(path: str, value: Any) -> None:
+        if isinstance(value, str):
+            found[path] = value
+            return
+        for key, child in value.items():
+            walk(f"{path}.{key}", child)
+
+    walk("", json.loads((FOLDER / f"{language}.json").read_text()))
+    return found
+
+
+def placeholders(text: str) -> set[str]:
+    """Return what a text is filled in with."""
+    return set(re.findall(r"\{(\w+)\}", text))
+
+
+def test_languages() -> None:
+    """English and Italian are there."""
+    assert {"en", "it"} <= set(LANGUAGES)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_says_everything(language: str) -> None:
+    """Each language has the texts that English has, with the same placeholders."""
+    english, other = texts("en"), texts(language)
+    assert english.keys() == other.keys()
+    for path, text in english.items():
+        assert placeholders(text) == placeholders(other[path]), path
+        if language != "en" and len(text) > len("Llama.cpp"):
+            assert text != other[path], path
+
+
+@pytest.mark.parametrize("name", [one for one in server.__all__ if one.endswith("Error")])
+def test_every_error_is_explained(name: str) -> None:
+    """Each error of the client has an explanation, in the form and for the ear."""
+    kind = getattr(server, name)
+    err = kind("why", 3, 2) if kind is server.ContextExceededError else kind("why")
+    key = errors.translation_key(err)
+    english = texts("en")
+    assert f".config.error.{key}" in english
+    filled = english[f".exceptions.{key}.message"].format(**errors.translation_placeholders(err))
+    assert "{" not in filled
+
+
+def test_no_explanation_without_an_error() -> None:
+    """Nothing is translated that is never said."""
+    keys = {path.split(".")[2] for path in texts("en") if path.startswith(".exceptions.")}
+    kinds = [getattr(server, one) for one in server.__all__ if one.endswith("Error")]
+    used = {
+        errors.translation_key(kind("", 1, 1) if kind is server.ContextExceededError else kind(""))
+        for kind in kinds
+    }
+    assert keys == used | SPOKEN
