@@ -70,7 +70,7 @@ class HomeAssistantClient:
 
     def __init__(self, base_url: str) -> None:
         """Keep the address; nothing is asked yet."""
-        self._base_url = base_url
+        self.base_url = base_url
         self._client_id = f"{base_url}/"
         self._token = ""
         self._session: aiohttp.ClientSession
@@ -99,7 +99,7 @@ class HomeAssistantClient:
         """
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         async with self._session.request(
-            method, self._base_url + path, json=body, headers=headers
+            method, self.base_url + path, json=body, headers=headers
         ) as response:
             if not response.ok:
                 message = f"{method} {path}: {response.status} {await response.text()}"
@@ -116,12 +116,12 @@ class HomeAssistantClient:
             "code": code,
             "client_id": self._client_id,
         }
-        async with self._session.post(f"{self._base_url}/auth/token", data=form) as response:
+        async with self._session.post(f"{self.base_url}/auth/token", data=form) as response:
             response.raise_for_status()
             self._token = (await response.json())["access_token"]
 
     async def _lacks_user(self) -> bool:
-        async with self._session.get(f"{self._base_url}/api/onboarding") as response:
+        async with self._session.get(f"{self.base_url}/api/onboarding") as response:
             if response.status == HTTPStatus.NOT_FOUND:
                 # Once all is done, Home Assistant no longer serves this.
                 return False
@@ -201,7 +201,7 @@ class HomeAssistantClient:
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
         async with self._session.ws_connect(
-            f"{self._base_url}/api/websocket", max_msg_size=0
+            f"{self.base_url}/api/websocket", max_msg_size=0
         ) as connection:
             await connection.receive_json()
             await connection.send_json({"type": "auth", "access_token": self._token})

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2153 # setup.sh exports the variables, common.sh defines ROOT
 # llama-server and the small model.
 
 # The oldest build that we test: the one that the app compiles.

@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests that use the product as people do: real processes, HTTP and WebSocket."""

@@ -1,0 +1,1 @@
+"""Tests of what the demo, the tests and the benchmarks share."""

@@ -1,0 +1,146 @@
+"""From an empty Home Assistant to an agent that answers, and through what may happen to it."""
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.agent_setup import DOMAIN, find_agent, is_available, prefer_agent
+from dev.ha_client import Answer, HomeAssistantClient
+from dev.hass import HomeAssistant
+from dev.llama import LlamaServer
+from dev.processes import LOOPBACK, free_port
+from dev.scripted_model import ToolCall, write_scripted_model
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+LONG_QUESTION = "Tell me a long story about a lighthouse and the sea, with many details."
+PIECES_BEFORE_THE_KILL = 3
+# What the issue allows between the end of the server and the words that tell of it.
+ERROR_SECONDS = 5.0
+# The server is asked every five seconds while it is away.
+BACK_SECONDS = 20.0
+LATE_SECONDS = 60.0
+SWITCH = "Turn on the light, please"
+
+
+@contextlib.asynccontextmanager
+async def home_assistant(
+    config_dir: Path, python: Path, port: int
+) -> AsyncGenerator[HomeAssistantClient]:
+    """Run Home Assistant and log in."""
+    hass = HomeAssistant(config_dir, python=python, port=port)
+    hass.start()
+    try:
+        hass.wait_ready()
+        async with HomeAssistantClient(hass.base_url) as client:
+            await client.wait_started()
+            yield client
+    finally:
+        hass.stop()
+
+
+async def until_available(client: HomeAssistantClient, agent: str, *, available: bool) -> None:
+    """Wait until the agent is available, or is not."""
+    while await is_available(client, agent) is not available:  # noqa: ASYNC110 - another process
+        await asyncio.sleep(0.1)
+
+
+async def flow_from_mistake_to_agent(client: HomeAssistantClient, server: LlamaServer) -> None:
+    """Make every mistake once on the way through the form, then succeed."""
+    step = await client.start_flow(DOMAIN)
+    assert (step["type"], step["step_id"]) == ("form", "user")
+    for address, error in (
+        ("not an address", {"url": "invalid_address"}),
+        (f"{LOOPBACK}:{free_port()}", {"base": "cannot_connect"}),
+        (client.base_url, {"base": "not_llama_server"}),
+    ):
+        step = await client.next_step(step["flow_id"], {"url": address})
+        assert step["errors"] == error
+    step = await client.next_step(step["flow_id"], {"url": f"{LOOPBACK}:{server.port}"})
+    assert step["type"] == "create_entry"
+    again = await client.start_flow(DOMAIN)
+    again = await client.next_step(again["flow_id"], {"url": f"{server.base_url}/v1"})
+    assert (again["type"], again["reason"]) == ("abort", "already_configured")
+
+
+async def killed_in_mid_answer(client: HomeAssistantClient, server: LlamaServer) -> Answer:
+    """Kill the server when some pieces of the answer are there, and return what follows."""
+    answer = Answer()
+    async with asyncio.timeout(LATE_SECONDS) as limit:
+        async for event in client.run_pipeline(LONG_QUESTION):
+            answer.add(event)
+            if len(answer.pieces) == PIECES_BEFORE_THE_KILL and server.running:
+                server.kill()
+                limit.reschedule(asyncio.get_running_loop().time() + ERROR_SECONDS)
+    return answer
+
+
+@pytest.mark.timeout(300)
+async def test_first_path(tmp_path: Path, model: Path, ha_python: Path, ha_version: str) -> None:
+    """Set up in the browser, talk, lose the server, get it back, restart Home Assistant."""
+    server = LlamaServer(
+        tmp_path / "llama-server.log", "--ctx-size", "8192", "--parallel", "1", model=model
+    )
+    server.start()
+    server.wait_ready()
+    port = free_port()
+    try:
+        async with home_assistant(tmp_path / "config", ha_python, port) as client:
+            assert (await client.request("GET", "/api/config"))["version"] == ha_version
+            await flow_from_mistake_to_agent(client, server)
+            agent = await find_agent(client)
+            await prefer_agent(client, agent)
+
+            answer = await client.ask("What is the capital of France?")
+            assert not answer.is_error
+            assert len(answer.pieces) > 1
+            assert "".join(answer.pieces) == answer.speech
+
+            broken = await killed_in_mid_answer(client, server)
+            assert broken.is_error
+            assert "language model's server" in broken.speech
+            async with asyncio.timeout(ERROR_SECONDS):
+                await until_available(client, agent, available=False)
+
+            server.start()
+            server.wait_ready()
+            async with asyncio.timeout(BACK_SECONDS):
+                await until_available(client, agent, available=True)
+            assert not (await client.ask("Are you there?")).is_error
+
+        async with home_assistant(tmp_path / "config", ha_python, port) as client:
+            assert await find_agent(client) == agent
+            answer = await client.ask("Are you still there?")
+            assert not answer.is_error
+            assert answer.pieces
+    finally:
+        server.stop()
+
+
+@pytest.mark.timeout(300)
+async def test_switches_the_light_of_the_room(tmp_path: Path, model: Path, ha_python: Path) -> None:
+    """What a model calls really happens, in the home that a satellite stands in."""
+    script = {SWITCH: [str(ToolCall("intent__HassTurnOn", {"name": "Kitchen Light"})), "It is on."]}
+    scripted = tmp_path / "scripted.gguf"
+    write_scripted_model(scripted, model, script, "I do not know.")
+    flags = ("--ctx-size", "16384", "--parallel", "1")
+    server = LlamaServer(tmp_path / "llama-server.log", *flags, model=scripted)
+    server.start()
+    try:
+        server.wait_ready()
+        async with home_assistant(tmp_path / "config", ha_python, free_port()) as client:
+            step = await client.start_flow(DOMAIN)
+            await client.next_step(step["flow_id"], {"url": server.base_url})
+            await prefer_agent(client, await find_agent(client))
+            devices = await client.command("config/device_registry/list")
+            satellite = next(one for one in devices if one["name"] == "Kitchen Satellite")
+            assert (await client.state("light.kitchen_light"))["state"] == "off"
+            answer = await client.ask(SWITCH, device_id=satellite["id"])
+            assert answer.speech == "It is on."
+            assert (await client.state("light.kitchen_light"))["state"] == "on"
+    finally:
+        server.stop()
