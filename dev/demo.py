@@ -244,8 +244,10 @@ def run(options: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run the demo and return the exit status; failures are told in one sentence."""
-    # A polite request to end is like Ctrl-C: what was started must be stopped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A polite request to end is like Ctrl-C, which a shell's background jobs begin with ignoring:
+    # what was started must be stopped.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         run(arguments())
     except KeyboardInterrupt:

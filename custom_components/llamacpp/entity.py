@@ -40,7 +40,7 @@ class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
             identifiers={(DOMAIN, subentry.subentry_id)},
             name=subentry.title,
             manufacturer="llama.cpp",
-            model=subentry.data.get(CONF_MODEL) or props.model_alias,
+            model=subentry.data.get(CONF_MODEL) or props.model_name,
             sw_version=props.build_info,
             entry_type=dr.DeviceEntryType.SERVICE,
         )

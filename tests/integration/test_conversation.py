@@ -459,6 +459,7 @@ async def test_device_and_entity(
     device = dr.async_get(home).async_get(registered.device_id or "")
     assert isinstance(device, dr.DeviceEntry)
     assert device.manufacturer == "llama.cpp"
+    assert device.model == "scripted"
     assert (device.sw_version or "").startswith("b")
     assert device.entry_type is dr.DeviceEntryType.SERVICE
     state = state_of(home, AGENT)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Self, override
 
 from . import json_fields
@@ -96,6 +97,11 @@ class ServerProps:
     is_sleeping: bool
     has_metrics: bool
     has_slots: bool
+
+    @property
+    def model_name(self) -> str:
+        """Return what people call the model: without `--alias`, the server calls it by its path."""
+        return PurePath(self.model_alias or self.model_path).name.removesuffix(".gguf")
 
     @classmethod
     def from_json(cls, value: object) -> Self:

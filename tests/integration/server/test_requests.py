@@ -258,3 +258,18 @@ async def test_model_status(status: Any, expected: ModelStatus, peers: Peers) ->
     answer = {"data": [{"id": "m", "aliases": ["n", 1], "status": status}]}
     client = peers.client(await echoing(peers, answer, []), timeouts=Timeouts())
     assert await client.models() == [Model("m", ("n",), expected, None, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ({"model_alias": "gemma"}, "gemma"),
+        ({"model_alias": "/models/gemma-3-1b-it.gguf"}, "gemma-3-1b-it"),
+        ({"model_path": "models/tiny.gguf"}, "tiny"),
+        ({}, ""),
+    ],
+)
+def test_name_of_a_model(told: dict[str, str], name: str) -> None:
+    """People are shown a model's name, never a path of the server's disk."""
+    props = ServerProps.from_json({"default_generation_settings": {}, **told})
+    assert props.model_name == name

@@ -1,0 +1,97 @@
+"""What the stores check on their side, checked here: hassfest's and HACS's rules."""
+
+import ast
+import json
+import re
+import struct
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+INTEGRATION = ROOT / "custom_components" / "llamacpp"
+HACS_KEYS = {
+    "content_in_root",
+    "country",
+    "filename",
+    "hacs",
+    "hide_default_branch",
+    "homeassistant",
+    "name",
+    "persistent_directory",
+    "render_readme",
+    "zip_release",
+}
+
+
+def test_manifest() -> None:
+    """The manifest has what HACS asks for, in hassfest's order, and requires nothing."""
+    manifest = json.loads((INTEGRATION / "manifest.json").read_text())
+    first, second, *others = manifest
+    assert [first, second] == ["domain", "name"]
+    assert others == sorted(others)
+    assert {"codeowners", "documentation", "issue_tracker", "version"} <= set(others)
+    assert manifest["domain"] == INTEGRATION.name
+    assert manifest["requirements"] == []
+
+
+def test_version_is_the_same_everywhere() -> None:
+    """One version, in the manifest and in the project."""
+    manifest = json.loads((INTEGRATION / "manifest.json").read_text())
+    project = (ROOT / "pyproject.toml").read_text()
+    assert f'version = "{manifest["version"]}"' in project
+
+
+def test_hacs() -> None:
+    """HACS refuses keys that it does not know; the minimum version is one that we test."""
+    hacs = json.loads((ROOT / "hacs.json").read_text())
+    assert set(hacs) <= HACS_KEYS
+    requirements = (ROOT / "requirements" / "test.txt").read_text()
+    tested = re.search(r"^homeassistant==(\d+\.\d+)\.", requirements, re.MULTILINE)
+    assert tested is not None
+    assert hacs["homeassistant"] == f"{tested[1]}.0"
+
+
+def test_app_repository() -> None:
+    """The Supervisor wants a name, and takes every other `config.yaml` for an app."""
+    repository = yaml.safe_load((ROOT / "repository.yaml").read_text())
+    assert set(repository) == {"name", "url", "maintainer"}
+    found = {path.parent.name for path in ROOT.glob("*/**/config.y*ml")}
+    assert found <= {"addon"}
+
+
+@pytest.mark.parametrize(("name", "size"), [("icon.png", 256), ("icon@2x.png", 512)])
+def test_brand_images(name: str, size: int) -> None:
+    """Icons are squares of the sizes that Home Assistant asks for."""
+    head = (INTEGRATION / "brand" / name).read_bytes()[:24]
+    assert struct.unpack(">II", head[16:24]) == (size, size)
+
+
+def test_requirements_name_no_address() -> None:
+    """Packages come by name and hash, from whatever index is configured."""
+    for path in (ROOT / "requirements").glob("*.txt"):
+        lines = path.read_text().splitlines()
+        assert not [line for line in lines if "://" in line or line.startswith("--index")]
+        packages = [line for line in lines if re.match(r"\w", line)]
+        assert packages
+        assert all("==" in line for line in packages)
+        assert "--hash=sha256:" in path.read_text()
+
+
+def test_server_package_stands_alone() -> None:
+    """The client imports neither Home Assistant nor anything above it."""
+    for path in (INTEGRATION / "server").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level < 2, path
+                assert not (node.module or "").startswith("homeassistant"), path
+            elif isinstance(node, ast.Import):
+                assert not any(one.name.startswith("homeassistant") for one in node.names), path
+
+
+def test_files_stay_small() -> None:
+    """A file that one cannot take in at a glance wants splitting."""
+    for folder in ("custom_components", "dev", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert len(path.read_text().splitlines()) <= 400, path
