@@ -75,7 +75,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the address and the key, and check them."""
         if user_input is None:
-            return self._show_user_form({})
+            return self._show_user_form({}, self._data)
         try:
             url = parse_address(user_input[CONF_URL])
         except ValueError:

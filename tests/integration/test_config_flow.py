@@ -63,6 +63,16 @@ async def start(hass: HomeAssistant, url: str, **values: str) -> ConfigFlowResul
     )
 
 
+def suggested(step: ConfigFlowResult) -> dict[str, Any]:
+    """Return what the fields of a form are filled in with."""
+    assert step["data_schema"] is not None
+    return {
+        str(key): key.description["suggested_value"]
+        for key in step["data_schema"].schema
+        if key.description
+    }
+
+
 @pytest.mark.parametrize("form", ["{0}:{1}", "http://{0}:{1}", "http://{0}:{1}/v1/", " {0}:{1} "])
 async def test_every_spelling_of_an_address(
     assist: HomeAssistant, scripted_server: LlamaServer, form: str
@@ -94,9 +104,7 @@ async def test_no_address(assist: HomeAssistant) -> None:
     """What is no address is told at its field, and kept in the form."""
     step = await start(assist, "ftp://here")
     assert step["errors"] == {CONF_URL: "invalid_address"}
-    assert step["data_schema"] is not None
-    fields = {str(key): key.description for key in step["data_schema"].schema}
-    assert fields[CONF_URL] == {"suggested_value": "ftp://here"}
+    assert suggested(step) == {CONF_URL: "ftp://here"}
 
 
 async def test_nobody_there_then_somebody(
@@ -209,12 +217,14 @@ async def test_wait_in_vain(
 
 
 async def test_do_not_wait(assist: HomeAssistant, peers: Peers) -> None:
-    """Another address can be entered instead."""
-    step = await start(assist, await loading_peer(peers, (503, LOADING)))
+    """Another address can be entered instead, or the same one changed."""
+    url = await loading_peer(peers, (503, LOADING))
+    step = await start(assist, url)
     step = await assist.config_entries.flow.async_configure(
         step["flow_id"], {"next_step_id": "user"}
     )
     assert (step["type"], step["step_id"]) == (FlowResultType.FORM, "user")
+    assert suggested(step) == {CONF_URL: url}
 
 
 async def test_a_router_gets_an_agent_with_a_model(
