@@ -7,7 +7,7 @@ from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
 from homeassistant.helpers import intent
 
 from .const import DOMAIN, SUBENTRY_CONVERSATION
-from .entity import LlamaCppEntity
+from .entity import LlamaCppAgentEntity
 from .errors import async_spoken, translation_key, translation_placeholders
 from .server import LlamaServerError
 
@@ -34,7 +34,7 @@ async def async_setup_entry(
         )
 
 
-class LlamaCppConversationEntity(LlamaCppEntity, conversation.ConversationEntity):
+class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationEntity):
     """An agent that people talk to."""
 
     _attr_supports_streaming = True

@@ -1,5 +1,6 @@
 """The state of one server, asked for now and then."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, override
 
@@ -12,15 +13,37 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 
 from .const import DOMAIN, LOGGER, POLL_SECONDS, RETRY_SECONDS
 from .errors import translation_key, translation_placeholders
-from .server import AuthenticationError, LlamaServerClient, LlamaServerError, ServerProps
+from .server import (
+    AuthenticationError,
+    LlamaServerClient,
+    LlamaServerError,
+    ServerProps,
+)
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
+
+    from .server import (
+        Completion,
+    )
 
 type LlamaCppConfigEntry = ConfigEntry[LlamaCppCoordinator]
 
 POLL_INTERVAL = timedelta(seconds=POLL_SECONDS)
 RETRY_INTERVAL = timedelta(seconds=RETRY_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStats:
+    """What one answer of an agent took.
+
+    agent_id: entity id. completion: tokens and milliseconds, as far as the server told.
+    first_text_seconds: from the request to the first words, None if there were none.
+    """
+
+    agent_id: str
+    completion: Completion
+    first_text_seconds: float | None
 
 
 class LlamaCppCoordinator(DataUpdateCoordinator[ServerProps]):
@@ -43,6 +66,13 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerProps]):
             entry.data[CONF_URL],
             api_key=entry.data.get(CONF_API_KEY),
         )
+        self.last_answer: AnswerStats | None = None
+
+    @callback
+    def async_record_answer(self, stats: AnswerStats) -> None:
+        """Keep what the newest answer took, and tell the entities."""
+        self.last_answer = stats
+        self.async_update_listeners()
 
     @override
     async def _async_update_data(self) -> ServerProps:

@@ -13,7 +13,7 @@ from .agent.deltas import AnswerDeltas
 from .agent.messages import to_messages
 from .agent.tools import to_tools
 from .const import DOMAIN, MAX_TOOL_ROUNDS, TURN_SECONDS
-from .coordinator import LlamaCppCoordinator
+from .coordinator import AnswerStats, LlamaCppCoordinator
 from .errors import async_spoken
 from .server import ServerTimeoutError
 
@@ -25,7 +25,28 @@ if TYPE_CHECKING:
 
 
 class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
-    """An entity that has a language model at work."""
+    """An entity of a server, on the server's device."""
+
+    _attr_has_entity_name = True
+
+    def __init__(self, entry: LlamaCppConfigEntry, key: str) -> None:
+        """Make the entity; key: what it is among the entities of one server."""
+        super().__init__(entry.runtime_data)
+        self._attr_unique_id = f"{entry.entry_id}_{key}"
+        self._attr_translation_key = key
+        self._attr_device_info = dr.DeviceInfo(
+            identifiers={(DOMAIN, entry.entry_id)},
+            name=entry.title,
+            manufacturer="llama.cpp",
+            model="llama-server",
+            sw_version=self.coordinator.data.build_info,
+            configuration_url=self.coordinator.client.base_url,
+            entry_type=dr.DeviceEntryType.SERVICE,
+        )
+
+
+class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
+    """An entity that has a language model at work, on a device of its own."""
 
     _attr_has_entity_name = True
     _attr_name = None
@@ -80,6 +101,9 @@ class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
                     has_called |= isinstance(content, conversation.ToolResultContent)
         finally:
             chat_log.async_trace(_stats(deltas.completion))
+            self.coordinator.async_record_answer(
+                AnswerStats(self.entity_id, deltas.completion, deltas.first_text_seconds)
+            )
         return has_called
 
     def _request(self, chat_log: conversation.ChatLog) -> dict[str, Any]:
