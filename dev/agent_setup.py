@@ -45,8 +45,10 @@ async def find_agent(client: HomeAssistantClient) -> str:
     async with asyncio.timeout(AGENT_SECONDS):
         while True:
             for entry in await client.command("config/entity_registry/list"):
-                if entry["platform"] == DOMAIN and await is_available(client, entry["entity_id"]):
-                    return str(entry["entity_id"])
+                entity_id = str(entry["entity_id"])
+                is_agent = entry["platform"] == DOMAIN and entity_id.startswith("conversation.")
+                if is_agent and await is_available(client, entity_id):
+                    return entity_id
             await asyncio.sleep(POLL_SECONDS)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from .coordinator import LlamaCppConfigEntry
 
-PLATFORMS = (Platform.CONVERSATION,)
+PLATFORMS = (Platform.AI_TASK, Platform.CONVERSATION)
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> bool:

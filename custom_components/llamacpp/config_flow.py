@@ -15,10 +15,12 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, Tex
 
 from .const import (
     DEFAULT_AGENT_NAME,
+    DEFAULT_TASK_NAME,
     DOMAIN,
     LOADING_POLL_SECONDS,
     LOADING_SECONDS,
     LOGGER,
+    SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
 from .errors import translation_key, translation_placeholders
@@ -30,7 +32,7 @@ from .server import (
     ModelStatus,
     parse_address,
 )
-from .subentry_flow import ConversationSubentryFlow
+from .subentry_flow import AITaskSubentryFlow, ConversationSubentryFlow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +71,10 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_get_supported_subentry_types(
         cls, config_entry: ConfigEntry
     ) -> dict[str, type[ConfigSubentryFlow]]:
-        return {SUBENTRY_CONVERSATION: ConversationSubentryFlow}
+        return {
+            SUBENTRY_CONVERSATION: ConversationSubentryFlow,
+            SUBENTRY_AI_TASK: AITaskSubentryFlow,
+        }
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -158,15 +163,23 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         return self._create_entry()
 
     def _create_entry(self) -> ConfigFlowResult:
-        agent = {CONF_LLM_HASS_API: [LLM_API_ASSIST]}
-        subentry: ConfigSubentryData = {
-            "subentry_type": SUBENTRY_CONVERSATION,
-            "title": DEFAULT_AGENT_NAME,
-            "unique_id": None,
-            "data": agent | ({CONF_MODEL: self._model} if self._model else {}),
-        }
+        model = {CONF_MODEL: self._model} if self._model else {}
+        agents: list[ConfigSubentryData] = [
+            {
+                "subentry_type": SUBENTRY_CONVERSATION,
+                "title": DEFAULT_AGENT_NAME,
+                "unique_id": None,
+                "data": {CONF_LLM_HASS_API: [LLM_API_ASSIST], **model},
+            },
+            {
+                "subentry_type": SUBENTRY_AI_TASK,
+                "title": DEFAULT_TASK_NAME,
+                "unique_id": None,
+                "data": model,
+            },
+        ]
         return self.async_create_entry(
-            title=urlsplit(self._data[CONF_URL]).netloc, data=self._data, subentries=[subentry]
+            title=urlsplit(self._data[CONF_URL]).netloc, data=self._data, subentries=agents
         )
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:

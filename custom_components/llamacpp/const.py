@@ -7,7 +7,9 @@ DOMAIN: Final = "llamacpp"
 LOGGER: Final = logging.getLogger(__package__)
 
 SUBENTRY_CONVERSATION: Final = "conversation"
+SUBENTRY_AI_TASK: Final = "ai_task_data"
 DEFAULT_AGENT_NAME: Final = "Llama.cpp"
+DEFAULT_TASK_NAME: Final = "Llama.cpp AI Task"
 
 # The API of a home is asked again this often (seconds): seldom while all is well, often while the
 # server is away, so that it is back soon after the server is.

@@ -68,13 +68,22 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             return err.as_conversation_result()
         turn_start = len(chat_log.content)
         try:
-            await self._async_answer(chat_log, user_input.language)
+            if reason := await self._async_answer(chat_log):
+                await self._async_say(chat_log, user_input.language, reason)
         except LlamaServerError as err:
             # Home Assistant forgets a turn that adds nothing: the next one starts clean.
             del chat_log.content[turn_start:]
             self.coordinator.async_check_soon()
             return await self._async_error_result(user_input, chat_log, err)
         return conversation.async_get_result_from_chat_log(user_input, chat_log)
+
+    async def _async_say(self, chat_log: conversation.ChatLog, language: str, key: str) -> None:
+        """Add a sentence of our own, where the model left the user without one."""
+        chat_log.async_add_assistant_content_without_tools(
+            conversation.AssistantContent(
+                agent_id=self.entity_id, content=await async_spoken(self.hass, language, key)
+            )
+        )
 
     async def _async_error_result(
         self,

@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.components import conversation
 from homeassistant.const import CONF_MODEL
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .agent.deltas import AnswerDeltas
+from .agent.images import AttachmentError, image_url
 from .agent.messages import to_messages
+from .agent.options import CONF_MAX_TOOL_ROUNDS, to_request_options
 from .agent.tools import to_tools
 from .const import DOMAIN, MAX_TOOL_ROUNDS, TURN_SECONDS
 from .coordinator import AnswerStats, LlamaCppCoordinator
-from .errors import async_spoken
 from .server import ServerTimeoutError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from homeassistant.config_entries import ConfigSubentry
 
     from .coordinator import LlamaCppConfigEntry
@@ -66,35 +70,39 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             entry_type=dr.DeviceEntryType.SERVICE,
         )
 
-    async def _async_answer(self, chat_log: conversation.ChatLog, language: str) -> None:
+    async def _async_answer(
+        self, chat_log: conversation.ChatLog, response_format: dict[str, Any] | None = None
+    ) -> str | None:
         """Have the model answer the chat log, running the tools that it calls, until it speaks.
 
-        The chat log always ends with something to say, in `language` if it is not the model that
-        says it. Raises LlamaServerError.
+        response_format: what the answer must look like; the model is offered no tools then.
+        Returns nothing if there is an answer with words at the end of the chat log, else the
+        translations' key of the reason. Raises LlamaServerError, and HomeAssistantError for an
+        attachment that cannot be shown to the model.
         """
+        images = await self._async_images(chat_log)
+        rounds = int(self.subentry.data.get(CONF_MAX_TOOL_ROUNDS, MAX_TOOL_ROUNDS))
         try:
             async with asyncio.timeout(TURN_SECONDS):
-                for _round in range(MAX_TOOL_ROUNDS):
-                    if not await self._async_ask(chat_log):
+                for _round in range(rounds):
+                    request = self._request(chat_log, images, response_format)
+                    if not await self._async_ask(chat_log, request):
                         break
                 else:
-                    await self._async_say(chat_log, language, "too_many_tool_calls")
+                    return "too_many_tool_calls"
         except TimeoutError as err:
             raise ServerTimeoutError(f"The answer took more than {TURN_SECONDS} seconds") from err
-        if not _has_words(chat_log.content[-1]):
-            await self._async_say(chat_log, language, "empty_answer")
+        return None if _has_words(chat_log.content[-1]) else "empty_answer"
 
-    async def _async_ask(self, chat_log: conversation.ChatLog) -> bool:
-        """Send the chat log once, and add what the model answers and what its tools return.
+    async def _async_ask(self, chat_log: conversation.ChatLog, request: dict[str, Any]) -> bool:
+        """Send a request, and add what the model answers and what its tools return.
 
         Returns whether the model has called tools, so that it must be asked again.
         """
-        deltas = AnswerDeltas(with_tools=chat_log.llm_api is not None)
+        deltas = AnswerDeltas(with_tools="tools" in request)
         has_called = False
         try:
-            async with aclosing(
-                self.coordinator.client.stream_chat(self._request(chat_log))
-            ) as events:
+            async with aclosing(self.coordinator.client.stream_chat(request)) as events:
                 async for content in chat_log.async_add_delta_content_stream(
                     self.entity_id, deltas.from_events(events)
                 ):
@@ -106,25 +114,56 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             )
         return has_called
 
-    def _request(self, chat_log: conversation.ChatLog) -> dict[str, Any]:
-        """Return the chat completion to ask for.
-
-        What is not configured is not sent: the server and its model know their defaults better.
-        """
-        request: dict[str, Any] = {"messages": to_messages(chat_log.content)}
-        if chat_log.llm_api and chat_log.llm_api.tools:
+    def _request(
+        self,
+        chat_log: conversation.ChatLog,
+        images: dict[Path, str],
+        response_format: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        """Return the chat completion to ask for."""
+        options = self.subentry.data
+        request = {
+            "messages": to_messages(chat_log.content, images),
+            **to_request_options(options),
+        }
+        if response_format:
+            request["response_format"] = response_format
+        elif chat_log.llm_api and chat_log.llm_api.tools:
             request["tools"] = to_tools(chat_log.llm_api)
-        if model := self.subentry.data.get(CONF_MODEL):
+        if model := options.get(CONF_MODEL):
             request["model"] = model
         return request
 
-    async def _async_say(self, chat_log: conversation.ChatLog, language: str, key: str) -> None:
-        """Add a sentence of our own, where the model left the user without one."""
-        chat_log.async_add_assistant_content_without_tools(
-            conversation.AssistantContent(
-                agent_id=self.entity_id, content=await async_spoken(self.hass, language, key)
-            )
+    async def _async_images(self, chat_log: conversation.ChatLog) -> dict[Path, str]:
+        """Return the pictures that the newest words of the user come with.
+
+        Those of earlier turns were temporary files.
+        """
+        said = next(
+            (
+                content
+                for content in reversed(chat_log.content)
+                if isinstance(content, conversation.UserContent)
+            ),
+            None,
         )
+        if said is None or not said.attachments:
+            return {}
+        props = self.coordinator.data
+        if not (props.is_router or props.modalities.vision):
+            # Of a router's models it is not known: there the server refuses the request.
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="model_is_blind")
+        try:
+            return {
+                one.path: await self.hass.async_add_executor_job(image_url, one.path, one.mime_type)
+                for one in said.attachments
+            }
+        except AttachmentError as err:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key=err.key,
+                translation_placeholders=err.placeholders,
+            ) from err
 
 
 def _has_words(content: conversation.Content) -> bool:

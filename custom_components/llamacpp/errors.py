@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.translation import async_get_translations
 
 from .const import DOMAIN
@@ -46,6 +47,15 @@ def translation_placeholders(err: LlamaServerError) -> dict[str, str]:
         placeholders["needed"] = str(err.n_prompt_tokens or "?")
         placeholders["context"] = str(err.n_ctx or "?")
     return placeholders
+
+
+def to_home_assistant_error(err: LlamaServerError) -> HomeAssistantError:
+    """Return the error that tells an automation's author what is wrong."""
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key=translation_key(err),
+        translation_placeholders=translation_placeholders(err),
+    )
 
 
 async def async_spoken(

@@ -1,6 +1,6 @@
-"""Set-up of a conversation agent in the user interface."""
+"""Set-up of the agents of a server in the user interface."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import probatio
 from homeassistant.config_entries import (
@@ -9,15 +9,35 @@ from homeassistant.config_entries import (
     ConfigSubentryFlow,
 )
 from homeassistant.const import CONF_LLM_HASS_API, CONF_MODEL, CONF_NAME, CONF_PROMPT
+from homeassistant.data_entry_flow import section
 from homeassistant.helpers import llm
 from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
     TemplateSelector,
+    TextSelector,
+    TextSelectorConfig,
 )
 
-from .const import DEFAULT_AGENT_NAME
+from .agent.options import (
+    CONF_MAX_TOKENS,
+    CONF_MAX_TOOL_ROUNDS,
+    CONF_MIN_P,
+    CONF_REPEAT_PENALTY,
+    CONF_SEED,
+    CONF_STOP,
+    CONF_TEMPERATURE,
+    CONF_THINKING,
+    CONF_THINKING_BUDGET,
+    CONF_TOP_K,
+    CONF_TOP_P,
+    Thinking,
+)
+from .const import DEFAULT_AGENT_NAME, DEFAULT_TASK_NAME, MAX_TOOL_ROUNDS
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
@@ -29,27 +49,89 @@ if TYPE_CHECKING:
 
     from .coordinator import LlamaCppConfigEntry
 
+type Fields = dict[probatio.Marker, Any]
 
-class ConversationSubentryFlow(ConfigSubentryFlow):
+# What most people never need is folded away; it is stored without the fold.
+SECTION_ANSWER = "answer"
+SECTION_SAMPLING = "sampling"
+
+
+def _number(low: float, high: float, step: float = 1) -> NumberSelector:
+    return NumberSelector(
+        NumberSelectorConfig(min=low, max=high, step=step, mode=NumberSelectorMode.BOX)
+    )
+
+
+THINKING_SELECTOR = SelectSelector(
+    SelectSelectorConfig(options=list(Thinking), translation_key=CONF_THINKING)
+)
+SECTIONS: Mapping[str, Mapping[str, Any]] = {
+    SECTION_ANSWER: {
+        CONF_THINKING: THINKING_SELECTOR,
+        CONF_THINKING_BUDGET: _number(0, 32768),
+        CONF_MAX_TOKENS: _number(1, 32768),
+        CONF_MAX_TOOL_ROUNDS: _number(1, 50),
+    },
+    SECTION_SAMPLING: {
+        CONF_TEMPERATURE: _number(0, 2, 0.05),
+        CONF_TOP_P: _number(0, 1, 0.01),
+        CONF_TOP_K: _number(0, 1000),
+        CONF_MIN_P: _number(0, 1, 0.01),
+        CONF_REPEAT_PENALTY: _number(0, 2, 0.01),
+        CONF_SEED: _number(0, 2**32 - 1),
+        CONF_STOP: TextSelector(TextSelectorConfig(multiple=True)),
+    },
+}
+
+
+_COMMON: dict[str, Any] = {
+    CONF_MAX_TOOL_ROUNDS: MAX_TOOL_ROUNDS,
+    CONF_THINKING: Thinking.DEFAULT,
+}
+
+
+def flattened(user_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a form's values without its sections, and without what says nothing.
+
+    What is left as it comes is not stored, so that better defaults reach everybody.
+    """
+    values = {key: value for key, value in user_input.items() if key not in SECTIONS}
+    for name in SECTIONS:
+        values |= user_input.get(name, {})
+    if values.get(CONF_PROMPT, "").strip() == llm.DEFAULT_INSTRUCTIONS_PROMPT.strip():
+        values.pop(CONF_PROMPT)
+    return {
+        key: value for key, value in values.items() if value not in (None, [], "", _COMMON.get(key))
+    }
+
+
+def sectioned(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored values as the form wants them."""
+    return dict(values) | {
+        name: {field: values[field] for field in fields if field in values}
+        for name, fields in SECTIONS.items()
+    }
+
+
+class AgentSubentryFlow(ConfigSubentryFlow):
     """Adds an agent to a server, or changes one."""
+
+    _default_name: ClassVar[str]
+    # What a form shows for what is not set.
+    _defaults: ClassVar[Mapping[str, Any]]
+    # What a new agent is suggested besides.
+    _suggestions: ClassVar[Mapping[str, Any]] = {}
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for a new agent's name and options."""
-        defaults = {
-            CONF_NAME: DEFAULT_AGENT_NAME,
-            CONF_PROMPT: llm.DEFAULT_INSTRUCTIONS_PROMPT,
-            CONF_LLM_HASS_API: [llm.LLM_API_ASSIST],
-        }
+        defaults = {CONF_NAME: self._default_name, **self._defaults, **self._suggestions}
         return await self._async_step_options("user", defaults, user_input)
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Ask for an agent's options again."""
-        defaults = {
-            CONF_PROMPT: llm.DEFAULT_INSTRUCTIONS_PROMPT,
-            **self._get_reconfigure_subentry().data,
-        }
+        defaults = {**self._defaults, **self._get_reconfigure_subentry().data}
         return await self._async_step_options("reconfigure", defaults, user_input)
 
     async def _async_step_options(
@@ -64,18 +146,17 @@ class ConversationSubentryFlow(ConfigSubentryFlow):
             except LlamaServerError:
                 return self.async_abort(reason="cannot_connect")
             return self.async_show_form(
-                step_id=step_id, data_schema=self.add_suggested_values_to_schema(schema, defaults)
+                step_id=step_id,
+                data_schema=self.add_suggested_values_to_schema(schema, sectioned(defaults)),
             )
-        # What is left as it comes is not stored, so that better defaults reach everybody.
-        if user_input.get(CONF_PROMPT, "").strip() == llm.DEFAULT_INSTRUCTIONS_PROMPT.strip():
-            user_input.pop(CONF_PROMPT)
+        values = flattened(user_input)
         if self.source == SOURCE_USER:
-            return self.async_create_entry(title=user_input.pop(CONF_NAME), data=user_input)
-        return self.async_update_and_abort(entry, self._get_reconfigure_subentry(), data=user_input)
+            return self.async_create_entry(title=values.pop(CONF_NAME), data=values)
+        return self.async_update_and_abort(entry, self._get_reconfigure_subentry(), data=values)
 
     async def _async_schema(self, entry: LlamaCppConfigEntry) -> probatio.Schema:
         """Return the form: a name only for a new agent, a model only where there is a choice."""
-        fields: dict[probatio.Marker, Any] = {}
+        fields: Fields = {}
         if self.source == SOURCE_USER:
             fields[probatio.Required(CONF_NAME)] = str
         if entry.runtime_data.data.is_router:
@@ -83,11 +164,38 @@ class ConversationSubentryFlow(ConfigSubentryFlow):
             fields[probatio.Required(CONF_MODEL)] = SelectSelector(
                 SelectSelectorConfig(options=[model.id for model in models])
             )
+        fields |= self._own_fields()
+        for name, options in SECTIONS.items():
+            inner = probatio.Schema({probatio.Optional(key): one for key, one in options.items()})
+            fields[probatio.Optional(name)] = section(inner, {"collapsed": True})
+        return probatio.Schema(fields)
+
+    def _own_fields(self) -> Fields:
+        """Return the fields that only this kind of agent has."""
+        return {}
+
+
+class ConversationSubentryFlow(AgentSubentryFlow):
+    """Agents that people talk to."""
+
+    _default_name = DEFAULT_AGENT_NAME
+    _defaults = _COMMON | {CONF_PROMPT: llm.DEFAULT_INSTRUCTIONS_PROMPT}
+    _suggestions: ClassVar[Mapping[str, Any]] = {CONF_LLM_HASS_API: [llm.LLM_API_ASSIST]}
+
+    def _own_fields(self) -> Fields:
         apis = [
             SelectOptionDict(label=api.name, value=api.id) for api in llm.async_get_apis(self.hass)
         ]
-        fields[probatio.Optional(CONF_PROMPT)] = TemplateSelector()
-        fields[probatio.Optional(CONF_LLM_HASS_API)] = SelectSelector(
-            SelectSelectorConfig(options=apis, multiple=True)
-        )
-        return probatio.Schema(fields)
+        return {
+            probatio.Optional(CONF_PROMPT): TemplateSelector(),
+            probatio.Optional(CONF_LLM_HASS_API): SelectSelector(
+                SelectSelectorConfig(options=apis, multiple=True)
+            ),
+        }
+
+
+class AITaskSubentryFlow(AgentSubentryFlow):
+    """Agents that automations give tasks to."""
+
+    _default_name = DEFAULT_TASK_NAME
+    _defaults = _COMMON

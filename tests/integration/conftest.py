@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
     from pathlib import Path
 
-    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.config_entries import ConfigEntry, ConfigSubentry
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     type AddServer = Callable[..., Awaitable[ConfigEntry[Any]]]
 
 AGENT = "conversation.llama_cpp"
+TASK_AGENT = "ai_task.llama_cpp_ai_task"
 FLAGS = ("--ctx-size", "16384", "--parallel", "1")
 
 
@@ -97,6 +98,11 @@ async def home(assist: HomeAssistant) -> HomeAssistant:
     )
     await assist.async_block_till_done()
     return assist
+
+
+def agent_of(entry: ConfigEntry[Any]) -> ConfigSubentry:
+    """Return the conversation agent that an entry begins with."""
+    return next(iter(entry.get_subentries_of_type("conversation")))
 
 
 @pytest.fixture

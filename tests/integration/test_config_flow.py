@@ -4,7 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntryState
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_USER,
+    ConfigEntryState,
+    SubentryFlowContext,
+)
 from homeassistant.const import CONF_API_KEY, CONF_LLM_HASS_API, CONF_MODEL, CONF_PROMPT, CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import llm
@@ -13,6 +18,8 @@ from custom_components.llamacpp import config_flow
 from custom_components.llamacpp.const import DOMAIN
 from dev.processes import LOOPBACK, free_port
 from tests.conftest import serving
+
+from .conftest import agent_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -85,10 +92,11 @@ async def test_every_spelling_of_an_address(
     assert entry.state is ConfigEntryState.LOADED
     assert entry.title == f"{LOOPBACK}:{scripted_server.port}"
     assert entry.data == {CONF_URL: scripted_server.base_url}
-    (subentry,) = entry.subentries.values()
-    assert subentry.subentry_type == "conversation"
-    assert subentry.title == "Llama.cpp"
-    assert subentry.data == {CONF_LLM_HASS_API: ["assist"]}
+    agent, task = entry.subentries.values()
+    assert (agent.subentry_type, agent.title) == ("conversation", "Llama.cpp")
+    assert agent.data == {CONF_LLM_HASS_API: ["assist"]}
+    assert (task.subentry_type, task.title) == ("ai_task_data", "Llama.cpp AI Task")
+    assert task.data == {}
 
 
 async def test_the_same_server_only_once(
@@ -235,7 +243,7 @@ async def test_a_router_gets_an_agent_with_a_model(
     assert added["type"] is FlowResultType.CREATE_ENTRY
     await assist.async_block_till_done()
     entry = added["result"]
-    (subentry,) = entry.subentries.values()
+    subentry = agent_of(entry)
     assert subentry.data[CONF_MODEL] == "apple"
 
     step = await assist.config_entries.subentries.async_init(
@@ -250,8 +258,39 @@ async def test_a_router_gets_an_agent_with_a_model(
     )
     assert done["reason"] == "reconfigure_successful"
     await assist.async_block_till_done()
-    (subentry,) = entry.subentries.values()
+    subentry = agent_of(entry)
     assert subentry.data == {CONF_MODEL: "pear"}
+
+
+@pytest.mark.parametrize("kind", ["conversation", "ai_task_data"])
+async def test_all_options_of_an_agent(
+    assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, kind: str
+) -> None:
+    """What is set is stored without the form's folds, shown again, and cleared again."""
+    entry = await add_server(scripted_server.base_url)
+    subentry = next(iter(entry.get_subentries_of_type(kind)))
+    context = SubentryFlowContext(source="reconfigure", subentry_id=subentry.subentry_id)
+    flows = assist.config_entries.subentries
+
+    step = await flows.async_init((entry.entry_id, kind), context=context)
+    options = {"temperature": 0.5, "top_k": 20.0, "stop": ["END"]}
+    limits = {"thinking": "off", "max_tokens": 100.0, "max_tool_rounds": 10.0}
+    done = await flows.async_configure(step["flow_id"], {"answer": limits, "sampling": options})
+    assert done["reason"] == "reconfigure_successful"
+    await assist.async_block_till_done()
+    stored = entry.subentries[subentry.subentry_id].data
+    # Ten rounds are the default, so that is not stored.
+    assert stored == {"thinking": "off", "max_tokens": 100.0, **options}
+
+    step = await flows.async_init((entry.entry_id, kind), context=context)
+    assert step["data_schema"] is not None
+    folded = step["data_schema"].schema["sampling"].schema.schema
+    shown = {str(key): key.description for key in folded}
+    assert shown["temperature"] == {"suggested_value": 0.5}
+    assert shown["min_p"] is None
+    done = await flows.async_configure(step["flow_id"], {"answer": {}, "sampling": {}})
+    await assist.async_block_till_done()
+    assert entry.subentries[subentry.subentry_id].data == {}
 
 
 async def test_an_agent_needs_its_server(

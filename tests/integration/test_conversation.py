@@ -20,7 +20,7 @@ from custom_components.llamacpp import entity as entity_module
 from custom_components.llamacpp.server import LlamaServerClient
 from tests.conftest import serving
 
-from .conftest import AGENT
+from .conftest import AGENT, agent_of
 from .peers import stream_events
 from .script import (
     ENDLESS,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 20.0
 POLL_SECONDS = 0.05
-PROPS = {"default_generation_settings": {"n_ctx": 2048}, "build_info": "b1-test"}
+PROPS: dict[str, Any] = {"default_generation_settings": {"n_ctx": 2048}, "build_info": "b1-test"}
 
 
 async def ask(
@@ -98,7 +98,9 @@ def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
-async def llama_peer(peers: Peers, *answers: list[dict[str, Any]]) -> tuple[str, list[Any]]:
+async def llama_peer(
+    peers: Peers, *answers: list[dict[str, Any]], props: dict[str, Any] = PROPS
+) -> tuple[str, list[Any]]:
     """Start a llama-server that gives these answers in turn; return its address and requests."""
     requests: list[Any] = []
     waiting = list(answers)
@@ -107,7 +109,7 @@ async def llama_peer(peers: Peers, *answers: list[dict[str, Any]]) -> tuple[str,
         if request.path == "/health":
             return web.json_response({"status": "ok"})
         if request.path == "/props":
-            return web.json_response(PROPS)
+            return web.json_response(props)
         requests.append(await request.json())
         return await stream_events(request, sse(*waiting.pop(0)))
 
@@ -252,7 +254,7 @@ async def test_prompt_holds_the_home_and_the_instructions(
     """What is sent: instructions, the home, sorted tools, and no setting nobody made."""
     url, requests = await llama_peer(peers, [piece(content="Hi."), piece("stop")])
     entry = await add_server(url)
-    subentry = next(iter(entry.subentries.values()))
+    subentry = agent_of(entry)
     home.config_entries.async_update_subentry(
         entry, subentry, data={**subentry.data, CONF_PROMPT: "Speak like a pirate."}
     )
@@ -285,7 +287,7 @@ async def test_an_agent_without_control_gets_no_tools(
         [piece(content="Sorry, I can only talk."), piece("stop")],
     )
     entry = await add_server(url)
-    subentry = next(iter(entry.subentries.values()))
+    subentry = agent_of(entry)
     home.config_entries.async_update_subentry(entry, subentry, data={})
     await home.async_block_till_done()
     features = state_of(home, AGENT).attributes["supported_features"]
@@ -474,7 +476,7 @@ async def test_an_api_that_is_gone(
 ) -> None:
     """An agent whose API no longer exists says so."""
     entry = await add_server(scripted_server.base_url)
-    subentry = next(iter(entry.subentries.values()))
+    subentry = agent_of(entry)
     home.config_entries.async_update_subentry(entry, subentry, data={CONF_LLM_HASS_API: ["gone"]})
     await home.async_block_till_done()
     assert speech(await ask(home, "Hello")) == "Error preparing LLM API"

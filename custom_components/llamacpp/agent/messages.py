@@ -11,7 +11,8 @@ from homeassistant.components.conversation import (
 from homeassistant.helpers.json import json_dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from homeassistant.components.conversation import (
         Content,
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 type Message = dict[str, Any]
 
 
-def to_messages(contents: Sequence[Content]) -> list[Message]:
+def to_messages(
+    contents: Sequence[Content], images: Mapping[Path, str] | None = None
+) -> list[Message]:
     """Return the messages, in OpenAI's format, that say the same as these parts of a chat log.
+
+    images: attached pictures as `data:` URLs; an attachment without one is left out.
 
     What the model thought goes back to it only within the turn that it belongs to: a model that
     calls tools needs its plan until it has spoken, and only old thoughts would fill the context.
@@ -31,7 +36,7 @@ def to_messages(contents: Sequence[Content]) -> list[Message]:
         default=0,
     )
     return [
-        _to_message(content, in_turn=index > turn_start)
+        _to_message(content, images or {}, in_turn=index > turn_start)
         for index, content in enumerate(contents)
         if not _is_empty(content)
     ]
@@ -44,15 +49,17 @@ def _is_empty(content: Content) -> bool:
     return isinstance(content, SystemContent) and not content.content
 
 
-def _to_message(content: Content, *, in_turn: bool) -> Message:
+def _to_message(content: Content, images: Mapping[Path, str], *, in_turn: bool) -> Message:
     if isinstance(content, ToolResultContent):
         return {
             "role": "tool",
             "tool_call_id": content.tool_call_id,
             "content": json_dumps(content.result.data),
         }
-    if not isinstance(content, AssistantContent):
-        return {"role": content.role, "content": content.content}
+    if isinstance(content, UserContent):
+        return {"role": "user", "content": _with_images(content, images)}
+    if isinstance(content, SystemContent):
+        return {"role": "system", "content": content.content}
     message: Message = {"role": "assistant", "content": content.content}
     if in_turn and content.thinking_content:
         message["reasoning_content"] = content.thinking_content
@@ -69,3 +76,12 @@ def _to_message(content: Content, *, in_turn: bool) -> Message:
             for tool_call in content.tool_calls
         ]
     return message
+
+
+def _with_images(content: UserContent, images: Mapping[Path, str]) -> str | list[Message]:
+    """Return the words alone, or the parts of a message with words and pictures."""
+    urls = [images[one.path] for one in content.attachments or () if one.path in images]
+    if not urls:
+        return content.content
+    pictures = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return [{"type": "text", "text": content.content}, *pictures]

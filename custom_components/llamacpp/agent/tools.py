@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import probatio
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from homeassistant.helpers import llm
 
 type ToolParam = dict[str, Any]
@@ -29,3 +31,13 @@ def _to_tool(tool: llm.Tool, api: llm.APIInstance) -> ToolParam:
     if tool.description:
         function["description"] = tool.description
     return {"type": "function", "function": function}
+
+
+def to_response_format(
+    name: str, structure: probatio.Schema, custom_serializer: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """Return the `response_format` under which the model can only answer in this structure."""
+    schema = probatio.to_openapi(
+        structure, custom_serializer=custom_serializer, openapi_version="3.1.0"
+    )
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}

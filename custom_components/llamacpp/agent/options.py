@@ -1,0 +1,58 @@
+"""What people set for an agent, as the fields of a chat completion."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+CONF_MAX_TOKENS: Final = "max_tokens"
+CONF_MAX_TOOL_ROUNDS: Final = "max_tool_rounds"
+CONF_MIN_P: Final = "min_p"
+CONF_REPEAT_PENALTY: Final = "repeat_penalty"
+CONF_SEED: Final = "seed"
+CONF_STOP: Final = "stop"
+CONF_TEMPERATURE: Final = "temperature"
+CONF_THINKING: Final = "thinking"
+CONF_THINKING_BUDGET: Final = "thinking_budget"
+CONF_TOP_K: Final = "top_k"
+CONF_TOP_P: Final = "top_p"
+
+# The names are llama-server's, too. A form gives every number as a float, and the server refuses
+# one where it wants a whole number.
+_NUMBERS: Mapping[str, Callable[[Any], float | int]] = {
+    CONF_MAX_TOKENS: int,
+    CONF_MIN_P: float,
+    CONF_REPEAT_PENALTY: float,
+    CONF_SEED: int,
+    CONF_TEMPERATURE: float,
+    CONF_TOP_K: int,
+    CONF_TOP_P: float,
+}
+
+
+class Thinking(StrEnum):
+    """Whether a reasoning model is to think before it answers."""
+
+    DEFAULT = "default"
+    ON = "on"
+    OFF = "off"
+
+
+def to_request_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a chat completion for an agent's options.
+
+    What is not set is not sent: the server and its model know their own defaults.
+    """
+    fields: dict[str, Any] = {
+        name: to_number(options[name]) for name, to_number in _NUMBERS.items() if name in options
+    }
+    if stop := options.get(CONF_STOP):
+        fields["stop"] = list(stop)
+    thinking = options.get(CONF_THINKING, Thinking.DEFAULT)
+    if thinking != Thinking.DEFAULT:
+        # Read by the chat templates of Qwen and its kin; others ignore it.
+        fields["chat_template_kwargs"] = {"enable_thinking": thinking == Thinking.ON}
+    if CONF_THINKING_BUDGET in options and thinking != Thinking.OFF:
+        fields["thinking_budget_tokens"] = int(options[CONF_THINKING_BUDGET])
+    return fields

@@ -1,0 +1,96 @@
+"""The agents of a server that automations give tasks to."""
+
+import json
+from typing import TYPE_CHECKING, Any, override
+
+import probatio
+from homeassistant.components import ai_task, conversation
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import llm
+
+from .agent.tools import to_response_format
+from .const import DOMAIN, SUBENTRY_AI_TASK
+from .entity import LlamaCppAgentEntity
+from .errors import to_home_assistant_error
+from .server import LlamaServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .coordinator import LlamaCppConfigEntry
+
+PARALLEL_UPDATES = 0
+TRIES = 2
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant calls it with this
+    entry: LlamaCppConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add an agent for each subentry of this kind."""
+    for subentry in entry.get_subentries_of_type(SUBENTRY_AI_TASK):
+        async_add_entities(
+            [LlamaCppAITaskEntity(entry, subentry)], config_subentry_id=subentry.subentry_id
+        )
+
+
+class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
+    """An agent for tasks."""
+
+    _attr_supported_features = (
+        ai_task.AITaskEntityFeature.GENERATE_DATA | ai_task.AITaskEntityFeature.SUPPORT_ATTACHMENTS
+    )
+
+    @override
+    async def _async_generate_data(
+        self, task: ai_task.GenDataTask, chat_log: conversation.ChatLog
+    ) -> ai_task.GenDataTaskResult:
+        try:
+            if task.structure is None:
+                data: Any = await self._async_words(chat_log)
+            else:
+                data = await self._async_structured(chat_log, task.name, task.structure)
+        except LlamaServerError as err:
+            self.coordinator.async_check_soon()
+            raise to_home_assistant_error(err) from err
+        return ai_task.GenDataTaskResult(conversation_id=chat_log.conversation_id, data=data)
+
+    async def _async_words(
+        self, chat_log: conversation.ChatLog, response_format: dict[str, Any] | None = None
+    ) -> str:
+        """Return the model's answer; raises HomeAssistantError if it has none."""
+        if reason := await self._async_answer(chat_log, response_format):
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key=reason)
+        answer = chat_log.content[-1]
+        return (isinstance(answer, conversation.AssistantContent) and answer.content) or ""
+
+    async def _async_structured(
+        self, chat_log: conversation.ChatLog, name: str, structure: probatio.Schema
+    ) -> Any:
+        """Return the model's answer as data that fits; raises HomeAssistantError if none does."""
+        serializer: Callable[[Any], Any] = llm.selector_serializer
+        if chat_log.llm_api:
+            # A grammar and tools exclude each other: first the tools have their say.
+            await self._async_words(chat_log)
+            self._ask_again(chat_log, "Give the result of the task as JSON.")
+            serializer = chat_log.llm_api.custom_serializer or serializer
+        response_format = to_response_format(name, structure, serializer)
+        for _try in range(TRIES):
+            words = await self._async_words(chat_log, response_format)
+            try:
+                return structure(json.loads(words))
+            except (ValueError, probatio.Invalid) as err:
+                problem = str(err)
+                self._ask_again(chat_log, f"This does not fit: {problem}. Give it again as JSON.")
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="data_does_not_fit",
+            translation_placeholders={"message": problem},
+        )
+
+    def _ask_again(self, chat_log: conversation.ChatLog, words: str) -> None:
+        chat_log.async_add_user_content(conversation.UserContent(words))

@@ -1,0 +1,197 @@
+"""AI tasks in Home Assistant, answered by a real llama-server."""
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import probatio
+import pytest
+from homeassistant.components import ai_task, media_source
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import llm
+from homeassistant.helpers.selector import BooleanSelector, NumberSelector
+
+from .conftest import TASK_AGENT
+from .script import OTHERWISE
+from .test_conversation import PROPS, llama_peer, piece
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+
+    from .conftest import AddServer
+    from .peers import Peers
+
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+STRUCTURE = probatio.Schema(
+    {
+        probatio.Required("is_cold"): BooleanSelector(),
+        probatio.Required("degrees"): NumberSelector({"min": -50, "max": 50}),
+    }
+)
+
+
+def words(text: str) -> list[dict[str, Any]]:
+    """Return the chunks of an answer with this text."""
+    return [piece(content=text), piece("stop")]
+
+
+async def generate(hass: HomeAssistant, **fields: Any) -> Any:
+    """Give the agent a task and return its data."""
+    result = await ai_task.async_generate_data(
+        hass, task_name="Weather", entity_id=TASK_AGENT, instructions="Look outside.", **fields
+    )
+    return result.data
+
+
+async def test_words(
+    home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
+) -> None:
+    """Without a structure the answer is the text."""
+    await add_server(scripted_server.base_url)
+    assert await generate(home) == OTHERWISE
+
+
+async def test_structure_by_a_real_model(
+    home: HomeAssistant, add_server: AddServer, llama_server: LlamaServer
+) -> None:
+    """Whatever a small model wants to say: under the schema it can only say data that fits."""
+    await add_server(llama_server.base_url)
+    data = await generate(home, structure=STRUCTURE)
+    assert isinstance(data["is_cold"], bool)
+    assert -50 <= data["degrees"] <= 50
+
+
+async def test_data_that_does_not_fit_is_asked_for_once_more(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """The model is told what does not fit."""
+    good = {"is_cold": True, "degrees": -3}
+    url, requests = await llama_peer(
+        peers, words('{"is_cold": true, "degrees": 999}'), words(json.dumps(good))
+    )
+    await add_server(url)
+    assert await generate(home, structure=STRUCTURE) == good
+    assert requests[0]["response_format"]["json_schema"]["name"] == "Weather"
+    assert "tools" not in requests[0]
+    assert "This does not fit" in requests[1]["messages"][-1]["content"]
+
+
+async def test_data_that_never_fits(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """After the second try the automation gets an error that says why."""
+    url, requests = await llama_peer(peers, words("{}"), words('{"is_cold": '))
+    await add_server(url)
+    with pytest.raises(HomeAssistantError, match="does not fit the structure") as caught:
+        await generate(home, structure=STRUCTURE)
+    assert caught.value.translation_key == "data_does_not_fit"
+    assert len(requests) == 2
+
+
+async def test_tools_first_then_structure(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """With an API the model may use its tools, and then has to give the data."""
+    call = {"index": 0, "id": "1", "function": {"name": "llm__GetDateTime", "arguments": "{}"}}
+    url, requests = await llama_peer(
+        peers,
+        [piece(tool_calls=[call]), piece("tool_calls")],
+        words("It is cold."),
+        words('{"is_cold": true, "degrees": 1}'),
+    )
+    await add_server(url)
+    api = next(one for one in llm.async_get_apis(home) if one.id == llm.LLM_API_ASSIST)
+    data = await generate(home, structure=STRUCTURE, llm_api=api)
+    assert data == {"is_cold": True, "degrees": 1}
+    assert "tools" in requests[1]
+    assert "response_format" not in requests[1]
+    assert "tools" not in requests[2]
+    assert "response_format" in requests[2]
+
+
+async def test_no_answer(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
+    """Silence is an error, not data."""
+    url, _ = await llama_peer(peers, [piece("stop")])
+    await add_server(url)
+    with pytest.raises(HomeAssistantError) as caught:
+        await generate(home)
+    assert caught.value.translation_key == "empty_answer"
+
+
+async def test_a_server_that_is_gone(
+    home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
+) -> None:
+    """The automation is told that the server cannot be reached."""
+    await add_server(own_server.base_url)
+    own_server.kill()
+    with pytest.raises(HomeAssistantError) as caught:
+        await generate(home)
+    assert caught.value.translation_key == "cannot_connect"
+
+
+@pytest.fixture
+def attach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Return what makes a file in Home Assistant's media folder and its attachment."""
+
+    def make(name: str, content: bytes) -> dict[str, str]:
+        path = tmp_path / name
+        path.write_bytes(content)
+
+        async def resolve(*_: Any) -> media_source.PlayMedia:
+            kind = "image/png" if name.endswith(".png") else "text/plain"
+            return media_source.PlayMedia(url="", mime_type=kind, path=path)
+
+        monkeypatch.setattr(media_source, "async_resolve_media", resolve)
+        return {"media_content_id": f"media-source://media_source/local/{name}"}
+
+    return make
+
+
+async def test_a_picture_for_a_model_that_sees(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Any
+) -> None:
+    """The picture goes along with the words."""
+    url, requests = await llama_peer(
+        peers, words("A dot."), props=PROPS | {"modalities": {"vision": True}}
+    )
+    await add_server(url)
+    assert await generate(home, attachments=[attach("dot.png", PICTURE)]) == "A dot."
+    text, picture = requests[0]["messages"][-1]["content"]
+    assert text == {"type": "text", "text": "Look outside."}
+    head, _, data = picture["image_url"]["url"].partition(",")
+    assert head == "data:image/png;base64"
+    assert base64.b64decode(data) == PICTURE
+
+
+@pytest.mark.parametrize(
+    ("sees", "name", "size", "key"),
+    [
+        (False, "dot.png", 10, "model_is_blind"),
+        (True, "notes.txt", 10, "attachment_no_image"),
+        (True, "huge.png", 20 * 1024 * 1024 + 1, "attachment_too_large"),
+    ],
+)
+async def test_what_cannot_be_shown(  # noqa: PLR0913 - fixtures and parameters
+    home: HomeAssistant,
+    add_server: AddServer,
+    peers: Peers,
+    attach: Any,
+    *,
+    sees: bool,
+    name: str,
+    size: int,
+    key: str,
+) -> None:
+    """What the model cannot be shown is told before it is asked."""
+    url, requests = await llama_peer(peers, props=PROPS | {"modalities": {"vision": sees}})
+    await add_server(url)
+    with pytest.raises(HomeAssistantError) as caught:
+        await generate(home, attachments=[attach(name, b"x" * size)])
+    assert caught.value.translation_key == key
+    assert requests == []
