@@ -1,19 +1,30 @@
 """Set-up in the user interface: the server, and the agents that it serves."""
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, override
 from urllib.parse import urlsplit
 
 import probatio
-from homeassistant.config_entries import ConfigFlow
-from homeassistant.const import CONF_API_KEY, CONF_LLM_HASS_API, CONF_MODEL, CONF_NAME, CONF_URL
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntryState, ConfigFlow
+from homeassistant.const import (
+    CONF_API_KEY,
+    CONF_HOST,
+    CONF_LLM_HASS_API,
+    CONF_MODEL,
+    CONF_NAME,
+    CONF_PORT,
+    CONF_URL,
+)
 from homeassistant.core import callback
+from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.llm import LLM_API_ASSIST
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
 
 from .const import (
+    CONF_API_PORT,
     DEFAULT_AGENT_NAME,
     DEFAULT_TASK_NAME,
     DOMAIN,
@@ -43,6 +54,9 @@ if TYPE_CHECKING:
         ConfigSubentryData,
         ConfigSubentryFlow,
     )
+    from homeassistant.helpers.service_info.hassio import HassioServiceInfo
+
+    from .coordinator import LlamaCppConfigEntry
 
 API_KEY_SELECTOR = TextSelector(
     TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
@@ -50,6 +64,7 @@ API_KEY_SELECTOR = TextSelector(
 USER_SCHEMA = probatio.Schema(
     {probatio.Required(CONF_URL): str, probatio.Optional(CONF_API_KEY): API_KEY_SELECTOR}
 )
+EMPTY_SCHEMA = probatio.Schema({})
 REAUTH_SCHEMA = probatio.Schema({probatio.Required(CONF_API_KEY): API_KEY_SELECTOR})
 
 
@@ -61,9 +76,12 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
     def __init__(self) -> None:
         """Begin with nothing known."""
         self._data: dict[str, Any] = {}
+        self._title: str | None = None
         self._model: str | None = None
         self._error: LlamaServerError | None = None
         self._waiting: asyncio.Task[None] | None = None
+        # The step whose form is shown again after an error.
+        self._form_step = "user"
 
     @classmethod
     @callback
@@ -79,42 +97,108 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the address and the key, and check them."""
+        return await self._async_step_address(user_input)
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the address and the key of a server that has moved, and check them."""
+        self._form_step = "reconfigure"
+        if not self._data:
+            self._data = dict(self._get_reconfigure_entry().data)
+        return await self._async_step_address(user_input)
+
+    async def _async_step_address(self, user_input: dict[str, Any] | None) -> ConfigFlowResult:
         if user_input is None:
-            return self._show_user_form({}, self._data)
+            return self._show_form({}, self._data)
         try:
             url = parse_address(user_input[CONF_URL])
         except ValueError:
-            return self._show_user_form({CONF_URL: "invalid_address"}, user_input)
-        self._data = {CONF_URL: url}
+            return self._show_form({CONF_URL: "invalid_address"}, user_input)
+        self._data = {**self._data, CONF_URL: url}
+        self._data.pop(CONF_API_KEY, None)
         if api_key := user_input.get(CONF_API_KEY):
             self._data[CONF_API_KEY] = api_key
-        self._async_abort_entries_match({CONF_URL: url})
+        return await self._async_check()
+
+    async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
+        """Take what the Supervisor tells of our app: where it is, and its key."""
+        config = discovery_info.config
+        data = {CONF_URL: parse_address(f"{config[CONF_HOST]}:{config[CONF_PORT]}")}
+        data |= {key: config[key] for key in (CONF_API_KEY, CONF_API_PORT) if config.get(key)}
+        await self.async_set_unique_id(discovery_info.uuid)
+        self._abort_if_unique_id_configured(updates=data, reload_on_update=False)
+        for entry in self._async_current_entries():
+            if entry.data[CONF_URL] == data[CONF_URL]:
+                # It was entered by hand before: from now on it follows the app.
+                self.hass.config_entries.async_update_entry(
+                    entry, unique_id=discovery_info.uuid, data={**entry.data, **data}
+                )
+                return self.async_abort(reason="already_configured")
+        self._data = data
+        self._title = discovery_info.name
+        self._form_step = "hassio_confirm"
+        self.context["title_placeholders"] = {CONF_NAME: discovery_info.name}
+        self.context["configuration_url"] = f"homeassistant://config/app/{discovery_info.slug}/info"
+        return await self.async_step_hassio_confirm()
+
+    async def async_step_hassio_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask whether the app is to be set up, then do it."""
+        if user_input is None:
+            return self._show_form({})
         return await self._async_check()
 
     async def _async_check(self) -> ConfigFlowResult:
         """Ask the server who it is: an entry, an offer to wait, or the form with the reason."""
+        self._abort_if_address_is_known()
         try:
             await self._async_identify()
         except ModelLoadingError:
             return await self.async_step_loading()
         except LlamaServerError as err:
             return self._show_error(err)
-        return self._create_entry()
+        return self._finish()
+
+    def _abort_if_address_is_known(self) -> None:
+        for entry in self._async_other_entries():
+            if entry.data[CONF_URL] == self._data[CONF_URL]:
+                raise AbortFlow("already_configured")
+
+    def _async_other_entries(self) -> list[LlamaCppConfigEntry]:
+        """Return the entries of other servers than the one that is being reconfigured."""
+        own = self.context.get("entry_id")
+        return [entry for entry in self._async_current_entries() if entry.entry_id != own]
 
     async def _async_identify(self) -> None:
-        """Learn what the server is and which model an agent is to use; raises LlamaServerError."""
+        """Learn what the server is and which model an agent is to use.
+
+        Raises LlamaServerError, and AbortFlow if it is a server that is set up by another address.
+        """
         client = self._client()
         props = await client.identify()
+        if props.instance and await self._async_is_known(props.instance):
+            raise AbortFlow("already_configured")
         if props.is_router:
             models = await client.models()
             loaded = [model for model in models if model.status is ModelStatus.LOADED]
             self._model = next((model.id for model in loaded or models), None)
 
+    async def _async_is_known(self, instance: str) -> bool:
+        """Tell whether a running server is that of another entry, whatever its address there."""
+        for entry in self._async_other_entries():
+            if entry.state is ConfigEntryState.LOADED:
+                with contextlib.suppress(LlamaServerError):
+                    if (await entry.runtime_data.client.props()).instance == instance:
+                        return True
+        return False
+
     async def async_step_loading(self) -> ConfigFlowResult:
         """Offer to wait for a server that still loads its model."""
         return self.async_show_menu(
             step_id="loading",
-            menu_options=["wait", "user"],
+            menu_options=["wait", self._form_step],
             description_placeholders={CONF_URL: self._data[CONF_URL]},
         )
 
@@ -159,8 +243,20 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         """Go on after the wait, or say why it was in vain."""
         if self._error:
             return self._show_error(self._error)
-        self._async_abort_entries_match({CONF_URL: self._data[CONF_URL]})
+        self._abort_if_address_is_known()
+        return self._finish()
+
+    def _finish(self) -> ConfigFlowResult:
+        """Make the entry, or change the one that is being reconfigured."""
+        if self.source == SOURCE_RECONFIGURE:
+            return self.async_update_and_abort(
+                self._get_reconfigure_entry(), data=self._data, title=self._address()
+            )
         return self._create_entry()
+
+    def _address(self) -> str:
+        """Return the address as people read it."""
+        return str(urlsplit(self._data[CONF_URL]).netloc)
 
     def _create_entry(self) -> ConfigFlowResult:
         model = {CONF_MODEL: self._model} if self._model else {}
@@ -179,7 +275,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             },
         ]
         return self.async_create_entry(
-            title=urlsplit(self._data[CONF_URL]).netloc, data=self._data, subentries=agents
+            title=self._title or self._address(), data=self._data, subentries=agents
         )
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
@@ -222,7 +318,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
 
     def _show_error(self, err: LlamaServerError) -> ConfigFlowResult:
         errors, placeholders = self._explain(err, {})
-        return self._show_user_form(errors, self._data, placeholders)
+        return self._show_form(errors, self._data, placeholders)
 
     def _explain(
         self, err: LlamaServerError, placeholders: dict[str, str]
@@ -232,15 +328,17 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         field = CONF_API_KEY if isinstance(err, AuthenticationError) else "base"
         return {field: translation_key(err)}, placeholders | translation_placeholders(err)
 
-    def _show_user_form(
+    def _show_form(
         self,
         errors: dict[str, str],
         values: Mapping[str, Any] | None = None,
         placeholders: dict[str, str] | None = None,
     ) -> ConfigFlowResult:
+        schema = EMPTY_SCHEMA if self._form_step == "hassio_confirm" else USER_SCHEMA
         return self.async_show_form(
-            step_id="user",
-            data_schema=self.add_suggested_values_to_schema(USER_SCHEMA, values or {}),
+            step_id=self._form_step,
+            data_schema=self.add_suggested_values_to_schema(schema, values or {}),
             errors=errors,
-            description_placeholders={"message": ""} | (placeholders or {}),
+            description_placeholders={"message": "", CONF_NAME: self._title or ""}
+            | (placeholders or {}),
         )

@@ -6,19 +6,25 @@ from typing import Final
 DOMAIN: Final = "llamacpp"
 LOGGER: Final = logging.getLogger(__package__)
 
+# Where our app serves its own API for conversations, beside that of llama-server.
+CONF_API_PORT: Final = "api_port"
+
 SUBENTRY_CONVERSATION: Final = "conversation"
 SUBENTRY_AI_TASK: Final = "ai_task_data"
 DEFAULT_AGENT_NAME: Final = "Llama.cpp"
 DEFAULT_TASK_NAME: Final = "Llama.cpp AI Task"
 
-# The API of a home is asked again this often (seconds): seldom while all is well, often while the
-# server is away, so that it is back soon after the server is.
+# A server is asked this often (seconds): seldom while all is well, often once it is away or while
+# it loads, so that it is back soon after a restart, and ever more seldom the longer it is away.
 POLL_SECONDS: Final = 30
 RETRY_SECONDS: Final = 5
+LONGEST_RETRY_SECONDS: Final = 60
 
 # A model that is being read from a slow disk, or downloaded by the server, gets this long.
 LOADING_SECONDS: Final = 15 * 60
 LOADING_POLL_SECONDS: Final = 1
+# A router ends the process of a model within a second, or kills it after ten.
+UNLOADING_SECONDS: Final = 30
 
 # How often a model may call tools before it has to speak. Core's own agents allow as many.
 MAX_TOOL_ROUNDS: Final = 10

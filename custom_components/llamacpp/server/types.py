@@ -81,7 +81,8 @@ class ServerProps:
     serves at a time, None for a router. Texts are empty where the server did not tell.
     is_router: it serves several models, each request names one. is_sleeping: it has put its
     model out of memory until the next request. has_metrics, has_slots: it serves `/metrics`,
-    `/slots`.
+    `/slots`. instance: a word that differs with every start of a server and with every server,
+    empty for a router.
     """
 
     n_ctx: int | None
@@ -97,6 +98,7 @@ class ServerProps:
     is_sleeping: bool
     has_metrics: bool
     has_slots: bool
+    instance: str
 
     @property
     def model_name(self) -> str:
@@ -129,6 +131,8 @@ class ServerProps:
             is_sleeping=json_fields.flag(value, "is_sleeping"),
             has_metrics=json_fields.flag(value, "endpoint_metrics"),
             has_slots=json_fields.flag(value, "endpoint_slots"),
+            # llama-server makes up the marker for pictures anew at every start.
+            instance=json_fields.text(value, "media_marker") or "",
         )
 
 

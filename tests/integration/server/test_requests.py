@@ -237,6 +237,7 @@ async def test_little_is_told(peers: Peers) -> None:
         is_sleeping=False,
         has_metrics=False,
         has_slots=False,
+        instance="",
     )
     client = peers.client(await echoing(peers, [{"id": 3}], []))
     assert await client.slots() == [Slot(3, None, is_processing=False)]

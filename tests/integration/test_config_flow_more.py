@@ -1,0 +1,157 @@
+"""Set-up beside the form: the Supervisor's discovery, a server that moves, one by two addresses."""
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from homeassistant.config_entries import (
+    SOURCE_HASSIO,
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntryState,
+)
+from homeassistant.const import CONF_API_KEY, CONF_URL
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers.service_info.hassio import HassioServiceInfo
+
+from custom_components.llamacpp.const import CONF_API_PORT, DOMAIN
+from dev.processes import LOOPBACK, free_port
+from tests.conftest import serving
+
+from .conftest import agent_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import aiohttp
+    from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+
+    from .conftest import AddServer
+    from .peers import Peers
+
+FLAGS = ("--ctx-size", "512")
+
+
+async def discover(hass: HomeAssistant, port: int, **config: Any) -> ConfigFlowResult:
+    """Have the Supervisor tell of the app."""
+    info = HassioServiceInfo(
+        config={"host": LOOPBACK, "port": port, "addon": "Llama.cpp app", **config},
+        name="Llama.cpp app",
+        slug="local_llamacpp",
+        uuid="0123456789abcdef",
+    )
+    return await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_HASSIO}, data=info
+    )
+
+
+async def reconfigure(hass: HomeAssistant, entry: ConfigEntry[Any]) -> ConfigFlowResult:
+    """Open the form for a server that has moved."""
+    return await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
+
+
+async def test_discovery_of_the_app(
+    assist: HomeAssistant, scripted_model: Path, tmp_path: Path
+) -> None:
+    """One click sets up the app with its key, and a moved app takes its entry along."""
+    with serving(tmp_path / "1.txt", *FLAGS, model=scripted_model, api_key="one") as server:
+        step = await discover(assist, server.port, api_key="one", api_port=5000)
+        assert (step["type"], step["step_id"]) == (FlowResultType.FORM, "hassio_confirm")
+        (flow,) = assist.config_entries.flow.async_progress()
+        assert flow["context"]["title_placeholders"] == {"name": "Llama.cpp app"}
+        step = await assist.config_entries.flow.async_configure(step["flow_id"], {})
+        assert step["type"] is FlowResultType.CREATE_ENTRY
+        await assist.async_block_till_done()
+        entry = step["result"]
+        assert entry.title == "Llama.cpp app"
+        assert entry.data == {
+            CONF_URL: server.base_url,
+            CONF_API_KEY: "one",
+            CONF_API_PORT: 5000,
+        }
+    with serving(tmp_path / "2.txt", *FLAGS, model=scripted_model, api_key="two") as server:
+        step = await discover(assist, server.port, api_key="two")
+        assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
+        await assist.async_block_till_done()
+        assert entry.data[CONF_URL] == server.base_url
+        assert entry.data[CONF_API_KEY] == "two"
+        assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_discovery_of_an_app_that_is_not_ready(assist: HomeAssistant) -> None:
+    """An app that does not answer yet is told in the same small form, which can be sent again."""
+    step = await discover(assist, free_port())
+    step = await assist.config_entries.flow.async_configure(step["flow_id"], {})
+    assert (step["step_id"], step["errors"]) == ("hassio_confirm", {"base": "cannot_connect"})
+
+
+async def test_discovery_of_an_app_that_was_entered_by_hand(
+    assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
+) -> None:
+    """There is one entry for it, which follows the app from then on."""
+    entry = await add_server(scripted_server.base_url)
+    step = await discover(assist, scripted_server.port, api_port=5000)
+    assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
+    assert entry.unique_id == "0123456789abcdef"
+    assert entry.data[CONF_API_PORT] == 5000
+
+
+async def test_a_server_that_moves(
+    assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """The entry keeps its agents at the new address; mistakes on the way change nothing."""
+    with serving(tmp_path / "1.txt", *FLAGS, model=scripted_model) as server:
+        entry = await add_server(server.base_url)
+    agent = agent_of(entry)
+    with serving(tmp_path / "2.txt", *FLAGS, model=scripted_model, api_key="key") as server:
+        step = await reconfigure(assist, entry)
+        assert (step["type"], step["step_id"]) == (FlowResultType.FORM, "reconfigure")
+        step = await assist.config_entries.flow.async_configure(
+            step["flow_id"], {CONF_URL: server.base_url}
+        )
+        assert (step["step_id"], step["errors"]) == ("reconfigure", {CONF_API_KEY: "invalid_auth"})
+        step = await assist.config_entries.flow.async_configure(
+            step["flow_id"], {CONF_URL: server.base_url, CONF_API_KEY: "key"}
+        )
+        assert step["reason"] == "reconfigure_successful"
+        await assist.async_block_till_done()
+        assert entry.state is ConfigEntryState.LOADED
+        assert entry.data == {CONF_URL: server.base_url, CONF_API_KEY: "key"}
+        assert entry.title == f"{LOOPBACK}:{server.port}"
+        assert agent_of(entry) == agent
+
+
+async def test_a_server_that_stays(
+    assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
+) -> None:
+    """Sending the form as it is is no clash with oneself."""
+    entry = await add_server(scripted_server.base_url)
+    step = await reconfigure(assist, entry)
+    step = await assist.config_entries.flow.async_configure(
+        step["flow_id"], {CONF_URL: scripted_server.base_url}
+    )
+    assert step["reason"] == "reconfigure_successful"
+
+
+async def test_one_server_by_two_addresses(
+    assist: HomeAssistant,
+    add_server: AddServer,
+    scripted_server: LlamaServer,
+    peers: Peers,
+    session: aiohttp.ClientSession,
+) -> None:
+    """The same running server is recognised, here behind a proxy, however it is called."""
+
+    async def forward(request: web.Request) -> web.Response:
+        async with session.get(scripted_server.base_url + request.path) as answer:
+            return web.json_response(await answer.json(), status=answer.status)
+
+    await add_server(scripted_server.base_url)
+    step = await assist.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}, data={CONF_URL: await peers.http(forward)}
+    )
+    assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
