@@ -44,6 +44,20 @@ def _custom_integrations(enable_custom_integrations: None) -> None:
 
 
 @pytest.fixture
+def hass_config_dir(tmp_path: Path) -> str:
+    """Give Home Assistant a folder of its own."""
+    folder = tmp_path / "config"
+    folder.mkdir()
+    return str(folder)
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Let Home Assistant write real files: the test plugin would keep them in memory."""
+    return {}
+
+
+@pytest.fixture
 async def session() -> AsyncGenerator[aiohttp.ClientSession]:
     """Return a session of its own for each test."""
     async with aiohttp.ClientSession() as session:

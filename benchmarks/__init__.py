@@ -1,0 +1,1 @@
+"""Measurements of the integration; README.md says how to run and to read them."""

@@ -1,0 +1,1 @@
+"""Parts that the benchmarks are made of."""

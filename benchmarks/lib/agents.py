@@ -1,0 +1,94 @@
+"""The two agents that are compared, in one Home Assistant, each with a pipeline of its own."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dev.agent_setup import AGENT_SECONDS, POLL_SECONDS, add_server, is_available
+
+from .errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dev.ha_client import HomeAssistantClient
+
+    from .scripted_server import ScriptedServer
+
+OURS = "llamacpp"
+CORE = "llama_cpp"
+DOMAINS = (OURS, CORE)
+VALIDATED_TWICE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent that can be asked. domain: its integration. pipeline: id of its pipeline."""
+
+    domain: str
+    entity_id: str
+    pipeline: str
+
+
+async def set_up_agents(client: HomeAssistantClient, server: ScriptedServer) -> list[Agent]:
+    """Add the server to both integrations, and return their agents: ours, then core's.
+
+    Both have the Assist API, which is what both offer by default. Raises HomeAssistantError or
+    BenchmarkError if one of them is not set up.
+    """
+    await add_server(client, server.base_url)
+    await _add_server_to_core(client, server)
+    return [await _agent(client, domain) for domain in DOMAINS]
+
+
+async def _add_server_to_core(client: HomeAssistantClient, server: ScriptedServer) -> None:
+    """Go through the flow of core's integration as the browser does."""
+    step = await client.start_flow(CORE)
+    step = await client.next_step(step["flow_id"], {"base_url": f"{server.base_url}/v1"})
+    if step["type"] == "form" and step["step_id"] == "model":
+        suggested = step["data_schema"][0]["description"]["suggested_value"]
+        step = await client.next_step(step["flow_id"], {"chat_model": suggested})
+    if step["type"] != "create_entry":
+        message = f"core's {CORE} does not take the scripted server: {step.get('errors')}"
+        raise BenchmarkError(message)
+    # It validates a whole answer and a stream; where the latter failed, it would never stream.
+    if len(server.take_chats()) != VALIDATED_TWICE:
+        message = f"core's {CORE} did not validate the scripted server as expected"
+        raise BenchmarkError(message)
+
+
+async def _agent(client: HomeAssistantClient, domain: str) -> Agent:
+    """Wait for an integration's agent, and make a pipeline that sends everything to it."""
+    entity_id = await _entity_id(client, domain)
+    pipeline: Mapping[str, Any] = await client.command(
+        "assist_pipeline/pipeline/create",
+        name=domain,
+        language="en",
+        conversation_engine=entity_id,
+        conversation_language="en",
+        prefer_local_intents=False,
+        **dict.fromkeys(
+            (
+                *("stt_engine", "stt_language", "tts_engine", "tts_language", "tts_voice"),
+                *("wake_word_entity", "wake_word_id"),
+            )
+        ),
+    )
+    return Agent(domain, entity_id, pipeline["id"])
+
+
+async def _entity_id(client: HomeAssistantClient, domain: str) -> str:
+    try:
+        async with asyncio.timeout(AGENT_SECONDS):
+            while True:
+                for entry in await client.command("config/entity_registry/list"):
+                    if (
+                        entry["platform"] == domain
+                        and entry["entity_id"].startswith("conversation.")
+                        and await is_available(client, entry["entity_id"])
+                    ):
+                        return str(entry["entity_id"])
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        message = f"the agent of {domain} did not become available"
+        raise BenchmarkError(message) from None

@@ -1,0 +1,208 @@
+"""An HTTP server that answers as llama-server does, and knows when it was asked and answered.
+
+Only the model is missing: every chat is answered with the same words, at a steady pace, so that
+what is measured around it is not the model's speed.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import aiohttp
+from aiohttp import web
+
+from dev.processes import LOOPBACK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MODEL = "scripted"
+ANSWER = "The kitchen light is on, and the garden lights have been off since noon."
+# A model's tokens are mostly words with the space before them.
+PIECES = tuple(re.findall(r" ?\w+|\W", ANSWER))
+# So long that a piece has arrived at the other end before the next one is written.
+PIECE_SECONDS = 0.01
+# llama-server closes a connection that has been idle for so long.
+KEEP_ALIVE_SECONDS = 5.0
+PROMPT_TOKENS = 4000
+
+PROPS = {
+    "default_generation_settings": {"params": {"n_predict": -1}, "n_ctx": 8192},
+    "total_slots": 1,
+    "model_alias": MODEL,
+    "model_path": f"models/{MODEL}.gguf",
+    "model_ftype": "Q4_K_M",
+    "modalities": {"vision": False, "video": False, "audio": False},
+    "endpoint_slots": True,
+    "endpoint_props": False,
+    "endpoint_metrics": True,
+    "chat_template": "",
+    "chat_template_caps": {
+        "supports_string_content": True,
+        "supports_system_role": True,
+        "supports_tool_calls": True,
+        "supports_tools": True,
+    },
+    "build_info": "scripted",
+    "is_sleeping": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A chat completion that was asked for.
+
+    received: when its whole body was there. written: when each piece of the answer was about to
+    be written, in the order of `PIECES`. Both in seconds of `time.perf_counter`. n_bytes: length
+    of the body.
+    """
+
+    received: float
+    n_bytes: int
+    n_tools: int
+    n_messages: int
+    written: list[float] = field(default_factory=list)
+
+
+class ScriptedServer:
+    """The server, on a free loopback port; use it as an asynchronous context manager."""
+
+    def __init__(self) -> None:
+        """Describe it; nothing listens yet."""
+        self._chats: list[ChatRequest] = []
+        self._stack = contextlib.AsyncExitStack()
+        self.base_url = ""
+
+    async def __aenter__(self) -> Self:
+        """Listen; `base_url` tells where."""
+        app = web.Application()
+        app.router.add_get("/health", _health)
+        app.router.add_get("/props", _props)
+        app.router.add_get("/v1/models", _models)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=0.1
+        )
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, LOOPBACK, 0).start()
+        self.base_url = f"http://{LOOPBACK}:{runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """Stop to listen, and end what is being answered."""
+        await self._stack.aclose()
+
+    def take_chats(self) -> list[ChatRequest]:
+        """Return the chats that were asked for since the last time."""
+        chats, self._chats = self._chats, []
+        return chats
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        text = await request.read()
+        received = time.perf_counter()
+        body = json.loads(text)
+        chat = ChatRequest(received, len(text), len(body.get("tools") or ()), len(body["messages"]))
+        self._chats.append(chat)
+        if not body.get("stream"):
+            return web.json_response(_whole_answer())
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        # Who has read the end of the answer may leave before the rest of the stream.
+        with contextlib.suppress(aiohttp.ClientConnectionResetError):
+            await _stream(response, chat, body)
+            await response.write_eof()
+        return response
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})
+
+
+async def _props(_request: web.Request) -> web.Response:
+    return web.json_response(PROPS)
+
+
+async def _models(_request: web.Request) -> web.Response:
+    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "llamacpp", "meta": None}
+    return web.json_response({"object": "list", "data": [model]})
+
+
+async def _stream(response: web.StreamResponse, chat: ChatRequest, body: Mapping[str, Any]) -> None:
+    """Write the events of a stream as llama-server does, and note when each piece was."""
+    if body.get("return_progress"):
+        progress = {"total": PROMPT_TOKENS, "cache": 0, "processed": PROMPT_TOKENS, "time_ms": 1}
+        await response.write(_event(_chunk({"role": "assistant", "content": None}, progress)))
+        await asyncio.sleep(PIECE_SECONDS)
+    # The role comes in an event of its own, at once before the first piece.
+    await response.write(_event(_chunk({"role": "assistant", "content": None})))
+    for piece in PIECES:
+        event = _event(_chunk({"content": piece}))
+        chat.written.append(time.perf_counter())
+        await response.write(event)
+        await asyncio.sleep(PIECE_SECONDS)
+    await response.write(_event(_chunk({}, finish_reason="stop")))
+    if (body.get("stream_options") or {}).get("include_usage"):
+        await response.write(_event({**_chunk(None), **_counts()}))
+    await response.write(b"data: [DONE]\n\n")
+
+
+def _event(chunk: Mapping[str, Any]) -> bytes:
+    return f"data: {json.dumps(chunk, separators=(',', ':'))}\n\n".encode()
+
+
+def _chunk(
+    delta: Mapping[str, Any] | None,
+    progress: Mapping[str, Any] | None = None,
+    *,
+    finish_reason: str | None = None,
+) -> dict[str, Any]:
+    """Return an event's data; without a delta it has no choices."""
+    choice = {"finish_reason": finish_reason, "index": 0, "delta": delta}
+    chunk = {
+        **_answer_head("chat.completion.chunk"),
+        "choices": [] if delta is None else [choice],
+    }
+    return chunk if progress is None else {**chunk, "prompt_progress": progress}
+
+
+def _whole_answer() -> dict[str, Any]:
+    message = {"role": "assistant", "content": ANSWER}
+    return {
+        **_answer_head("chat.completion"),
+        "choices": [{"finish_reason": "stop", "index": 0, "message": message}],
+        **_counts(),
+    }
+
+
+def _answer_head(kind: str) -> dict[str, Any]:
+    return {
+        "created": int(time.time()),
+        "id": "chatcmpl-scripted",
+        "model": MODEL,
+        "system_fingerprint": "scripted",
+        "object": kind,
+    }
+
+
+def _counts() -> dict[str, Any]:
+    """Return what the server tells at the end about tokens and times (ms)."""
+    return {
+        "usage": {
+            "completion_tokens": len(PIECES),
+            "prompt_tokens": PROMPT_TOKENS,
+            "total_tokens": PROMPT_TOKENS + len(PIECES),
+            "prompt_tokens_details": {"cached_tokens": 0},
+        },
+        "timings": {
+            "cache_n": 0,
+            "prompt_n": PROMPT_TOKENS,
+            "prompt_ms": 1.0,
+            "predicted_n": len(PIECES),
+            "predicted_ms": len(PIECES) * PIECE_SECONDS * 1000,
+        },
+    }

@@ -1,0 +1,26 @@
+"""Every conversation with its turns, in Home Assistant's storage."""
+
+from .chat_log import contents_of, messages_of
+from .fields import FormatError
+from .index import Retention
+from .model import Attachment, Conversation, Message, Role, Source, Summary, ToolCall, Turn, Usage
+from .store import ACTIVE_SECONDS, History, HistoryError
+
+__all__ = [
+    "ACTIVE_SECONDS",
+    "Attachment",
+    "Conversation",
+    "FormatError",
+    "History",
+    "HistoryError",
+    "Message",
+    "Retention",
+    "Role",
+    "Source",
+    "Summary",
+    "ToolCall",
+    "Turn",
+    "Usage",
+    "contents_of",
+    "messages_of",
+]

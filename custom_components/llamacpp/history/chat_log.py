@@ -1,0 +1,120 @@
+"""Home Assistant's chat log as what is kept of it, and back."""
+
+from typing import TYPE_CHECKING
+
+from homeassistant.components.conversation import (
+    AssistantContent,
+    ToolResultContent,
+    UserContent,
+)
+from homeassistant.helpers import llm
+
+from .model import Attachment, Message, Role, ToolCall
+from .plain import to_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from homeassistant.components.conversation import Content
+
+    from .model import Conversation
+
+
+def messages_of(contents: Iterable[Content], agent_id: str) -> tuple[Message, ...]:
+    """Return what is to be kept of these contents of a chat log; system prompts are not.
+
+    agent_id: the agent of the turn; what another agent said says so. The values of tools are
+    copied, so that they may be written while others go on with them.
+    """
+    messages = []
+    for content in contents:
+        match content:
+            case UserContent():
+                messages.append(_of_user(content))
+            case AssistantContent():
+                messages.append(_of_assistant(content, agent_id))
+            case ToolResultContent():
+                messages.append(_of_tool(content, agent_id))
+    return tuple(messages)
+
+
+def contents_of(conversation: Conversation) -> list[Content]:
+    """Return what a chat log holds after its system prompt, if it has had these turns.
+
+    An attachment is not there any more: a note in the user's text tells that there was one.
+    """
+    return [
+        _to_content(message, message.agent_id or turn.agent_id or conversation.agent_id or "")
+        for turn in conversation.turns
+        for message in turn.messages
+    ]
+
+
+def _of_user(content: UserContent) -> Message:
+    return Message(
+        role=Role.USER,
+        created=content.created,
+        content=content.content,
+        attachments=tuple(
+            Attachment(one.media_content_id, one.mime_type) for one in content.attachments or ()
+        ),
+    )
+
+
+def _of_assistant(content: AssistantContent, agent_id: str) -> Message:
+    return Message(
+        role=Role.ASSISTANT,
+        created=content.created,
+        content=content.content,
+        agent_id=content.agent_id if content.agent_id != agent_id else None,
+        thinking=content.thinking_content,
+        tool_calls=tuple(
+            ToolCall(call.id, call.tool_name, to_plain(call.tool_args), external=call.external)
+            for call in content.tool_calls or ()
+        ),
+    )
+
+
+def _of_tool(content: ToolResultContent, agent_id: str) -> Message:
+    return Message(
+        role=Role.TOOL,
+        created=content.created,
+        agent_id=content.agent_id if content.agent_id != agent_id else None,
+        tool_call_id=content.tool_call_id,
+        tool_name=content.tool_name,
+        result=to_plain(content.result.data),
+        is_error=content.result.error,
+    )
+
+
+def _to_content(message: Message, agent_id: str) -> Content:
+    content: Content
+    match message.role:
+        case Role.USER:
+            content = UserContent(_with_notes(message))
+        case Role.ASSISTANT:
+            content = AssistantContent(
+                agent_id,
+                content=message.content,
+                thinking_content=message.thinking,
+                tool_calls=[
+                    llm.ToolInput(call.name, call.arguments, id=call.id, external=call.external)
+                    for call in message.tool_calls
+                ]
+                or None,
+            )
+        case Role.TOOL:
+            content = ToolResultContent(
+                agent_id,
+                message.tool_call_id or "",
+                message.tool_name or "",
+                llm.ToolResult(message.result or {}, error=message.is_error),
+            )
+    # A content takes no time, it asks the clock: this is the only way to say when it really was.
+    object.__setattr__(content, "created", message.created)
+    return content
+
+
+def _with_notes(message: Message) -> str:
+    notes = (f"[{one.mime_type}: {one.media_content_id}]" for one in message.attachments)
+    return "\n".join((message.content or "", *notes))

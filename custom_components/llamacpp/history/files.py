@@ -1,0 +1,175 @@
+"""The files of a history. All of this blocks: it is meant for the executor."""
+
+import hashlib
+import os
+import re
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.helpers.json import json_bytes
+from homeassistant.util.file import write_utf8_file_atomic
+
+from ..const import LOGGER
+from .fields import FormatError
+from .index import Index
+from .model import Conversation
+from .plain import to_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+VERSION = 1
+MINOR_VERSION = 1
+
+# A turn writes its whole conversation: what one conversation may hold bounds what a turn costs.
+MAX_TURNS = 400
+MAX_BYTES = 512 * 1024
+
+# No id that is used as it is has a dot, so it is never that of a hash.
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,64}|sha256\.[0-9a-f]{64})\.json", re.ASCII)
+# What a power cut leaves of a file that was being written.
+_TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}", re.ASCII)
+# As Home Assistant's storage does with a file that is no JSON.
+_SET_ASIDE = ".corrupt."
+
+
+def file_name(conversation_id: str) -> str:
+    """Return the name of a conversation's file: safe, and another one for every id.
+
+    Half a character in an id counts as a question mark, which is what can be stored of it.
+    """
+    if _PLAIN_ID.fullmatch(conversation_id):
+        return f"{conversation_id}.json"
+    digest = hashlib.sha256(conversation_id.encode("utf-8", "replace")).hexdigest()
+    return f"sha256.{digest}.json"
+
+
+def scan(folder: Path) -> Index:
+    """Return what the folder's listing tells, without reading a file; no folder is an empty one.
+
+    Removes what an interrupted write has left: nobody may write meanwhile.
+    """
+    sizes: dict[str, int] = {}
+    updated: dict[str, float] = {}
+    with suppress(FileNotFoundError), os.scandir(folder) as listing:
+        for file in listing:
+            if _NAME.fullmatch(file.name) and file.is_file():
+                stat = file.stat()
+                sizes[file.name] = stat.st_size
+                updated[file.name] = stat.st_mtime
+            elif _TEMPORARY.fullmatch(file.name):
+                remove([folder / file.name])
+    return Index(sizes, updated)
+
+
+def parse(path: Path, data: Any) -> tuple[Conversation, int]:
+    """Return the conversation that was stored as `data` in this file, and the file's bytes.
+
+    Raises FormatError if it is none, or if it belongs into another file.
+    """
+    conversation = Conversation.from_json(data)
+    if file_name(conversation.id) != path.name:
+        raise FormatError("id: belongs into another file")
+    return conversation, path.stat().st_size
+
+
+def write(
+    path: Path, key: str, conversation: Conversation, *, make_folder: bool
+) -> tuple[Conversation, int]:
+    """Write a conversation so that it survives a power cut from the moment that this returns.
+
+    key: of Home Assistant's storage. Returns what was written, without the oldest turns if it
+    was too much, and the file's bytes. The file's time is that of the last turn, so that the
+    listing tells it. Raises HomeAssistantError, OSError, or TypeError for what is no JSON.
+    """
+    conversation, content = _fitted(conversation, key)
+    if make_folder:
+        _make_folder(path.parent)
+    write_utf8_file_atomic(str(path), content, private=True, mode="wb")
+    updated = conversation.updated.timestamp()
+    os.utime(path, (updated, updated))
+    return conversation, len(content)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file so that it is no conversation any more, and return its new path."""
+    return path.rename(path.with_name(f"{path.name}{_SET_ASIDE}{datetime.now(UTC).isoformat()}"))
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove these files; one that cannot be removed is left, with a line in the log."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as err:
+            LOGGER.warning("A file of the history cannot be removed: %s", err)
+
+
+def remove_set_aside(folder: Path, before: float) -> list[str]:
+    """Remove what was set aside before that time (seconds since 1970), and return the names."""
+    old = []
+    with suppress(FileNotFoundError), os.scandir(folder) as listing:
+        # A new name changes a file's ctime, not its mtime.
+        old = [file.name for file in listing if _SET_ASIDE in file.name and _ctime(file) < before]
+    remove(folder / name for name in old)
+    return old
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it, and the one that holds it if it is empty now."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+    with suppress(OSError):
+        folder.parent.rmdir()
+
+
+def _ctime(file: os.DirEntry[str]) -> float:
+    return file.stat(follow_symlinks=False).st_ctime
+
+
+def _fitted(conversation: Conversation, key: str) -> tuple[Conversation, bytes]:
+    """Return the conversation and its file's content, within the bounds of both.
+
+    Half of the turns go at once: a prompt that loses one turn at every turn is never in the
+    server's cache. The last turn is kept, whatever its size.
+    """
+    turns = conversation.turns
+    if len(turns) > MAX_TURNS:
+        turns = turns[-(MAX_TURNS // 2) :]
+    while True:
+        conversation = replace(conversation, turns=turns)
+        content = _content(conversation, key)
+        if len(content) <= MAX_BYTES or len(turns) <= 1:
+            return conversation, content
+        turns = turns[(len(turns) + 1) // 2 :]
+
+
+def _content(conversation: Conversation, key: str) -> bytes:
+    """Return what Home Assistant's storage reads."""
+    document = {
+        "version": VERSION,
+        "minor_version": MINOR_VERSION,
+        "key": key,
+        "data": conversation.to_json(),
+    }
+    try:
+        return json_bytes(document)
+    except TypeError:
+        return json_bytes(to_plain(document))
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for parent in (folder.parent, folder.parent.parent):
+        descriptor = os.open(parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

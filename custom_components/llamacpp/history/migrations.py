@@ -1,0 +1,23 @@
+"""Lifts what older versions have stored."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+type Step = Callable[[dict[str, Any]], dict[str, Any]]
+
+# For each version (major, minor) that was ever released and is not the present one: what makes
+# its data that of the next one.
+STEPS: dict[tuple[int, int], Step] = {}
+
+
+def migrate(version: int, minor_version: int, data: dict[str, Any]) -> dict[str, Any]:
+    """Return data of this version as that of the present one; newer data stays as it is.
+
+    Raises what a step raises for data that was not of the version that it says.
+    """
+    for step_version in sorted(STEPS):
+        if step_version >= (version, minor_version):
+            data = STEPS[step_version](data)
+    return data

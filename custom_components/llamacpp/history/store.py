@@ -1,0 +1,382 @@
+"""Every conversation of a server in Home Assistant's storage.
+
+Each is a file of its own, and the folder's listing is the index: so a turn costs the same however
+many are stored. Home Assistant's `Store` reads the files, which brings its versions and what it
+does with files that are no JSON. It does not write them: it would log a failed write rather than
+raise, put off a write while Home Assistant stops, and put off a delayed one at every new turn.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, override
+from weakref import WeakValueDictionary
+
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.storage import STORAGE_DIR, Store
+from homeassistant.util import dt as dt_util
+
+from ..const import DOMAIN, LOGGER
+from . import files, issues
+from .index import Index
+from .migrations import migrate
+from .model import Conversation, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+    from homeassistant.core import CALLBACK_TYPE, HomeAssistant
+
+    from .index import Retention
+    from .model import Source, Turn
+
+# As long as Home Assistant keeps a chat session that nobody uses.
+ACTIVE_SECONDS: Final = 5 * 60
+# A delayed turn is on disk within five seconds, and the disk needs some of them.
+DELAY_SECONDS: Final = 3
+# Bounds on what one call reads, and on what is held while the disk takes nothing.
+MAX_READS_AT_LOAD: Final = 50
+MAX_READS_OF_LIST: Final = 1000
+MAX_UNSAVED: Final = 50
+REMOVE_AT_ONCE: Final = 100
+
+
+class HistoryError(HomeAssistantError):
+    """A conversation could not be read or stored; the message says which and why."""
+
+
+class History:
+    """The conversations of one config entry.
+
+    All methods may be called at the same time: what concerns one conversation waits for its turn.
+    What has been begun is ended even if the caller is cancelled.
+    """
+
+    def __init__(self, hass: HomeAssistant, entry_id: str, retention: Retention) -> None:
+        """Make the history of an entry; nothing is read yet."""
+        self._hass = hass
+        self._entry_id = entry_id
+        self._retention = retention
+        self._key = f"{DOMAIN}.history/{entry_id}"
+        self._folder = Path(hass.config.path(STORAGE_DIR, self._key))
+        self._index = Index()
+        # Turns that are not on disk yet, by file name.
+        self._pending: dict[str, Conversation] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._cancel_timer: CALLBACK_TYPE | None = None
+        self._stop_listening: CALLBACK_TYPE | None = None
+        self._may_make_folder = True
+
+    async def async_load(self) -> None:
+        """Read the listing, and the few conversations that are still going on.
+
+        To be called once, before all else, and to be ended with `async_unload`. Raises
+        HistoryError if the folder cannot be read.
+        """
+        try:
+            self._index = await self._hass.async_add_executor_job(files.scan, self._folder)
+        except OSError as err:
+            raise HistoryError(f"{self._folder} cannot be read: {err}") from err
+        self._stop_listening = self._hass.bus.async_listen(
+            EVENT_HOMEASSISTANT_FINAL_WRITE, self._async_flush
+        )
+        since = dt_util.utcnow().timestamp() - ACTIVE_SECONDS
+        for name in list(islice(self._index.newest(since), MAX_READS_AT_LOAD)):
+            with suppress(HistoryError):
+                await self._async_get(name)
+        await self.async_prune()
+
+    async def async_unload(self) -> None:
+        """Write what is not on disk yet; from now on each turn is written at once."""
+        if self._stop_listening:
+            self._stop_listening()
+            self._stop_listening = None
+        await self._async_flush()
+        # A turn that ends after the entry has been removed must not bring its folder back.
+        self._may_make_folder = False
+
+    async def async_remove(self) -> None:
+        """Remove all conversations of the entry, and what was set aside, for good."""
+        self._pending.clear()
+        await self.async_unload()
+        for lock in list(self._locks.values()):
+            async with lock:
+                pass
+        self._index = Index()
+        await self._hass.async_add_executor_job(files.remove_folder, self._folder)
+        issues.async_delete_all(self._hass, self._entry_id)
+
+    async def async_create(self, conversation: Conversation) -> None:
+        """Store a new conversation; it is on disk when this returns.
+
+        Raises HistoryError if it is not, or if there is one of this id already.
+        """
+        await self._async_to_the_end(self._async_create(conversation))
+
+    async def async_get(self, conversation_id: str) -> Conversation | None:
+        """Return a conversation with all its turns, closed or not, None if there is none.
+
+        Raises HistoryError if there is one that cannot be read, for example because a newer
+        version of the integration has written it.
+        """
+        return await self._async_get(files.file_name(conversation_id))
+
+    async def async_append(
+        self,
+        conversation_id: str,
+        turn: Turn,
+        *,
+        durable: bool,
+        source: Source,
+        agent_id: str | None,
+    ) -> None:
+        """Add a turn to a conversation, which is made if there is none.
+
+        durable: the turn is on disk when this returns, otherwise within five seconds, and when
+        Home Assistant stops. source: of a new conversation. agent_id: who had the turn. A closed
+        conversation keeps the turn too, and stays closed. Raises HistoryError if the conversation
+        cannot be read, or if the turn should be on disk and is not.
+        """
+        await self._async_to_the_end(
+            self._async_append(conversation_id, turn, source, agent_id, durable=durable)
+        )
+
+    async def async_close(self, conversation_id: str) -> bool:
+        """End a conversation; this is on disk when it returns.
+
+        Returns False if there is none, or if it had been closed before. Raises HistoryError if it
+        cannot be read or written.
+        """
+        return await self._async_to_the_end(self._async_close(conversation_id))
+
+    async def async_list(self, *, limit: int = 100, include_closed: bool = True) -> list[Summary]:
+        """Return the conversations, newest first, at most `limit` of them.
+
+        One call reads 1000 files at most: what is beyond is left out. So is what cannot be read.
+        """
+        summaries: list[Summary] = []
+        n_reads = 0
+        for name in list(self._index.newest()):
+            if len(summaries) >= limit:
+                break
+            if self._index.summary(name) is None:
+                if n_reads >= MAX_READS_OF_LIST:
+                    break
+                n_reads += 1
+                with suppress(HistoryError):
+                    await self._async_get(name)
+            summary = self._index.summary(name)
+            if summary and (include_closed or not summary.closed):
+                summaries.append(summary)
+        return summaries
+
+    @callback
+    def active_count(self, agent_id: str | None = None) -> int:
+        """Return how many conversations are going on: not closed, with a turn not long ago.
+
+        agent_id: who had their last turns, None: anybody.
+        """
+        since = dt_util.utcnow().timestamp() - ACTIVE_SECONDS
+        recent = (self._index.summary(name) for name in self._index.newest(since))
+        return sum(
+            summary.closed is None and agent_id in (None, summary.agent_id)
+            for summary in recent
+            if summary
+        )
+
+    async def async_prune(self) -> None:
+        """Remove what exceeds the retention; to be called every hour."""
+        await self._async_to_the_end(self._async_evict())
+        before = (dt_util.utcnow() - self._retention.max_age).timestamp()
+        for name in await self._hass.async_add_executor_job(
+            files.remove_set_aside, self._folder, before
+        ):
+            issues.async_delete(self._hass, self._entry_id, name)
+
+    async def _async_to_the_end[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work even if the caller is cancelled meanwhile.
+
+        A thread cannot be cancelled: a lock that was given up before it is done would let an older
+        state of a conversation overwrite a newer one.
+        """
+        return await asyncio.shield(self._hass.async_create_task(work, f"{DOMAIN} history"))
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        """Return the lock of a file; it is forgotten when nobody holds it or waits for it."""
+        return self._locks.setdefault(name, asyncio.Lock())
+
+    async def _async_create(self, conversation: Conversation) -> None:
+        name = files.file_name(conversation.id)
+        async with self._lock(name):
+            if await self._async_read(name):
+                raise HistoryError(f"There is a conversation {conversation.id} already")
+            await self._async_write(name, conversation)
+        await self._async_evict()
+
+    async def _async_append(
+        self,
+        conversation_id: str,
+        turn: Turn,
+        source: Source,
+        agent_id: str | None,
+        *,
+        durable: bool,
+    ) -> None:
+        name = files.file_name(conversation_id)
+        now = dt_util.utcnow()
+        async with self._lock(name):
+            conversation = await self._async_read(name) or Conversation(
+                id=conversation_id, source=source, created=turn.created, updated=now
+            )
+            conversation = conversation.with_turn(turn, agent_id, now)
+            # Nobody would write it later.
+            at_once = self._stop_listening is None or self._hass.is_stopping
+            if durable or at_once:
+                await self._async_write(name, conversation)
+            else:
+                self._async_write_soon(name, conversation)
+        await self._async_evict()
+
+    async def _async_close(self, conversation_id: str) -> bool:
+        name = files.file_name(conversation_id)
+        async with self._lock(name):
+            conversation = await self._async_read(name)
+            if conversation is None or conversation.closed:
+                return False
+            await self._async_write(name, replace(conversation, closed=dt_util.utcnow()))
+        return True
+
+    async def _async_get(self, name: str) -> Conversation | None:
+        return await self._async_to_the_end(self._async_locked_read(name))
+
+    async def _async_locked_read(self, name: str) -> Conversation | None:
+        async with self._lock(name):
+            return await self._async_read(name)
+
+    async def _async_read(self, name: str) -> Conversation | None:
+        """Return the conversation in a file, and index it; the lock must be held.
+
+        A file that holds none is set aside. Raises HistoryError if that is not known.
+        """
+        if pending := self._pending.get(name):
+            return pending
+        path = self._folder / name
+        store = _ConversationStore(self._hass, f"{self._key}/{name}")
+        try:
+            if (data := await store.async_load()) is None:
+                await self._async_missing(path)
+                return None
+            conversation, size = await self._hass.async_add_executor_job(files.parse, path, data)
+        except (AttributeError, KeyError, TypeError, ValueError) as err:
+            # Of the wrong shape: for Store, for a migration, or for us.
+            await self._async_set_aside(path, repr(err))
+            return None
+        except (HomeAssistantError, OSError) as err:
+            raise HistoryError(f"{path} cannot be read: {err}") from err
+        self._index.put(name, Summary.of(conversation, size))
+        return conversation
+
+    async def _async_missing(self, path: Path) -> None:
+        """Forget a file that Store says has nothing: it is away, set aside by Store, or empty."""
+        if self._index.size(path.name) is None:
+            return
+        self._index.drop(path.name)
+        if await self._hass.async_add_executor_job(path.exists):
+            await self._async_set_aside(path, "the file is empty")
+
+    async def _async_set_aside(self, path: Path, reason: str) -> None:
+        self._index.drop(path.name)
+        try:
+            new_path = await self._hass.async_add_executor_job(files.set_aside, path)
+        except OSError as err:
+            raise HistoryError(f"{path} cannot be set aside: {err}") from err
+        LOGGER.error("%s is no conversation (%s), it is %s now", path, reason, new_path)
+        issues.async_create(self._hass, self._entry_id, path, new_path, reason)
+
+    async def _async_write(self, name: str, conversation: Conversation) -> None:
+        """Write a conversation to disk and index it; the lock must be held.
+
+        Raises HistoryError if it is not on disk; what was pending then stays so.
+        """
+        path = self._folder / name
+        try:
+            conversation, size = await self._hass.async_add_executor_job(
+                lambda: files.write(
+                    path, f"{self._key}/{name}", conversation, make_folder=self._may_make_folder
+                )
+            )
+        except (HomeAssistantError, OSError, TypeError) as err:
+            raise HistoryError(f"{path} cannot be written: {err}") from err
+        self._pending.pop(name, None)
+        self._index.put(name, Summary.of(conversation, size))
+
+    @callback
+    def _async_write_soon(self, name: str, conversation: Conversation) -> None:
+        self._pending[name] = conversation
+        self._index.put(name, Summary.of(conversation, self._index.size(name) or 0))
+        if self._cancel_timer is None:
+            self._cancel_timer = async_call_later(self._hass, DELAY_SECONDS, self._async_flush)
+
+    async def _async_flush(self, _event: object = None) -> None:
+        """Write all that is pending; what cannot be written is tried again with the next turn."""
+        if self._cancel_timer:
+            self._cancel_timer()
+            self._cancel_timer = None
+        failed = []
+        for name in list(self._pending):
+            async with self._lock(name):
+                if conversation := self._pending.get(name):
+                    try:
+                        await self._async_write(name, conversation)
+                    except HistoryError as err:
+                        LOGGER.error("A turn is not stored: %s", err)
+                        failed.append(name)
+        for name in failed[:-MAX_UNSAVED]:
+            self._pending.pop(name, None)
+            if not self._index.size(name):
+                self._index.drop(name)
+        await self._async_evict()
+
+    async def _async_evict(self) -> None:
+        """Remove what exceeds the retention, except what is being written just now."""
+        while names := list(
+            islice((name for name in self._surplus() if name not in self._locks), REMOVE_AT_ONCE)
+        ):
+            async with AsyncExitStack() as stack:
+                for name in names:
+                    await stack.enter_async_context(self._lock(name))
+                for name in names:
+                    self._pending.pop(name, None)
+                    self._index.drop(name)
+                await self._hass.async_add_executor_job(
+                    files.remove, [self._folder / name for name in names]
+                )
+
+    def _surplus(self) -> Iterator[str]:
+        return self._index.surplus(self._retention, dt_util.utcnow().timestamp())
+
+
+class _ConversationStore(Store[dict[str, Any]]):
+    """Reads one conversation; a migrated one is written with its next turn."""
+
+    def __init__(self, hass: HomeAssistant, key: str) -> None:
+        super().__init__(
+            hass,
+            files.VERSION,
+            key,
+            private=True,
+            atomic_writes=True,
+            minor_version=files.MINOR_VERSION,
+            read_only=True,
+        )
+
+    @override
+    async def _async_migrate_func(
+        self, old_major_version: int, old_minor_version: int, old_data: dict[str, Any]
+    ) -> dict[str, Any]:
+        return migrate(old_major_version, old_minor_version, old_data)

@@ -1,0 +1,134 @@
+"""Conversations to store."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from custom_components.llamacpp.history import (
+    Attachment,
+    Conversation,
+    Message,
+    Role,
+    Source,
+    ToolCall,
+    Turn,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from custom_components.llamacpp.history import History
+
+ENTRY = "01HENTRY"
+AGENT = "conversation.llama_cpp"
+THEN = datetime.now(UTC).replace(microsecond=0)
+
+
+def turn(text: str = "Hello", answer: str = "Hi.", created: datetime = THEN) -> Turn:
+    """Return a turn of two messages."""
+    return Turn(
+        messages=(
+            Message(role=Role.USER, created=created, content=text),
+            Message(role=Role.ASSISTANT, created=created, content=answer),
+        ),
+        created=created,
+        agent_id=AGENT,
+    )
+
+
+def turn_with_tools() -> Turn:
+    """Return a turn that has everything."""
+    later = THEN + timedelta(seconds=3)
+    call = ToolCall("call1", "intent__HassTurnOn", {"name": "Küche", "domain": ["light"]})
+    other = ToolCall("call2", "search", {"query": "x"}, external=True)
+    return Turn(
+        messages=(
+            Message(
+                role=Role.USER,
+                created=THEN,
+                content="Kitchen on",
+                attachments=(Attachment("media-source://camera/door", "image/jpeg"),),
+            ),
+            Message(
+                role=Role.ASSISTANT,
+                created=THEN,
+                content="",
+                thinking="Which tool?",
+                tool_calls=(call, other),
+            ),
+            Message(
+                role=Role.TOOL,
+                created=later,
+                tool_call_id="call1",
+                tool_name=call.name,
+                result={"success": [], "n": 1.5, "none": None},
+            ),
+            Message(
+                role=Role.TOOL,
+                created=later,
+                agent_id="conversation.other",
+                tool_call_id="call2",
+                tool_name="search",
+                result={},
+                is_error=True,
+            ),
+            Message(role=Role.ASSISTANT, created=later, content="Done 💡"),
+        ),
+        created=THEN,
+        agent_id=AGENT,
+        user_id="user1",
+        device_id="device1",
+        usage=Usage(100, 20, 120, 90),
+        finish_reason="stop",
+    )
+
+
+def conversation(
+    conversation_id: str, *turns: Turn, updated: datetime = THEN, **values: Any
+) -> Conversation:
+    """Return a conversation with these turns."""
+    return Conversation(
+        id=conversation_id,
+        source=values.pop("source", Source.ACTION),
+        created=THEN,
+        updated=updated,
+        turns=turns,
+        **values,
+    )
+
+
+async def append(
+    history: History, conversation_id: str, text: str = "Hello", *, durable: bool = True
+) -> None:
+    """Add a turn in which this was said."""
+    await history.async_append(
+        conversation_id, turn(text), durable=durable, source=Source.ASSIST, agent_id=AGENT
+    )
+
+
+def damage(path: Path, content: str | bytes = "not a folder") -> None:
+    """Put this where a file or a folder is, or is to be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def move(path: Path, new_path: Path) -> None:
+    """Give a file or a folder another name."""
+    path.rename(new_path)
+
+
+def mend(path: Path) -> None:
+    """Remove what `damage` has put there."""
+    path.unlink()
+
+
+def said(path: Path) -> list[str]:
+    """Return what users have said according to a file of the history."""
+    stored = json.loads(path.read_text())
+    return [one["messages"][0]["content"] for one in stored["data"]["turns"]]
+
+
+def names(folder: Path) -> set[str]:
+    """Return the names of the files in a folder, which need not be there."""
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()

@@ -1,0 +1,136 @@
+"""Home Assistant's chat log as turns, and back."""
+
+from collections import UserDict
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from homeassistant.components.conversation import (
+    AssistantContent,
+    Attachment,
+    ConversationInput,
+    SystemContent,
+    ToolResultContent,
+    UserContent,
+    async_get_chat_log,
+)
+from homeassistant.core import Context
+from homeassistant.helpers import llm
+from homeassistant.helpers.chat_session import async_get_chat_session
+
+from custom_components.llamacpp.history import Conversation, Turn, contents_of, messages_of
+from custom_components.llamacpp.history.plain import to_plain
+
+from .samples import AGENT, THEN, conversation
+
+if TYPE_CHECKING:
+    from homeassistant.components.conversation import Content
+    from homeassistant.core import HomeAssistant
+
+CALLS = [
+    llm.ToolInput("intent__HassTurnOn", {"name": "Küche"}, id="call1"),
+    llm.ToolInput("search", {"query": ["a", 1, None]}, id="call2", external=True),
+]
+TURN: list[Content] = [
+    UserContent("Kitchen on"),
+    AssistantContent(AGENT, content="", thinking_content="Which tool?", tool_calls=CALLS),
+    ToolResultContent(AGENT, "call1", "intent__HassTurnOn", llm.ToolResult({"ok": [True]})),
+    ToolResultContent("conversation.other", "call2", "search", llm.ToolResult({}, error=True)),
+    AssistantContent(AGENT, content="Done."),
+    AssistantContent("conversation.other", content=None, thinking_content="Hm."),
+]
+
+
+def stored(contents: list[Content]) -> Conversation:
+    """Return a conversation of one turn as it is after it was written and read."""
+    turn = Turn(messages=messages_of(contents, AGENT), created=THEN, agent_id=AGENT)
+    return Conversation.from_json(conversation("one", turn).to_json())
+
+
+def test_there_and_back() -> None:
+    """Every content of a turn comes back equal, with its time; the system prompt does not."""
+    assert contents_of(stored([SystemContent("Be brief."), *TURN])) == TURN
+
+
+async def test_a_chat_log_that_is_continued(hass: HomeAssistant) -> None:
+    """A new chat log with the contents of the stored conversation equals the old one."""
+    spoken = ConversationInput("Hello", Context(), "my-id", None, None, "en", AGENT)
+    with (
+        async_get_chat_session(hass, "my-id") as session,
+        async_get_chat_log(hass, session, spoken) as chat_log,
+    ):
+        chat_log.async_add_assistant_content_without_tools(AssistantContent(AGENT, "Hi."))
+        before = list(chat_log.content)
+    after = contents_of(stored(before))
+    assert after == before[1:]
+    with (
+        async_get_chat_session(hass, "other-id") as session,
+        async_get_chat_log(hass, session) as chat_log,
+    ):
+        chat_log.content[1:] = after
+        assert [one.role for one in chat_log.content] == ["system", "user", "assistant"]
+
+
+def test_attachments_become_notes() -> None:
+    """Of a picture stays what it was, which the model reads in the user's text."""
+    picture = Attachment("media-source://camera/door", "image/jpeg", Path("door.jpg"))
+    [message] = messages_of([UserContent("Who is it?", [picture])], AGENT)
+    assert message.content == "Who is it?"
+    [content] = contents_of(stored([UserContent("Who is it?", [picture])]))
+    assert isinstance(content, UserContent)
+    assert content.content == "Who is it?\n[image/jpeg: media-source://camera/door]"
+
+
+def test_the_agent_of_last_resort() -> None:
+    """A turn that names no agent has that of the conversation, or none."""
+    turn = Turn(messages=messages_of(TURN[4:5], AGENT), created=THEN)
+    for agent_id in (AGENT, None):
+        [content] = contents_of(conversation("one", turn, agent_id=agent_id))
+        assert isinstance(content, AssistantContent)
+        assert content.agent_id == (agent_id or "")
+
+
+def test_values_are_copied() -> None:
+    """Who changes a tool's arguments or result afterwards does not change the turn."""
+    call = replace(CALLS[0], tool_args={"rooms": ["Küche"]})
+    result = llm.ToolResult({"rooms": ["Küche"]})
+    messages = messages_of(
+        [
+            AssistantContent(AGENT, tool_calls=[call]),
+            ToolResultContent(AGENT, "call1", call.tool_name, result),
+        ],
+        AGENT,
+    )
+    call.tool_args["rooms"].append("Bad")
+    result.data.clear()
+    assert messages[0].tool_calls[0].arguments == {"rooms": ["Küche"]}
+    assert messages[1].result == {"rooms": ["Küche"]}
+
+
+class Strange:
+    """Something that is no JSON."""
+
+    def __str__(self) -> str:
+        """Tell what it is."""
+        return "strange"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"a": (1, 2.5, None, True)}, {"a": [1, 2.5, None, True]}),
+        (float("nan"), None),
+        (datetime(2026, 10, 1, tzinfo=UTC), "2026-10-01T00:00:00+00:00"),
+        ("half a \ud83d", "half a ?"),
+        ({"\ud83d": Strange(), "ok": {1}}, {"?": "strange", "ok": [1]}),
+        ([Strange(), 2**80], ["strange", str(2**80)]),
+        ((Strange(),), ["strange"]),
+        ({Strange()}, ["strange"]),
+        (UserDict({"x": 1}), {"x": 1}),
+    ],
+)
+def test_what_tools_return(value: Any, expected: Any) -> None:
+    """Tools are other people's: whatever they return can be written."""
+    assert to_plain(value) == expected

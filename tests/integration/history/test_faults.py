@@ -1,0 +1,255 @@
+"""Files that are not what they should be, and disks that do not do what they should."""
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+
+from custom_components.llamacpp.const import DOMAIN
+from custom_components.llamacpp.history import History, HistoryError, Retention
+from custom_components.llamacpp.history.files import MINOR_VERSION, VERSION
+from custom_components.llamacpp.history.migrations import STEPS
+
+from .samples import ENTRY, THEN, append, conversation, damage, mend, move, names, said, turn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from homeassistant.core import HomeAssistant
+
+    from .conftest import Load
+
+
+def issues(hass: HomeAssistant) -> list[tuple[str, str | None]]:
+    """Return the repair issues: whose they are, and what they say."""
+    return [(issue.domain, issue.translation_key) for issue in ir.async_get(hass).issues.values()]
+
+
+def document(**values: Any) -> str:
+    """Return the content of a good file, with other values at its top."""
+    data = conversation("bad", turn()).to_json()
+    good = {"version": VERSION, "minor_version": MINOR_VERSION, "key": "x", "data": data}
+    return json.dumps(good | values)
+
+
+async def test_a_power_cut_while_writing(history: History, load: Load, folder: Path) -> None:
+    """The file that was being written is not there yet, the one before it is."""
+    await append(history, "one")
+    content = (folder / "one.json").read_bytes()
+    (folder / "tmpx3_k9ab2").write_bytes(content[: len(content) // 2])
+    other = await load()
+    assert [one.id for one in await other.async_list()] == ["one"]
+    assert names(folder) == {"one.json"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [document()[:100].encode(), b"", bytes(4096), b"\xff\xfe garbage", b"{", b"no json"],
+)
+async def test_no_json(
+    hass: HomeAssistant, history: History, load: Load, folder: Path, content: bytes
+) -> None:
+    """Home Assistant sets it aside and tells; all else loads, and the conversation starts anew."""
+    await append(history, "good")
+    damage(folder / "bad.json", content)
+    other = await load()
+    assert [one.id for one in await other.async_list()] == ["good"]
+    assert issues(hass) == [("homeassistant", "storage_corruption")]
+    [aside] = names(folder) - {"good.json"}
+    assert aside.startswith("bad.json.corrupt.")
+    assert (folder / aside).read_bytes() == content
+    assert await other.async_get("bad") is None
+    await append(other, "bad", "New")
+    assert said(folder / "bad.json") == ["New"]
+    assert (folder / aside).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "5",
+        "null",
+        '"text"',
+        "{}",
+        '{"a": 1}',
+        '{"version": "one", "data": {}}',
+        '{"version": 1, "minor_version": 1}',
+        document(data=[]),
+        document(data={"id": "bad"}),
+        document(data=conversation("other").to_json()),
+    ],
+)
+async def test_wrong_shape(
+    hass: HomeAssistant, history: History, load: Load, folder: Path, content: str
+) -> None:
+    """It is set aside as well, with an issue that names it."""
+    await append(history, "good")
+    damage(folder / "bad.json", content)
+    other = await load()
+    assert [one.id for one in await other.async_list()] == ["good"]
+    assert issues(hass) == [(DOMAIN, "history_file_set_aside")]
+    [issue] = ir.async_get(hass).issues.values()
+    assert issue.is_persistent
+    assert issue.translation_placeholders
+    assert issue.translation_placeholders["file"] == "bad.json"
+    [aside] = names(folder) - {"good.json"}
+    assert issue.translation_placeholders["new_path"] == str(folder / aside)
+    assert (folder / aside).read_text() == content
+    await append(other, "bad", "New")
+    assert said(folder / "bad.json") == ["New"]
+
+
+async def test_the_issue_goes_with_the_entry(
+    hass: HomeAssistant, history: History, load: Load, folder: Path
+) -> None:
+    """An entry that is removed takes what was told of its files along, and nothing else."""
+    folders = [folder, folder.parent / "01HOTHER"]
+    other = await load("01HOTHER")
+    for one, path in zip((history, other), folders, strict=True):
+        await append(one, "bad")
+        damage(path / "bad.json", "[]")
+        assert await one.async_get("bad") is None
+    assert len(issues(hass)) == 2
+    await history.async_remove()
+    assert [issue_id for _, issue_id in ir.async_get(hass).issues if "01HOTHER" in issue_id]
+    assert len(issues(hass)) == 1
+
+
+async def test_a_file_that_has_gone(history: History, folder: Path) -> None:
+    """Somebody may clean up: the conversation is not there any more."""
+    await append(history, "one")
+    (folder / "one.json").unlink()
+    assert await history.async_get("one") is None
+    assert await history.async_list() == []
+
+
+async def test_a_newer_version(history: History, load: Load, folder: Path) -> None:
+    """After a downgrade its files are left alone: another upgrade reads them again."""
+    await append(history, "good")
+    newer = document(version=VERSION + 1)
+    damage(folder / "bad.json", newer)
+    other = await load()
+    assert [one.id for one in await other.async_list()] == ["good"]
+    with pytest.raises(HistoryError):
+        await other.async_get("bad")
+    with pytest.raises(HistoryError):
+        await append(other, "bad")
+    assert (folder / "bad.json").read_text() == newer
+    damage(folder / "bad.json", document(minor_version=MINOR_VERSION + 1))
+    assert await other.async_get("bad") == conversation("bad", turn())
+
+
+async def test_migration(
+    hass: HomeAssistant, load: Load, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older versions are read step by step, and written as the present one with the next turn."""
+    monkeypatch.setitem(STEPS, (0, 1), lambda data: data | {"created": data.pop("begun")})
+    monkeypatch.setitem(STEPS, (0, 2), lambda data: data | {"source": data["source"].lower()})
+    good = conversation("bad", turn()).to_json()
+    halfway = good | {"source": "ACTION"}
+    oldest = {name: value for name, value in halfway.items() if name != "created"}
+    begun = oldest | {"begun": THEN.isoformat()}
+    damage(folder / "bad.json", document(version=0, minor_version=1, data=begun))
+    history = await load()
+    assert await history.async_get("bad") == conversation("bad", turn())
+    damage(folder / "bad.json", document(version=0, minor_version=2, data=halfway))
+    assert await history.async_get("bad") == conversation("bad", turn())
+    await append(history, "bad")
+    stored = json.loads((folder / "bad.json").read_text())
+    assert (stored["version"], stored["minor_version"]) == (VERSION, MINOR_VERSION)
+    assert len(stored["data"]["turns"]) == 2
+    damage(folder / "bad.json", document(version=0, minor_version=1))
+    assert await history.async_get("bad") is None
+    assert issues(hass) == [(DOMAIN, "history_file_set_aside")]
+
+
+async def test_a_disk_that_takes_nothing(
+    hass: HomeAssistant, history: History, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A durable turn fails, a delayed one is told in the log and written when it can be."""
+    damage(folder)
+    with pytest.raises(HistoryError):
+        await history.async_create(conversation("one"))
+    mend(folder)
+    await append(history, "two", "First", durable=False)
+    damage(folder)
+    async_fire_time_changed(hass, dt_util.utcnow().replace(year=2099))
+    await hass.async_block_till_done()
+    assert "A turn is not stored" in caplog.text
+    with pytest.raises(HistoryError):
+        await append(history, "two", "Durable")
+    mend(folder)
+    await append(history, "three", durable=False)
+    await history.async_unload()
+    assert said(folder / "two.json") == ["First"]
+    assert said(folder / "three.json") == ["Hello"]
+
+
+async def test_what_is_held_for_such_a_disk(
+    history: History, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not more and more: the oldest are given up."""
+    monkeypatch.setattr("custom_components.llamacpp.history.store.MAX_UNSAVED", 2)
+    await append(history, "a", "First")
+    for name in ("a", "b", "c", "d"):
+        await append(history, name, "Lost", durable=False)
+    moved = folder.with_name("moved")
+    move(folder, moved)
+    damage(folder)
+    await history.async_unload()
+    mend(folder)
+    move(moved, folder)
+    assert {one.id for one in await history.async_list()} == {"a", "c", "d"}
+    stored = await history.async_get("a")
+    assert stored is not None
+    assert [one.messages[0].content for one in stored.turns] == ["First"]
+
+
+async def test_what_cannot_be_set_aside(
+    history: History, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the conversation cannot be had, and is not overwritten."""
+    name = "x" * 64
+    await append(history, name)
+    path = folder / f"{name}.json"
+    path.write_text("[]")
+    monkeypatch.setattr("custom_components.llamacpp.history.files._SET_ASIDE", "x" * 255)
+    with pytest.raises(HistoryError):
+        await append(history, name)
+    assert path.read_text() == "[]"
+
+
+async def test_a_folder_that_is_none(hass: HomeAssistant, folder: Path) -> None:
+    """Whoever loads the history learns that it cannot be."""
+    damage(folder)
+    with pytest.raises(HistoryError):
+        await History(hass, ENTRY, Retention()).async_load()
+
+
+async def test_other_things_in_the_folder(history: History, load: Load, folder: Path) -> None:
+    """What is no conversation is left alone."""
+    await append(history, "one")
+    (folder / "dir.json").mkdir()
+    (folder / "notes.txt").write_text("mine")
+    (folder / "a b.json").write_text("mine")
+    other = await load()
+    assert [one.id for one in await other.async_list()] == ["one"]
+    assert names(folder) == {"one.json", "dir.json", "notes.txt", "a b.json"}
+    with pytest.raises(HistoryError):
+        await append(other, "dir")
+    shutil.rmtree(folder)
+    await append(other, "one")
+    assert said(folder / "one.json") == ["Hello"]
+
+
+async def test_half_a_character(history: History, load: Load) -> None:
+    """A stream may break in the middle of one; the turn is stored all the same."""
+    await append(history, "one", "half a \ud83d")
+    stored = await (await load()).async_get("one")
+    assert stored is not None
+    assert stored.turns[0].messages[0].content == "half a ?"

@@ -1,0 +1,99 @@
+"""The data of a conversation, and its JSON."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from custom_components.llamacpp.history import Conversation, FormatError, Summary, Usage
+
+from .samples import AGENT, THEN, conversation, turn, turn_with_tools
+
+FULL = conversation(
+    "one", turn_with_tools(), turn(), agent_id=AGENT, system_prompt="Be brief.", closed=THEN
+)
+
+
+def document() -> dict[str, Any]:
+    """Return the JSON of a conversation with everything, to be changed."""
+    value: dict[str, Any] = json.loads(json.dumps(FULL.to_json()))
+    return value
+
+
+def test_round_trip() -> None:
+    """What was written is read again, and what is empty is not written."""
+    assert Conversation.from_json(document()) == FULL
+    plain = conversation("two")
+    assert Conversation.from_json(plain.to_json()) == plain
+    assert document()["turns"][1]["messages"][1] == {
+        "role": "assistant",
+        "created": THEN.isoformat(),
+        "content": "Hi.",
+    }
+
+
+def test_unknown_fields_are_left_alone() -> None:
+    """A newer minor version may have added some."""
+    value = document()
+    value["new"] = value["turns"][0]["new"] = value["turns"][0]["messages"][0]["new"] = 1
+    value["turns"][0]["usage"]["new"] = value["turns"][0]["messages"][1]["tool_calls"][0]["new"] = 1
+    assert Conversation.from_json(value) == FULL
+
+
+def test_usage_that_nobody_told() -> None:
+    """Cached tokens may be unknown, which is not none."""
+    usage = Usage(1, 2, 3)
+    assert Usage.from_json(usage.to_json()) == usage
+
+
+WRONG: list[tuple[list[str | int], Any, str]] = [
+    ([], [], "an object was expected, not list"),
+    (["id"], 5, "id: str was expected, not int"),
+    (["id"], None, "id: is missing"),
+    (["source"], "elsewhere", "source: 'elsewhere' is not a valid Source"),
+    (["created"], "yesterday", "created: Invalid isoformat string: 'yesterday'"),
+    (["updated"], "2026-10-01T12:00:00", "updated: 2026-10-01T12:00:00 has no time zone"),
+    (["closed"], True, "closed: str was expected, not bool"),
+    (["turns"], {}, "turns: list was expected, not dict"),
+    (["turns", 0], "x", "turns[0]: an object was expected, not str"),
+    (["turns", 0, "usage"], [], "turns[0]: an object was expected, not list"),
+    (["turns", 0, "usage", "total_tokens"], True, "turns[0]: total_tokens: int was expected"),
+    (["turns", 1, "messages", 1, "role"], "god", "turns[1]: messages[1]: role: 'god' is not"),
+    (["turns", 0, "messages", 0, "attachments", 0], {}, "media_content_id: is missing"),
+    (["turns", 0, "messages", 1, "tool_calls", 0, "arguments"], "{}", "arguments: dict was"),
+    (["turns", 0, "messages", 1, "tool_calls", 0, "external"], 1, "external: bool was expected"),
+    (["turns", 0, "messages", 2, "result"], None, "a tool's message without call, name or result"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), WRONG)
+def test_wrong_shape(path: list[str | int], value: Any, message: str) -> None:
+    """The error names what is wrong."""
+    wrong: Any = document()
+    if path:
+        parent = wrong
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = value
+    else:
+        wrong = value
+    with pytest.raises(FormatError) as err:
+        Conversation.from_json(wrong)
+    assert message in str(err.value)
+
+
+def test_summary() -> None:
+    """A summary counts messages, not turns."""
+    summary = Summary.of(FULL, 321)
+    assert summary == Summary(
+        id="one",
+        source=FULL.source,
+        agent_id=AGENT,
+        created=THEN,
+        updated=THEN,
+        closed=THEN,
+        message_count=7,
+        size=321,
+    )
+    assert isinstance(summary.created, datetime)
