@@ -1,32 +1,75 @@
 """Llama.cpp for Home Assistant: a private language model as conversation agent."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from homeassistant.const import Platform
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.event import async_track_time_interval
 
+from .const import DOMAIN
 from .coordinator import LlamaCppCoordinator
+from .history import History, Retention
+from .issues import async_delete_context_issue
+from .services import async_register_services
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.typing import ConfigType
 
     from .coordinator import LlamaCppConfigEntry
 
-PLATFORMS = (Platform.AI_TASK, Platform.CONVERSATION)
+PLATFORMS = (
+    Platform.AI_TASK,
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.CONVERSATION,
+    Platform.SELECT,
+    Platform.SENSOR,
+)
+
+
+PRUNE_INTERVAL = timedelta(hours=1)
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant calls it with this
+    """Set up what all servers share: the actions."""
+    async_register_services(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> bool:
     """Set up one server; raises ConfigEntryNotReady as long as it cannot answer."""
     coordinator = LlamaCppCoordinator(hass, entry)
     await coordinator.async_config_entry_first_refresh()
+    coordinator.history = History(hass, entry.entry_id, Retention())
+    await coordinator.history.async_load()
+
+    async def prune(_now: datetime) -> None:
+        await coordinator.history.async_prune()
+
     entry.runtime_data = coordinator
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(entry.add_update_listener(_async_reload))
+    entry.async_on_unload(async_track_time_interval(hass, prune, PRUNE_INTERVAL))
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> bool:
-    """Take one server away again."""
-    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    """Take one server away again; its conversations stay stored."""
+    is_unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    if is_unloaded:
+        await entry.runtime_data.history.async_unload()
+    return is_unloaded
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:
+    """Remove the conversations of a server that is removed for good."""
+    await History(hass, entry.entry_id, Retention()).async_remove()
+    async_delete_context_issue(hass, entry)
 
 
 async def _async_reload(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:

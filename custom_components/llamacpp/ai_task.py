@@ -55,7 +55,6 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
             else:
                 data = await self._async_structured(chat_log, task.name, task.structure)
         except LlamaServerError as err:
-            self.coordinator.async_check_soon()
             raise to_home_assistant_error(err) from err
         return ai_task.GenDataTaskResult(conversation_id=chat_log.conversation_id, data=data)
 
@@ -63,8 +62,9 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
         self, chat_log: conversation.ChatLog, response_format: dict[str, Any] | None = None
     ) -> str:
         """Return the model's answer; raises HomeAssistantError if it has none."""
-        if reason := await self._async_answer(chat_log, response_format):
-            raise HomeAssistantError(translation_domain=DOMAIN, translation_key=reason)
+        outcome = await self._async_answer(chat_log, response_format=response_format)
+        if outcome.silent:
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key=outcome.silent)
         answer = chat_log.content[-1]
         return (isinstance(answer, conversation.AssistantContent) and answer.content) or ""
 

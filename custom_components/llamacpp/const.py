@@ -9,6 +9,9 @@ LOGGER: Final = logging.getLogger(__package__)
 # Where our app serves its own API for conversations, beside that of llama-server.
 CONF_API_PORT: Final = "api_port"
 
+# Whether what is said to an agent in Assist is stored.
+CONF_KEEP_HISTORY: Final = "keep_history"
+
 SUBENTRY_CONVERSATION: Final = "conversation"
 SUBENTRY_AI_TASK: Final = "ai_task_data"
 DEFAULT_AGENT_NAME: Final = "Llama.cpp"
@@ -25,9 +28,3 @@ LOADING_SECONDS: Final = 15 * 60
 LOADING_POLL_SECONDS: Final = 1
 # A router ends the process of a model within a second, or kills it after ten.
 UNLOADING_SECONDS: Final = 30
-
-# How often a model may call tools before it has to speak. Core's own agents allow as many.
-MAX_TOOL_ROUNDS: Final = 10
-# A model that rambles is stopped after this many seconds: longer than any answer that somebody
-# still waits for, even on a Raspberry Pi.
-TURN_SECONDS: Final = 300

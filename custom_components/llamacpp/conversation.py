@@ -1,21 +1,28 @@
 """The conversation agents of a server."""
 
-from typing import TYPE_CHECKING, Literal, override
+from typing import TYPE_CHECKING, Any, Literal, override
 
 from homeassistant.components import conversation
 from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
 from homeassistant.helpers import intent
 
-from .const import DOMAIN, SUBENTRY_CONVERSATION
+from .agent.date import DateApi
+from .const import CONF_KEEP_HISTORY, DOMAIN, SUBENTRY_CONVERSATION
 from .entity import LlamaCppAgentEntity
 from .errors import async_spoken, translation_key, translation_placeholders
+from .history import HistoryError, Source
+from .memory import async_recall, async_remember
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from homeassistant.config_entries import ConfigSubentry
     from homeassistant.core import HomeAssistant
+    from homeassistant.helpers import llm
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+    from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -50,6 +57,27 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     def supported_languages(self) -> list[str] | Literal["*"]:
         return MATCH_ALL
 
+    async def async_converse(  # noqa: PLR0913 - each is an independent choice of the caller
+        self,
+        chat_log: conversation.ChatLog,
+        llm_context: llm.LLMContext,
+        *,
+        apis: list[str] | None,
+        prompt: str | None,
+        extra_prompt: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        """Have the model answer what a chat log ends with: the way of all that is said.
+
+        apis: Home Assistant's APIs that the model may use. prompt: a template with its
+        instructions. overrides: options for this turn only. Raises ConverseError if an API or the
+        template does not work, LlamaServerError, and HomeAssistantError.
+        """
+        await chat_log.async_provide_llm_data(
+            llm_context, apis or DateApi(self.hass), prompt, extra_prompt
+        )
+        return await self._async_answer(chat_log, overrides=overrides)
+
     @override
     async def _async_handle_message(
         self,
@@ -57,24 +85,34 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         chat_log: conversation.ChatLog,
     ) -> conversation.ConversationResult:
         options = self.subentry.data
+        said = chat_log.content[-1]
         try:
-            await chat_log.async_provide_llm_data(
+            await async_recall(self.coordinator.history, chat_log)
+            outcome = await self.async_converse(
+                chat_log,
                 user_input.as_llm_context(DOMAIN),
-                options.get(CONF_LLM_HASS_API),
-                options.get(CONF_PROMPT),
-                user_input.extra_system_prompt,
+                apis=options.get(CONF_LLM_HASS_API),
+                prompt=options.get(CONF_PROMPT),
+                extra_prompt=user_input.extra_system_prompt,
             )
         except conversation.ConverseError as err:
             return err.as_conversation_result()
-        turn_start = len(chat_log.content)
-        try:
-            if reason := await self._async_answer(chat_log):
-                await self._async_say(chat_log, user_input.language, reason)
-        except LlamaServerError as err:
+        except (LlamaServerError, HistoryError) as err:
             # Home Assistant forgets a turn that adds nothing: the next one starts clean.
-            del chat_log.content[turn_start:]
-            self.coordinator.async_check_soon()
+            del chat_log.content[position_of(said, chat_log) + 1 :]
             return await self._async_error_result(user_input, chat_log, err)
+        if outcome.silent:
+            await self._async_say(chat_log, user_input.language, outcome.silent)
+        if options.get(CONF_KEEP_HISTORY, True):
+            await async_remember(
+                self.coordinator.history,
+                chat_log,
+                self.entity_id,
+                outcome,
+                source=Source.ASSIST,
+                user_id=user_input.context.user_id,
+                device_id=user_input.device_id,
+            )
         return conversation.async_get_result_from_chat_log(user_input, chat_log)
 
     async def _async_say(self, chat_log: conversation.ChatLog, language: str, key: str) -> None:
@@ -89,16 +127,23 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         self,
         user_input: conversation.ConversationInput,
         chat_log: conversation.ChatLog,
-        err: LlamaServerError,
+        err: LlamaServerError | HistoryError,
     ) -> conversation.ConversationResult:
         """Say what is wrong in the user's language, rather than fail without a word."""
+        if isinstance(err, HistoryError):
+            key, placeholders = "history_unreadable", {"message": str(err)}
+        else:
+            key, placeholders = translation_key(err), translation_placeholders(err)
         response = intent.IntentResponse(language=user_input.language)
         response.async_set_error(
             intent.IntentResponseErrorCode.FAILED_TO_HANDLE,
-            await async_spoken(
-                self.hass, user_input.language, translation_key(err), translation_placeholders(err)
-            ),
+            await async_spoken(self.hass, user_input.language, key, placeholders),
         )
         return conversation.ConversationResult(
             response=response, conversation_id=chat_log.conversation_id
         )
+
+
+def position_of(content: conversation.Content, chat_log: conversation.ChatLog) -> int:
+    """Return where in a chat log this very content stands; equal ones may stand elsewhere."""
+    return next(index for index, one in enumerate(chat_log.content) if one is content)

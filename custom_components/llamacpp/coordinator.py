@@ -1,36 +1,81 @@
 """The state of one server, asked for now and then."""
 
+import asyncio
+import time
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, override
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
-from .const import DOMAIN, LOGGER, POLL_SECONDS, RETRY_SECONDS
+from .const import (
+    DOMAIN,
+    LOADING_POLL_SECONDS,
+    LOADING_SECONDS,
+    LOGGER,
+    LONGEST_RETRY_SECONDS,
+    POLL_SECONDS,
+    RETRY_SECONDS,
+    UNLOADING_SECONDS,
+)
 from .errors import translation_key, translation_placeholders
 from .server import (
     AuthenticationError,
+    CannotConnectError,
     LlamaServerClient,
     LlamaServerError,
-    ServerProps,
+    ModelLoadingError,
+    ModelStatus,
+    ServerFaultError,
+    ServerTimeoutError,
 )
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant
+    from collections.abc import Mapping
 
-    from .server import (
-        Completion,
-    )
+    from homeassistant.core import HomeAssistant
+    from homeassistant.exceptions import HomeAssistantError
+
+    from .history import History
+    from .server import Completion, Modalities, Model, ServerProps
 
 type LlamaCppConfigEntry = ConfigEntry[LlamaCppCoordinator]
 
 POLL_INTERVAL = timedelta(seconds=POLL_SECONDS)
 RETRY_INTERVAL = timedelta(seconds=RETRY_SECONDS)
+LONGEST_RETRY_INTERVAL = timedelta(seconds=LONGEST_RETRY_SECONDS)
+IN_MEMORY = (ModelStatus.LOADED, ModelStatus.SLEEPING)
+ON_THE_WAY = (ModelStatus.LOADING, ModelStatus.DOWNLOADING)
+
+
+class ServerStatus(StrEnum):
+    """What a server is up to.
+
+    There is no "starting": as soon as a llama-server listens it tells that it is loading, and
+    before that nobody can tell it from one that is switched off.
+    """
+
+    OK = "ok"
+    LOADING = "loading"
+    SLEEPING = "sleeping"
+    UNREACHABLE = "unreachable"
+    WRONG_KEY = "wrong_key"
+    ERROR = "error"
+
+
+# From the particular to the general: the first class that fits gives the status.
+_STATUS_OF_ERROR: tuple[tuple[type[LlamaServerError], ServerStatus], ...] = (
+    (CannotConnectError, ServerStatus.UNREACHABLE),
+    (ModelLoadingError, ServerStatus.LOADING),
+    (AuthenticationError, ServerStatus.WRONG_KEY),
+    (LlamaServerError, ServerStatus.ERROR),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +90,106 @@ class AnswerStats:
     completion: Completion
     first_text_seconds: float | None
 
+    @property
+    def prompt_speed(self) -> float | None:
+        """Return how many tokens of the prompt were processed in a second."""
+        timings = self.completion.timings
+        return _per_second(timings.prompt_n, timings.prompt_ms) if timings else None
 
-class LlamaCppCoordinator(DataUpdateCoordinator[ServerProps]):
-    """Keeps the server's properties, and knows whether it can answer at all."""
+    @property
+    def generation_speed(self) -> float | None:
+        """Return how many tokens were generated in a second."""
+        timings = self.completion.timings
+        return _per_second(timings.predicted_n, timings.predicted_ms) if timings else None
+
+    @property
+    def cached_share(self) -> float | None:
+        """Return how much of the prompt was kept from before, in per cent."""
+        usage = self.completion.usage
+        if usage is None or not usage.prompt_tokens:
+            return None
+        return usage.cached_tokens / usage.prompt_tokens * 100
+
+
+def _per_second(tokens: int, milliseconds: float) -> float | None:
+    return tokens / milliseconds * 1000 if milliseconds else None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """What a server told when it was asked last.
+
+    props: what the server is. models: those that a router could load, else none. model: of
+    these, the one that is shown; None if no model is in memory or on its way. loaded: what the
+    model in memory is, for a server with a single model the same as props. metrics: counters and
+    gauges of that model, empty if the server keeps none.
+    """
+
+    props: ServerProps
+    models: tuple[Model, ...]
+    model: Model | None
+    loaded: ServerProps | None
+    metrics: Mapping[str, float]
+
+    @property
+    def is_router(self) -> bool:
+        """Return whether the server serves several models."""
+        return self.props.is_router
+
+    @property
+    def build_info(self) -> str:
+        """Return the version of the server."""
+        return self.props.build_info
+
+    @property
+    def modalities(self) -> Modalities:
+        """Return what the server's single model can take besides text."""
+        return self.props.modalities
+
+    @property
+    def model_name(self) -> str | None:
+        """Return what people call the model in memory, None if there is none."""
+        if self.is_router:
+            return self.model.id if self.model else None
+        return self.props.model_name
+
+    @property
+    def context_size(self) -> int | None:
+        """Return how many tokens a conversation may have."""
+        return self.loaded.n_ctx if self.loaded else None
+
+    @property
+    def slots_total(self) -> int | None:
+        """Return how many requests can be answered at a time."""
+        return self.loaded.total_slots if self.loaded else None
+
+    @property
+    def slots_busy(self) -> int | None:
+        """Return how many requests are being answered."""
+        # The metrics of a server that sleeps are those of the time before.
+        is_sleeping = self.status is ServerStatus.SLEEPING
+        return 0 if is_sleeping else self.count("requests_processing")
+
+    def count(self, metric: str) -> int | None:
+        """Return a metric that counts something."""
+        value = self.metrics.get(metric)
+        return None if value is None else int(value)
+
+    @property
+    def status(self) -> ServerStatus:
+        """Return what a server that answers is up to."""
+        if any(model.status is ModelStatus.LOADING for model in self.models):
+            return ServerStatus.LOADING
+        if self.loaded and self.loaded.is_sleeping:
+            return ServerStatus.SLEEPING
+        return ServerStatus.OK
+
+
+class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
+    """Keeps what the server tells of itself, and knows whether it can answer at all."""
 
     config_entry: LlamaCppConfigEntry
+    history: History
 
     def __init__(self, hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:
         """Make the client for the entry's server; nothing is asked yet."""
@@ -67,6 +207,19 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerProps]):
             api_key=entry.data.get(CONF_API_KEY),
         )
         self.last_answer: AnswerStats | None = None
+        self._error: LlamaServerError | None = None
+        self._told: ServerStatus | None = None
+        self._retry_interval = RETRY_INTERVAL
+        self._identity: tuple[object, ...] | None = None
+        self._selected: str | None = None
+        self._metrics: dict[str | None, Mapping[str, float]] = {}
+
+    @property
+    def status(self) -> ServerStatus:
+        """Return what the server is up to, or why it cannot be asked."""
+        if self._error is None:
+            return self.data.status
+        return next(status for kind, status in _STATUS_OF_ERROR if isinstance(self._error, kind))
 
     @callback
     def async_record_answer(self, stats: AnswerStats) -> None:
@@ -74,27 +227,147 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerProps]):
         self.last_answer = stats
         self.async_update_listeners()
 
-    @override
-    async def _async_update_data(self) -> ServerProps:
-        self.update_interval = RETRY_INTERVAL
-        try:
-            props = await self.client.identify()
-        except AuthenticationError as err:
-            raise ConfigEntryAuthFailed(
-                translation_domain=DOMAIN, translation_key=translation_key(err)
-            ) from err
-        except LlamaServerError as err:
-            raise UpdateFailed(
-                translation_domain=DOMAIN,
-                translation_key=translation_key(err),
-                translation_placeholders=translation_placeholders(err),
-            ) from err
-        self.update_interval = POLL_INTERVAL
-        return props
-
     @callback
     def async_check_soon(self) -> None:
         """Ask the server at once, without waiting for it: a request to it has just failed."""
         self.config_entry.async_create_background_task(
             self.hass, self.async_refresh(), f"{DOMAIN} check of {self.name}"
         )
+
+    async def async_load_model(self, model: str) -> None:
+        """Have a router load a model, wait until it has, and show it from now on.
+
+        Raises LlamaServerError.
+        """
+        self._selected = model
+        try:
+            if await self._async_status_of(model) not in (*IN_MEMORY, *ON_THE_WAY):
+                await self.client.load_model(model)
+                await self.async_refresh()
+            status = await self._async_wait_while(model, ON_THE_WAY, LOADING_SECONDS)
+        finally:
+            await self.async_refresh()
+        if status not in IN_MEMORY:
+            raise ServerFaultError(f"The model {model} could not be loaded")
+
+    async def async_unload_model(self) -> None:
+        """Have a router take the model that is shown out of memory, and wait until it has.
+
+        Raises LlamaServerError.
+        """
+        if (model := self.data.model) is None:
+            return
+        try:
+            await self.client.unload_model(model.id)
+            await self._async_wait_while(model.id, (*IN_MEMORY, *ON_THE_WAY), UNLOADING_SECONDS)
+        finally:
+            await self.async_refresh()
+
+    async def _async_wait_while(
+        self, model: str, statuses: tuple[ModelStatus, ...], seconds: float
+    ) -> ModelStatus:
+        """Return a model's status once it is none of these."""
+        deadline = time.monotonic() + seconds
+        while (status := await self._async_status_of(model)) in statuses:
+            if time.monotonic() > deadline:
+                raise ServerTimeoutError(f"The model {model} is still {status}")
+            await asyncio.sleep(LOADING_POLL_SECONDS)
+        return status
+
+    async def _async_status_of(self, model: str) -> ModelStatus:
+        """Return what the router does with a model just now."""
+        found = (one.status for one in await self.client.models() if one.id == model)
+        return next(found, ModelStatus.UNKNOWN)
+
+    @override
+    async def _async_update_data(self) -> ServerState:
+        try:
+            state = await self._async_ask()
+        except LlamaServerError as err:
+            raise self._failure(err) from err
+        if isinstance(self._error, AuthenticationError):
+            for flow in self.config_entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
+                self.hass.config_entries.flow.async_abort(flow["flow_id"])
+        self._error = None
+        self._retry_interval = RETRY_INTERVAL
+        is_loading = state.status is ServerStatus.LOADING
+        self.update_interval = RETRY_INTERVAL if is_loading else POLL_INTERVAL
+        self._async_reload_if_replaced(state.props)
+        return state
+
+    async def _async_ask(self) -> ServerState:
+        """Ask the server, in no way that wakes it, keeps it awake or has it load a model.
+
+        That is why busy slots are taken from the metrics: `/slots` wakes a sleeping server, and
+        one that is asked for them twice a minute never goes to sleep.
+        """
+        props = await self.client.identify()
+        if not props.is_router:
+            return ServerState(props, (), None, props, await self._async_metrics(props, None))
+        models = tuple(await self.client.models())
+        model = self._shown(models)
+        if model is None or model.status not in IN_MEMORY:
+            return ServerState(props, models, model, None, {})
+        try:
+            loaded = await self.client.props(model.id, autoload=False)
+        except LlamaServerError as err:
+            # Taken out of memory since, or crashed: the router is still well.
+            LOGGER.debug("%s does not tell of its model %s: %s", self.name, model.id, err)
+            return ServerState(props, models, model, None, {})
+        metrics = await self._async_metrics(loaded, model.id)
+        return ServerState(props, models, model, loaded, metrics)
+
+    def _shown(self, models: tuple[Model, ...]) -> Model | None:
+        """Return the model that was selected if it is in memory, else the first that is."""
+        present = [one for one in models if one.status in IN_MEMORY]
+        present += [one for one in models if one.status is ModelStatus.LOADING]
+        selected = (one for one in present if one.id == self._selected)
+        return next(selected, next(iter(present), None))
+
+    async def _async_metrics(self, loaded: ServerProps, model: str | None) -> Mapping[str, float]:
+        """Return the metrics; those of a server that sleeps, or is too busy to tell, are old."""
+        if not loaded.has_metrics:
+            return {}
+        if not loaded.is_sleeping:
+            try:
+                self._metrics[model] = await self.client.metrics(model, autoload=False)
+            except LlamaServerError as err:
+                LOGGER.debug("%s does not tell its metrics: %s", self.name, err)
+        return self._metrics.get(model, {})
+
+    def _failure(self, err: LlamaServerError) -> HomeAssistantError:
+        """Take note of an error, plan the next poll, and return what Home Assistant is told."""
+        was_refused = isinstance(self._error, AuthenticationError)
+        self._error = err
+        if isinstance(err, ModelLoadingError):
+            self._retry_interval = RETRY_INTERVAL
+        self.update_interval = self._retry_interval
+        self._retry_interval = min(2 * self._retry_interval, LONGEST_RETRY_INTERVAL)
+        kind: type[HomeAssistantError] = UpdateFailed
+        if isinstance(err, AuthenticationError):
+            if self.config_entry.state is ConfigEntryState.SETUP_IN_PROGRESS:
+                kind = ConfigEntryAuthFailed
+            elif not was_refused:
+                # With ConfigEntryAuthFailed, polling would end, although the key may be mended
+                # on the server's side, too.
+                self.config_entry.async_start_reauth(self.hass)
+        return kind(
+            translation_domain=DOMAIN,
+            translation_key=translation_key(err),
+            translation_placeholders=translation_placeholders(err),
+        )
+
+    def _async_reload_if_replaced(self, props: ServerProps) -> None:
+        """Set the entry up anew if its devices and entities are those of another server."""
+        identity = (props.build_info, props.model_name, props.is_router, props.has_metrics)
+        if self._identity not in (None, identity):
+            self.hass.config_entries.async_schedule_reload(self.config_entry.entry_id)
+        self._identity = identity
+
+    @override
+    @callback
+    def _async_refresh_finished(self) -> None:
+        # The base class does not tell the entities that the reason for an absence has changed.
+        if self._error and self._told is not self.status:
+            self.async_update_listeners()
+        self._told = self.status if self._error else None

@@ -1,31 +1,30 @@
 """What all entities of a server share, and how a turn is made."""
 
-import asyncio
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components import conversation
 from homeassistant.const import CONF_MODEL
+from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .agent.deltas import AnswerDeltas
 from .agent.images import AttachmentError, image_url
-from .agent.messages import to_messages
-from .agent.options import CONF_MAX_TOOL_ROUNDS, to_request_options
-from .agent.tools import to_tools
-from .const import DOMAIN, MAX_TOOL_ROUNDS, TURN_SECONDS
+from .agent.turn import Turn, TurnSettings
+from .const import DOMAIN
 from .coordinator import AnswerStats, LlamaCppCoordinator
-from .server import ServerTimeoutError
+from .issues import async_create_context_issue, async_delete_context_issue
+from .server import ContextExceededError, LlamaServerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from homeassistant.config_entries import ConfigSubentry
 
+    from .agent.deltas import AnswerDeltas
+    from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
-    from .server import Completion
 
 
 class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
@@ -71,68 +70,41 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         )
 
     async def _async_answer(
-        self, chat_log: conversation.ChatLog, response_format: dict[str, Any] | None = None
-    ) -> str | None:
-        """Have the model answer the chat log, running the tools that it calls, until it speaks.
-
-        response_format: what the answer must look like; the model is offered no tools then.
-        Returns nothing if there is an answer with words at the end of the chat log, else the
-        translations' key of the reason. Raises LlamaServerError, and HomeAssistantError for an
-        attachment that cannot be shown to the model.
-        """
-        images = await self._async_images(chat_log)
-        rounds = int(self.subentry.data.get(CONF_MAX_TOOL_ROUNDS, MAX_TOOL_ROUNDS))
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                for _round in range(rounds):
-                    request = self._request(chat_log, images, response_format)
-                    if not await self._async_ask(chat_log, request):
-                        break
-                else:
-                    return "too_many_tool_calls"
-        except TimeoutError as err:
-            raise ServerTimeoutError(f"The answer took more than {TURN_SECONDS} seconds") from err
-        return None if _has_words(chat_log.content[-1]) else "empty_answer"
-
-    async def _async_ask(self, chat_log: conversation.ChatLog, request: dict[str, Any]) -> bool:
-        """Send a request, and add what the model answers and what its tools return.
-
-        Returns whether the model has called tools, so that it must be asked again.
-        """
-        deltas = AnswerDeltas(with_tools="tools" in request)
-        has_called = False
-        try:
-            async with aclosing(self.coordinator.client.stream_chat(request)) as events:
-                async for content in chat_log.async_add_delta_content_stream(
-                    self.entity_id, deltas.from_events(events)
-                ):
-                    has_called |= isinstance(content, conversation.ToolResultContent)
-        finally:
-            chat_log.async_trace(_stats(deltas.completion))
-            self.coordinator.async_record_answer(
-                AnswerStats(self.entity_id, deltas.completion, deltas.first_text_seconds)
-            )
-        return has_called
-
-    def _request(
         self,
         chat_log: conversation.ChatLog,
-        images: dict[Path, str],
-        response_format: dict[str, Any] | None,
-    ) -> dict[str, Any]:
-        """Return the chat completion to ask for."""
-        options = self.subentry.data
-        request = {
-            "messages": to_messages(chat_log.content, images),
-            **to_request_options(options),
-        }
-        if response_format:
-            request["response_format"] = response_format
-        elif chat_log.llm_api and chat_log.llm_api.tools:
-            request["tools"] = to_tools(chat_log.llm_api)
-        if model := options.get(CONF_MODEL):
-            request["model"] = model
-        return request
+        *,
+        overrides: Mapping[str, Any] | None = None,
+        response_format: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        """Have the model answer the chat log, running the tools that it calls, until it speaks.
+
+        overrides: options for this turn only. response_format: what the answer must look like.
+        Raises LlamaServerError, and HomeAssistantError for an attachment that cannot be shown to
+        the model.
+        """
+        settings = TurnSettings(
+            options={**self.subentry.data, **(overrides or {})},
+            model=self.subentry.data.get(CONF_MODEL),
+            images=await self._async_images(chat_log),
+            response_format=response_format,
+        )
+        turn = Turn(self.coordinator.client, chat_log, self.entity_id, settings, self._async_record)
+        try:
+            outcome = await turn.run()
+        except ContextExceededError as err:
+            async_create_context_issue(self.hass, self.coordinator.config_entry, err)
+            raise
+        except LlamaServerError:
+            self.coordinator.async_check_soon()
+            raise
+        async_delete_context_issue(self.hass, self.coordinator.config_entry)
+        return outcome
+
+    @callback
+    def _async_record(self, deltas: AnswerDeltas) -> None:
+        self.coordinator.async_record_answer(
+            AnswerStats(self.entity_id, deltas.completion, deltas.first_text_seconds)
+        )
 
     async def _async_images(self, chat_log: conversation.ChatLog) -> dict[Path, str]:
         """Return the pictures that the newest words of the user come with.
@@ -164,26 +136,3 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
                 translation_key=err.key,
                 translation_placeholders=err.placeholders,
             ) from err
-
-
-def _has_words(content: conversation.Content) -> bool:
-    return isinstance(content, conversation.AssistantContent) and bool(
-        content.content and content.content.strip()
-    )
-
-
-def _stats(completion: Completion) -> dict[str, Any]:
-    """Return the tokens of a request under the names that Home Assistant's agents trace them."""
-    stats: dict[str, Any] = {}
-    if usage := completion.usage:
-        stats["stats"] = {
-            "input_tokens": usage.prompt_tokens,
-            "cached_input_tokens": usage.cached_tokens,
-            "output_tokens": usage.completion_tokens,
-        }
-    if timings := completion.timings:
-        stats["timings"] = {
-            "prompt_ms": timings.prompt_ms,
-            "predicted_ms": timings.predicted_ms,
-        }
-    return stats

@@ -12,6 +12,7 @@ from homeassistant.const import CONF_LLM_HASS_API, CONF_MODEL, CONF_NAME, CONF_P
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import llm
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -37,7 +38,8 @@ from .agent.options import (
     CONF_TOP_P,
     Thinking,
 )
-from .const import DEFAULT_AGENT_NAME, DEFAULT_TASK_NAME, MAX_TOOL_ROUNDS
+from .agent.turn import MAX_TOOL_ROUNDS
+from .const import CONF_KEEP_HISTORY, DEFAULT_AGENT_NAME, DEFAULT_TASK_NAME
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
@@ -87,6 +89,10 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = {
 _COMMON: dict[str, Any] = {
     CONF_MAX_TOOL_ROUNDS: MAX_TOOL_ROUNDS,
     CONF_THINKING: Thinking.DEFAULT,
+}
+_CONVERSATION: dict[str, Any] = _COMMON | {
+    CONF_PROMPT: llm.DEFAULT_INSTRUCTIONS_PROMPT,
+    CONF_KEEP_HISTORY: True,
 }
 
 
@@ -179,7 +185,7 @@ class ConversationSubentryFlow(AgentSubentryFlow):
     """Agents that people talk to."""
 
     _default_name = DEFAULT_AGENT_NAME
-    _defaults = _COMMON | {CONF_PROMPT: llm.DEFAULT_INSTRUCTIONS_PROMPT}
+    _defaults = _CONVERSATION
     _suggestions: ClassVar[Mapping[str, Any]] = {CONF_LLM_HASS_API: [llm.LLM_API_ASSIST]}
 
     def _own_fields(self) -> Fields:
@@ -191,6 +197,7 @@ class ConversationSubentryFlow(AgentSubentryFlow):
             probatio.Optional(CONF_LLM_HASS_API): SelectSelector(
                 SelectSelectorConfig(options=apis, multiple=True)
             ),
+            probatio.Optional(CONF_KEEP_HISTORY): BooleanSelector(),
         }
 
 

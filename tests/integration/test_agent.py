@@ -118,6 +118,21 @@ async def test_tools_are_sorted(hass: HomeAssistant) -> None:
     assert parameters["required"] == ["name"]
 
 
+async def test_schemas_are_told_apart(hass: HomeAssistant) -> None:
+    """A tool is translated once per schema, and another schema of the same name anew."""
+    context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
+    api = await _Api(hass=hass, id="test", name="Test").async_get_api_instance(context)
+    first = to_tools(api)[0]["function"]["parameters"]
+    # As Home Assistant does for every turn: another schema, of the same parts.
+    api.tools[1].parameters = probatio.Schema(dict(api.tools[1].parameters.schema))
+    assert to_tools(api)[0]["function"]["parameters"] is first
+    api.tools[1].parameters = probatio.Schema({probatio.Required("number"): int})
+    assert list(to_tools(api)[0]["function"]["parameters"]["properties"]) == ["number"]
+    for number in range(200):
+        api.tools[1].parameters = probatio.Schema({probatio.Required(f"n{number}"): int})
+        assert list(to_tools(api)[0]["function"]["parameters"]["properties"]) == [f"n{number}"]
+
+
 async def deltas_of(answer: AnswerDeltas, *events: StreamEvent) -> list[Any]:
     """Return the deltas for these events."""
 

@@ -15,12 +15,14 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import chat_session
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import issue_registry as ir
 
-from custom_components.llamacpp import entity as entity_module
+from custom_components.llamacpp.agent import turn as turn_module
 from custom_components.llamacpp.server import LlamaServerClient
+from dev.processes import free_port
 from tests.conftest import serving
 
-from .conftest import AGENT, agent_of
+from .conftest import AGENT, FLAGS, agent_of
 from .peers import stream_events
 from .script import (
     ENDLESS,
@@ -47,7 +49,8 @@ if TYPE_CHECKING:
     from .conftest import AddServer
     from .peers import Peers
 
-WAIT_SECONDS = 20.0
+# A batch of the prompt cannot be interrupted, and takes its time on a busy machine.
+WAIT_SECONDS = 120.0
 POLL_SECONDS = 0.05
 PROPS: dict[str, Any] = {"default_generation_settings": {"n_ctx": 2048}, "build_info": "b1-test"}
 
@@ -276,10 +279,10 @@ async def test_prompt_holds_the_home_and_the_instructions(
     }
 
 
-async def test_an_agent_without_control_gets_no_tools(
+async def test_an_agent_without_control_only_gets_the_date(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Without an API the model is offered nothing, and a call that it makes up does no harm."""
+    """Without an API the model can ask for the date, and a call that it makes up does no harm."""
     made_up = {"index": 0, "id": "1", "function": {"name": "intent__HassTurnOn", "arguments": "{}"}}
     url, requests = await llama_peer(
         peers,
@@ -293,8 +296,10 @@ async def test_an_agent_without_control_gets_no_tools(
     features = state_of(home, AGENT).attributes["supported_features"]
     assert features == 0
     assert speech(await ask(home, "Turn it on")) == "Sorry, I can only talk."
-    assert "tools" not in requests[0]
-    assert "There are no tools" in requests[1]["messages"][-1]["content"]
+    names = [tool["function"]["name"] for tool in requests[0]["tools"]]
+    assert names == ["llm__GetDateTime"]
+    assert "Current time" not in requests[0]["messages"][0]["content"]
+    assert "not found" in requests[1]["messages"][-1]["content"]
 
 
 async def test_broken_arguments_go_back_to_the_model(
@@ -425,7 +430,7 @@ async def test_an_endless_answer_is_cut(
             await response.write(b":\n\n")
             await asyncio.sleep(0.01)
 
-    monkeypatch.setattr(entity_module, "TURN_SECONDS", 0.2)
+    monkeypatch.setattr(turn_module, "TURN_SECONDS", 0.2)
     await add_server(await peers.http(handle))
     result = await ask(home, "Hello")
     assert speech(result) == "The language model's server did not answer in time."
@@ -509,3 +514,48 @@ async def test_two_agents_of_one_server(
     await home.async_block_till_done()
     assert state_of(home, "conversation.pirate").attributes["supported_features"] == 0
     assert state_of(home, AGENT).attributes["supported_features"] == 1
+
+
+async def test_a_conversation_that_outgrows_the_context(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """The oldest turns go, the newest stay, and the user notices nothing."""
+    flags = ("--ctx-size", "4096", "--parallel", "1")
+    with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
+        entry = await add_server(server.base_url)
+        home.config_entries.async_update_subentry(entry, agent_of(entry), data={})
+        await home.async_block_till_done()
+        result = await ask(home, "Hello")
+        for number in range(6):
+            words = f"Number {number}. " + "This goes on and on. " * 150
+            result = await ask(home, words, result.conversation_id)
+            assert speech(result) == OTHERWISE
+    kept = [
+        content.content[:9]
+        for content in contents(home, result)
+        if isinstance(content, conversation.UserContent)
+    ]
+    assert kept[-1] == "Number 5."
+    assert 2 <= len(kept) < 7
+
+
+async def test_a_home_that_does_not_fit_is_a_repair(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """The repair names both numbers, and is gone with the first answer."""
+    port = free_port()
+    issues = ir.async_get(home)
+    with serving(
+        tmp_path / "1.txt", "--ctx-size", "512", model=scripted_model, port=port
+    ) as server:
+        entry = await add_server(server.base_url)
+        await ask(home, "Hello")
+    issue = issues.async_get_issue("llamacpp", f"context_too_small_{entry.entry_id}")
+    assert issue is not None
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["context"] == "512"
+    assert int(issue.translation_placeholders["needed"]) > 512
+    with serving(tmp_path / "2.txt", *FLAGS, model=scripted_model, port=port):
+        await entry.runtime_data.async_refresh()
+        assert speech(await ask(home, "Hello")) == OTHERWISE
+    assert issues.async_get_issue("llamacpp", f"context_too_small_{entry.entry_id}") is None

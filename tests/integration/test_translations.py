@@ -13,6 +13,15 @@ FOLDER = Path(errors.__file__).parent / "translations"
 LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.json"))
 # Said without an error of the server.
 OWN = {
+    "agent_required",
+    "agent_unavailable",
+    "agent_unknown",
+    "conversation_closed",
+    "conversation_foreign",
+    "conversation_unknown",
+    "history_unreadable",
+    "message_empty",
+    "message_too_long",
     "attachment_no_image",
     "attachment_too_large",
     "attachment_unreadable",

@@ -1,5 +1,7 @@
 """Home Assistant's tools as the tools of a chat completion."""
 
+from collections import OrderedDict
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import probatio
@@ -10,6 +12,43 @@ if TYPE_CHECKING:
     from homeassistant.helpers import llm
 
 type ToolParam = dict[str, Any]
+type Serializer = Callable[[Any], Any] | None
+
+MAX_SCHEMAS = 128
+
+
+class _Schemas:
+    """The JSON schemas of tools' parameters, each translated once.
+
+    Translating those of a home takes about as long as all the rest between the words and the
+    request. Home Assistant makes new schemas for every turn, but of the same markers and
+    validators: these tell a schema. They are kept alive, so that no other object gets their ids.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[int, ...], tuple[tuple[Any, ...], dict[str, Any]]]
+        self._known = OrderedDict()
+
+    def translated(self, schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
+        """Return the JSON schema, which must not be changed."""
+        if not isinstance(schema.schema, dict):
+            return _json_schema(schema, serializer)
+        parts = (serializer, *chain.from_iterable(schema.schema.items()))
+        key = tuple(map(id, parts))
+        if key in self._known:
+            self._known.move_to_end(key)
+        else:
+            self._known[key] = (parts, _json_schema(schema, serializer))
+            if len(self._known) > MAX_SCHEMAS:
+                self._known.popitem(last=False)
+        return self._known[key][1]
+
+
+def _json_schema(schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
+    return probatio.to_openapi(schema, custom_serializer=serializer, openapi_version="3.1.0")
+
+
+_SCHEMAS = _Schemas()
 
 
 def to_tools(api: llm.APIInstance) -> list[ToolParam]:
@@ -24,9 +63,7 @@ def to_tools(api: llm.APIInstance) -> list[ToolParam]:
 def _to_tool(tool: llm.Tool, api: llm.APIInstance) -> ToolParam:
     function = {
         "name": tool.name,
-        "parameters": probatio.to_openapi(
-            tool.parameters, custom_serializer=api.custom_serializer, openapi_version="3.1.0"
-        ),
+        "parameters": _SCHEMAS.translated(tool.parameters, api.custom_serializer),
     }
     if tool.description:
         function["description"] = tool.description
@@ -34,10 +71,8 @@ def _to_tool(tool: llm.Tool, api: llm.APIInstance) -> ToolParam:
 
 
 def to_response_format(
-    name: str, structure: probatio.Schema, custom_serializer: Callable[[Any], Any]
+    name: str, structure: probatio.Schema, serializer: Serializer
 ) -> dict[str, Any]:
     """Return the `response_format` under which the model can only answer in this structure."""
-    schema = probatio.to_openapi(
-        structure, custom_serializer=custom_serializer, openapi_version="3.1.0"
-    )
+    schema = _json_schema(structure, serializer)
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}

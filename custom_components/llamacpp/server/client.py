@@ -65,7 +65,8 @@ class LlamaServerClient:
     `NotLlamaServerError`. Only what a method raises besides is said there.
 
     In router mode `model` says whose properties, tokens and so on are meant, and such a request
-    makes the router load that model; a server with a single model ignores it.
+    makes the router load that model (unless `autoload` is false: then it is a BadRequestError if
+    the model is not loaded); a server with a single model ignores both.
     """
 
     def __init__(
@@ -104,9 +105,10 @@ class LlamaServerClient:
         if json_fields.text(_object(answer), "status") != "ok":
             raise NotLlamaServerError("The server's health is not that of a llama-server")
 
-    async def props(self, model: str | None = None) -> ServerProps:
+    async def props(self, model: str | None = None, *, autoload: bool = True) -> ServerProps:
         """Return what the server is, or in router mode what a model of it is."""
-        return ServerProps.from_json(await self.request_json("GET", "/props", model=model))
+        path = _autoloading("/props", autoload=autoload)
+        return ServerProps.from_json(await self.request_json("GET", path, model=model))
 
     async def identify(self) -> ServerProps:
         """Return what the server is, once sure that it is a llama-server that is ready.
@@ -126,6 +128,20 @@ class LlamaServerClient:
         if models is None:
             raise NotLlamaServerError("The server's answer has no list of models")
         return [Model.from_json(entry) for entry in models]
+
+    async def load_model(self, model: str) -> None:
+        """Have a router begin to load a model; `models` tells when it is loaded.
+
+        Raises BadRequestError if it is already, or is unknown, or this is no router.
+        """
+        await self.request_json("POST", "/models/load", model=model)
+
+    async def unload_model(self, model: str) -> None:
+        """Have a router begin to take a model out of memory; `models` tells when it is gone.
+
+        Raises BadRequestError if it is not there, or this is no router.
+        """
+        await self.request_json("POST", "/models/unload", model=model)
 
     async def tokenize(
         self,
@@ -167,19 +183,21 @@ class LlamaServerClient:
             raise NotLlamaServerError("The server's answer has no prompt")
         return prompt
 
-    async def metrics(self, model: str | None = None) -> dict[str, float]:
+    async def metrics(self, model: str | None = None, *, autoload: bool = True) -> dict[str, float]:
         """Return the counters and gauges by name, without the prefix `llamacpp:`.
 
-        Raises NotSupportedError if the server runs without `--metrics`.
+        Neither wakes a server nor keeps it from going to sleep. Raises NotSupportedError if the
+        server runs without `--metrics`.
         """
-        body = await self._request("GET", "/metrics", model=model)
+        path = _autoloading("/metrics", autoload=autoload)
+        body = await self._request("GET", path, model=model)
         metrics = dict(_metric_lines(body.decode(errors="replace")))
         if not metrics:
             raise NotLlamaServerError("The server's answer has no metrics of a llama-server")
         return metrics
 
     async def slots(self, model: str | None = None) -> list[Slot]:
-        """Return the slots. Wakes a sleeping server.
+        """Return the slots. Wakes a sleeping server, and keeps it from going to sleep.
 
         Raises NotSupportedError if the server runs with `--no-slots`.
         """
@@ -250,7 +268,7 @@ class LlamaServerClient:
         model: str | None = None,
     ) -> bytes:
         if model is not None and method == "GET":
-            path = f"{path}?{urlencode({'model': model})}"
+            path = f"{path}{'&' if '?' in path else '?'}{urlencode({'model': model})}"
         elif model is not None:
             body = {**(body or {}), "model": model}
         limit = self._timeouts.request if model is None else self._timeouts.headers
@@ -296,6 +314,10 @@ class LlamaServerClient:
         except ValueError, RecursionError:
             body = None
         return error_from_answer(response.status, body)
+
+
+def _autoloading(path: str, *, autoload: bool) -> str:
+    return path if autoload else f"{path}?autoload=false"
 
 
 @contextlib.contextmanager

@@ -87,6 +87,24 @@ async def test_model_is_named(peers: Peers) -> None:
     assert seen[0][1] == "/props?model=a/b:Q4+%26%2B"
 
 
+async def test_models_of_a_router(peers: Peers) -> None:
+    """A model is loaded and unloaded by its name, and can be asked without being loaded."""
+    seen: list[tuple[str, str, Any]] = []
+    answer = {"success": True, "default_generation_settings": {}}
+    client = peers.client(await echoing(peers, answer, seen))
+    await client.load_model("m")
+    await client.unload_model("m")
+    await client.props("m", autoload=False)
+    with pytest.raises(NotLlamaServerError):
+        await client.metrics("m", autoload=False)
+    assert seen == [
+        ("POST", "/models/load", {"model": "m"}),
+        ("POST", "/models/unload", {"model": "m"}),
+        ("GET", "/props?autoload=false&model=m", None),
+        ("GET", "/metrics?autoload=false&model=m", None),
+    ]
+
+
 @pytest.mark.parametrize("options", [{}, {"stream_options": None}, {"stream": False}])
 async def test_chat_is_always_streamed(options: dict[str, Any], peers: Peers) -> None:
     """Streaming, usage and progress are on, whatever the request says; it is not changed."""

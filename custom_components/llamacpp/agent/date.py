@@ -1,0 +1,29 @@
+"""The date for agents that control nothing."""
+
+from typing import TYPE_CHECKING, override
+
+from homeassistant.components.llm.llm import GetDateTimeTool
+from homeassistant.helpers import llm
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+API_ID = "llamacpp_date"
+
+
+class DateApi(llm.API):
+    """An API with nothing but a tool for the date.
+
+    Without any, Home Assistant writes the seconds of its clock into the system prompt, so that
+    nothing of a conversation could be kept warm from one turn to the next.
+    """
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Make the API; it is not registered, as only agents without another one use it."""
+        super().__init__(hass=hass, id=API_ID, name="Date")
+
+    @override
+    async def async_get_api_instance(self, llm_context: llm.LLMContext) -> llm.APIInstance:
+        return llm.APIInstance(
+            api=self, api_prompt="", llm_context=llm_context, tools=[GetDateTimeTool()]
+        )

@@ -1,0 +1,43 @@
+"""What can be done with a server at once."""
+
+from typing import TYPE_CHECKING, override
+
+from homeassistant.components.button import ButtonEntity
+
+from .entity import LlamaCppEntity
+from .errors import to_home_assistant_error
+from .server import LlamaServerError
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .coordinator import LlamaCppConfigEntry
+
+PARALLEL_UPDATES = 0
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant calls it with this
+    entry: LlamaCppConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the button of a router; a server with a single model cannot let go of it."""
+    if entry.runtime_data.data.is_router:
+        async_add_entities([LlamaCppUnloadButton(entry, "unload_model")])
+
+
+class LlamaCppUnloadButton(LlamaCppEntity, ButtonEntity):
+    """Takes the model that is shown out of the server's memory; the next request loads one."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        return super().available and self.coordinator.data.model is not None
+
+    @override
+    async def async_press(self) -> None:
+        try:
+            await self.coordinator.async_unload_model()
+        except LlamaServerError as err:
+            raise to_home_assistant_error(err) from err

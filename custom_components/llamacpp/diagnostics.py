@@ -1,0 +1,36 @@
+"""What helps to find out what is wrong, without what is private."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.const import CONF_API_KEY, CONF_PROMPT
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+    from .coordinator import LlamaCppConfigEntry
+
+TO_REDACT = {CONF_API_KEY, CONF_PROMPT, "stop"}
+
+
+async def async_get_config_entry_diagnostics(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant calls it with this
+    entry: LlamaCppConfigEntry,
+) -> dict[str, Any]:
+    """Return a server's settings, properties and numbers; no key, no prompt, nothing said."""
+    coordinator = entry.runtime_data
+    answer = coordinator.last_answer
+    return {
+        "entry": async_redact_data(dict(entry.data), TO_REDACT),
+        "agents": [
+            {"type": one.subentry_type, "options": async_redact_data(dict(one.data), TO_REDACT)}
+            for one in entry.subentries.values()
+        ],
+        "available": coordinator.last_update_success,
+        "error": str(coordinator.last_exception) if coordinator.last_exception else None,
+        # The template is the model's own, published with it.
+        "server": asdict(coordinator.data),
+        "last_answer": asdict(answer) if answer else None,
+        "active_conversations": coordinator.history.active_count(),
+    }

@@ -1,0 +1,52 @@
+"""Which model a router has in memory."""
+
+from typing import TYPE_CHECKING, override
+
+from homeassistant.components.select import SelectEntity
+
+from .entity import LlamaCppEntity
+from .errors import to_home_assistant_error
+from .server import LlamaServerError
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .coordinator import LlamaCppConfigEntry
+
+PARALLEL_UPDATES = 0
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant calls it with this
+    entry: LlamaCppConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the choice of a router; a server with a single model has none."""
+    if entry.runtime_data.data.is_router:
+        async_add_entities([LlamaCppModelSelect(entry, "model")])
+
+
+class LlamaCppModelSelect(LlamaCppEntity, SelectEntity):
+    """Loads a model into a router's memory.
+
+    How many others stay there is the router's `--models-max`. Which model an agent asks for is
+    the agent's own option.
+    """
+
+    @property
+    @override
+    def options(self) -> list[str]:
+        return [model.id for model in self.coordinator.data.models]
+
+    @property
+    @override
+    def current_option(self) -> str | None:
+        return self.coordinator.data.model_name
+
+    @override
+    async def async_select_option(self, option: str) -> None:
+        try:
+            await self.coordinator.async_load_model(option)
+        except LlamaServerError as err:
+            raise to_home_assistant_error(err) from err

@@ -1,0 +1,42 @@
+"""The servers at a glance, in Home Assistant's system information."""
+
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import callback
+
+from .const import DOMAIN
+from .server import LlamaServerError
+
+if TYPE_CHECKING:
+    from homeassistant.components.system_health import SystemHealthRegistration
+    from homeassistant.core import HomeAssistant
+
+    from .coordinator import LlamaCppConfigEntry
+
+
+@callback
+def async_register(
+    hass: HomeAssistant,  # noqa: ARG001 - Home Assistant calls it with this
+    register: SystemHealthRegistration,
+) -> None:
+    """Register what tells of the servers."""
+    register.async_register_info(async_system_health_info)
+
+
+async def async_system_health_info(hass: HomeAssistant) -> dict[str, Any]:
+    """Return for each server whether it answers and which build it is."""
+    return {
+        entry.title: await _async_server(entry)
+        for entry in hass.config_entries.async_entries(DOMAIN)
+    }
+
+
+async def _async_server(entry: LlamaCppConfigEntry) -> str:
+    if entry.state is not ConfigEntryState.LOADED:
+        return "not set up"
+    try:
+        props = await entry.runtime_data.client.identify()
+    except LlamaServerError as err:
+        return str(err)
+    return f"ok ({props.build_info})"

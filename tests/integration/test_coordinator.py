@@ -1,0 +1,315 @@
+"""How a server is asked for its state, and what is made of the answers."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from homeassistant.config_entries import SOURCE_REAUTH
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.helpers import device_registry as dr
+
+from custom_components.llamacpp.coordinator import ServerStatus
+from dev.processes import free_port
+from tests.conftest import serving
+
+from .entities import (
+    CRASHED,
+    LOADING,
+    OK,
+    REFUSED,
+    Pretender,
+    entity_id_of,
+    routing,
+    sensor,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from custom_components.llamacpp.coordinator import LlamaCppCoordinator
+    from dev.llama import LlamaServer
+
+    from .conftest import AddServer
+    from .peers import Peers
+
+WAIT_SECONDS = 30.0
+POLL_SECONDS = 0.3
+
+
+async def until(coordinator: LlamaCppCoordinator, status: ServerStatus) -> set[ServerStatus]:
+    """Ask the server again and again until it has this status; return all that it had."""
+    seen = set()
+    async with asyncio.timeout(WAIT_SECONDS):
+        while coordinator.status is not status:
+            await coordinator.async_refresh()
+            seen.add(coordinator.status)
+            await asyncio.sleep(POLL_SECONDS)
+    return seen
+
+
+def interval(entry: ConfigEntry[Any]) -> float:
+    """Return the seconds until the next poll."""
+    return float(entry.runtime_data.update_interval.total_seconds())
+
+
+@pytest.mark.parametrize(
+    ("health", "status"),
+    [
+        (LOADING, ServerStatus.LOADING),
+        (REFUSED, ServerStatus.WRONG_KEY),
+        (CRASHED, ServerStatus.ERROR),
+        ((404, {"message": "not found"}), ServerStatus.ERROR),
+        ((200, {}), ServerStatus.ERROR),
+    ],
+)
+async def test_status_of_a_server_that_cannot_answer(
+    assist: HomeAssistant,
+    add_server: AddServer,
+    peers: Peers,
+    health: tuple[int, Any],
+    status: ServerStatus,
+) -> None:
+    """The status names the reason, also when one reason follows another; the rest is away."""
+    server = Pretender()
+    entry = await add_server(await server.start(peers))
+    assert sensor(assist, entry, "status") == "ok"
+    for server.health, expected in (
+        (CRASHED, ServerStatus.ERROR),
+        (LOADING, ServerStatus.LOADING),
+        (health, status),
+    ):
+        await entry.runtime_data.async_refresh()
+        assert sensor(assist, entry, "status") == expected
+        assert sensor(assist, entry, "model") == STATE_UNAVAILABLE
+    server.health = OK
+    await entry.runtime_data.async_refresh()
+    assert sensor(assist, entry, "status") == "ok"
+    assert sensor(assist, entry, "model") == "apple"
+
+
+async def test_away_and_back(
+    assist: HomeAssistant,
+    add_server: AddServer,
+    own_server: LlamaServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A server that is away is asked ever more seldom, and there is one log line each way."""
+    caplog.set_level(logging.INFO, "custom_components.llamacpp")
+    entry = await add_server(own_server.base_url)
+    coordinator = entry.runtime_data
+    assert interval(entry) == 30
+    own_server.kill()
+    caplog.clear()
+    intervals = []
+    for _ in range(7):
+        await coordinator.async_refresh()
+        assert sensor(assist, entry, "status") == "unreachable"
+        intervals.append(interval(entry))
+    assert intervals == [5, 10, 20, 40, 60, 60, 60]
+
+    own_server.start()
+    seen = await until(coordinator, ServerStatus.OK)
+    assert seen <= {ServerStatus.UNREACHABLE, ServerStatus.LOADING, ServerStatus.OK}
+    assert interval(entry) == 30
+    lines = [one for one in caplog.records if one.name == "custom_components.llamacpp"]
+    assert [one.levelname for one in lines] == ["ERROR", "INFO"]
+    assert "recovered" in lines[1].message
+
+    own_server.kill()
+    await coordinator.async_refresh()
+    assert interval(entry) == 5
+
+
+async def test_a_loading_server_is_asked_often(
+    assist: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """However long a server has been away: once it loads, it is soon back."""
+    server = Pretender()
+    entry = await add_server(await server.start(peers))
+    intervals = []
+    for server.health in (CRASHED, CRASHED, CRASHED, LOADING, LOADING, OK):
+        await entry.runtime_data.async_refresh()
+        intervals.append(interval(entry))
+    assert intervals == [5, 10, 20, 5, 5, 30]
+    assert sensor(assist, entry, "status") == "ok"
+
+
+async def test_polling_lets_a_server_sleep(
+    assist: HomeAssistant,
+    add_server: AddServer,
+    scripted_model: Path,
+    tmp_path: Path,
+) -> None:
+    """A server goes to sleep although it is polled, and polling does not wake it."""
+    flags = ("--ctx-size", "512", "--sleep-idle-seconds", "1")
+    with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
+        entry = await add_server(server.base_url)
+        coordinator = entry.runtime_data
+        await coordinator.client.tokenize("wake up")
+        await coordinator.async_refresh()
+        assert await until(coordinator, ServerStatus.SLEEPING) <= {
+            ServerStatus.OK,
+            ServerStatus.SLEEPING,
+        }
+        for _ in range(5):
+            await coordinator.async_refresh()
+            await asyncio.sleep(POLL_SECONDS)
+            assert (await coordinator.client.props()).is_sleeping
+        assert sensor(assist, entry, "status") == "sleeping"
+        assert sensor(assist, entry, "generated_tokens") == "0"
+        assert interval(entry) == 30
+
+
+async def test_polling_loads_no_model(
+    assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """A router without a model in memory is well, and stays without."""
+    with routing(tmp_path, scripted_model) as router:
+        entry = await add_server(router.base_url)
+        for _ in range(3):
+            await entry.runtime_data.async_refresh()
+        models = await entry.runtime_data.client.models()
+        assert {one.status.value for one in models} == {"unloaded"}
+    assert sensor(assist, entry, "status") == "ok"
+    assert {sensor(assist, entry, key) for key in ("model", "context_size", "slots_total")} == {
+        STATE_UNKNOWN
+    }
+
+
+async def test_polling_lets_the_model_of_a_router_sleep(
+    assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """The model of a router goes to sleep although the router is polled."""
+    with routing(tmp_path, scripted_model, "--sleep-idle-seconds", "1") as router:
+        entry = await add_server(router.base_url)
+        coordinator = entry.runtime_data
+        await coordinator.async_load_model("pear")
+        assert sensor(assist, entry, "model") == "pear"
+        await until(coordinator, ServerStatus.SLEEPING)
+        await coordinator.async_refresh()
+        statuses = {one.id: one.status.value for one in await coordinator.client.models()}
+        assert statuses["pear"] == "sleeping"
+
+
+async def test_a_key_that_is_mended_on_the_server(
+    assist: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """A refused key is asked for once; if the server takes it again, all is well by itself."""
+    server = Pretender()
+    entry = await add_server(await server.start(peers), api_key="k")
+    coordinator = entry.runtime_data
+    flows = assist.config_entries.flow
+    server.health = REFUSED
+    await coordinator.async_refresh()
+    assert sensor(assist, entry, "status") == "wrong_key"
+    (flow,) = flows.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+
+    # Who has dismissed it is not asked again at every poll.
+    flows.async_abort(flow["flow_id"])
+    await coordinator.async_refresh()
+    assert not flows.async_progress()
+
+    server.health = LOADING
+    await coordinator.async_refresh()
+    server.health = REFUSED
+    await coordinator.async_refresh()
+    assert len(flows.async_progress()) == 1
+    server.health = OK
+    await coordinator.async_refresh()
+    assert not flows.async_progress()
+    assert sensor(assist, entry, "status") == "ok"
+
+
+async def test_a_key_that_is_changed_on_the_server(
+    assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """A real server with another key is there, but of no use."""
+    flags = ("--ctx-size", "512")
+    options: dict[str, Any] = {"model": scripted_model, "port": free_port()}
+    with serving(tmp_path / "1.txt", *flags, api_key="old", **options) as server:
+        entry = await add_server(server.base_url, api_key="old")
+    with serving(tmp_path / "2.txt", *flags, api_key="new", **options):
+        await entry.runtime_data.async_refresh()
+        assert sensor(assist, entry, "status") == "wrong_key"
+        assert len(assist.config_entries.flow.async_progress()) == 1
+
+
+async def test_metrics_that_do_not_come(
+    assist: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """A server that is well but does not tell its metrics keeps the last ones."""
+    server = Pretender()
+    server.props["endpoint_metrics"] = True
+    entry = await add_server(await server.start(peers))
+    assert sensor(assist, entry, "generated_tokens") == "7"
+    server.metrics = (500, "busy")
+    await entry.runtime_data.async_refresh()
+    assert sensor(assist, entry, "status") == "ok"
+    assert sensor(assist, entry, "generated_tokens") == "7"
+    # An older server may not count everything.
+    assert sensor(assist, entry, "cached_tokens") == STATE_UNKNOWN
+
+
+async def test_no_metrics_and_no_slots_are_asked_for_in_vain(
+    assist: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """A server without metrics is not asked for them, and has no sensors for them."""
+    server = Pretender()
+    entry = await add_server(await server.start(peers))
+    await entry.runtime_data.async_refresh()
+    assert set(server.asked) == {"/health", "/props"}
+    assert entity_id_of(assist, entry, "sensor", "generated_tokens") is None
+    assert sensor(assist, entry, "slots_total") == "3"
+
+
+async def test_a_model_that_leaves_while_the_router_is_asked(
+    assist: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """A router stays well when a model does not answer."""
+    server = Pretender()
+    server.become_router(apple={"value": "loaded"})
+    entry = await add_server(await server.start(peers))
+    assert sensor(assist, entry, "context_size") == "2048"
+    server.model_props = (400, {"error": {"message": "model is not loaded", "code": 400}})
+    await entry.runtime_data.async_refresh()
+    assert sensor(assist, entry, "status") == "ok"
+    assert sensor(assist, entry, "context_size") == STATE_UNKNOWN
+
+
+async def test_a_model_on_its_way(
+    assist: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """While a router loads a model, for whomever, it says so and is asked often."""
+    server = Pretender()
+    server.become_router(apple={"value": "unloaded"}, pear={"value": "loading"})
+    entry = await add_server(await server.start(peers))
+    assert sensor(assist, entry, "status") == "loading"
+    assert sensor(assist, entry, "model") == "pear"
+    assert interval(entry) == 5
+    server.models["pear"] = {"value": "loaded"}
+    await entry.runtime_data.async_refresh()
+    assert sensor(assist, entry, "status") == "ok"
+    assert interval(entry) == 30
+
+
+async def test_another_server_at_the_address(
+    assist: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """A server that comes back newer, and with metrics, gets its sensors and its version."""
+    server = Pretender()
+    entry = await add_server(await server.start(peers))
+    before = entry.runtime_data
+    await before.async_refresh()
+    await assist.async_block_till_done()
+    assert entry.runtime_data is before
+    server.props |= {"build_info": "b2-test", "endpoint_metrics": True}
+    await before.async_refresh()
+    await assist.async_block_till_done()
+    assert sensor(assist, entry, "generated_tokens") == "7"
+    devices = dr.async_entries_for_config_entry(dr.async_get(assist), entry.entry_id)
+    assert {one.sw_version for one in devices} == {"b2-test"}

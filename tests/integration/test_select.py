@@ -1,0 +1,118 @@
+"""Which model a router has in memory."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+from homeassistant.const import ATTR_ENTITY_ID, ATTR_OPTION, STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.exceptions import HomeAssistantError
+
+from custom_components.llamacpp import coordinator as coordinator_module
+
+from .entities import Pretender, entity_id_of, entity_of, routing, sensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+
+    from .conftest import AddServer
+    from .peers import Peers
+
+
+async def select(hass: HomeAssistant, entry: ConfigEntry, model: str) -> None:
+    """Select a model."""
+    data = {ATTR_ENTITY_ID: entity_id_of(hass, entry, "select", "model"), ATTR_OPTION: model}
+    await hass.services.async_call("select", "select_option", data, blocking=True)
+
+
+def selected(hass: HomeAssistant, entry: ConfigEntry) -> str:
+    """Return the model that is shown."""
+    return entity_of(hass, entry, "select", "model").state
+
+
+async def test_select_another(
+    assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """A model that is selected is in memory afterwards, and the sensors are about it."""
+    with routing(tmp_path, scripted_model) as router:
+        entry = await add_server(router.base_url)
+        assert selected(assist, entry) == STATE_UNKNOWN
+        options = entity_of(assist, entry, "select", "model").attributes["options"]
+        assert {"apple", "pear"} <= set(options)
+        for model in ("apple", "pear", "pear"):
+            await select(assist, entry, model)
+            assert selected(assist, entry) == sensor(assist, entry, "model") == model
+            statuses = {
+                one.id: one.status.value for one in await entry.runtime_data.client.models()
+            }
+            assert [name for name, one in statuses.items() if one == "loaded"] == [model]
+            assert sensor(assist, entry, "context_size") == "512"
+            assert sensor(assist, entry, "generated_tokens") == "0"
+
+
+async def test_a_model_that_cannot_be_loaded(
+    assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """Who selects a broken model is told, and the router goes on with others."""
+    with routing(tmp_path, scripted_model) as router:
+        entry = await add_server(router.base_url)
+        with pytest.raises(HomeAssistantError, match="broken could not be loaded"):
+            await select(assist, entry, "broken")
+        assert selected(assist, entry) == STATE_UNKNOWN
+        await select(assist, entry, "pear")
+        assert selected(assist, entry) == "pear"
+
+
+async def test_a_router_that_is_gone(
+    assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """Who selects a model of a router that has just died is told, and sees it."""
+    with routing(tmp_path, scripted_model) as router:
+        entry = await add_server(router.base_url)
+        router.kill()
+        with pytest.raises(HomeAssistantError, match="cannot reach"):
+            await select(assist, entry, "pear")
+    assert selected(assist, entry) == STATE_UNAVAILABLE
+
+
+async def test_several_in_memory(
+    assist: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """Of several models in memory the selected one is shown, and need not be loaded."""
+    server = Pretender()
+    server.become_router(
+        apple={"value": "loaded"}, pear={"value": "sleeping"}, plum={"value": "loading"}
+    )
+    entry = await add_server(await server.start(peers))
+    assert selected(assist, entry) == "apple"
+    await select(assist, entry, "pear")
+    assert selected(assist, entry) == "pear"
+    assert "/models/load" not in server.asked
+
+
+async def test_a_model_that_takes_too_long(
+    assist: HomeAssistant,
+    add_server: AddServer,
+    peers: Peers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The wait for the router has an end."""
+    monkeypatch.setattr(coordinator_module, "LOADING_SECONDS", 0.05)
+    monkeypatch.setattr(coordinator_module, "LOADING_POLL_SECONDS", 0.01)
+    server = Pretender()
+    server.become_router(apple={"value": "downloading"})
+    entry = await add_server(await server.start(peers))
+    with pytest.raises(HomeAssistantError, match="did not answer in time"):
+        await select(assist, entry, "apple")
+    assert "/models/load" not in server.asked
+
+
+async def test_a_single_model_is_no_choice(
+    assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
+) -> None:
+    """A server with one model has nothing to select."""
+    entry = await add_server(scripted_server.base_url)
+    assert entity_id_of(assist, entry, "select", "model") is None

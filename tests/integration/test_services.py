@@ -1,0 +1,296 @@
+"""The actions for automations, with a real llama-server and files on the disk."""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from homeassistant.components import conversation
+from homeassistant.core import Context
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+
+from custom_components.llamacpp.services import _verbatim
+
+from .conftest import AGENT, agent_of
+from .script import NOTHING, OTHERWISE, TURN_ON_KITCHEN
+from .test_conversation import llama_peer, piece, speech, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+
+    from .conftest import AddServer
+    from .peers import Peers
+
+    type Act = Callable[..., Awaitable[dict[str, Any]]]
+
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+@pytest.fixture
+def act(hass: HomeAssistant) -> Act:
+    """Return what runs an action and returns its response."""
+
+    async def run(action: str, **data: Any) -> dict[str, Any]:
+        response = await hass.services.async_call(
+            "llamacpp", action, data, blocking=True, return_response=True
+        )
+        assert isinstance(response, dict)
+        return dict(response)
+
+    return run
+
+
+def stored(tmp_path: Path, conversation_id: str) -> dict[str, Any]:
+    """Return what the disk holds of a conversation."""
+    (path,) = tmp_path.glob(f"config/.storage/llamacpp.history/*/{conversation_id}*")
+    data: dict[str, Any] = json.loads(path.read_text())["data"]
+    return data
+
+
+def folders(tmp_path: Path) -> list[Path]:
+    """Return the folders with conversations of a server each."""
+    return list(tmp_path.glob("config/.storage/llamacpp.history/*"))
+
+
+async def test_chat(add_server: AddServer, scripted_server: LlamaServer, act: Act) -> None:
+    """One message, one answer, with what it took; the conversation is over with it."""
+    await add_server(scripted_server.base_url)
+    response = await act("chat", message="Hello")
+    assert response["response"] == OTHERWISE
+    assert response["message_count"] == 2
+    assert response["finish_reason"] == "stop"
+    usage = response["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert usage["completion_tokens"] > 3
+    with pytest.raises(ServiceValidationError) as caught:
+        await act("send", conversation_id=response["conversation_id"], message="And now?")
+    assert caught.value.translation_key == "conversation_closed"
+
+
+async def test_a_conversation(
+    add_server: AddServer,
+    scripted_server: LlamaServer,
+    act: Act,
+    tmp_path: Path,
+) -> None:
+    """It grows with each message, is on disk before the answer is returned, and can be closed."""
+    await add_server(scripted_server.base_url)
+    conversation_id = (await act("start", system_prompt="Be kind."))["conversation_id"]
+    assert conversation_id.startswith("conv_")
+    first = await act("send", conversation_id=conversation_id, message="Hello")
+    assert first["message_count"] == 2
+    second = await act("send", conversation_id=conversation_id, message="Again")
+    assert second["message_count"] == 4
+    assert second["usage"]["cached_tokens"] > 0
+    assert len(stored(tmp_path, conversation_id)["turns"]) == 2
+
+    told = await act("history", conversation_id=conversation_id)
+    assert [message["role"] for message in told["messages"]] == ["user", "assistant"] * 2
+    assert told["messages"][2]["content"] == "Again"
+    listed = (await act("list", agent=AGENT))["conversations"]
+    assert [one["conversation_id"] for one in listed] == [conversation_id]
+    assert (await act("list", agent="conversation.other"))["conversations"] == []
+
+    await act("close", conversation_id=conversation_id)
+    for action in ("send", "close"):
+        more = {"message": "Hello?"} if action == "send" else {}
+        with pytest.raises(ServiceValidationError) as caught:
+            await act(action, conversation_id=conversation_id, **more)
+        assert caught.value.translation_key == "conversation_closed"
+    assert len((await act("history", conversation_id=conversation_id))["messages"]) == 4
+
+
+async def test_earlier_turns_survive_a_restart(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, act: Act
+) -> None:
+    """A conversation that is gone on with carries its earlier turns to the server."""
+    answers = [[piece(content=f"Answer {number}."), piece("stop")] for number in range(3)]
+    url, requests = await llama_peer(peers, *answers)
+    entry = await add_server(url)
+    conversation_id = (await act("start", system_prompt="Use {{ braces }} and 'quotes' 🦙."))[
+        "conversation_id"
+    ]
+    await act("send", conversation_id=conversation_id, message="One")
+    # As after a restart: Home Assistant has forgotten the chat log, and the entry is loaded anew.
+    home.data[conversation.chat_log.DATA_CHAT_LOGS].clear()
+    await home.config_entries.async_reload(entry.entry_id)
+    await act("send", conversation_id=conversation_id, message="Two")
+    said = [message["content"] for message in requests[1]["messages"]]
+    assert said[0].startswith("Use {{ braces }} and 'quotes' 🦙.")
+    assert said[1:] == ["One", "Answer 0.", "Two"]
+
+    # And in Assist, by its id.
+    home.data[conversation.chat_log.DATA_CHAT_LOGS].clear()
+    result = await conversation.async_converse(
+        home, "Three", conversation_id, Context(), agent_id=AGENT
+    )
+    assert speech(result) == "Answer 2."
+    assert [message["content"] for message in requests[2]["messages"]][1:] == [
+        *("One", "Answer 0.", "Two", "Answer 1.", "Three")
+    ]
+    told = await act("history", conversation_id=conversation_id)
+    assert len(told["messages"]) == 6
+
+
+async def test_assist_is_gone_on_with_by_an_action(
+    home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, act: Act
+) -> None:
+    """What was begun in Assist can be continued by its id, unless it is not stored."""
+    entry = await add_server(scripted_server.base_url)
+    result = await conversation.async_converse(home, "Hello", None, Context(), agent_id=AGENT)
+    response = await act("send", conversation_id=result.conversation_id, message="More")
+    assert response["message_count"] == 4
+
+    subentry = agent_of(entry)
+    options = {**subentry.data, "keep_history": False}
+    home.config_entries.async_update_subentry(entry, subentry, data=options)
+    await home.async_block_till_done()
+    result = await conversation.async_converse(home, "Secret", None, Context(), agent_id=AGENT)
+    with pytest.raises(ServiceValidationError) as caught:
+        await act("send", conversation_id=result.conversation_id, message="More")
+    assert caught.value.translation_key == "conversation_unknown"
+
+
+async def test_controls_nothing_unless_told(
+    home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, act: Act
+) -> None:
+    """Only with an API named in the call the model may switch something."""
+    await add_server(scripted_server.base_url)
+    # The server's grammar keeps the model from calling a tool that was not offered.
+    await act("chat", message=TURN_ON_KITCHEN, max_tokens=20)
+    assert state_of(home, "light.kitchen_light").state == "off"
+    response = await act("chat", message=TURN_ON_KITCHEN, llm_hass_api="assist")
+    assert response["response"] == "The kitchen light is on now."
+    assert response["message_count"] == 4
+    assert state_of(home, "light.kitchen_light").state == "on"
+
+
+async def test_options_of_a_call(add_server: AddServer, peers: Peers, act: Act) -> None:
+    """Temperature and limit of the call go before those of the agent."""
+    url, requests = await llama_peer(peers, [piece(content="Hi."), piece("length")])
+    await add_server(url)
+    response = await act("chat", message="Hello", temperature=0.2, max_tokens=7)
+    assert response["finish_reason"] == "length"
+    assert (requests[0]["temperature"], requests[0]["max_tokens"]) == (0.2, 7)
+
+
+async def test_two_sends_wait_for_each_other(add_server: AddServer, peers: Peers, act: Act) -> None:
+    """Both turns are kept, one after the other."""
+    answers = [[piece(content=f"Answer {number}."), piece("stop")] for number in range(2)]
+    url, requests = await llama_peer(peers, *answers)
+    await add_server(url)
+    conversation_id = (await act("start"))["conversation_id"]
+    responses = await asyncio.gather(
+        *(act("send", conversation_id=conversation_id, message=word) for word in ("One", "Two"))
+    )
+    assert sorted(one["message_count"] for one in responses) == [2, 4]
+    assert len(requests[1]["messages"]) == 4
+
+
+async def test_a_failed_turn_leaves_no_trace(add_server: AddServer, peers: Peers, act: Act) -> None:
+    """After an error the conversation is as it was before."""
+    url, requests = await llama_peer(
+        peers,
+        [piece(content="One."), piece("stop")],
+        [piece(content="I was about to")],
+        [piece("stop")],
+        [piece(content="Two."), piece("stop")],
+    )
+    await add_server(url)
+    conversation_id = (await act("start"))["conversation_id"]
+    await act("send", conversation_id=conversation_id, message="First")
+    for key in ("malformed_answer", "empty_answer"):
+        with pytest.raises(HomeAssistantError) as caught:
+            await act("send", conversation_id=conversation_id, message="Lost")
+        assert caught.value.translation_key == key
+    response = await act("send", conversation_id=conversation_id, message="Second")
+    assert response["message_count"] == 4
+    said = [message["content"] for message in requests[3]["messages"]]
+    assert said[1:] == ["First", "One.", "Second"]
+
+
+@pytest.mark.parametrize(
+    ("message", "key"), [("  ", "message_empty"), ("x" * 32_001, "message_too_long")]
+)
+async def test_messages_that_are_refused(
+    add_server: AddServer,
+    scripted_server: LlamaServer,
+    act: Act,
+    message: str,
+    key: str,
+) -> None:
+    """A message needs words, and has a bound."""
+    await add_server(scripted_server.base_url)
+    with pytest.raises(ServiceValidationError) as caught:
+        await act("chat", message=message)
+    assert caught.value.translation_key == key
+
+
+async def test_agents_that_are_refused(
+    add_server: AddServer,
+    scripted_server: LlamaServer,
+    own_server: LlamaServer,
+    act: Act,
+) -> None:
+    """Unknown, ambiguous, foreign and unavailable agents are each told as such."""
+    with pytest.raises(Exception, match="not found"):
+        await act("chat", message="Hello")
+    await add_server(scripted_server.base_url)
+    second = await add_server(own_server.base_url)
+    other = "conversation.llama_cpp_2"
+
+    async def refused(action: str, **data: Any) -> str | None:
+        with pytest.raises(ServiceValidationError) as caught:
+            await act(action, **data)
+        return caught.value.translation_key
+
+    assert await refused("chat", message="Hello") == "agent_required"
+    assert await refused("chat", message="Hello", agent="light.kitchen") == "agent_unknown"
+    conversation_id = (await act("start", agent=AGENT))["conversation_id"]
+    data = {"conversation_id": conversation_id, "message": "Hello"}
+    assert await refused("send", **data, agent=other) == "conversation_foreign"
+    assert await refused("history", conversation_id="conv_nothing") == "conversation_unknown"
+    own_server.kill()
+    await second.runtime_data.async_refresh()
+    assert await refused("chat", message="Hello", agent=other) == "agent_unavailable"
+
+
+async def test_a_silent_model(
+    add_server: AddServer, scripted_server: LlamaServer, act: Act
+) -> None:
+    """An automation gets an error rather than nothing."""
+    await add_server(scripted_server.base_url)
+    with pytest.raises(HomeAssistantError) as caught:
+        await act("chat", message=NOTHING)
+    assert caught.value.translation_key == "empty_answer"
+
+
+async def test_a_removed_server_takes_its_conversations_along(
+    home: HomeAssistant,
+    add_server: AddServer,
+    scripted_server: LlamaServer,
+    act: Act,
+    tmp_path: Path,
+) -> None:
+    """Reloading loses nothing, removing removes all."""
+    entry = await add_server(scripted_server.base_url)
+    await act("chat", message="Hello")
+    await home.config_entries.async_reload(entry.entry_id)
+    assert folders(tmp_path)
+    assert len((await act("list"))["conversations"]) == 1
+    await home.config_entries.async_remove(entry.entry_id)
+    assert not folders(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{{ 1 + 1 }} {% raw %}", 'it\'s "quoted" \\ \n 🦙', ""])
+def test_text_that_looks_like_a_template(hass: HomeAssistant, text: str) -> None:
+    """It stays text."""
+    from homeassistant.helpers.template import Template  # noqa: PLC0415
+
+    assert Template(_verbatim(text), hass).async_render(parse_result=False) == text
