@@ -113,6 +113,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
                 user_id=user_input.context.user_id,
                 device_id=user_input.device_id,
             )
+            self.coordinator.async_update_listeners()
         return conversation.async_get_result_from_chat_log(user_input, chat_log)
 
     async def _async_say(self, chat_log: conversation.ChatLog, language: str, key: str) -> None:

@@ -55,6 +55,9 @@ class AnswerDescription(SensorEntityDescription):
 STATUS = SensorEntityDescription(
     key="status", device_class=SensorDeviceClass.ENUM, options=list(ServerStatus)
 )
+ACTIVE_CONVERSATIONS = SensorEntityDescription(
+    key="active_conversations", state_class=SensorStateClass.MEASUREMENT
+)
 OF_SERVER = (
     ServerDescription(
         key="model",
@@ -130,6 +133,7 @@ async def async_setup_entry(
     async_add_entities(
         [
             LlamaCppStatus(entry, STATUS),
+            LlamaCppActiveConversations(entry, ACTIVE_CONVERSATIONS),
             *(
                 LlamaCppServerSensor(entry, one)
                 for one in OF_SERVER
@@ -161,6 +165,25 @@ class LlamaCppStatus(LlamaCppSensor):
     @override
     def native_value(self) -> StateType:
         return self.coordinator.status
+
+
+class LlamaCppActiveConversations(LlamaCppSensor):
+    """How many conversations are going on, in all and by agent."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        return True
+
+    @property
+    @override
+    def native_value(self) -> StateType:
+        return self.coordinator.history.active_count()
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, int]:
+        return dict(self.coordinator.history.active_by_agent())
 
 
 class LlamaCppServerSensor(LlamaCppSensor):

@@ -265,6 +265,7 @@ class Actions:
             answer = chat_log.content[-1]
         if failure:
             raise failure
+        agent.coordinator.async_update_listeners()
         stored = await history.async_get(conversation_id)
         return {
             "response": (isinstance(answer, conversation.AssistantContent) and answer.content)

@@ -82,9 +82,9 @@ async def killed_in_mid_answer(client: HomeAssistantClient, server: LlamaServer)
 @pytest.mark.timeout(300)
 async def test_first_path(tmp_path: Path, model: Path, ha_python: Path, ha_version: str) -> None:
     """Set up in the browser, talk, lose the server, get it back, restart Home Assistant."""
-    server = LlamaServer(
-        tmp_path / "llama-server.log", "--ctx-size", "8192", "--parallel", "1", model=model
-    )
+    # A small model may not find an end by itself.
+    flags = ("--ctx-size", "8192", "--parallel", "1", "--predict", "200")
+    server = LlamaServer(tmp_path / "llama-server.log", *flags, model=model)
     server.start()
     server.wait_ready()
     port = free_port()

@@ -24,7 +24,7 @@ WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.05
 DISABLED = {"slots_busy", "cached_share", "prompt_speed", "generation_speed"}
 DIAGNOSTIC = DISABLED | {"model", "context_size", "slots_total", "time_to_first_token"}
-PLAIN = {"status", "prompt_tokens", "cached_tokens", "generated_tokens"}
+PLAIN = {"status", "active_conversations", "prompt_tokens", "cached_tokens", "generated_tokens"}
 
 
 async def ask(hass: HomeAssistant, text: str) -> None:
@@ -171,3 +171,26 @@ async def test_names(
     assert len(set(originals.values())) == len(names)
     expected = {"en": "Context size", "it": "Dimensione del contesto"}
     assert originals["context_size"] == expected[language]
+
+
+async def test_active_conversations(
+    home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
+) -> None:
+    """Each conversation counts, in all and for its agent, until it is closed."""
+    entry = await add_server(scripted_server.base_url)
+    assert sensor(home, entry, "active_conversations") == "0"
+    await ask(home, "Hello")
+    started = await home.services.async_call(
+        "llamacpp", "start", {}, blocking=True, return_response=True
+    )
+    assert started is not None
+    data = {"conversation_id": started["conversation_id"], "message": "Hello"}
+    await home.services.async_call("llamacpp", "send", data, blocking=True, return_response=True)
+    assert sensor(home, entry, "active_conversations") == "2"
+    state = entity_of(home, entry, "sensor", "active_conversations")
+    assert state.attributes[AGENT] == 2
+    await home.services.async_call(
+        "llamacpp", "close", {"conversation_id": started["conversation_id"]}, blocking=True
+    )
+    await entry.runtime_data.async_refresh()
+    assert sensor(home, entry, "active_conversations") == "1"
