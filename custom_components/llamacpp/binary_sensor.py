@@ -6,8 +6,8 @@ from homeassistant.components.binary_sensor import BinarySensorEntity
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.const import EntityCategory
 
-from .coordinator import ServerStatus
 from .entity import LlamaCppEntity
+from .state import ServerStatus
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

@@ -2,9 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, override
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
@@ -35,6 +33,7 @@ from .server import (
     ServerFaultError,
     ServerTimeoutError,
 )
+from .state import IN_MEMORY, ON_THE_WAY, ServerState, ServerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,30 +42,14 @@ if TYPE_CHECKING:
     from homeassistant.exceptions import HomeAssistantError
 
     from .history import History
-    from .server import Completion, Modalities, Model, ServerProps
+    from .server import Model, ServerProps
+    from .state import AnswerStats
 
 type LlamaCppConfigEntry = ConfigEntry[LlamaCppCoordinator]
 
 POLL_INTERVAL = timedelta(seconds=POLL_SECONDS)
 RETRY_INTERVAL = timedelta(seconds=RETRY_SECONDS)
 LONGEST_RETRY_INTERVAL = timedelta(seconds=LONGEST_RETRY_SECONDS)
-IN_MEMORY = (ModelStatus.LOADED, ModelStatus.SLEEPING)
-ON_THE_WAY = (ModelStatus.LOADING, ModelStatus.DOWNLOADING)
-
-
-class ServerStatus(StrEnum):
-    """What a server is up to.
-
-    There is no "starting": as soon as a llama-server listens it tells that it is loading, and
-    before that nobody can tell it from one that is switched off.
-    """
-
-    OK = "ok"
-    LOADING = "loading"
-    SLEEPING = "sleeping"
-    UNREACHABLE = "unreachable"
-    WRONG_KEY = "wrong_key"
-    ERROR = "error"
 
 
 # From the particular to the general: the first class that fits gives the status.
@@ -76,113 +59,6 @@ _STATUS_OF_ERROR: tuple[tuple[type[LlamaServerError], ServerStatus], ...] = (
     (AuthenticationError, ServerStatus.WRONG_KEY),
     (LlamaServerError, ServerStatus.ERROR),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerStats:
-    """What one answer of an agent took.
-
-    agent_id: entity id. completion: tokens and milliseconds, as far as the server told.
-    first_text_seconds: from the request to the first words, None if there were none.
-    """
-
-    agent_id: str
-    completion: Completion
-    first_text_seconds: float | None
-
-    @property
-    def prompt_speed(self) -> float | None:
-        """Return how many tokens of the prompt were processed in a second."""
-        timings = self.completion.timings
-        return _per_second(timings.prompt_n, timings.prompt_ms) if timings else None
-
-    @property
-    def generation_speed(self) -> float | None:
-        """Return how many tokens were generated in a second."""
-        timings = self.completion.timings
-        return _per_second(timings.predicted_n, timings.predicted_ms) if timings else None
-
-    @property
-    def cached_share(self) -> float | None:
-        """Return how much of the prompt was kept from before, in per cent."""
-        usage = self.completion.usage
-        if usage is None or not usage.prompt_tokens:
-            return None
-        return usage.cached_tokens / usage.prompt_tokens * 100
-
-
-def _per_second(tokens: int, milliseconds: float) -> float | None:
-    return tokens / milliseconds * 1000 if milliseconds else None
-
-
-@dataclass(frozen=True, slots=True)
-class ServerState:
-    """What a server told when it was asked last.
-
-    props: what the server is. models: those that a router could load, else none. model: of
-    these, the one that is shown; None if no model is in memory or on its way. loaded: what the
-    model in memory is, for a server with a single model the same as props. metrics: counters and
-    gauges of that model, empty if the server keeps none.
-    """
-
-    props: ServerProps
-    models: tuple[Model, ...]
-    model: Model | None
-    loaded: ServerProps | None
-    metrics: Mapping[str, float]
-
-    @property
-    def is_router(self) -> bool:
-        """Return whether the server serves several models."""
-        return self.props.is_router
-
-    @property
-    def build_info(self) -> str:
-        """Return the version of the server."""
-        return self.props.build_info
-
-    @property
-    def modalities(self) -> Modalities:
-        """Return what the server's single model can take besides text."""
-        return self.props.modalities
-
-    @property
-    def model_name(self) -> str | None:
-        """Return what people call the model in memory, None if there is none."""
-        if self.is_router:
-            return self.model.id if self.model else None
-        return self.props.model_name
-
-    @property
-    def context_size(self) -> int | None:
-        """Return how many tokens a conversation may have."""
-        return self.loaded.n_ctx if self.loaded else None
-
-    @property
-    def slots_total(self) -> int | None:
-        """Return how many requests can be answered at a time."""
-        return self.loaded.total_slots if self.loaded else None
-
-    @property
-    def slots_busy(self) -> int | None:
-        """Return how many requests are being answered."""
-        # The metrics of a server that sleeps are those of the time before.
-        is_sleeping = self.status is ServerStatus.SLEEPING
-        return 0 if is_sleeping else self.count("requests_processing")
-
-    def count(self, metric: str) -> int | None:
-        """Return a metric that counts something."""
-        value = self.metrics.get(metric)
-        return None if value is None else int(value)
-
-    @property
-    def status(self) -> ServerStatus:
-        """Return what a server that answers is up to."""
-        if any(model.status is ModelStatus.LOADING for model in self.models):
-            return ServerStatus.LOADING
-        if self.loaded and self.loaded.is_sleeping:
-            return ServerStatus.SLEEPING
-        return ServerStatus.OK
 
 
 class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):

@@ -12,9 +12,10 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .agent.images import AttachmentError, image_url
 from .agent.turn import Turn, TurnSettings
 from .const import DOMAIN
-from .coordinator import AnswerStats, LlamaCppCoordinator
+from .coordinator import LlamaCppCoordinator
 from .issues import async_create_context_issue, async_delete_context_issue
 from .server import ContextExceededError, LlamaServerError
+from .state import AnswerStats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,8 @@ from homeassistant.components.sensor import (
 )
 from homeassistant.const import PERCENTAGE, EntityCategory, UnitOfTime
 
-from .coordinator import ServerStatus
 from .entity import LlamaCppEntity
+from .state import ServerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
     from homeassistant.helpers.typing import StateType
 
-    from .coordinator import AnswerStats, LlamaCppConfigEntry, ServerState
+    from .coordinator import LlamaCppConfigEntry
+    from .state import AnswerStats, ServerState
 
 PARALLEL_UPDATES = 0
 
