@@ -256,7 +256,7 @@ def main() -> int:
         say(f"error: {err}")
         return 1
     except (aiohttp.ClientError, TimeoutError) as err:
-        say(f"error: Home Assistant did not answer as it should: {err!r}")
+        say(f"error: Home Assistant did not answer as it should ({err!r}); its log tells more")
         return 1
     return 0
 

@@ -13,7 +13,7 @@ from homeassistant.helpers.selector import BooleanSelector, NumberSelector, Sele
 
 from .conftest import TASK_AGENT
 from .script import OTHERWISE
-from .test_conversation import PROPS, llama_peer, piece
+from .talk import PROPS, llama_peer, piece
 
 if TYPE_CHECKING:
     from pathlib import Path

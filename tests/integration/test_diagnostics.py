@@ -10,7 +10,7 @@ from custom_components.llamacpp.system_health import async_system_health_info
 from tests.conftest import serving
 
 from .conftest import FLAGS, agent_of
-from .test_conversation import ask
+from .talk import ask
 
 if TYPE_CHECKING:
     from pathlib import Path

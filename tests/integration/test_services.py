@@ -13,7 +13,7 @@ from custom_components.llamacpp.services import _verbatim
 
 from .conftest import AGENT, agent_of
 from .script import NOTHING, OTHERWISE, TURN_ON_KITCHEN
-from .test_conversation import llama_peer, piece, speech, state_of
+from .talk import llama_peer, piece, speech, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

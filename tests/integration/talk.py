@@ -1,0 +1,97 @@
+"""How the tests speak to the agent in Home Assistant, and what a scripted server says to it."""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from homeassistant.components import conversation
+from homeassistant.components.conversation import trace
+from homeassistant.core import Context
+
+from .conftest import AGENT
+from .peers import stream_events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from homeassistant.core import HomeAssistant, State
+
+    from custom_components.llamacpp.server import LlamaServerClient
+
+    from .peers import Peers
+
+PROPS: dict[str, Any] = {"default_generation_settings": {"n_ctx": 2048}, "build_info": "b1-test"}
+POLL_SECONDS = 0.05
+
+
+async def ask(
+    hass: HomeAssistant, text: str, conversation_id: str | None = None, language: str = "en"
+) -> conversation.ConversationResult:
+    """Say this to the agent and return its answer."""
+    return await conversation.async_converse(
+        hass, text, conversation_id, Context(), language=language, agent_id=AGENT
+    )
+
+
+def speech(result: conversation.ConversationResult) -> str:
+    """Return what is spoken."""
+    return str(result.response.speech["plain"]["speech"])
+
+
+def state_of(hass: HomeAssistant, entity_id: str) -> State:
+    """Return an entity's state."""
+    state = hass.states.get(entity_id)
+    assert state is not None
+    return state
+
+
+def contents(
+    hass: HomeAssistant, result: conversation.ConversationResult
+) -> list[conversation.Content]:
+    """Return what Home Assistant remembers of the conversation with this result."""
+    assert result.conversation_id is not None
+    return list(hass.data[conversation.chat_log.DATA_CHAT_LOGS][result.conversation_id].content)
+
+
+def last_trace(kind: str) -> list[dict[str, Any]]:
+    """Return the details of this kind that the newest trace holds."""
+    events = trace.async_get_traces()[-1].as_dict()["events"]
+    return [event["data"] for event in events if event["event_type"] == kind]
+
+
+def sse(*chunks: dict[str, Any]) -> Iterator[str]:
+    """Return the lines of a stream with these chunks."""
+    yield from (f"data: {json.dumps(chunk)}" for chunk in chunks)
+    yield "data: [DONE]"
+
+
+def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
+    """Return a chunk of a chat completion."""
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+async def llama_peer(
+    peers: Peers, *answers: list[dict[str, Any]], props: dict[str, Any] = PROPS
+) -> tuple[str, list[Any]]:
+    """Start a llama-server that gives these answers in turn; return its address and requests."""
+    requests: list[Any] = []
+    waiting = list(answers)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.path == "/health":
+            return web.json_response({"status": "ok"})
+        if request.path == "/props":
+            return web.json_response(props)
+        requests.append(await request.json())
+        return await stream_events(request, sse(*waiting.pop(0)))
+
+    return await peers.http(handle), requests
+
+
+async def until_busy(client: LlamaServerClient, *, busy: bool) -> None:
+    """Wait until some slot of the server is at work, or none."""
+    while True:
+        if any(slot.is_processing for slot in await client.slots()) is busy:
+            return
+        await asyncio.sleep(POLL_SECONDS)
