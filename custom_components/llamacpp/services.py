@@ -1,7 +1,7 @@
 """The actions for automations: one answer, or a conversation over several steps."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 import probatio
@@ -19,12 +19,12 @@ from .agent.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
 from .const import DOMAIN
 from .conversation import LlamaCppConversationEntity, position_of
 from .errors import to_home_assistant_error
-from .history import Conversation, Source
+from .history import Conversation, HistoryError, Source
 from .memory import async_recall, async_remember
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
     from homeassistant.util.json import JsonValueType
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
     from .history import History
+
+    type Action = Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]
 
 ATTR_AGENT: Final = "agent"
 ATTR_CONVERSATION_ID: Final = "conversation_id"
@@ -81,12 +83,28 @@ def async_register_services(hass: HomeAssistant) -> None:
         hass.services.async_register(
             DOMAIN,
             name,
-            getattr(actions, f"async_{name}"),
+            _translated(getattr(actions, f"async_{name}")),
             schema,
             supports_response=SupportsResponse.OPTIONAL
             if name == "close"
             else SupportsResponse.ONLY,
         )
+
+
+def _translated(action: Action) -> Action:
+    """Return the action with the history's errors in the words of the translations."""
+
+    async def run(call: ServiceCall) -> ServiceResponse:
+        try:
+            return await action(call)
+        except HistoryError as err:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="history_unreadable",
+                translation_placeholders={"message": str(err)},
+            ) from err
+
+    return run
 
 
 class Actions:

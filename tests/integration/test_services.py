@@ -46,10 +46,15 @@ def act(hass: HomeAssistant) -> Act:
     return run
 
 
+def file_of(tmp_path: Path, conversation_id: str) -> Path:
+    """Return where a conversation is stored."""
+    (path,) = tmp_path.glob(f"config/.storage/llamacpp.history/*/{conversation_id}*")
+    return path
+
+
 def stored(tmp_path: Path, conversation_id: str) -> dict[str, Any]:
     """Return what the disk holds of a conversation."""
-    (path,) = tmp_path.glob(f"config/.storage/llamacpp.history/*/{conversation_id}*")
-    data: dict[str, Any] = json.loads(path.read_text())["data"]
+    data: dict[str, Any] = json.loads(file_of(tmp_path, conversation_id).read_text())["data"]
     return data
 
 
@@ -286,6 +291,20 @@ async def test_a_removed_server_takes_its_conversations_along(
     assert len((await act("list"))["conversations"]) == 1
     await home.config_entries.async_remove(entry.entry_id)
     assert not folders(tmp_path)
+
+
+async def test_a_disk_that_does_not_take_it(
+    add_server: AddServer, scripted_server: LlamaServer, act: Act, tmp_path: Path
+) -> None:
+    """What cannot be stored is told in translated words, and is not answered as if it were."""
+    await add_server(scripted_server.base_url)
+    conversation_id = (await act("start"))["conversation_id"]
+    path = file_of(tmp_path, conversation_id)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(HomeAssistantError) as caught:
+        await act("history", conversation_id=conversation_id)
+    assert caught.value.translation_key == "history_unreadable"
 
 
 @pytest.mark.parametrize("text", ["{{ 1 + 1 }} {% raw %}", 'it\'s "quoted" \\ \n 🦙', ""])
