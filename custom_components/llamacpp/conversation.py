@@ -7,11 +7,11 @@ from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
 from homeassistant.helpers import intent
 
 from .agent.date import DateApi
-from .const import CONF_KEEP_HISTORY, DOMAIN, SUBENTRY_CONVERSATION
+from .const import CONF_KEEP_HISTORY, DOMAIN, LOGGER, SUBENTRY_CONVERSATION
 from .entity import LlamaCppAgentEntity
 from .errors import async_spoken, translation_key, translation_placeholders
 from .history import HistoryError, Source
-from .memory import async_recall, async_remember
+from .memory import async_recall, async_remember, position_of
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
@@ -104,6 +104,17 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if outcome.silent:
             await self._async_say(chat_log, user_input.language, outcome.silent)
         if options.get(CONF_KEEP_HISTORY, True):
+            await self._async_keep(user_input, chat_log, outcome)
+        return conversation.async_get_result_from_chat_log(user_input, chat_log)
+
+    async def _async_keep(
+        self,
+        user_input: conversation.ConversationInput,
+        chat_log: conversation.ChatLog,
+        outcome: Outcome,
+    ) -> None:
+        """Store the turn; a disk that does not take it must not take the answer away."""
+        try:
             await async_remember(
                 self.coordinator.history,
                 chat_log,
@@ -113,8 +124,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
                 user_id=user_input.context.user_id,
                 device_id=user_input.device_id,
             )
-            self.coordinator.async_update_listeners()
-        return conversation.async_get_result_from_chat_log(user_input, chat_log)
+        except HistoryError as err:
+            LOGGER.error("A turn is not stored: %s", err)
+        self.coordinator.async_update_listeners()
 
     async def _async_say(self, chat_log: conversation.ChatLog, language: str, key: str) -> None:
         """Add a sentence of our own, where the model left the user without one."""
@@ -143,8 +155,3 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         return conversation.ConversationResult(
             response=response, conversation_id=chat_log.conversation_id
         )
-
-
-def position_of(content: conversation.Content, chat_log: conversation.ChatLog) -> int:
-    """Return where in a chat log this very content stands; equal ones may stand elsewhere."""
-    return next(index for index, one in enumerate(chat_log.content) if one is content)

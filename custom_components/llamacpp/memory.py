@@ -7,7 +7,7 @@ from homeassistant.components.conversation import SystemContent, UserContent
 from .history import Source, Turn, Usage, contents_of, messages_of
 
 if TYPE_CHECKING:
-    from homeassistant.components.conversation import ChatLog
+    from homeassistant.components.conversation import ChatLog, Content
 
     from .agent.turn import Outcome
     from .history import History
@@ -64,3 +64,8 @@ async def async_remember(  # noqa: PLR0913 - what a turn is made of
         source=source,
         agent_id=agent_id,
     )
+
+
+def position_of(content: Content, chat_log: ChatLog) -> int:
+    """Return where in a chat log this very content stands; equal ones may stand elsewhere."""
+    return next(index for index, one in enumerate(chat_log.content) if one is content)

@@ -17,10 +17,10 @@ from homeassistant.util.ulid import ulid_now
 
 from .agent.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
 from .const import DOMAIN
-from .conversation import LlamaCppConversationEntity, position_of
+from .conversation import LlamaCppConversationEntity
 from .errors import to_home_assistant_error
 from .history import Conversation, HistoryError, Source
-from .memory import async_recall, async_remember
+from .memory import async_recall, async_remember, position_of
 from .server import LlamaServerError
 
 if TYPE_CHECKING:

@@ -307,6 +307,28 @@ async def test_a_disk_that_does_not_take_it(
     assert caught.value.translation_key == "history_unreadable"
 
 
+async def test_assist_answers_although_the_disk_does_not_take_it(  # noqa: PLR0913, PLR0917 - fixtures
+    home: HomeAssistant,
+    add_server: AddServer,
+    scripted_server: LlamaServer,
+    act: Act,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The light is on already and the user is told so; that it is not stored is in the log."""
+    await add_server(scripted_server.base_url)
+    conversation_id = (await act("start"))["conversation_id"]
+    await act("send", conversation_id=conversation_id, message="Hello")
+    path = file_of(tmp_path, conversation_id)
+    path.unlink()
+    path.mkdir()
+    result = await conversation.async_converse(
+        home, TURN_ON_KITCHEN, conversation_id, Context(), agent_id=AGENT
+    )
+    assert speech(result) == "The kitchen light is on now."
+    assert "A turn is not stored" in caplog.text
+
+
 @pytest.mark.parametrize("text", ["{{ 1 + 1 }} {% raw %}", 'it\'s "quoted" \\ \n 🦙', ""])
 def test_text_that_looks_like_a_template(hass: HomeAssistant, text: str) -> None:
     """It stays text."""
