@@ -18,7 +18,7 @@ import aiohttp
 from custom_components.llamacpp.server import LlamaServerClient, LlamaServerError
 
 from .agent_setup import ensure_agent
-from .ha_client import PASSWORD, USER, HomeAssistantClient, HomeAssistantError
+from .ha_client import PASSWORD, USER, Answer, HomeAssistantClient, HomeAssistantError
 from .hass import DEMO_HOME, HomeAssistant
 from .llama import LlamaServer, path_from_environment
 from .models import ModelError, find_model
@@ -157,30 +157,22 @@ async def ask(addresses: Addresses, text: str) -> None:
     ):
         server = LlamaServerClient(session, addresses.llama_server)
         before = await server.metrics()
-        asked = time.perf_counter()
-        first_after: float | None = None
-        speech = ""
+        answer = Answer()
         async for event in home.run_pipeline(text):
-            if event.text:
-                first_after = first_after or event.after
-                print(event.text, end="", flush=True)
-            elif event.type == "intent-end":
-                response = event.data["intent_output"]["response"]
-                speech = response["speech"]["plain"]["speech"]
-                if response["response_type"] == "error":
-                    raise DemoError(speech)
-            elif event.type == "error":
-                raise DemoError(str(event.data["message"]))
-        total = time.perf_counter() - asked
-        print(speech if first_after is None else "")
+            answer.add(event)
+            print(event.text, end="", flush=True)
+        if answer.is_error:
+            raise DemoError(answer.speech)
+        print("" if answer.pieces else answer.speech)
         after = await server.metrics()
     tokens_in, cached, tokens_out = (
         round(after[name] - before[name]) for name in (*TOKENS_IN, *TOKENS_OUT)
     )
-    first = "no text was streamed" if first_after is None else f"first token {first_after:.2f} s"
+    first = answer.first_text_after
     say(
         f"[prompt {tokens_in + cached} tokens ({cached} from cache), answer {tokens_out} tokens, "
-        f"{first}, whole answer {total:.2f} s]"
+        f"{'no text was streamed' if first is None else f'first token {first:.2f} s'}, "
+        f"whole answer {event.after:.2f} s]"
     )
 
 

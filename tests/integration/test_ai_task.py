@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import probatio
 import pytest
-from homeassistant.components import ai_task, media_source
+from homeassistant.components import ai_task
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm
 from homeassistant.helpers.selector import BooleanSelector, NumberSelector, SelectSelector
+from homeassistant.setup import async_setup_component
 
 from .conftest import TASK_AGENT
 from .script import OTHERWISE
 from .talk import PROPS, llama_peer, piece
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from homeassistant.core import HomeAssistant
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from dev.llama import LlamaServer
 
     from .conftest import AddServer
+
+    type Attach = Callable[[str, bytes], dict[str, str]]
     from .peers import Peers
 
 PICTURE = base64.b64decode(
@@ -150,25 +154,20 @@ async def test_a_server_that_is_gone(
 
 
 @pytest.fixture
-def attach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Return what makes a file in Home Assistant's media folder and its attachment."""
+async def attach(home: HomeAssistant, tmp_path: Path) -> Attach:
+    """Return what puts a file into Home Assistant's media folder and names it as an attachment."""
+    home.config.media_dirs = {"local": str(tmp_path)}
+    assert await async_setup_component(home, "media_source", {})
 
     def make(name: str, content: bytes) -> dict[str, str]:
-        path = tmp_path / name
-        path.write_bytes(content)
-
-        async def resolve(*_: Any) -> media_source.PlayMedia:
-            kind = "image/png" if name.endswith(".png") else "text/plain"
-            return media_source.PlayMedia(url="", mime_type=kind, path=path)
-
-        monkeypatch.setattr(media_source, "async_resolve_media", resolve)
+        (tmp_path / name).write_bytes(content)
         return {"media_content_id": f"media-source://media_source/local/{name}"}
 
     return make
 
 
 async def test_a_picture_for_a_model_that_sees(
-    home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Any
+    home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Attach
 ) -> None:
     """The picture goes along with the words."""
     url, requests = await llama_peer(
@@ -187,7 +186,7 @@ async def test_a_picture_for_a_model_that_sees(
     ("sees", "name", "size", "key"),
     [
         (False, "dot.png", 10, "model_is_blind"),
-        (True, "notes.txt", 10, "attachment_no_image"),
+        (True, "notes.mp3", 10, "attachment_no_image"),
         (True, "huge.png", 20 * 1024 * 1024 + 1, "attachment_too_large"),
     ],
 )
@@ -195,7 +194,7 @@ async def test_what_cannot_be_shown(  # noqa: PLR0913 - fixtures and parameters
     home: HomeAssistant,
     add_server: AddServer,
     peers: Peers,
-    attach: Any,
+    attach: Attach,
     *,
     sees: bool,
     name: str,
