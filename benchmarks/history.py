@@ -5,7 +5,6 @@ Assistant's core around them. Turns are added by turns, so that what else the ma
 both histories alike.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -33,6 +32,8 @@ from custom_components.llamacpp.history import (
     Turn,
 )
 from custom_components.llamacpp.history.files import MINOR_VERSION, VERSION, file_name
+
+from .lib.command import arguments, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,27 +102,6 @@ class Figures:
             f"load {load:.3f} s": load > MAX_LOAD_SECONDS,
         }
         return [name for name, missed in checks.items() if missed]
-
-
-def say(text: str) -> None:
-    """Tell what is going on, where it does not mix with the figures."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def arguments() -> argparse.Namespace:
-    """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/benchmark history", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument(
-        "--appends", type=int, default=100, metavar="N", help="to each history (100)"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there, too")
-    parser.add_argument("--check", action="store_true", help="fail if the aim is missed")
-    options = parser.parse_args()
-    if options.appends < 1:
-        parser.error("--appends must be 1 or more")
-    return options
 
 
 def a_turn(now: datetime) -> Turn:
@@ -320,7 +300,7 @@ def document(figures: Figures) -> dict[str, Any]:
 
 def main() -> int:
     """Run the benchmark and return the exit status."""
-    options = arguments()
+    options = arguments("history", __doc__ or "", "appends", 100, "to each history")
     try:
         with tempfile.TemporaryDirectory(prefix="llamacpp-history-") as folder:
             figures = asyncio.run(measure(Path(folder), options.appends))

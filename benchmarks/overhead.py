@@ -5,7 +5,6 @@ and answers their questions by turns. One clock tells when a question was sent, 
 server, when the server wrote a piece of the answer, and when that piece was back.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -27,11 +26,13 @@ from dev.processes import ProcessError
 
 from .lib.agents import set_up_agents
 from .lib.assist import AssistClient
+from .lib.command import arguments, say
 from .lib.errors import BenchmarkError
 from .lib.figures import Comparison, table
 from .lib.scripted_server import PIECES, ScriptedServer
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping, Sequence
 
     from .lib.agents import Agent
@@ -53,27 +54,6 @@ class Ask:
     to_request: float
     pieces: list[float]
     request: ChatRequest
-
-
-def say(text: str) -> None:
-    """Tell what is going on, where it does not mix with the figures."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def arguments() -> argparse.Namespace:
-    """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/benchmark overhead", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument(
-        "--asks", type=int, default=40, metavar="N", help="of each agent, in each scene (40)"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there, too")
-    parser.add_argument("--check", action="store_true", help="fail if the aim is missed")
-    options = parser.parse_args()
-    if options.asks < 1:
-        parser.error("--asks must be 1 or more")
-    return options
 
 
 class Stage:
@@ -232,7 +212,7 @@ def main() -> int:
     # A polite request to end is like Ctrl-C: what was started must be stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run(arguments())
+        return run(arguments("overhead", __doc__ or "", "asks", 40, "of each agent, in each scene"))
     except KeyboardInterrupt:
         say("Stopped.")
     except (BenchmarkError, ProcessError, HomeAssistantError) as err:

@@ -1,0 +1,31 @@
+"""What the benchmarks' command lines share."""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def say(text: str) -> None:
+    """Tell what is going on, where it does not mix with the figures."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def arguments(
+    name: str, description: str, repeat: str, default: int, meaning: str
+) -> argparse.Namespace:
+    """Return the command line's arguments: how often, where to write samples, whether to check.
+
+    repeat: name of the option that says how often something is measured, 1 or more times.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"scripts/benchmark {name}", description=description.splitlines()[0]
+    )
+    parser.add_argument(
+        f"--{repeat}", type=int, default=default, metavar="N", help=f"{meaning} ({default})"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there, too")
+    parser.add_argument("--check", action="store_true", help="fail if the aim is missed")
+    options = parser.parse_args()
+    if getattr(options, repeat) < 1:
+        parser.error(f"--{repeat} must be 1 or more")
+    return options
