@@ -10,7 +10,7 @@ from homeassistant.helpers.event import async_track_time_interval
 from .const import DOMAIN
 from .coordinator import LlamaCppCoordinator
 from .history import History, Retention
-from .issues import async_delete_context_issue
+from .options_flow import retention_of
 from .services import async_register_services
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> 
     """Set up one server; raises ConfigEntryNotReady as long as it cannot answer."""
     coordinator = LlamaCppCoordinator(hass, entry)
     await coordinator.async_config_entry_first_refresh()
-    coordinator.history = History(hass, entry.entry_id, Retention())
+    coordinator.history = History(hass, entry.entry_id, retention_of(entry.options))
     await coordinator.history.async_load()
 
     async def prune(_now: datetime) -> None:
@@ -69,7 +69,6 @@ async def async_unload_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) ->
 async def async_remove_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:
     """Remove the conversations of a server that is removed for good."""
     await History(hass, entry.entry_id, Retention()).async_remove()
-    async_delete_context_issue(hass, entry)
 
 
 async def _async_reload(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:

@@ -22,9 +22,21 @@ async def async_setup_entry(
     entry: LlamaCppConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the button of a router; a server with a single model cannot let go of it."""
+    """Add the buttons; a server with a single model cannot let go of it."""
+    async_add_entities([LlamaCppWarmUpButton(entry, "warm_up")])
     if entry.runtime_data.data.is_router:
         async_add_entities([LlamaCppUnloadButton(entry, "unload_model")])
+
+
+class LlamaCppWarmUpButton(LlamaCppEntity, ButtonEntity):
+    """Has the server process the prompts of its agents, so that the next answers start at once."""
+
+    @override
+    async def async_press(self) -> None:
+        try:
+            await self.coordinator.warmer.warm_all()
+        except LlamaServerError as err:
+            raise to_home_assistant_error(err) from err
 
 
 class LlamaCppUnloadButton(LlamaCppEntity, ButtonEntity):

@@ -35,6 +35,7 @@ from .const import (
     SUBENTRY_CONVERSATION,
 )
 from .errors import translation_key, translation_placeholders
+from .options_flow import LlamaCppOptionsFlow
 from .server import (
     AuthenticationError,
     LlamaServerClient,
@@ -93,6 +94,12 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             SUBENTRY_CONVERSATION: ConversationSubentryFlow,
             SUBENTRY_AI_TASK: AITaskSubentryFlow,
         }
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> LlamaCppOptionsFlow:
+        return LlamaCppOptionsFlow()
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

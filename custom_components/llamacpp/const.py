@@ -12,6 +12,9 @@ CONF_API_PORT: Final = "api_port"
 # Whether what is said to an agent in Assist is stored.
 CONF_KEEP_HISTORY: Final = "keep_history"
 
+# Whether an agent's prompt is processed before somebody speaks.
+CONF_KEEP_WARM: Final = "keep_warm"
+
 SUBENTRY_CONVERSATION: Final = "conversation"
 SUBENTRY_AI_TASK: Final = "ai_task_data"
 DEFAULT_AGENT_NAME: Final = "Llama.cpp"
@@ -28,3 +31,6 @@ LOADING_SECONDS: Final = 15 * 60
 LOADING_POLL_SECONDS: Final = 1
 # A router ends the process of a model within a second, or kills it after ten.
 UNLOADING_SECONDS: Final = 30
+# A router that has no room for a model is asked again for this long: a warm-up that was broken off
+# keeps another one at work for a moment.
+BUSY_SECONDS: Final = 10

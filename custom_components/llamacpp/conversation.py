@@ -3,13 +3,24 @@
 from typing import TYPE_CHECKING, Any, Literal, override
 
 from homeassistant.components import conversation
-from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
+from homeassistant.const import CONF_LLM_HASS_API, CONF_MODEL, CONF_PROMPT, MATCH_ALL
+from homeassistant.core import Context, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import intent
+from homeassistant.helpers.start import async_at_started
+from homeassistant.util.ulid import ulid_now
 
 from .agent.date import DateApi
-from .const import CONF_KEEP_HISTORY, DOMAIN, LOGGER, SUBENTRY_CONVERSATION
+from .agent.tools import GuardedApi
+from .const import (
+    CONF_KEEP_HISTORY,
+    CONF_KEEP_WARM,
+    DOMAIN,
+    LOGGER,
+    SUBENTRY_CONVERSATION,
+)
 from .entity import LlamaCppAgentEntity
-from .errors import async_spoken, translation_key, translation_placeholders
+from .errors import async_answer_language, async_spoken, translation_key, translation_placeholders
 from .history import HistoryError, Source
 from .memory import async_recall, async_remember, position_of
 from .server import LlamaServerError
@@ -51,6 +62,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         super().__init__(entry, subentry)
         if subentry.data.get(CONF_LLM_HASS_API):
             self._attr_supported_features = conversation.ConversationEntityFeature.CONTROL
+        # Whoever spoke last is likeliest to speak next.
+        self._last_context: llm.LLMContext | None = None
+        self._in_memory: frozenset[str] = self.coordinator.data.in_memory
 
     @property
     @override
@@ -64,19 +78,111 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         *,
         apis: list[str] | None,
         prompt: str | None,
+        language: str | None,
         extra_prompt: str | None = None,
         overrides: Mapping[str, Any] | None = None,
     ) -> Outcome:
         """Have the model answer what a chat log ends with: the way of all that is said.
 
         apis: Home Assistant's APIs that the model may use. prompt: a template with its
-        instructions. overrides: options for this turn only. Raises ConverseError if an API or the
+        instructions. language: of the answer, None: as it comes. overrides: options for this turn
+        only. Raises ConverseError if an API or the
         template does not work, LlamaServerError, and HomeAssistantError.
         """
+        await self._async_provide(chat_log, llm_context, apis, prompt, extra_prompt)
+        closing = await async_answer_language(self.hass, language)
+        return await self._async_answer(chat_log, overrides=overrides, closing=closing)
+
+    def llm_context(self, context: Context) -> llm.LLMContext:
+        """Return who asks, if it is nobody at a device: an automation, or nobody at all."""
+        nothing_said = conversation.ConversationInput(
+            text="",
+            context=context,
+            conversation_id=None,
+            device_id=None,
+            satellite_id=None,
+            language=self.hass.config.language,
+            agent_id=self.entity_id,
+        )
+        return nothing_said.as_llm_context(DOMAIN)
+
+    async def _async_provide(
+        self,
+        chat_log: conversation.ChatLog,
+        llm_context: llm.LLMContext,
+        apis: list[str] | None,
+        prompt: str | None,
+        extra_prompt: str | None = None,
+    ) -> None:
+        """Give a chat log its system prompt and tools."""
         await chat_log.async_provide_llm_data(
             llm_context, apis or DateApi(self.hass), prompt, extra_prompt
         )
-        return await self._async_answer(chat_log, overrides=overrides)
+        if chat_log.llm_api and not isinstance(chat_log.llm_api, GuardedApi):
+            chat_log.llm_api = GuardedApi(chat_log.llm_api)
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Have the prompt processed as soon as Home Assistant knows all of the home."""
+        await super().async_added_to_hass()
+        self.async_on_remove(
+            self.coordinator.warmer.register(self.subentry.subentry_id, self.async_warm_up)
+        )
+        self.async_on_remove(async_at_started(self.hass, self._async_warm_up_soon))
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Have the prompt processed anew after the server's memory was emptied."""
+        super()._handle_coordinator_update()
+        in_memory = self.coordinator.data.in_memory if self.available else frozenset[str]()
+        if in_memory != self._in_memory:
+            self._in_memory = in_memory
+            self._async_warm_up_soon()
+
+    @override
+    async def async_prepare(self, language: str | None = None) -> None:
+        """Have the prompt processed while somebody still speaks; wakes a sleeping server."""
+        if self.available and self.subentry.data.get(CONF_KEEP_WARM, True):
+            await self._async_try_to_warm_up(autoload=True)
+
+    @callback
+    def _async_warm_up_soon(self, _hass: HomeAssistant | None = None) -> None:
+        """Warm up in the background; never has a model loaded or woken for that alone."""
+        options = self.subentry.data
+        if (
+            options.get(CONF_KEEP_WARM, True)
+            and self.hass.is_running
+            and self.available
+            and self.coordinator.data.is_in_memory(options.get(CONF_MODEL))
+        ):
+            self.coordinator.config_entry.async_create_background_task(
+                self.hass,
+                self._async_try_to_warm_up(autoload=False),
+                f"{DOMAIN} warm-up of {self.entity_id}",
+            )
+
+    async def _async_try_to_warm_up(self, *, autoload: bool) -> None:
+        try:
+            await self.async_warm_up(autoload=autoload)
+        except (LlamaServerError, HomeAssistantError) as err:
+            LOGGER.debug("%s is not warmed up: %s", self.entity_id, err)
+
+    async def async_warm_up(self, *, autoload: bool = True) -> None:
+        """Have the server process the agent's prompt, unless somebody waits for an answer.
+
+        autoload: whether a router may load the model for that, if it is not in memory. Raises
+        LlamaServerError, and ConverseError if the prompt cannot be made.
+        """
+        options = self.subentry.data
+        context = self._last_context or self.llm_context(Context())
+        chat_log = conversation.ChatLog(self.hass, ulid_now())
+        await self._async_provide(
+            chat_log, context, options.get(CONF_LLM_HASS_API), options.get(CONF_PROMPT)
+        )
+        chat_log.content.append(conversation.UserContent(""))
+        closing = await async_answer_language(self.hass, context.language)
+        await self._async_warm(chat_log, closing, autoload=autoload)
 
     @override
     async def _async_handle_message(
@@ -86,13 +192,15 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     ) -> conversation.ConversationResult:
         options = self.subentry.data
         said = chat_log.content[-1]
+        self._last_context = user_input.as_llm_context(DOMAIN)
         try:
             await async_recall(self.coordinator.history, chat_log)
             outcome = await self.async_converse(
                 chat_log,
-                user_input.as_llm_context(DOMAIN),
+                self._last_context,
                 apis=options.get(CONF_LLM_HASS_API),
                 prompt=options.get(CONF_PROMPT),
+                language=user_input.language,
                 extra_prompt=user_input.extra_system_prompt,
             )
         except conversation.ConverseError as err:

@@ -11,8 +11,12 @@ from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from yarl import URL
 
+from .agent.warm import Warmer
 from .const import (
+    BUSY_SECONDS,
+    CONF_API_PORT,
     DOMAIN,
     LOADING_POLL_SECONDS,
     LOADING_SECONDS,
@@ -82,11 +86,15 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             entry.data[CONF_URL],
             api_key=entry.data.get(CONF_API_KEY),
         )
+        self._app = self._app_client()
+        self._is_starting = False
+        self.warmer = Warmer(self.client)
         self.last_answer: AnswerStats | None = None
         self._error: LlamaServerError | None = None
         self._told: ServerStatus | None = None
         self._retry_interval = RETRY_INTERVAL
         self._identity: tuple[object, ...] | None = None
+        self._in_memory: frozenset[str] = frozenset()
         self._selected: str | None = None
         self._metrics: dict[str | None, Mapping[str, float]] = {}
 
@@ -95,11 +103,13 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         """Return what the server is up to, or why it cannot be asked."""
         if self._error is None:
             return self.data.status
+        if self._is_starting:
+            return ServerStatus.STARTING
         return next(status for kind, status in _STATUS_OF_ERROR if isinstance(self._error, kind))
 
     @callback
-    def async_record_answer(self, stats: AnswerStats) -> None:
-        """Keep what the newest answer took, and tell the entities."""
+    def async_record_answer(self, stats: AnswerStats | None) -> None:
+        """Keep what the newest answer took, None if it has failed, and tell the entities."""
         self.last_answer = stats
         self.async_update_listeners()
 
@@ -118,13 +128,25 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         self._selected = model
         try:
             if await self._async_status_of(model) not in (*IN_MEMORY, *ON_THE_WAY):
-                await self.client.load_model(model)
+                await self._async_begin_to_load(model)
                 await self.async_refresh()
             status = await self._async_wait_while(model, ON_THE_WAY, LOADING_SECONDS)
         finally:
             await self.async_refresh()
         if status not in IN_MEMORY:
             raise ServerFaultError(f"The model {model} could not be loaded")
+
+    async def _async_begin_to_load(self, model: str) -> None:
+        """Have a router load a model, which it refuses while those in its memory are at work."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        with self.warmer.paused():
+            while True:
+                try:
+                    return await self.client.load_model(model)
+                except ServerFaultError:
+                    if time.monotonic() > deadline:
+                        raise
+                await asyncio.sleep(LOADING_POLL_SECONDS)
 
     async def async_unload_model(self) -> None:
         """Have a router take the model that is shown out of memory, and wait until it has.
@@ -134,7 +156,8 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         if (model := self.data.model) is None:
             return
         try:
-            await self.client.unload_model(model.id)
+            with self.warmer.paused():
+                await self.client.unload_model(model.id)
             await self._async_wait_while(model.id, (*IN_MEMORY, *ON_THE_WAY), UNLOADING_SECONDS)
         finally:
             await self.async_refresh()
@@ -160,6 +183,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         try:
             state = await self._async_ask()
         except LlamaServerError as err:
+            self._is_starting = isinstance(err, CannotConnectError) and await self._async_has_app()
             raise self._failure(err) from err
         if isinstance(self._error, AuthenticationError):
             for flow in self.config_entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
@@ -169,7 +193,28 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         is_loading = state.status is ServerStatus.LOADING
         self.update_interval = RETRY_INTERVAL if is_loading else POLL_INTERVAL
         self._async_reload_if_replaced(state.props)
+        if state.in_memory != self._in_memory:
+            self.warmer.forget()
+            self._in_memory = state.in_memory
         return state
+
+    def _app_client(self) -> LlamaServerClient | None:
+        """Return a client for the API of the app that runs the server; others have none."""
+        data = self.config_entry.data
+        if (port := data.get(CONF_API_PORT)) is None:
+            return None
+        url = str(URL(data[CONF_URL]).with_port(port).origin())
+        return LlamaServerClient(async_get_clientsession(self.hass), url)
+
+    async def _async_has_app(self) -> bool:
+        """Tell whether the app runs that is to start a server which cannot be reached."""
+        if self._app is None:
+            return False
+        try:
+            health = await self._app.request_json("GET", "/api/health")
+        except LlamaServerError:
+            return False
+        return isinstance(health, dict) and "llama_server" in health
 
     async def _async_ask(self) -> ServerState:
         """Ask the server, in no way that wakes it, keeps it awake or has it load a model.
@@ -215,7 +260,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         """Take note of an error, plan the next poll, and return what Home Assistant is told."""
         was_refused = isinstance(self._error, AuthenticationError)
         self._error = err
-        if isinstance(err, ModelLoadingError):
+        if self._is_starting or isinstance(err, ModelLoadingError):
             self._retry_interval = RETRY_INTERVAL
         self.update_interval = self._retry_interval
         self._retry_interval = min(2 * self._retry_interval, LONGEST_RETRY_INTERVAL)

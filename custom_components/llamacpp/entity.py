@@ -1,16 +1,19 @@
 """What all entities of a server share, and how a turn is made."""
 
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components import conversation
 from homeassistant.const import CONF_MODEL
-from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .agent.budget import is_home_too_large
 from .agent.images import AttachmentError, image_url
-from .agent.turn import Turn, TurnSettings
+from .agent.request import TurnSettings, to_request
+from .agent.tools import to_tools
+from .agent.turn import Turn
 from .const import DOMAIN
 from .coordinator import LlamaCppCoordinator
 from .issues import async_create_context_issue, async_delete_context_issue
@@ -18,12 +21,11 @@ from .server import ContextExceededError, LlamaServerError
 from .state import AnswerStats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from homeassistant.config_entries import ConfigSubentry
 
-    from .agent.deltas import AnswerDeltas
     from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
 
@@ -49,6 +51,19 @@ class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
         )
 
 
+def agent_device(entry: LlamaCppConfigEntry, subentry: ConfigSubentry) -> dr.DeviceInfo:
+    """Return the device of an agent."""
+    state = entry.runtime_data.data
+    return dr.DeviceInfo(
+        identifiers={(DOMAIN, subentry.subentry_id)},
+        name=subentry.title,
+        manufacturer="llama.cpp",
+        model=subentry.data.get(CONF_MODEL) or state.model_name,
+        sw_version=state.build_info,
+        entry_type=dr.DeviceEntryType.SERVICE,
+    )
+
+
 class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
     """An entity that has a language model at work, on a device of its own."""
 
@@ -59,53 +74,80 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         """Make the entity for one subentry of a server."""
         super().__init__(entry.runtime_data)
         self.subentry = subentry
-        props = self.coordinator.data
         self._attr_unique_id = subentry.subentry_id
-        self._attr_device_info = dr.DeviceInfo(
-            identifiers={(DOMAIN, subentry.subentry_id)},
-            name=subentry.title,
-            manufacturer="llama.cpp",
-            model=subentry.data.get(CONF_MODEL) or props.model_name,
-            sw_version=props.build_info,
-            entry_type=dr.DeviceEntryType.SERVICE,
-        )
+        self._attr_device_info = agent_device(entry, subentry)
 
     async def _async_answer(
         self,
         chat_log: conversation.ChatLog,
         *,
         overrides: Mapping[str, Any] | None = None,
+        closing: str | None = None,
         response_format: Mapping[str, Any] | None = None,
     ) -> Outcome:
         """Have the model answer the chat log, running the tools that it calls, until it speaks.
 
-        overrides: options for this turn only. response_format: what the answer must look like.
-        Raises LlamaServerError, and HomeAssistantError for an attachment that cannot be shown to
-        the model.
+        overrides: options for this turn only. closing: a sentence that ends the system prompt.
+        response_format: what the answer must look like. Raises LlamaServerError, and
+        HomeAssistantError for an attachment that cannot be shown to the model.
         """
         settings = TurnSettings(
             options={**self.subentry.data, **(overrides or {})},
             model=self.subentry.data.get(CONF_MODEL),
+            closing=closing,
             images=await self._async_images(chat_log),
             response_format=response_format,
         )
-        turn = Turn(self.coordinator.client, chat_log, self.entity_id, settings, self._async_record)
-        try:
-            outcome = await turn.run()
-        except ContextExceededError as err:
-            async_create_context_issue(self.hass, self.coordinator.config_entry, err)
-            raise
-        except LlamaServerError:
-            self.coordinator.async_check_soon()
-            raise
-        async_delete_context_issue(self.hass, self.coordinator.config_entry)
+        coordinator = self.coordinator
+        with (
+            self._telling_if_too_large(chat_log),
+            coordinator.warmer.asking(self.subentry.subentry_id) as note,
+        ):
+            turn = Turn(coordinator.client, chat_log, self.entity_id, settings, note)
+            try:
+                outcome = await turn.run()
+            except LlamaServerError as err:
+                coordinator.async_record_answer(None)
+                if not isinstance(err, ContextExceededError):
+                    coordinator.async_check_soon()
+                raise
+        coordinator.async_record_answer(
+            AnswerStats(self.entity_id, outcome.completion, outcome.first_text_seconds)
+        )
         return outcome
 
-    @callback
-    def _async_record(self, deltas: AnswerDeltas) -> None:
-        self.coordinator.async_record_answer(
-            AnswerStats(self.entity_id, deltas.completion, deltas.first_text_seconds)
+    async def _async_warm(
+        self, chat_log: conversation.ChatLog, closing: str | None, *, autoload: bool
+    ) -> None:
+        """Have the server process a chat log ahead; raises LlamaServerError."""
+        settings = TurnSettings(
+            options=self.subentry.data, model=self.subentry.data.get(CONF_MODEL), closing=closing
         )
+        tools = to_tools(chat_log.llm_api) if chat_log.llm_api else []
+        with self._telling_if_too_large(chat_log):
+            await self.coordinator.warmer.warm(
+                self.subentry.subentry_id,
+                to_request(chat_log.content, tools, settings),
+                autoload=autoload,
+            )
+
+    @contextmanager
+    def _telling_if_too_large(self, chat_log: conversation.ChatLog) -> Iterator[None]:
+        """Have Home Assistant show whether the agent's home fits into the model's context."""
+        try:
+            yield
+        except ContextExceededError as err:
+            tools = to_tools(chat_log.llm_api) if chat_log.llm_api else []
+            if is_home_too_large(chat_log.content, tools, err.n_prompt_tokens, err.n_ctx):
+                async_create_context_issue(self.hass, self.coordinator.name, self.subentry, err)
+            raise
+        async_delete_context_issue(self.hass, self.subentry)
+
+    @override
+    async def async_will_remove_from_hass(self) -> None:
+        """Take back what was told of the agent."""
+        async_delete_context_issue(self.hass, self.subentry)
+        await super().async_will_remove_from_hass()
 
     async def _async_images(self, chat_log: conversation.ChatLog) -> dict[Path, str]:
         """Return the pictures that the newest words of the user come with.

@@ -58,6 +58,16 @@ def to_home_assistant_error(err: LlamaServerError) -> HomeAssistantError:
     )
 
 
+async def async_answer_language(hass: HomeAssistant, language: str | None) -> str | None:
+    """Return the sentence that has a model answer in this language, None if it needs none.
+
+    Models answer in English unless they are told otherwise.
+    """
+    if language is None or language.partition("-")[0] == "en":
+        return None
+    return await async_spoken(hass, language, "answer_language", {"language": language})
+
+
 async def async_spoken(
     hass: HomeAssistant, language: str, key: str, placeholders: dict[str, str] | None = None
 ) -> str:

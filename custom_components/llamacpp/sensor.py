@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, override
 
+from homeassistant.components.conversation import DOMAIN as CONVERSATION_DOMAIN
 from homeassistant.components.sensor import (
     SensorDeviceClass,
     SensorEntity,
@@ -10,13 +11,16 @@ from homeassistant.components.sensor import (
     SensorStateClass,
 )
 from homeassistant.const import PERCENTAGE, EntityCategory, UnitOfTime
+from homeassistant.helpers import entity_registry as er
 
-from .entity import LlamaCppEntity
+from .const import DOMAIN, SUBENTRY_CONVERSATION
+from .entity import LlamaCppEntity, agent_device
 from .state import ServerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from homeassistant.config_entries import ConfigSubentry
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
     from homeassistant.helpers.typing import StateType
@@ -143,6 +147,10 @@ async def async_setup_entry(
             *(LlamaCppAnswerSensor(entry, one) for one in OF_ANSWER),
         ]
     )
+    for agent in entry.get_subentries_of_type(SUBENTRY_CONVERSATION):
+        async_add_entities(
+            [LlamaCppAgentConversations(entry, agent)], config_subentry_id=agent.subentry_id
+        )
 
 
 class LlamaCppSensor(LlamaCppEntity, SensorEntity):
@@ -169,7 +177,7 @@ class LlamaCppStatus(LlamaCppSensor):
 
 
 class LlamaCppActiveConversations(LlamaCppSensor):
-    """How many conversations are going on, in all and by agent."""
+    """How many conversations are going on with a server's agents."""
 
     @property
     @override
@@ -181,10 +189,22 @@ class LlamaCppActiveConversations(LlamaCppSensor):
     def native_value(self) -> StateType:
         return self.coordinator.history.active_count()
 
+
+class LlamaCppAgentConversations(LlamaCppActiveConversations):
+    """How many of these are an agent's, on the agent's device."""
+
+    def __init__(self, entry: LlamaCppConfigEntry, agent: ConfigSubentry) -> None:
+        """Make the sensor of an agent."""
+        super().__init__(entry, ACTIVE_CONVERSATIONS)
+        self._attr_unique_id = self._agent = agent.subentry_id
+        self._attr_device_info = agent_device(entry, agent)
+
     @property
     @override
-    def extra_state_attributes(self) -> dict[str, int]:
-        return dict(self.coordinator.history.active_by_agent())
+    def native_value(self) -> StateType:
+        agents = er.async_get(self.hass)
+        agent_id = agents.async_get_entity_id(CONVERSATION_DOMAIN, DOMAIN, self._agent)
+        return self.coordinator.history.active_count(agent_id) if agent_id else 0
 
 
 class LlamaCppServerSensor(LlamaCppSensor):

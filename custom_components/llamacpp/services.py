@@ -7,21 +7,24 @@ from weakref import WeakValueDictionary
 import probatio
 from homeassistant.components import conversation
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_PROMPT
 from homeassistant.core import SupportsResponse, callback
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.chat_session import async_get_chat_session
 from homeassistant.util import dt as dt_util
 from homeassistant.util.ulid import ulid_now
 
+from .action_turn import (
+    ATTR_ATTACHMENTS,
+    ATTR_LLM_HASS_API,
+    ATTR_MESSAGE,
+    ActionTurn,
+    invalid,
+)
 from .agent.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
+from .attachments import ATTACHMENTS
 from .const import DOMAIN
 from .conversation import LlamaCppConversationEntity
-from .errors import to_home_assistant_error
 from .history import Conversation, HistoryError, Source
-from .memory import async_recall, async_remember, position_of
-from .server import LlamaServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
     from homeassistant.util.json import JsonValueType
 
-    from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
     from .history import History
 
@@ -38,12 +40,8 @@ if TYPE_CHECKING:
 ATTR_AGENT: Final = "agent"
 ATTR_CONVERSATION_ID: Final = "conversation_id"
 ATTR_LIMIT: Final = "limit"
-ATTR_LLM_HASS_API: Final = "llm_hass_api"
-ATTR_MESSAGE: Final = "message"
 ATTR_SYSTEM_PROMPT: Final = "system_prompt"
 
-# About 8,000 tokens: more is a mistake in a template rather than a message.
-MAX_MESSAGE_CHARACTERS: Final = 32_000
 MAX_LISTED: Final = 100
 
 _AGENT_FIELD = {probatio.Optional(ATTR_AGENT): cv.entity_id}
@@ -54,6 +52,7 @@ _TURN_FIELDS = {
     ),
     probatio.Optional(CONF_MAX_TOKENS): cv.positive_int,
     probatio.Optional(ATTR_LLM_HASS_API): probatio.All(cv.ensure_list, [cv.string]),
+    probatio.Optional(ATTR_ATTACHMENTS, default=list): ATTACHMENTS,
 }
 _ID_FIELD = {probatio.Required(ATTR_CONVERSATION_ID): cv.string}
 SCHEMAS: Final[Mapping[str, probatio.Schema]] = {
@@ -119,9 +118,9 @@ class Actions:
         """Answer one message, in a conversation that is over with it."""
         agent = self._agent(call)
         conversation_id = _new_id()
-        response = await self._async_turn(
-            call, agent, conversation_id, call.data.get(ATTR_SYSTEM_PROMPT)
-        )
+        system_prompt = call.data.get(ATTR_SYSTEM_PROMPT)
+        turn = ActionTurn(self._hass, call, agent, conversation_id, system_prompt)
+        response = await turn.async_run()
         await agent.coordinator.history.async_close(conversation_id)
         return response
 
@@ -146,18 +145,19 @@ class Actions:
         async with self._locks.setdefault(conversation_id, asyncio.Lock()):
             history, stored = await self._async_find(conversation_id)
             if stored.closed:
-                raise _invalid("conversation_closed", conversation_id=conversation_id)
+                raise invalid("conversation_closed", conversation_id=conversation_id)
             agent = self._agent(call, stored.agent_id)
             if agent.coordinator.history is not history:
-                raise _invalid("conversation_foreign", conversation_id=conversation_id)
-            return await self._async_turn(call, agent, conversation_id, stored.system_prompt)
+                raise invalid("conversation_foreign", conversation_id=conversation_id)
+            turn = ActionTurn(self._hass, call, agent, conversation_id, stored.system_prompt)
+            return await turn.async_run()
 
     async def async_close(self, call: ServiceCall) -> ServiceResponse:
         """End a conversation; what was said stays stored for a while."""
         conversation_id = call.data[ATTR_CONVERSATION_ID]
         history, stored = await self._async_find(conversation_id)
         if stored.closed or not await history.async_close(conversation_id):
-            raise _invalid("conversation_closed", conversation_id=conversation_id)
+            raise invalid("conversation_closed", conversation_id=conversation_id)
         return {"conversation_id": conversation_id}
 
     async def async_history(self, call: ServiceCall) -> ServiceResponse:
@@ -215,12 +215,12 @@ class Actions:
         ]
         found = [agent for agent in agents if entity_id in (None, agent.entity_id)]
         if not found:
-            raise _invalid("agent_unknown", agent=entity_id or "")
+            raise invalid("agent_unknown", agent=entity_id or "")
         if len(found) > 1:
             names = ", ".join(sorted(agent.entity_id for agent in found))
-            raise _invalid("agent_required", agents=names)
+            raise invalid("agent_required", agents=names)
         if not found[0].available:
-            raise _invalid("agent_unavailable", agent=found[0].entity_id)
+            raise invalid("agent_unavailable", agent=found[0].entity_id)
         return found[0]
 
     async def _async_find(self, conversation_id: str) -> tuple[History, Conversation]:
@@ -229,126 +229,9 @@ class Actions:
             history = entry.runtime_data.history
             if stored := await history.async_get(conversation_id):
                 return history, stored
-        raise _invalid("conversation_unknown", conversation_id=conversation_id)
-
-    async def _async_turn(
-        self,
-        call: ServiceCall,
-        agent: LlamaCppConversationEntity,
-        conversation_id: str,
-        system_prompt: str | None,
-    ) -> ServiceResponse:
-        """Answer the call's message, store the turn, and return the response.
-
-        A turn that fails leaves the conversation as it was.
-        """
-        message = _checked(call.data[ATTR_MESSAGE])
-        history = agent.coordinator.history
-        user_input = conversation.ConversationInput(
-            text=message,
-            context=call.context,
-            conversation_id=conversation_id,
-            device_id=None,
-            satellite_id=None,
-            language=self._hass.config.language,
-            agent_id=agent.entity_id,
-        )
-        prompt = (
-            agent.subentry.data.get(CONF_PROMPT)
-            if system_prompt is None
-            else _verbatim(system_prompt)
-        )
-        failure: HomeAssistantError | None = None
-        with (
-            async_get_chat_session(self._hass, conversation_id) as session,
-            conversation.async_get_chat_log(self._hass, session, user_input) as chat_log,
-        ):
-            said = chat_log.content[-1]
-            try:
-                await async_recall(history, chat_log)
-                outcome = await _async_answer(call, agent, chat_log, user_input, prompt)
-                await async_remember(
-                    history,
-                    chat_log,
-                    agent.entity_id,
-                    outcome,
-                    source=Source.ACTION,
-                    user_id=call.context.user_id,
-                )
-            except HomeAssistantError as err:
-                # An error that left the block would leave this chat log to the next action of the
-                # same script; a chat log that has got no answer is dropped.
-                del chat_log.content[position_of(said, chat_log) + 1 :]
-                failure = err
-            answer = chat_log.content[-1]
-        if failure:
-            raise failure
-        agent.coordinator.async_update_listeners()
-        stored = await history.async_get(conversation_id)
-        return {
-            "response": (isinstance(answer, conversation.AssistantContent) and answer.content)
-            or "",
-            "conversation_id": conversation_id,
-            "message_count": sum(len(turn.messages) for turn in stored.turns) if stored else 0,
-            "usage": {
-                "prompt_tokens": outcome.usage.prompt_tokens,
-                "completion_tokens": outcome.usage.completion_tokens,
-                "total_tokens": outcome.usage.total_tokens,
-                "cached_tokens": outcome.usage.cached_tokens,
-            },
-            "finish_reason": outcome.finish_reason.value,
-        }
-
-
-async def _async_answer(
-    call: ServiceCall,
-    agent: LlamaCppConversationEntity,
-    chat_log: conversation.ChatLog,
-    user_input: conversation.ConversationInput,
-    prompt: str | None,
-) -> Outcome:
-    """Have the agent answer; raises HomeAssistantError for whatever keeps it from that.
-
-    An automation's model controls nothing unless the call says so.
-    """
-    overrides = {
-        key: call.data[key] for key in (CONF_TEMPERATURE, CONF_MAX_TOKENS) if key in call.data
-    }
-    try:
-        outcome = await agent.async_converse(
-            chat_log,
-            user_input.as_llm_context(DOMAIN),
-            apis=call.data.get(ATTR_LLM_HASS_API),
-            prompt=prompt,
-            overrides=overrides,
-        )
-    except LlamaServerError as err:
-        raise to_home_assistant_error(err) from err
-    if outcome.silent:
-        raise HomeAssistantError(translation_domain=DOMAIN, translation_key=outcome.silent)
-    return outcome
+        raise invalid("conversation_unknown", conversation_id=conversation_id)
 
 
 def _new_id() -> str:
     """Return a new conversation's id; one that is no ULID outlives Home Assistant's sessions."""
     return f"conv_{ulid_now().lower()}"
-
-
-def _checked(message: str) -> str:
-    if not message.strip():
-        raise _invalid("message_empty")
-    if len(message) > MAX_MESSAGE_CHARACTERS:
-        raise _invalid("message_too_long", limit=str(MAX_MESSAGE_CHARACTERS))
-    return message
-
-
-def _verbatim(text: str) -> str:
-    """Return a template that renders to this text: what looks like a template in it stays text."""
-    literal = text.encode("unicode_escape").decode("ascii").replace("'", "\\'")
-    return f"{{{{ '{literal}' }}}}"
-
-
-def _invalid(key: str, **placeholders: str) -> ServiceValidationError:
-    return ServiceValidationError(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
-    )

@@ -18,11 +18,12 @@ ON_THE_WAY = (ModelStatus.LOADING, ModelStatus.DOWNLOADING)
 class ServerStatus(StrEnum):
     """What a server is up to.
 
-    There is no "starting": as soon as a llama-server listens it tells that it is loading, and
-    before that nobody can tell it from one that is switched off.
+    Only of our app's server it is known that it is starting: as soon as a llama-server listens it
+    tells that it is loading, and before that another one cannot be told from one that is off.
     """
 
     OK = "ok"
+    STARTING = "starting"
     LOADING = "loading"
     SLEEPING = "sleeping"
     UNREACHABLE = "unreachable"
@@ -34,8 +35,8 @@ class ServerStatus(StrEnum):
 class AnswerStats:
     """What one answer of an agent took.
 
-    agent_id: entity id. completion: tokens and milliseconds, as far as the server told.
-    first_text_seconds: from the request to the first words, None if there were none.
+    agent_id: entity id. completion: tokens and milliseconds of all its requests, as far as the
+    server told. first_text_seconds: from the request to the first words, None if there were none.
     """
 
     agent_id: str
@@ -104,6 +105,19 @@ class ServerState:
         if self.is_router:
             return self.model.id if self.model else None
         return self.props.model_name
+
+    @property
+    def in_memory(self) -> frozenset[str]:
+        """Return a word for each model in memory; another start of the server has other words."""
+        if self.is_router:
+            loaded = [one.id for one in self.models if one.status is ModelStatus.LOADED]
+        else:
+            loaded = [] if self.props.is_sleeping else [""]
+        return frozenset(f"{self.props.instance} {model}" for model in loaded)
+
+    def is_in_memory(self, model: str | None) -> bool:
+        """Tell whether a model, named if the server is a router, could answer at once."""
+        return f"{self.props.instance} {model or ''}" in self.in_memory
 
     @property
     def context_size(self) -> int | None:

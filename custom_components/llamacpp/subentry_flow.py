@@ -25,6 +25,7 @@ from homeassistant.helpers.selector import (
 )
 
 from .agent.options import (
+    CONF_HISTORY_TOKENS,
     CONF_MAX_TOKENS,
     CONF_MAX_TOOL_ROUNDS,
     CONF_MIN_P,
@@ -39,7 +40,7 @@ from .agent.options import (
     Thinking,
 )
 from .agent.turn import MAX_TOOL_ROUNDS
-from .const import CONF_KEEP_HISTORY, DEFAULT_AGENT_NAME, DEFAULT_TASK_NAME
+from .const import CONF_KEEP_HISTORY, CONF_KEEP_WARM, DEFAULT_AGENT_NAME, DEFAULT_TASK_NAME
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
@@ -84,7 +85,10 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = {
         CONF_STOP: TextSelector(TextSelectorConfig(multiple=True)),
     },
 }
-
+CONVERSATION_SECTIONS: Mapping[str, Mapping[str, Any]] = {
+    **SECTIONS,
+    SECTION_ANSWER: {**SECTIONS[SECTION_ANSWER], CONF_HISTORY_TOKENS: _number(0, 262_144)},
+}
 
 _COMMON: dict[str, Any] = {
     CONF_MAX_TOOL_ROUNDS: MAX_TOOL_ROUNDS,
@@ -93,6 +97,7 @@ _COMMON: dict[str, Any] = {
 _CONVERSATION: dict[str, Any] = _COMMON | {
     CONF_PROMPT: llm.DEFAULT_INSTRUCTIONS_PROMPT,
     CONF_KEEP_HISTORY: True,
+    CONF_KEEP_WARM: True,
 }
 
 
@@ -115,7 +120,7 @@ def sectioned(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return stored values as the form wants them."""
     return dict(values) | {
         name: {field: values[field] for field in fields if field in values}
-        for name, fields in SECTIONS.items()
+        for name, fields in CONVERSATION_SECTIONS.items()
     }
 
 
@@ -125,6 +130,7 @@ class AgentSubentryFlow(ConfigSubentryFlow):
     _default_name: ClassVar[str]
     # What a form shows for what is not set.
     _defaults: ClassVar[Mapping[str, Any]]
+    _sections: ClassVar[Mapping[str, Mapping[str, Any]]] = SECTIONS
     # What a new agent is suggested besides.
     _suggestions: ClassVar[Mapping[str, Any]] = {}
 
@@ -171,7 +177,7 @@ class AgentSubentryFlow(ConfigSubentryFlow):
                 SelectSelectorConfig(options=[model.id for model in models])
             )
         fields |= self._own_fields()
-        for name, options in SECTIONS.items():
+        for name, options in self._sections.items():
             inner = probatio.Schema({probatio.Optional(key): one for key, one in options.items()})
             fields[probatio.Optional(name)] = section(inner, {"collapsed": True})
         return probatio.Schema(fields)
@@ -186,6 +192,7 @@ class ConversationSubentryFlow(AgentSubentryFlow):
 
     _default_name = DEFAULT_AGENT_NAME
     _defaults = _CONVERSATION
+    _sections = CONVERSATION_SECTIONS
     _suggestions: ClassVar[Mapping[str, Any]] = {CONF_LLM_HASS_API: [llm.LLM_API_ASSIST]}
 
     def _own_fields(self) -> Fields:
@@ -197,6 +204,7 @@ class ConversationSubentryFlow(AgentSubentryFlow):
             probatio.Optional(CONF_LLM_HASS_API): SelectSelector(
                 SelectSelectorConfig(options=apis, multiple=True)
             ),
+            probatio.Optional(CONF_KEEP_WARM): BooleanSelector(),
             probatio.Optional(CONF_KEEP_HISTORY): BooleanSelector(),
         }
 

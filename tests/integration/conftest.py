@@ -120,8 +120,11 @@ def agent_of(entry: ConfigEntry[Any]) -> ConfigSubentry:
 
 
 @pytest.fixture
-def add_server(hass: HomeAssistant) -> AddServer:
-    """Return what sets up the integration for a server, by its configuration flow."""
+async def add_server(hass: HomeAssistant) -> AsyncGenerator[AddServer]:
+    """Return what sets up the integration for a server, by its configuration flow.
+
+    All servers are unloaded with the test, so that nothing is asked of them any more.
+    """
 
     async def add(url: str, api_key: str | None = None) -> ConfigEntry[Any]:
         values = {CONF_URL: url} | ({CONF_API_KEY: api_key} if api_key else {})
@@ -133,4 +136,6 @@ def add_server(hass: HomeAssistant) -> AddServer:
         entry: ConfigEntry[Any] = step["result"]
         return entry
 
-    return add
+    yield add
+    for entry in hass.config_entries.async_loaded_entries(DOMAIN):
+        await hass.config_entries.async_unload(entry.entry_id)

@@ -71,6 +71,11 @@ def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
+def is_warm_up(body: dict[str, Any]) -> bool:
+    """Tell whether a request only wants its prompt to be processed."""
+    return body.get("max_tokens") == 1 and body["messages"][-1]["content"] == ""
+
+
 async def llama_peer(
     peers: Peers, *answers: list[dict[str, Any]], props: dict[str, Any] = PROPS
 ) -> tuple[str, list[Any]]:
@@ -83,7 +88,10 @@ async def llama_peer(
             return web.json_response({"status": "ok"})
         if request.path == "/props":
             return web.json_response(props)
-        requests.append(await request.json())
+        body = await request.json()
+        if is_warm_up(body):
+            return await stream_events(request, sse(piece("stop")))
+        requests.append(body)
         return await stream_events(request, sse(*waiting.pop(0)))
 
     return await peers.http(handle), requests

@@ -180,7 +180,8 @@ async def test_a_home_that_does_not_fit_is_a_repair(
     ) as server:
         entry = await add_server(server.base_url)
         await ask(home, "Hello")
-    issue = issues.async_get_issue("llamacpp", f"context_too_small_{entry.entry_id}")
+    issue_id = f"context_too_small_{agent_of(entry).subentry_id}"
+    issue = issues.async_get_issue("llamacpp", issue_id)
     assert issue is not None
     assert issue.translation_placeholders is not None
     assert issue.translation_placeholders["context"] == "512"
@@ -188,4 +189,4 @@ async def test_a_home_that_does_not_fit_is_a_repair(
     with serving(tmp_path / "2.txt", *FLAGS, model=scripted_model, port=port):
         await entry.runtime_data.async_refresh()
         assert speech(await ask(home, "Hello")) == OTHERWISE
-    assert issues.async_get_issue("llamacpp", f"context_too_small_{entry.entry_id}") is None
+    assert issues.async_get_issue("llamacpp", issue_id) is None

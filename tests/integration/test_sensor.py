@@ -1,10 +1,12 @@
 """The sensors of a server after real conversations with it."""
 
 import asyncio
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from homeassistant.components import conversation
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import STATE_UNKNOWN, EntityCategory
 from homeassistant.core import Context
 from homeassistant.helpers import device_registry as dr
@@ -12,8 +14,10 @@ from homeassistant.helpers import entity_registry as er
 
 from .conftest import AGENT
 from .entities import enable_all, entity_id_of, entity_of, sensor
+from .talk import state_of
 
 if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
@@ -42,7 +46,7 @@ async def test_which_there_are(
     found = {
         one.unique_id.removeprefix(prefix): one
         for one in er.async_entries_for_config_entry(registry, entry.entry_id)
-        if one.domain == "sensor"
+        if one.domain == "sensor" and one.config_subentry_id is None
     }
     assert found.keys() == DIAGNOSTIC | PLAIN
     categories = {key: one.entity_category for key, one in found.items()}
@@ -67,7 +71,7 @@ async def test_what_the_server_is(
     context_size = entity_of(assist, entry, "sensor", "context_size")
     assert context_size.attributes["unit_of_measurement"] == "tokens"
     status = entity_of(assist, entry, "sensor", "status")
-    assert {"ok", "loading", "sleeping", "unreachable", "wrong_key", "error"} == set(
+    assert {"ok", "loading", "sleeping", "starting", "unreachable", "wrong_key", "error"} == set(
         status.attributes["options"]
     )
 
@@ -173,22 +177,38 @@ async def test_names(
     assert originals["context_size"] == expected[language]
 
 
+def of_agents(hass: HomeAssistant, entry: ConfigEntry[Any]) -> set[str]:
+    """Return how many conversations are going on with each agent, on its own device."""
+    registry = er.async_get(hass)
+    found = [
+        one
+        for one in er.async_entries_for_config_entry(registry, entry.entry_id)
+        if one.domain == "sensor" and one.config_subentry_id
+    ]
+    assert len({one.device_id for one in found}) == len(found)
+    return {state_of(hass, one.entity_id).state for one in found}
+
+
 async def test_active_conversations(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
     """Each conversation counts, in all and for its agent, until it is closed."""
     entry = await add_server(scripted_server.base_url)
+    other = ConfigSubentry(
+        data=MappingProxyType({}), subentry_type="conversation", title="Silent", unique_id=None
+    )
+    home.config_entries.async_add_subentry(entry, other)
+    await home.async_block_till_done()
     assert sensor(home, entry, "active_conversations") == "0"
     await ask(home, "Hello")
     started = await home.services.async_call(
-        "llamacpp", "start", {}, blocking=True, return_response=True
+        "llamacpp", "start", {"agent": AGENT}, blocking=True, return_response=True
     )
     assert started is not None
     data = {"conversation_id": started["conversation_id"], "message": "Hello"}
     await home.services.async_call("llamacpp", "send", data, blocking=True, return_response=True)
     assert sensor(home, entry, "active_conversations") == "2"
-    state = entity_of(home, entry, "sensor", "active_conversations")
-    assert state.attributes[AGENT] == 2
+    assert of_agents(home, entry) == {"2", "0"}
     await home.services.async_call(
         "llamacpp", "close", {"conversation_id": started["conversation_id"]}, blocking=True
     )

@@ -9,7 +9,7 @@ from homeassistant.components import conversation
 from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
-from custom_components.llamacpp.services import _verbatim
+from custom_components.llamacpp.action_turn import verbatim
 
 from .conftest import AGENT, agent_of
 from .script import NOTHING, OTHERWISE, TURN_ON_KITCHEN
@@ -334,4 +334,4 @@ def test_text_that_looks_like_a_template(hass: HomeAssistant, text: str) -> None
     """It stays text."""
     from homeassistant.helpers.template import Template  # noqa: PLC0415
 
-    assert Template(_verbatim(text), hass).async_render(parse_result=False) == text
+    assert Template(verbatim(text), hass).async_render(parse_result=False) == text

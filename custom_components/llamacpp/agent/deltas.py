@@ -54,15 +54,15 @@ class AnswerDeltas:
     """One answer of the model on its way into a chat log.
 
     After `from_events` has ended, `completion` tells what the answer took, as far as the server
-    told, `finish_reason` why the model stopped, and `first_text_seconds` how long the listener
-    waited for the first words, None if there were none.
+    told, `finish_reason` why the model stopped, and `first_text_time` when its first words came
+    (of `time.monotonic()`), None if there were none.
     """
 
     def __init__(self, *, with_tools: bool) -> None:
         """Begin an answer; with_tools: the model was offered tools, so it may call them."""
         self.completion = Completion(usage=None, timings=None)
         self.finish_reason = FinishReason.UNKNOWN
-        self.first_text_seconds: float | None = None
+        self.first_text_time: float | None = None
         self._with_tools = with_tools
         self._calls: dict[int, _PartialCall] = {}
 
@@ -72,13 +72,12 @@ class AnswerDeltas:
         A tool call that cannot be run yields its own result, an error that tells the model what
         to mend. Raises what `events` raises.
         """
-        started = time.monotonic()
         yield {"role": "assistant"}
         async for event in events:
             match event:
                 case TextDelta(text):
-                    if self.first_text_seconds is None:
-                        self.first_text_seconds = time.monotonic() - started
+                    if self.first_text_time is None:
+                        self.first_text_time = time.monotonic()
                     yield {"content": text}
                 case ThinkingDelta(text):
                     yield {"thinking_content": text}

@@ -42,6 +42,14 @@ def to_messages(
     ]
 
 
+def with_closing(messages: list[Message], sentence: str) -> list[Message]:
+    """Return the messages with a sentence at the end of the system prompt."""
+    if not messages or messages[0]["role"] != "system":
+        return [{"role": "system", "content": sentence}, *messages]
+    first, *others = messages
+    return [{**first, "content": f"{first['content']}\n{sentence}"}, *others]
+
+
 def _is_empty(content: Content) -> bool:
     """Tell whether there is nothing in it that a chat template could show."""
     if isinstance(content, AssistantContent):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+CONF_HISTORY_TOKENS: Final = "history_tokens"
 CONF_MAX_TOKENS: Final = "max_tokens"
 CONF_MAX_TOOL_ROUNDS: Final = "max_tool_rounds"
 CONF_MIN_P: Final = "min_p"

@@ -2,14 +2,16 @@
 
 from collections import OrderedDict
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 import probatio
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import llm
+
+from ..const import LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from homeassistant.helpers import llm
 
 type ToolParam = dict[str, Any]
 type Serializer = Callable[[Any], Any] | None
@@ -76,3 +78,27 @@ def to_response_format(
     """Return the `response_format` under which the model can only answer in this structure."""
     schema = _json_schema(structure, serializer)
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
+
+
+class GuardedApi(llm.APIInstance):
+    """An API whose tools fail in one way only: with an error that is told to the model.
+
+    Whatever else a tool raises would end the turn without a word.
+    """
+
+    def __init__(self, api: llm.APIInstance) -> None:
+        """Guard the tools of an API."""
+        super().__init__(api.api, api.api_prompt, api.llm_context, api.tools, api.custom_serializer)
+        self._guarded = api
+
+    @override
+    async def async_call_tool(self, tool_input: llm.ToolInput) -> llm.ToolResult:
+        # Home Assistant gives each turn's context to the API that it knows: to this one.
+        self._guarded.llm_context = self.llm_context
+        try:
+            return await self._guarded.async_call_tool(tool_input)
+        except HomeAssistantError, probatio.Invalid:
+            raise
+        except Exception as err:
+            LOGGER.exception("The tool %s failed", tool_input.tool_name)
+            raise HomeAssistantError(f"The tool failed: {err!r}") from err

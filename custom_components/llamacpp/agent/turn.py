@@ -1,8 +1,9 @@
 """One turn: the model answers a chat log, calling tools until it speaks."""
 
 import asyncio
+import time
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.conversation import (
@@ -12,30 +13,28 @@ from homeassistant.components.conversation import (
 )
 
 from ..server import (
+    Completion,
     ContextExceededError,
     FinishReason,
     ServerTimeoutError,
     Usage,
 )
-from .budget import surplus
+from .budget import history_of, history_surplus, surplus, words_of
 from .deltas import AnswerDeltas
-from .messages import to_messages
-from .options import CONF_MAX_TOOL_ROUNDS, to_request_options
+from .options import CONF_HISTORY_TOKENS, CONF_MAX_TOOL_ROUNDS
+from .request import to_request
 from .tools import to_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable
 
     from homeassistant.components.conversation import (
         ChatLog,
         Content,
     )
 
-    from ..server import (
-        Completion,
-        LlamaServerClient,
-    )
+    from ..server import LlamaServerClient
+    from .request import Request, TurnSettings
 
 # How often a model may call tools before it has to speak. Core's own agents allow as many.
 MAX_TOOL_ROUNDS = 10
@@ -45,32 +44,25 @@ TURN_SECONDS = 300.0
 NO_TOKENS = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0, cached_tokens=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnSettings:
-    """How a turn is to be made.
-
-    options: of the agent, by the names of `options.py`. model: for a router. images: pictures of
-    the turn as `data:` URLs. response_format: what the answer must look like; the model is
-    offered no tools then.
-    """
-
-    options: Mapping[str, Any]
-    model: str | None = None
-    images: Mapping[Path, str] = field(default_factory=dict)
-    response_format: Mapping[str, Any] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a turn ended.
 
     silent: the translations' key of the reason why the model has said nothing, None if it has.
-    usage: tokens of all its requests together. finish_reason: of the last one.
+    finish_reason: of its last request. completion: what all its requests took together.
+    first_text_seconds: from the beginning of the turn to the first words of the model, None if
+    there were none.
     """
 
     silent: str | None
-    usage: Usage
     finish_reason: FinishReason
+    completion: Completion
+    first_text_seconds: float | None
+
+    @property
+    def usage(self) -> Usage:
+        """Return the tokens of all requests; none if the server did not tell."""
+        return self.completion.usage or NO_TOKENS
 
 
 class Turn:
@@ -82,18 +74,20 @@ class Turn:
         chat_log: ChatLog,
         agent_id: str,
         settings: TurnSettings,
-        on_answer: Callable[[AnswerDeltas], None],
+        on_answer: Callable[[Request], None],
     ) -> None:
         """Prepare a turn for a chat log that ends with what the user says.
 
-        agent_id: entity id of who answers. on_answer: told after each request what it took.
+        agent_id: entity id of who answers. on_answer: told of each request that was answered.
         """
         self._client = client
         self._chat_log = chat_log
         self._agent_id = agent_id
         self._settings = settings
         self._on_answer = on_answer
-        self._usage = NO_TOKENS
+        self._completion = Completion(usage=None, timings=None)
+        self._started = time.monotonic()
+        self._first_text_seconds: float | None = None
         self._finish_reason = FinishReason.UNKNOWN
         self._tools = to_tools(chat_log.llm_api) if chat_log.llm_api else []
 
@@ -106,6 +100,7 @@ class Turn:
         rounds = int(self._settings.options.get(CONF_MAX_TOOL_ROUNDS, MAX_TOOL_ROUNDS))
         try:
             async with asyncio.timeout(TURN_SECONDS):
+                await self._keep_budget()
                 for _round in range(rounds):
                     if not await self._ask_fitting():
                         return self._outcome("empty_answer")
@@ -115,7 +110,25 @@ class Turn:
 
     def _outcome(self, silent: str) -> Outcome:
         has_spoken = silent == "empty_answer" and _has_words(self._chat_log.content[-1])
-        return Outcome(None if has_spoken else silent, self._usage, self._finish_reason)
+        return Outcome(
+            None if has_spoken else silent,
+            self._finish_reason,
+            self._completion,
+            self._first_text_seconds,
+        )
+
+    async def _keep_budget(self) -> None:
+        """Take the oldest turns out of a history that is longer than the agent is to send."""
+        contents = self._chat_log.content
+        history = "".join(map(words_of, history_of(contents)))
+        budget = self._settings.options.get(CONF_HISTORY_TOKENS)
+        # A token is a byte or more: most histories need not be counted.
+        if budget is None or len(history.encode()) <= budget:
+            return
+        tokens = await self._client.tokenize(
+            history, parse_special=False, model=self._settings.model
+        )
+        self._drop(history_surplus(contents, len(tokens), int(budget)))
 
     async def _ask_fitting(self) -> bool:
         """Send the chat log, and once more without its oldest turns if it does not fit."""
@@ -131,7 +144,7 @@ class Turn:
 
         Returns whether the model has called tools, so that it must be asked again.
         """
-        request = self._request()
+        request = to_request(self._chat_log.content, self._tools, self._settings)
         deltas = AnswerDeltas(with_tools="tools" in request)
         has_called = False
         try:
@@ -142,48 +155,31 @@ class Turn:
                     has_called |= isinstance(content, ToolResultContent)
         finally:
             self._record(deltas)
+        self._on_answer(request)
         return has_called
-
-    def _request(self) -> dict[str, Any]:
-        settings = self._settings
-        request: dict[str, Any] = {
-            "messages": to_messages(self._chat_log.content, settings.images),
-            **to_request_options(settings.options),
-        }
-        if settings.response_format:
-            request["response_format"] = settings.response_format
-        elif self._tools:
-            request["tools"] = self._tools
-        if settings.model:
-            request["model"] = settings.model
-        return request
 
     def _record(self, deltas: AnswerDeltas) -> None:
         self._chat_log.async_trace(_stats(deltas.completion))
-        self._on_answer(deltas)
         self._finish_reason = deltas.finish_reason
-        if usage := deltas.completion.usage:
-            total = self._usage
-            self._usage = Usage(
-                prompt_tokens=total.prompt_tokens + usage.prompt_tokens,
-                completion_tokens=total.completion_tokens + usage.completion_tokens,
-                total_tokens=total.total_tokens + usage.total_tokens,
-                cached_tokens=total.cached_tokens + usage.cached_tokens,
-            )
+        self._completion += deltas.completion
+        if self._first_text_seconds is None and deltas.first_text_time is not None:
+            self._first_text_seconds = deltas.first_text_time - self._started
 
     def _trim(self, err: ContextExceededError) -> bool:
         """Take the oldest turns out of the chat log; returns whether there were any."""
         if not (err.n_prompt_tokens and err.n_ctx):
             return False
+        count = surplus(self._chat_log.content, err.n_prompt_tokens, err.n_ctx)
+        self._drop(count)
+        return count > 0
+
+    def _drop(self, count: int) -> None:
+        """Take as many contents behind the system prompt out of the chat log."""
         contents = self._chat_log.content
-        count = surplus(contents, err.n_prompt_tokens, err.n_ctx)
-        first = next(
-            (index for index, one in enumerate(contents) if isinstance(one, UserContent)), 0
-        )
+        first = next(index for index, one in enumerate(contents) if isinstance(one, UserContent))
         del contents[first : first + count]
         # Home Assistant looks for this turn's results behind this index.
         self._chat_log.llm_input_provided_index -= count
-        return count > 0
 
 
 def _has_words(content: Content) -> bool:

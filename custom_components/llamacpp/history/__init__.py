@@ -2,6 +2,7 @@
 
 from .chat_log import contents_of, messages_of
 from .fields import FormatError
+from .files import remove_file
 from .index import Retention
 from .model import Attachment, Conversation, Message, Role, Source, Summary, ToolCall, Turn, Usage
 from .store import ACTIVE_SECONDS, History, HistoryError
@@ -23,4 +24,5 @@ __all__ = [
     "Usage",
     "contents_of",
     "messages_of",
+    "remove_file",
 ]

@@ -110,6 +110,11 @@ def remove(paths: Iterable[Path]) -> None:
             LOGGER.warning("A file of the history cannot be removed: %s", err)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file that was set aside."""
+    remove([path])
+
+
 def remove_set_aside(folder: Path, before: float) -> list[str]:
     """Remove what was set aside before that time (seconds since 1970), and return the names."""
     old = []

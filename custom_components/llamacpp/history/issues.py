@@ -24,7 +24,8 @@ def async_create(
         hass,
         DOMAIN,
         f"{_KEY}_{entry_id}_{new_path.name}",
-        is_fixable=False,
+        data={"path": str(new_path)},
+        is_fixable=True,
         # The file is looked at only once, a restart must not forget what was found.
         is_persistent=True,
         severity=ir.IssueSeverity.WARNING,

@@ -7,7 +7,6 @@ raise, put off a write while Home Assistant stops, and put off a delayed one at 
 """
 
 import asyncio
-from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from itertools import islice
@@ -182,15 +181,12 @@ class History:
 
         agent_id: who had their last turns, None: anybody.
         """
-        counts = self.active_by_agent()
-        return counts.total() if agent_id is None else counts[agent_id]
-
-    @callback
-    def active_by_agent(self) -> Counter[str]:
-        """Return how many conversations are going on, by who had their last turns."""
         since = dt_util.utcnow().timestamp() - ACTIVE_SECONDS
         recent = (self._index.summary(name) for name in self._index.newest(since))
-        return Counter(one.agent_id or "" for one in recent if one and one.closed is None)
+        return sum(
+            one is not None and one.closed is None and agent_id in (None, one.agent_id)
+            for one in recent
+        )
 
     async def async_prune(self) -> None:
         """Remove what exceeds the retention; to be called every hour."""

@@ -225,7 +225,9 @@ class LlamaServerClient:
         except ValueError, RecursionError:
             raise NotLlamaServerError("The answer is not that of a llama-server") from None
 
-    async def stream_chat(self, request: Mapping[str, Any]) -> AsyncGenerator[StreamEvent]:
+    async def stream_chat(
+        self, request: Mapping[str, Any], *, autoload: bool = True
+    ) -> AsyncGenerator[StreamEvent]:
         """Ask for a chat completion and yield its events as they arrive.
 
         request: body for `/v1/chat/completions`; streaming, usage and progress are switched on
@@ -240,9 +242,8 @@ class LlamaServerClient:
         """
         options = {**(request.get("stream_options") or {}), "include_usage": True}
         body = {**request, "stream": True, "stream_options": options, "return_progress": True}
-        async with self._answer(
-            "POST", "/v1/chat/completions", body, self._timeouts.headers
-        ) as response:
+        path = _autoloading("/v1/chat/completions", autoload=autoload)
+        async with self._answer("POST", path, body, self._timeouts.headers) as response:
             if response.content_type != "text/event-stream":
                 raise NotLlamaServerError("The server answered a chat with something else")
             decoder, chat = EventDecoder(), ChatStream()

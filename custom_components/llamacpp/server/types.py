@@ -209,6 +209,15 @@ class Usage:
     total_tokens: int
     cached_tokens: int
 
+    def __add__(self, other: Usage) -> Usage:
+        """Return the tokens of both requests together."""
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            total_tokens=self.total_tokens + other.total_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+        )
+
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read an object `usage`; raises MalformedStreamError if it is something else."""
@@ -238,6 +247,16 @@ class Timings:
     prompt_ms: float
     predicted_n: int
     predicted_ms: float
+
+    def __add__(self, other: Timings) -> Timings:
+        """Return the tokens and milliseconds of both requests together."""
+        return Timings(
+            cache_n=self.cache_n + other.cache_n,
+            prompt_n=self.prompt_n + other.prompt_n,
+            prompt_ms=self.prompt_ms + other.prompt_ms,
+            predicted_n=self.predicted_n + other.predicted_n,
+            predicted_ms=self.predicted_ms + other.predicted_ms,
+        )
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -294,6 +313,16 @@ class Completion:
 
     usage: Usage | None
     timings: Timings | None
+
+    def __add__(self, other: Completion) -> Completion:
+        """Return what both requests took together, as far as the server told of either."""
+        return Completion(
+            usage=_sum(self.usage, other.usage), timings=_sum(self.timings, other.timings)
+        )
+
+
+def _sum[T: (Usage, Timings)](one: T | None, other: T | None) -> T | None:
+    return one + other if one and other else one or other
 
 
 @dataclass(frozen=True, slots=True)

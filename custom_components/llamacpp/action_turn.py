@@ -1,0 +1,154 @@
+"""How an action has an agent answer a message."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.components import conversation
+from homeassistant.const import CONF_PROMPT
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.chat_session import async_get_chat_session
+
+from .agent.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
+from .attachments import attached
+from .const import DOMAIN
+from .errors import to_home_assistant_error
+from .history import Source
+from .memory import async_recall, async_remember, position_of
+from .server import LlamaServerError
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
+
+    from .agent.turn import Outcome
+    from .conversation import LlamaCppConversationEntity
+
+ATTR_ATTACHMENTS: Final = "attachments"
+ATTR_LLM_HASS_API: Final = "llm_hass_api"
+ATTR_MESSAGE: Final = "message"
+
+# About 8,000 tokens: more is a mistake in a template rather than a message.
+MAX_MESSAGE_CHARACTERS: Final = 32_000
+
+
+def invalid(key: str, **placeholders: str) -> ServiceValidationError:
+    """Return the error, translated under this key, of a call that makes no sense."""
+    return ServiceValidationError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ActionTurn:
+    """A turn that an action wants.
+
+    call: the action's. system_prompt: the instructions of the conversation, None for the agent's.
+    """
+
+    hass: HomeAssistant
+    call: ServiceCall
+    agent: LlamaCppConversationEntity
+    conversation_id: str
+    system_prompt: str | None
+
+    async def async_run(self) -> ServiceResponse:
+        """Answer the call's message, store the turn, and return the action's response.
+
+        A turn that fails leaves the conversation as it was.
+        """
+        message = self._message()
+        failure: HomeAssistantError | None = None
+        async with attached(self.hass, self.call.data[ATTR_ATTACHMENTS]) as attachments:
+            said = conversation.UserContent(message, attachments=attachments or None)
+            with (
+                async_get_chat_session(self.hass, self.conversation_id) as session,
+                conversation.async_get_chat_log(self.hass, session) as chat_log,
+            ):
+                chat_log.async_add_user_content(said)
+                try:
+                    outcome = await self._async_answer(chat_log)
+                except HomeAssistantError as err:
+                    # An error that left the block would leave this chat log to the next action of
+                    # the same script; so it leaves as if nothing had been said.
+                    del chat_log.content[position_of(said, chat_log) :]
+                    failure = err
+                answer = chat_log.content[-1]
+        if failure:
+            raise failure
+        self.agent.coordinator.async_update_listeners()
+        return await self._async_response(answer, outcome)
+
+    def _message(self) -> str:
+        message: str = self.call.data[ATTR_MESSAGE]
+        if not message.strip():
+            raise invalid("message_empty")
+        if len(message) > MAX_MESSAGE_CHARACTERS:
+            raise invalid("message_too_long", limit=str(MAX_MESSAGE_CHARACTERS))
+        return message
+
+    async def _async_answer(self, chat_log: conversation.ChatLog) -> Outcome:
+        """Have the agent answer with the earlier turns in mind, and store the turn.
+
+        Raises HomeAssistantError for whatever keeps it from that.
+        """
+        history = self.agent.coordinator.history
+        await async_recall(history, chat_log)
+        outcome = await self._async_converse(chat_log)
+        await async_remember(
+            history,
+            chat_log,
+            self.agent.entity_id,
+            outcome,
+            source=Source.ACTION,
+            user_id=self.call.context.user_id,
+        )
+        return outcome
+
+    async def _async_converse(self, chat_log: conversation.ChatLog) -> Outcome:
+        """Have the agent answer; its model controls nothing unless the call says so."""
+        data = self.call.data
+        language: str | None = self.hass.config.language
+        prompt = self.agent.subentry.data.get(CONF_PROMPT)
+        if self.system_prompt is not None:
+            # Whoever writes all of the instructions also chooses the language.
+            prompt, language = verbatim(self.system_prompt), None
+        try:
+            outcome = await self.agent.async_converse(
+                chat_log,
+                self.agent.llm_context(self.call.context),
+                apis=data.get(ATTR_LLM_HASS_API),
+                prompt=prompt,
+                language=language,
+                overrides={
+                    key: data[key] for key in (CONF_TEMPERATURE, CONF_MAX_TOKENS) if key in data
+                },
+            )
+        except LlamaServerError as err:
+            raise to_home_assistant_error(err) from err
+        if outcome.silent:
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key=outcome.silent)
+        return outcome
+
+    async def _async_response(
+        self, answer: conversation.Content, outcome: Outcome
+    ) -> ServiceResponse:
+        stored = await self.agent.coordinator.history.async_get(self.conversation_id)
+        usage = outcome.usage
+        return {
+            "response": (isinstance(answer, conversation.AssistantContent) and answer.content)
+            or "",
+            "conversation_id": self.conversation_id,
+            "message_count": sum(len(turn.messages) for turn in stored.turns) if stored else 0,
+            "usage": {
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "total_tokens": usage.total_tokens,
+                "cached_tokens": usage.cached_tokens,
+            },
+            "finish_reason": outcome.finish_reason.value,
+        }
+
+
+def verbatim(text: str) -> str:
+    """Return a template that renders to this text: what looks like a template in it stays text."""
+    literal = text.encode("unicode_escape").decode("ascii").replace("'", "\\'")
+    return f"{{{{ '{literal}' }}}}"

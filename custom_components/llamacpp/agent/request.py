@@ -1,0 +1,51 @@
+"""A chat log and an agent's settings as the request for a chat completion."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .messages import to_messages, with_closing
+from .options import to_request_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from homeassistant.components.conversation import Content
+
+    from .tools import ToolParam
+
+type Request = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnSettings:
+    """How a turn is to be made.
+
+    options: of the agent, by the names of `options.py`. model: for a router. closing: a sentence
+    that ends the system prompt. images: pictures of the turn as `data:` URLs. response_format:
+    what the answer must look like; the model is offered no tools then.
+    """
+
+    options: Mapping[str, Any]
+    model: str | None = None
+    closing: str | None = None
+    images: Mapping[Path, str] = field(default_factory=dict)
+    response_format: Mapping[str, Any] | None = None
+
+
+def to_request(
+    contents: Sequence[Content], tools: Sequence[ToolParam], settings: TurnSettings
+) -> Request:
+    """Return the body of the request that has a model answer these contents of a chat log."""
+    messages = to_messages(contents, settings.images)
+    request: Request = {
+        "messages": with_closing(messages, settings.closing) if settings.closing else messages,
+        **to_request_options(settings.options),
+    }
+    if settings.response_format:
+        request["response_format"] = settings.response_format
+    elif tools:
+        request["tools"] = tools
+    if settings.model:
+        request["model"] = settings.model
+    return request

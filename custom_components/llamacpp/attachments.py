@@ -1,0 +1,87 @@
+"""What an action attaches to a message: media of Home Assistant, or what a camera sees just now."""
+
+import mimetypes
+import tempfile
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import probatio
+from homeassistant.components import camera, image, media_source
+from homeassistant.components.conversation import Attachment
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import config_validation as cv
+
+from .const import DOMAIN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+
+    from homeassistant.core import HomeAssistant
+
+    type Snapshot = Callable[[HomeAssistant, str], Coroutine[Any, Any, camera.Image | image.Image]]
+
+MAX_ATTACHMENTS: Final = 8
+_ID: Final = "media_content_id"
+_TYPE: Final = "media_content_type"
+
+# As a media selector gives them, which adds what is of no use here.
+ATTACHMENTS: Final = probatio.All(
+    cv.ensure_list,
+    probatio.Length(max=MAX_ATTACHMENTS),
+    [
+        probatio.Schema(
+            {probatio.Required(_ID): cv.string, probatio.Optional(_TYPE): cv.string},
+            extra=probatio.REMOVE_EXTRA,
+        )
+    ],
+)
+_SNAPSHOTS: Final[Mapping[str, Snapshot]] = {
+    "media-source://camera/": camera.async_get_image,
+    "media-source://image/": image.async_get_image,
+}
+
+
+@asynccontextmanager
+async def attached(
+    hass: HomeAssistant, wanted: Sequence[Mapping[str, str]]
+) -> AsyncGenerator[list[Attachment]]:
+    """Hand out files with what is to be attached; pictures that were taken for it go afterwards.
+
+    wanted: as `ATTACHMENTS` validates them. Raises HomeAssistantError for what there is not.
+    """
+    taken: list[Path] = []
+    try:
+        yield [await _resolve(hass, one, taken) for one in wanted]
+    finally:
+        await hass.async_add_executor_job(_remove, taken)
+
+
+async def _resolve(hass: HomeAssistant, wanted: Mapping[str, str], taken: list[Path]) -> Attachment:
+    media_content_id = wanted[_ID]
+    for prefix, take in _SNAPSHOTS.items():
+        if media_content_id.startswith(prefix):
+            picture = await take(hass, media_content_id.removeprefix(prefix))
+            path = await hass.async_add_executor_job(_save, picture)
+            taken.append(path)
+            return Attachment(media_content_id, picture.content_type, path)
+    media = await media_source.async_resolve_media(hass, media_content_id, None)
+    if media.path is None:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="attachment_not_local",
+            translation_placeholders={"media": media_content_id},
+        )
+    return Attachment(media_content_id, wanted.get(_TYPE) or media.mime_type, media.path)
+
+
+def _save(picture: camera.Image | image.Image) -> Path:
+    suffix = mimetypes.guess_extension(picture.content_type, strict=False)
+    with tempfile.NamedTemporaryFile(suffix=suffix, delete=False) as file:
+        file.write(picture.content)
+        return Path(file.name)
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
