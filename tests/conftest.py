@@ -2,6 +2,7 @@
 
 # The test plugin's own `custom_components` package would hide ours, so ours is imported first.
 import contextlib
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,11 @@ def sockets() -> Generator[None]:
 
     The Home Assistant test plugin blocks them before every test.
     """
-    pytest_socket.enable_socket()
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        # Puts back at the end what is there now: within a test, sockets that are allowed.
+        patch.setattr(socket, "socket", socket.socket)
+        pytest_socket.enable_socket()
         yield
-    finally:
-        pytest_socket.disable_socket(allow_unix_socket=True)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import probatio
-from homeassistant.components import camera, image, media_source
 from homeassistant.components.conversation import Attachment
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
@@ -17,6 +16,7 @@ from .const import DOMAIN
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 
+    from homeassistant.components import camera, image
     from homeassistant.core import HomeAssistant
 
     type Snapshot = Callable[[HomeAssistant, str], Coroutine[Any, Any, camera.Image | image.Image]]
@@ -36,10 +36,6 @@ ATTACHMENTS: Final = probatio.All(
         )
     ],
 )
-_SNAPSHOTS: Final[Mapping[str, Snapshot]] = {
-    "media-source://camera/": camera.async_get_image,
-    "media-source://image/": image.async_get_image,
-}
 
 
 @asynccontextmanager
@@ -52,14 +48,41 @@ async def attached(
     """
     taken: list[Path] = []
     try:
-        yield [await _resolve(hass, one, taken) for one in wanted]
+        yield [await _resolved(hass, one, taken) for one in wanted]
     finally:
         await hass.async_add_executor_job(_remove, taken)
 
 
-async def _resolve(hass: HomeAssistant, wanted: Mapping[str, str], taken: list[Path]) -> Attachment:
+async def _resolved(
+    hass: HomeAssistant, wanted: Mapping[str, str], taken: list[Path]
+) -> Attachment:
+    key, placeholders = "attachment_not_local", {"media": wanted[_ID]}
+    cause: HomeAssistantError | None = None
+    try:
+        if attachment := await _resolve(hass, wanted, taken):
+            return attachment
+    except HomeAssistantError as err:
+        key, cause = "attachment_unavailable", err
+        placeholders["message"] = str(err)
+    raise HomeAssistantError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
+    ) from cause
+
+
+async def _resolve(
+    hass: HomeAssistant, wanted: Mapping[str, str], taken: list[Path]
+) -> Attachment | None:
+    """Return the file, None if it is none on this machine."""
+    # Home Assistant's AI tasks have imported them by now. At the top they would be a burden on
+    # every start, and on a machine without libturbojpeg the camera's import is an error in the log.
+    from homeassistant.components import camera, image, media_source  # noqa: PLC0415
+
     media_content_id = wanted[_ID]
-    for prefix, take in _SNAPSHOTS.items():
+    snapshots: Mapping[str, Snapshot] = {
+        "media-source://camera/": camera.async_get_image,
+        "media-source://image/": image.async_get_image,
+    }
+    for prefix, take in snapshots.items():
         if media_content_id.startswith(prefix):
             picture = await take(hass, media_content_id.removeprefix(prefix))
             path = await hass.async_add_executor_job(_save, picture)
@@ -67,11 +90,7 @@ async def _resolve(hass: HomeAssistant, wanted: Mapping[str, str], taken: list[P
             return Attachment(media_content_id, picture.content_type, path)
     media = await media_source.async_resolve_media(hass, media_content_id, None)
     if media.path is None:
-        raise HomeAssistantError(
-            translation_domain=DOMAIN,
-            translation_key="attachment_not_local",
-            translation_placeholders={"media": media_content_id},
-        )
+        return None
     return Attachment(media_content_id, wanted.get(_TYPE) or media.mime_type, media.path)
 
 

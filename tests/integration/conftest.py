@@ -1,5 +1,6 @@
 """Fixtures for tests of the integration: Home Assistant in process, real and scripted servers."""
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
 
     from dev.llama import LlamaServer
 
+    type Attach = Callable[[str, bytes], dict[str, str]]
     type AddServer = Callable[..., Awaitable[ConfigEntry[Any]]]
 
 AGENT = "conversation.llama_cpp"
 TASK_AGENT = "ai_task.llama_cpp_ai_task"
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 FLAGS = ("--ctx-size", "16384", "--parallel", "1")
 
 
@@ -112,6 +117,19 @@ async def home(assist: HomeAssistant) -> HomeAssistant:
     )
     await assist.async_block_till_done()
     return assist
+
+
+@pytest.fixture
+async def attach(home: HomeAssistant, tmp_path: Path) -> Attach:
+    """Return what puts a file into Home Assistant's media folder and names it as an attachment."""
+    home.config.media_dirs = {"local": str(tmp_path)}
+    assert await async_setup_component(home, "media_source", {})
+
+    def make(name: str, content: bytes) -> dict[str, str]:
+        (tmp_path / name).write_bytes(content)
+        return {"media_content_id": f"media-source://media_source/local/{name}"}
+
+    return make
 
 
 def agent_of(entry: ConfigEntry[Any]) -> ConfigSubentry:

@@ -19,6 +19,7 @@ ONLY_THINK = "Think, but do not speak"
 SILENT_CALL = "Turn on the coffee maker"
 ENDLESS = "Try everything"
 QUESTION = "I am cold"
+BROKEN_TOOL = "Use the broken tool"
 
 SCRIPT: Script = {
     TURN_ON_KITCHEN: [
@@ -44,5 +45,6 @@ SCRIPT: Script = {
         str(ToolCall("intent__HassTurnOn", {"name": f"Lamp {number}"}))
         for number in range(MORE_ROUNDS_THAN_ALLOWED)
     ],
+    BROKEN_TOOL: [str(ToolCall("break_down", {})), "The tool is broken."],
     QUESTION: ["Shall I turn up the heating?"],
 }

@@ -10,28 +10,19 @@ from homeassistant.components import ai_task
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm
 from homeassistant.helpers.selector import BooleanSelector, NumberSelector, SelectSelector
-from homeassistant.setup import async_setup_component
 
-from .conftest import TASK_AGENT
+from .conftest import PICTURE, TASK_AGENT
 from .script import OTHERWISE
 from .talk import PROPS, llama_peer, piece
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
 
-    from .conftest import AddServer
-
-    type Attach = Callable[[str, bytes], dict[str, str]]
+    from .conftest import AddServer, Attach
     from .peers import Peers
 
-PICTURE = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 STRUCTURE = probatio.Schema(
     {
         probatio.Required("is_cold"): BooleanSelector(),
@@ -151,19 +142,6 @@ async def test_a_server_that_is_gone(
     with pytest.raises(HomeAssistantError) as caught:
         await generate(home)
     assert caught.value.translation_key == "cannot_connect"
-
-
-@pytest.fixture
-async def attach(home: HomeAssistant, tmp_path: Path) -> Attach:
-    """Return what puts a file into Home Assistant's media folder and names it as an attachment."""
-    home.config.media_dirs = {"local": str(tmp_path)}
-    assert await async_setup_component(home, "media_source", {})
-
-    def make(name: str, content: bytes) -> dict[str, str]:
-        (tmp_path / name).write_bytes(content)
-        return {"media_content_id": f"media-source://media_source/local/{name}"}
-
-    return make
 
 
 async def test_a_picture_for_a_model_that_sees(

@@ -5,6 +5,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 from homeassistant.config_entries import SOURCE_REAUTH
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.helpers import device_registry as dr
@@ -313,3 +314,35 @@ async def test_another_server_at_the_address(
     assert sensor(assist, entry, "generated_tokens") == "7"
     devices = dr.async_entries_for_config_entry(dr.async_get(assist), entry.entry_id)
     assert {one.sw_version for one in devices} == {"b2-test"}
+
+
+async def test_a_server_that_our_app_is_about_to_start(
+    assist: HomeAssistant, add_server: AddServer, own_server: LlamaServer, peers: Peers
+) -> None:
+    """While the app answers and its server does not, it is starting, and asked often."""
+    health: dict[str, Any] = {"status": "starting", "llama_server": "starting"}
+
+    async def app(request: web.Request) -> web.Response:
+        assert request.path == "/api/health"
+        return web.json_response(health)
+
+    port = int((await peers.http(app)).rpartition(":")[2])
+    entry = await add_server(own_server.base_url)
+    assist.config_entries.async_update_entry(entry, data={**entry.data, "api_port": port})
+    await assist.async_block_till_done()
+    own_server.kill()
+    for _ in range(3):
+        await entry.runtime_data.async_refresh()
+        assert sensor(assist, entry, "status") == "starting"
+        assert interval(entry) == 5
+    # Something else at that port is no app of ours.
+    health.clear()
+    await entry.runtime_data.async_refresh()
+    assert sensor(assist, entry, "status") == "unreachable"
+
+    health["llama_server"] = "loading"
+    await entry.runtime_data.async_refresh()
+    own_server.start()
+    own_server.wait_ready()
+    await entry.runtime_data.async_refresh()
+    assert sensor(assist, entry, "status") == "ok"

@@ -25,6 +25,7 @@ OWN = {
     "answer_language",
     "attachment_no_image",
     "attachment_not_local",
+    "attachment_unavailable",
     "attachment_too_large",
     "attachment_unreadable",
     "data_does_not_fit",

@@ -1,0 +1,136 @@
+"""The dialogues of the issues that Home Assistant shows."""
+
+import json
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from homeassistant.components import conversation
+from homeassistant.core import Context
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
+
+from custom_components.llamacpp.const import DOMAIN
+from dev.processes import free_port
+from tests.conftest import serving
+
+from .conftest import AGENT, FLAGS, agent_of
+from .talk import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from dev.llama import LlamaServer
+
+    from .conftest import AddServer
+
+    type Fix = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+async def fix(home: HomeAssistant, hass_client: ClientSessionGenerator) -> Fix:
+    """Return what takes a step of an issue's dialogue, as the user interface does."""
+    assert await async_setup_component(home, "repairs", {})
+    client = await hass_client()
+
+    async def step(flow_id: str | None = None, **data: Any) -> dict[str, Any]:
+        path = f"/api/repairs/issues/fix{f'/{flow_id}' if flow_id else ''}"
+        response = await client.post(path, json=data)
+        assert response.status == HTTPStatus.OK, await response.text()
+        return dict(await response.json())
+
+    return step
+
+
+async def test_a_home_that_fits_by_now(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path, fix: Fix
+) -> None:
+    """The server is asked, and the dialogue goes on until there is room."""
+    port = free_port()
+    registry = ir.async_get(home)
+    with serving(
+        tmp_path / "1.txt", "--ctx-size", "512", model=scripted_model, port=port
+    ) as server:
+        entry = await add_server(server.base_url)
+        # Nobody has asked yet: it is found out ahead.
+        await home.async_block_till_done(wait_background_tasks=True)
+        issue_id = f"context_too_small_{agent_of(entry).subentry_id}"
+        assert registry.async_get_issue(DOMAIN, issue_id)
+        step = await fix(handler=DOMAIN, issue_id=issue_id)
+        assert (step["type"], step["step_id"]) == ("form", "confirm")
+        assert step["description_placeholders"]["context"] == "512"
+        step = await fix(step["flow_id"])
+        assert step["errors"] == {"base": "context_exceeded"}
+    step = await fix(step["flow_id"])
+    assert step["errors"] == {"base": "cannot_connect"}
+    with serving(tmp_path / "2.txt", *FLAGS, model=scripted_model, port=port):
+        step = await fix(step["flow_id"])
+    assert step["type"] == "create_entry"
+    assert registry.async_get_issue(DOMAIN, issue_id) is None
+
+
+async def test_an_agent_that_is_gone(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path, fix: Fix
+) -> None:
+    """The issue goes with its agent; a dialogue that is open then says so."""
+    with serving(tmp_path / "log.txt", "--ctx-size", "512", model=scripted_model) as server:
+        entry = await add_server(server.base_url)
+        await ask(home, "Hello")
+        issue_id = f"context_too_small_{agent_of(entry).subentry_id}"
+        step = await fix(handler=DOMAIN, issue_id=issue_id)
+        await home.config_entries.async_unload(entry.entry_id)
+        assert ir.async_get(home).async_get_issue(DOMAIN, issue_id) is None
+        step = await fix(step["flow_id"])
+    assert (step["type"], step["reason"]) == ("abort", "agent_unavailable")
+
+
+async def test_a_question_that_is_too_long_is_no_issue(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """Where the home is small, it is not the home that does not fit."""
+    with serving(
+        tmp_path / "log.txt", "--ctx-size", "4096", "--parallel", "1", model=scripted_model
+    ) as server:
+        entry = await add_server(server.base_url)
+        home.config_entries.async_update_subentry(entry, agent_of(entry), data={})
+        await home.async_block_till_done()
+        result = await ask(home, "blah " * 6000)
+    assert result.response.error_code == "failed_to_handle"
+    assert not [one for domain, one in ir.async_get(home).issues if domain == DOMAIN]
+
+
+@pytest.mark.parametrize(("choice", "is_kept"), [("keep", True), ("delete", False)])
+async def test_a_file_that_was_set_aside(  # noqa: PLR0913 - fixtures and parameters
+    home: HomeAssistant,
+    add_server: AddServer,
+    scripted_server: LlamaServer,
+    fix: Fix,
+    *,
+    choice: str,
+    is_kept: bool,
+) -> None:
+    """It is kept or deleted, and the issue is gone."""
+    entry = await add_server(scripted_server.base_url)
+    started = await home.services.async_call(
+        DOMAIN, "start", {}, blocking=True, return_response=True
+    )
+    assert started is not None
+    conversation_id = str(started["conversation_id"])
+    folder = Path(home.config.path(".storage", f"{DOMAIN}.history", entry.entry_id))
+    envelope = {"version": 1, "minor_version": 1, "key": "", "data": {"turns": "many"}}
+    (folder / f"{conversation_id}.json").write_text(json.dumps(envelope))
+    await conversation.async_converse(home, "Hello", conversation_id, Context(), agent_id=AGENT)
+    ((_, issue_id),) = [key for key in ir.async_get(home).issues if key[0] == DOMAIN]
+    (path,) = await home.async_add_executor_job(lambda: list(folder.glob("*.corrupt.*")))
+
+    step = await fix(handler=DOMAIN, issue_id=issue_id)
+    assert (step["type"], step["menu_options"]) == ("menu", ["keep", "delete"])
+    assert step["description_placeholders"]["new_path"] == str(path)
+    step = await fix(step["flow_id"], next_step_id=choice)
+    assert step["type"] == "create_entry"
+    assert path.exists() is is_kept
+    assert ir.async_get(home).async_get_issue(DOMAIN, issue_id) is None
