@@ -1,7 +1,8 @@
 """How an action has an agent answer a message."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.components import conversation
 from homeassistant.const import CONF_PROMPT
@@ -17,7 +18,10 @@ from .memory import async_recall, async_remember, position_of
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
+    from contextlib import AbstractContextManager
+
+    from homeassistant.core import Context, HomeAssistant, ServiceCall, ServiceResponse
+    from homeassistant.helpers.chat_session import ChatSession
 
     from .agent.turn import Outcome
     from .conversation import LlamaCppConversationEntity
@@ -60,7 +64,7 @@ class ActionTurn:
         async with attached(self.hass, self.call.data[ATTR_ATTACHMENTS]) as attachments:
             said = conversation.UserContent(message, attachments=attachments or None)
             with (
-                async_get_chat_session(self.hass, self.conversation_id) as session,
+                _session(self.hass, self.conversation_id, self.call.context) as session,
                 conversation.async_get_chat_log(self.hass, session) as chat_log,
             ):
                 chat_log.async_add_user_content(said)
@@ -146,6 +150,15 @@ class ActionTurn:
             },
             "finish_reason": outcome.finish_reason.value,
         }
+
+
+def _session(
+    hass: HomeAssistant, conversation_id: str, context: Context
+) -> AbstractContextManager[ChatSession]:
+    """Return Home Assistant's session of a conversation; since 2026.11 it wants the context."""
+    takes_context = "context" in signature(async_get_chat_session).parameters
+    options: dict[str, Any] = {"context": context} if takes_context else {}
+    return async_get_chat_session(hass, conversation_id, **options)
 
 
 def verbatim(text: str) -> str:

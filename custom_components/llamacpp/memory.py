@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 async def async_recall(history: History, chat_log: ChatLog) -> None:
     """Fill a fresh chat log with the earlier turns of its conversation, if there are any.
 
-    Raises HistoryError if they cannot be read.
+    Those of a conversation that was closed are taken out instead. Raises HistoryError if they
+    cannot be read.
     """
+    if history.is_closed(chat_log.conversation_id):
+        del chat_log.content[1:-1]
+        return
     if any(not isinstance(one, (SystemContent, UserContent)) for one in chat_log.content):
         return
     conversation = await history.async_get(chat_log.conversation_id)

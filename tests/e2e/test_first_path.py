@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,6 +122,15 @@ async def test_first_path(tmp_path: Path, model: Path, ha_python: Path, ha_versi
         server.stop()
 
 
+def complaints(config_dir: Path) -> list[str]:
+    """Return the warnings in Home Assistant's log that are ours or about us."""
+    lines = (config_dir / "output.log").read_text().splitlines()
+    loud = [line for line in lines if re.search(r"\b(WARNING|ERROR|CRITICAL)\b", line)]
+    # What Home Assistant says of every custom integration.
+    known = "not been tested by Home Assistant"
+    return [line for line in loud if DOMAIN in line and known not in line]
+
+
 @pytest.mark.timeout(300)
 async def test_switches_the_light_of_the_room(tmp_path: Path, model: Path, ha_python: Path) -> None:
     """What a model calls really happens, in the home that a satellite stands in."""
@@ -142,5 +152,13 @@ async def test_switches_the_light_of_the_room(tmp_path: Path, model: Path, ha_py
             answer = await client.ask(SWITCH, device_id=satellite["id"])
             assert answer.speech == "It is on."
             assert (await client.state("light.kitchen_light"))["state"] == "on"
+            await client.command(
+                "call_service",
+                domain=DOMAIN,
+                service="chat",
+                service_data={"message": "Hello"},
+                return_response=True,
+            )
+        assert complaints(tmp_path / "config") == []
     finally:
         server.stop()

@@ -162,6 +162,23 @@ async def test_assist_is_gone_on_with_by_an_action(
     assert caught.value.translation_key == "conversation_unknown"
 
 
+async def test_what_was_closed_is_not_sent_any_more(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, act: Act
+) -> None:
+    """Who goes on by its id begins anew, although Home Assistant still knows what was said."""
+    answers = [[piece(content=f"Answer {number}."), piece("stop")] for number in range(2)]
+    url, requests = await llama_peer(peers, *answers)
+    await add_server(url)
+    result = await conversation.async_converse(home, "One", None, Context(), agent_id=AGENT)
+    await act("close", conversation_id=result.conversation_id)
+    await conversation.async_converse(
+        home, "Two", result.conversation_id, Context(), agent_id=AGENT
+    )
+    assert [message["content"] for message in requests[1]["messages"]][1:] == ["Two"]
+    told = await act("history", conversation_id=result.conversation_id)
+    assert len(told["messages"]) == 4
+
+
 async def test_controls_nothing_unless_told(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, act: Act
 ) -> None:

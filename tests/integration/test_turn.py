@@ -8,10 +8,12 @@ import probatio
 import pytest
 from aiohttp import web
 from homeassistant.components import conversation
+from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import llm
 
-from .conftest import agent_of
+from .conftest import AGENT, agent_of
 from .peers import stream_events
 from .script import BROKEN_TOOL, OTHERWISE, TURN_ON_KITCHEN
 from .talk import PROPS, ask, contents, is_warm_up, llama_peer, piece, speech, sse
@@ -64,6 +66,44 @@ async def test_answers_are_wanted_in_the_language_of_the_user(
     assert requests[4]["messages"][0]["content"].endswith("\nRispondi in italiano (it).")
     await chat(home, system_prompt="Translate into French.")
     assert "italiano" not in requests[5]["messages"][0]["content"]
+
+
+async def test_who_asks_and_where(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
+    """The satellite's room and what a caller adds are in the prompt."""
+    url, requests = await llama_peer(peers, HI, HI)
+    await add_server(url)
+    satellite = next(one for one in dr.async_get(home).devices if one.name == "Kitchen Satellite")
+    await ask(home, "Hello")
+    await conversation.async_converse(
+        home,
+        "Hello",
+        None,
+        Context(),
+        language="en",
+        agent_id=AGENT,
+        device_id=satellite.id,
+        extra_system_prompt="The door bell has rung.",
+    )
+    plain, special = [one["messages"][0]["content"] for one in requests]
+    assert "The door bell has rung." in special
+    assert "You are in area Kitchen" in special
+    assert not {"The door bell", "You are in area Kitchen"} & set(plain.splitlines())
+
+
+async def test_several_servers(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
+    """Each agent asks its own."""
+    urls = []
+    for number in range(2):
+        answer = [piece(content=f"I am number {number}."), piece("stop")]
+        urls.append((await llama_peer(peers, answer))[0])
+    for url in urls:
+        await add_server(url)
+    agents = sorted(home.states.async_entity_ids("conversation"))[-2:]
+    said = {
+        speech(await conversation.async_converse(home, "Hi", None, Context(), agent_id=agent))
+        for agent in agents
+    }
+    assert said == {"I am number 0.", "I am number 1."}
 
 
 @pytest.mark.parametrize(("budget", "most"), [(200, 8), (0, 1)])

@@ -176,6 +176,12 @@ class History:
         return summaries
 
     @callback
+    def is_closed(self, conversation_id: str) -> bool:
+        """Tell whether a conversation is known to be closed, without reading it."""
+        summary = self._index.summary(files.file_name(conversation_id))
+        return summary is not None and summary.closed is not None
+
+    @callback
     def active_count(self, agent_id: str | None = None) -> int:
         """Return how many conversations are going on: not closed, with a turn not long ago.
 

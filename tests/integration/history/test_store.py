@@ -316,3 +316,19 @@ async def test_remove(
     await History(hass, "01HOTHER", Retention()).async_remove()
     assert root.name not in names(root.parent)
     await History(hass, "nobody", Retention()).async_remove()
+
+
+def written() -> int:
+    """Return how many bytes this process has written since its start (Linux)."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("wchar:")).split()[1])
+
+
+async def test_a_turn_costs_the_same_with_many_stored(history: History) -> None:
+    """A turn writes the file of its conversation alone, however many there are."""
+    costs = []
+    for number in range(300):
+        before = written()
+        await append(history, f"conversation{number:03}")
+        costs.append(written() - before)
+    assert abs(costs[-1] - costs[0]) < 100

@@ -1,0 +1,84 @@
+"""A day with the integration, of which Home Assistant's log has nothing to complain."""
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.components import ai_task, conversation
+from homeassistant.const import ATTR_ENTITY_ID, EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+
+from .conftest import AGENT, TASK_AGENT
+from .entities import enable_all, entity_id_of
+from .script import MISSING, THINK, TURN_ON_KITCHEN, TWO_CALLS
+from .talk import ask
+
+if TYPE_CHECKING:
+    import pytest
+    from freezegun.api import FrozenDateTimeFactory
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+
+    from .conftest import AddServer
+
+
+async def act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
+    """Run an action and return its response."""
+    response = await hass.services.async_call(
+        "llamacpp", action, data, blocking=True, return_response=True
+    )
+    return dict(response or {})
+
+
+async def hour(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """Use everything, and let an hour pass."""
+    for text in (TURN_ON_KITCHEN, TWO_CALLS, MISSING, THINK, "What is new?"):
+        await conversation.async_prepare_agent(hass, AGENT, "en")
+        result = await ask(hass, text)
+        await ask(hass, "And then?", result.conversation_id)
+    started = await act(hass, "start", system_prompt="Be brief.")
+    await act(hass, "send", conversation_id=started["conversation_id"], message="Hello")
+    await act(hass, "close", conversation_id=started["conversation_id"])
+    await act(hass, "chat", message="Hello", llm_hass_api="assist")
+    await act(hass, "list")
+    await ai_task.async_generate_data(
+        hass, task_name="Note", entity_id=TASK_AGENT, instructions="Say something."
+    )
+    for _ in range(4):
+        freezer.tick(timedelta(minutes=15))
+        async_fire_time_changed(hass, dt_util.utcnow())
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def test_a_day(
+    home: HomeAssistant,
+    add_server: AddServer,
+    own_server: LlamaServer,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing that is logged as a warning or worse is ours or about us."""
+    caplog.set_level(logging.INFO)
+    entry = await add_server(own_server.base_url)
+    await enable_all(home, entry)
+    button = {ATTR_ENTITY_ID: entity_id_of(home, entry, "button", "warm_up")}
+    for _ in range(3):
+        await hour(home, freezer)
+        await home.services.async_call("button", "press", button, blocking=True)
+    await home.config_entries.async_reload(entry.entry_id)
+    await hour(home, freezer)
+    home.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
+    await home.async_block_till_done(wait_background_tasks=True)
+    loud = [
+        one.getMessage()
+        for one in caplog.records
+        if one.levelno >= logging.WARNING
+        # To it, the hours that pass at once are calls that take long.
+        and one.name != "asyncio"
+        and "llamacpp" in f"{one.name} {one.pathname} {one.getMessage()}"
+    ]
+    # What Home Assistant says of every custom integration.
+    told = [one for one in loud if "not been tested by Home Assistant" not in one]
+    assert told == []
