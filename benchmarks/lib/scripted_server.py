@@ -29,6 +29,13 @@ PIECE_SECONDS = 0.01
 # llama-server closes a connection that has been idle for so long.
 KEEP_ALIVE_SECONDS = 5.0
 PROMPT_TOKENS = 4000
+# Who asks for so few only has the prompt processed before somebody asks.
+WARM_UP_TOKENS = 1
+METRICS = """\
+llamacpp:prompt_tokens_total 0
+llamacpp:tokens_predicted_total 0
+llamacpp:requests_processing 0
+"""
 
 PROPS = {
     "default_generation_settings": {"params": {"n_predict": -1}, "n_ctx": 8192},
@@ -82,6 +89,7 @@ class ScriptedServer:
         app = web.Application()
         app.router.add_get("/health", _health)
         app.router.add_get("/props", _props)
+        app.router.add_get("/metrics", _metrics)
         app.router.add_get("/v1/models", _models)
         app.router.add_post("/v1/chat/completions", self._chat)
         runner = web.AppRunner(
@@ -98,7 +106,7 @@ class ScriptedServer:
         await self._stack.aclose()
 
     def take_chats(self) -> list[ChatRequest]:
-        """Return the chats that were asked for since the last time."""
+        """Return the chats that were asked for since the last time, without mere warm-ups."""
         chats, self._chats = self._chats, []
         return chats
 
@@ -107,7 +115,8 @@ class ScriptedServer:
         received = time.perf_counter()
         body = json.loads(text)
         chat = ChatRequest(received, len(text), len(body.get("tools") or ()), len(body["messages"]))
-        self._chats.append(chat)
+        if body.get("max_tokens") != WARM_UP_TOKENS:
+            self._chats.append(chat)
         if not body.get("stream"):
             return web.json_response(_whole_answer())
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -127,6 +136,10 @@ async def _props(_request: web.Request) -> web.Response:
     return web.json_response(PROPS)
 
 
+async def _metrics(_request: web.Request) -> web.Response:
+    return web.Response(text=METRICS)
+
+
 async def _models(_request: web.Request) -> web.Response:
     model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "llamacpp", "meta": None}
     return web.json_response({"object": "list", "data": [model]})
@@ -140,7 +153,7 @@ async def _stream(response: web.StreamResponse, chat: ChatRequest, body: Mapping
         await asyncio.sleep(PIECE_SECONDS)
     # The role comes in an event of its own, at once before the first piece.
     await response.write(_event(_chunk({"role": "assistant", "content": None})))
-    for piece in PIECES:
+    for piece in PIECES[: body.get("max_tokens")]:
         event = _event(_chunk({"content": piece}))
         chat.written.append(time.perf_counter())
         await response.write(event)
