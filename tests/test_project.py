@@ -90,8 +90,21 @@ def test_server_package_stands_alone() -> None:
                 assert not any(one.name.startswith("homeassistant") for one in node.names), path
 
 
+def our_code() -> list[Path]:
+    """Return all Python files that are no tests."""
+    folders = ("addon", "custom_components", "dev", "benchmarks")
+    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+
+
 def test_files_stay_small() -> None:
     """A file that one cannot take in at a glance wants splitting."""
-    for folder in ("custom_components", "dev", "benchmarks"):
-        for path in (ROOT / folder).rglob("*.py"):
-            assert len(path.read_text().splitlines()) <= 400, path
+    for path in our_code():
+        assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_functions_stay_small() -> None:
+    """So does a function that does not fit on a screen."""
+    for path in our_code():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 50, (path, node.name)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+import probatio
 import pytest
 from aiohttp import web
 from homeassistant.config_entries import (
@@ -11,7 +12,7 @@ from homeassistant.config_entries import (
     SubentryFlowContext,
 )
 from homeassistant.const import CONF_API_KEY, CONF_LLM_HASS_API, CONF_MODEL, CONF_PROMPT, CONF_URL
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, section
 from homeassistant.helpers import llm
 
 from custom_components.llamacpp import config_flow
@@ -291,6 +292,24 @@ async def test_all_options_of_an_agent(
     done = await flows.async_configure(step["flow_id"], {"answer": {}, "sampling": {}})
     await assist.async_block_till_done()
     assert entry.subentries[subentry.subentry_id].data == {}
+
+
+@pytest.mark.parametrize("kind", ["conversation", "ai_task_data"])
+async def test_little_is_asked_at_first(
+    assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, kind: str
+) -> None:
+    """What most people want to set fits on a small screen; all else is folded away."""
+    entry = await add_server(scripted_server.base_url)
+    step = await assist.config_entries.subentries.async_init(
+        (entry.entry_id, kind), context=SubentryFlowContext(source="user")
+    )
+    assert step["data_schema"] is not None
+    fields = step["data_schema"].schema
+    folded = {str(key): one for key, one in fields.items() if isinstance(one, section)}
+    assert set(folded) == {"answer", "sampling"}
+    assert all(one.options["collapsed"] for one in folded.values())
+    assert len(fields) - len(folded) <= 5
+    assert {str(key) for key in fields if isinstance(key, probatio.Required)} == {"name"}
 
 
 async def test_an_agent_needs_its_server(

@@ -94,3 +94,11 @@ def test_no_explanation_without_an_error() -> None:
         for kind in kinds
     }
     assert keys == used | OWN
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_loss_of_conversations_is_told_before(language: str) -> None:
+    """Who sets a server up, or looks after what is stored, reads what deleting it deletes."""
+    word = {"en": "delete", "it": "elimin"}[language]
+    for form in (".config.step.user", ".options.step.init"):
+        assert texts(language)[f"{form}.description"].lower().count(word) >= 2
