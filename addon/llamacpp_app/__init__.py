@@ -1,0 +1,1 @@
+"""The app: downloads models, runs llama-server, and serves a conversation API."""
