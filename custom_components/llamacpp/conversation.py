@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal, override
 
 from homeassistant.components import conversation
-from homeassistant.const import CONF_LLM_HASS_API, CONF_MODEL, CONF_PROMPT, MATCH_ALL
+from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
 from homeassistant.core import Context, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import intent
@@ -154,7 +154,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             options.get(CONF_KEEP_WARM, True)
             and self.hass.is_running
             and self.available
-            and self.coordinator.data.is_in_memory(options.get(CONF_MODEL))
+            and self.coordinator.data.is_in_memory(self.model)
         ):
             self.coordinator.config_entry.async_create_background_task(
                 self.hass,

@@ -204,7 +204,8 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         if (port := data.get(CONF_API_PORT)) is None:
             return None
         url = str(URL(data[CONF_URL]).with_port(port).origin())
-        return LlamaServerClient(async_get_clientsession(self.hass), url)
+        key = data.get(CONF_API_KEY)
+        return LlamaServerClient(async_get_clientsession(self.hass), url, api_key=key)
 
     async def _async_has_app(self) -> bool:
         """Tell whether the app runs that is to start a server which cannot be reached."""

@@ -77,6 +77,12 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         self._attr_unique_id = subentry.subentry_id
         self._attr_device_info = agent_device(entry, subentry)
 
+    @property
+    def model(self) -> str | None:
+        """Return the model that a router is asked for, None if the server has only one."""
+        model: str | None = self.subentry.data.get(CONF_MODEL)
+        return model or self.coordinator.data.default_model
+
     async def _async_answer(
         self,
         chat_log: conversation.ChatLog,
@@ -93,7 +99,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         """
         settings = TurnSettings(
             options={**self.subentry.data, **(overrides or {})},
-            model=self.subentry.data.get(CONF_MODEL),
+            model=self.model,
             closing=closing,
             images=await self._async_images(chat_log),
             response_format=response_format,
@@ -120,9 +126,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         self, chat_log: conversation.ChatLog, closing: str | None, *, autoload: bool
     ) -> None:
         """Have the server process a chat log ahead; raises LlamaServerError."""
-        settings = TurnSettings(
-            options=self.subentry.data, model=self.subentry.data.get(CONF_MODEL), closing=closing
-        )
+        settings = TurnSettings(options=self.subentry.data, model=self.model, closing=closing)
         tools = to_tools(chat_log.llm_api) if chat_log.llm_api else []
         with self._telling_if_too_large(chat_log):
             await self.coordinator.warmer.warm(

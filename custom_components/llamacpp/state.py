@@ -107,6 +107,18 @@ class ServerState:
         return self.props.model_name
 
     @property
+    def default_model(self) -> str | None:
+        """Return the model of agents that name none; None if the server has only one.
+
+        An agent that was set up for a single model goes on with it when the server becomes a
+        router, which wants to know the model of every request.
+        """
+        if not self.is_router:
+            return None
+        shown = self.model or next(iter(self.models), None)
+        return shown.id if shown else None
+
+    @property
     def in_memory(self) -> frozenset[str]:
         """Return a word for each model in memory; another start of the server has other words."""
         if self.is_router:

@@ -324,11 +324,14 @@ async def test_a_server_that_our_app_is_about_to_start(
 
     async def app(request: web.Request) -> web.Response:
         assert request.path == "/api/health"
+        assert request.headers["Authorization"] == "Bearer key of the app"
         return web.json_response(health)
 
     port = int((await peers.http(app)).rpartition(":")[2])
     entry = await add_server(own_server.base_url)
-    assist.config_entries.async_update_entry(entry, data={**entry.data, "api_port": port})
+    # A server without a key takes any.
+    app_data = {"api_port": port, "api_key": "key of the app"}
+    assist.config_entries.async_update_entry(entry, data={**entry.data, **app_data})
     await assist.async_block_till_done()
     own_server.kill()
     for _ in range(3):

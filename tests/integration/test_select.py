@@ -8,7 +8,9 @@ from homeassistant.exceptions import HomeAssistantError
 
 from custom_components.llamacpp import coordinator as coordinator_module
 
+from .conftest import agent_of
 from .entities import Pretender, entity_id_of, entity_of, routing, sensor
+from .talk import ask, speech
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,6 +110,23 @@ async def test_a_model_that_takes_too_long(
     with pytest.raises(HomeAssistantError, match="did not answer in time"):
         await select(assist, entry, "apple")
     assert "/models/load" not in server.asked
+
+
+async def test_agents_that_name_no_model(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """They go on when their server becomes a router: with the model that is shown, or the first."""
+    with routing(tmp_path, scripted_model, "--ctx-size", "4096") as router:
+        entry = await add_server(router.base_url)
+        home.config_entries.async_update_subentry(entry, agent_of(entry), data={})
+        await home.async_block_till_done()
+        assert speech(await ask(home, "Hello"))
+        await entry.runtime_data.async_refresh()
+        assert sensor(home, entry, "model") == "apple"
+        await select(home, entry, "pear")
+        assert speech(await ask(home, "Hello again"))
+        await entry.runtime_data.async_refresh()
+        assert sensor(home, entry, "model") == "pear"
 
 
 async def test_a_single_model_is_no_choice(
