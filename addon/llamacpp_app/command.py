@@ -1,0 +1,137 @@
+"""The command line of llama-server for the app's options."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from .options import OptionsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from .options import Options
+    from .paths import Paths, Ports
+
+# A larger template than any model's own.
+MAX_TEMPLATE_BYTES: Final = 256 * 1024
+# llama-server's levels up to information: above it, prompts are logged.
+VERBOSITY: Final = {"debug": 3, "info": 3, "warning": 2, "error": 1}
+# In router mode, more models in memory than one are too much for most machines.
+MODELS_IN_MEMORY: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model that can be served. path: its file, the first of several. projector: for pictures."""
+
+    name: str
+    path: Path
+    projector: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What llama-server is started with.
+
+    models: at least one, the first is loaded at once. rpc_servers: those that answer.
+    """
+
+    ports: Ports
+    models: tuple[LocalModel, ...]
+    rpc_servers: tuple[str, ...] = ()
+
+
+def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
+    """Return the command line; the preset file of several models is written for it.
+
+    One model is served alone, several by llama-server's router. Raises OptionsError for a chat
+    template that is none, OSError if a file cannot be written.
+    """
+    command = [
+        str(paths.server),
+        *("--host", launch.ports.host, "--port", str(launch.ports.server)),
+        *("--api-key-file", str(paths.api_key)),
+        *("--cors-origins", "localhost"),
+        *("--metrics", "--no-ui"),
+        *("--log-verbosity", str(VERBOSITY[options.log_level])),
+        *("--parallel", str(options.parallel_requests)),
+        # Our context is that of one conversation, llama-server's that of all together.
+        *("--ctx-size", str(options.context_size * options.parallel_requests)),
+        *("--n-gpu-layers", str(options.gpu_layers)),
+        *("--flash-attn", options.flash_attention),
+        *("--cache-type-k", options.cache_type, "--cache-type-v", options.cache_type),
+    ]
+    if options.threads:
+        command += ["--threads", str(options.threads)]
+    if options.idle_minutes:
+        command += ["--sleep-idle-seconds", str(60 * options.idle_minutes)]
+    if options.embeddings:
+        command += ["--embeddings"]
+        if "--pooling" not in options.extra_arguments:
+            # Without it, models made for chat cannot tell the meaning of a whole text.
+            command += ["--pooling", "mean"]
+    if launch.rpc_servers:
+        command += ["--rpc", ",".join(launch.rpc_servers)]
+    command += options.extra_arguments
+    if len(launch.models) == 1:
+        return command + _single(options, paths, launch.models[0])
+    _write_preset(options, paths, launch.models)
+    return [
+        *command,
+        *("--models-preset", str(paths.preset)),
+        *("--models-max", str(MODELS_IN_MEMORY)),
+    ]
+
+
+def _single(options: Options, paths: Paths, model: LocalModel) -> list[str]:
+    arguments = ["--model", str(model.path), "--alias", model.name]
+    if model.projector:
+        arguments += ["--mmproj", str(model.projector)]
+    if template := _chat_template(options, paths):
+        arguments += ["--chat-template-file", str(template)]
+    return arguments
+
+
+def _write_preset(options: Options, paths: Paths, models: Sequence[LocalModel]) -> None:
+    """Write llama-server's preset file; the chat template is that of the first model."""
+    preset = ConfigParser(interpolation=None, default_section="*")
+    for number, model in enumerate(models):
+        section = {"model": str(model.path)}
+        if model.projector:
+            section["mmproj"] = str(model.projector)
+        if number == 0:
+            section["load-on-startup"] = "true"
+            if template := _chat_template(options, paths):
+                section["chat-template-file"] = str(template)
+        preset[model.name] = section
+    with paths.preset.open("w") as file:
+        file.write("version = 1\n")
+        preset.write(file)
+
+
+def _chat_template(options: Options, paths: Paths) -> Path | None:
+    """Return the file of the chat template that is set: one in the config folder, or its text."""
+    wanted = options.chat_template
+    if wanted is None:
+        return None
+    if "\n" not in wanted and wanted.endswith(".jinja"):
+        path = (paths.config / wanted).resolve()
+        if not path.is_relative_to(paths.config.resolve()) or not path.is_file():
+            raise OptionsError(
+                f"The option chat_template names {wanted}, which is no file of the app's config "
+                "folder."
+            )
+        if path.stat().st_size > MAX_TEMPLATE_BYTES:
+            raise OptionsError(f"The chat template {wanted} is larger than 256 KB.")
+        return path
+    if "{" not in wanted or len(wanted) > MAX_TEMPLATE_BYTES:
+        # A mere name would become the prompt itself, word for word.
+        raise OptionsError(
+            "The option chat_template must be a Jinja template, or the name of a .jinja file in "
+            "the app's config folder."
+        )
+    paths.chat_template.write_text(wanted)
+    return paths.chat_template

@@ -1,0 +1,31 @@
+"""The key of both ports."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY_BYTES: Final = 32
+
+
+def api_key_of(path: Path, wanted: str | None) -> str:
+    """Return the key that is set, or the one that was made at the first start; it is in the file.
+
+    Raises OSError if the file cannot be read or written.
+    """
+    key = wanted
+    if key is None:
+        try:
+            key = path.read_text().strip()
+        except FileNotFoundError:
+            key = ""
+        key = key or secrets.token_urlsafe(KEY_BYTES)
+    # Only the app may read it.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{key}\n")
+    return key

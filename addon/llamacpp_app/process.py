@@ -1,0 +1,220 @@
+"""llama-server as a child: started, watched, started again after a crash, and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from .logs import log_server_line
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+_LOGGER = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 0.25
+WATCH_SECONDS: Final = 15.0
+# Six times without an answer, each waited for: a server that answers nobody for minutes is hung.
+MISSES: Final = 6
+# After so long without a crash, the next one counts as the first.
+STEADY_SECONDS: Final = 600.0
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 300.0
+# So many crashes in a row are a fault that does not go away by itself.
+CRASH_LOOP: Final = 3
+# With an answer under way, the first SIGTERM is not enough (llama-server 0.7).
+STOP_SIGNALS: Final = (
+    (signal.SIGTERM, 2.0),
+    (signal.SIGTERM, 3.0),
+    (signal.SIGKILL, 2.0),
+)
+LAST_LINES: Final = 60
+MAX_LINE_BYTES: Final = 64 * 1024
+_OUT_OF_MEMORY: Final = (
+    "out of memory",
+    "failed to allocate",
+    "unable to allocate",
+    "bad_alloc",
+    "cannot allocate memory",
+)
+
+
+class ProcessState(StrEnum):
+    """What llama-server is up to."""
+
+    STOPPED = "stopped"
+    LOADING = "loading"
+    READY = "ready"
+    RESTARTING = "restarting"
+    CRASHING = "crashing"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """state, since when (Unix seconds), how often it crashed in a row, and why."""
+
+    state: ProcessState = ProcessState.STOPPED
+    since: float = 0.0
+    crashes: int = 0
+    error: str | None = None
+
+
+def out_of_memory(returncode: int, lines: Sequence[str]) -> bool:
+    """Tell whether the process ended for want of memory, by its own words or by the kernel."""
+    said = "\n".join(lines).lower()
+    return returncode == -signal.SIGKILL or any(words in said for words in _OUT_OF_MEMORY)
+
+
+def reason_of(returncode: int, lines: Sequence[str]) -> str:
+    """Return a sentence on why llama-server ended: its last complaint, or its signal."""
+    complaints = [one.partition(" E ")[2] for one in lines if " E " in one]
+    if out_of_memory(returncode, lines):
+        return "llama-server ran out of memory."
+    if complaints:
+        return f"llama-server ended: {complaints[-1].strip()[:300]}"
+    if returncode < 0:
+        with contextlib.suppress(ValueError):
+            return f"llama-server was ended by {signal.Signals(-returncode).name}."
+    return f"llama-server ended with the exit status {returncode}."
+
+
+class ServerProcess:
+    """Runs one command until it is stopped.
+
+    make_command: returns the command, anew for each start; what it raises ends `run`. is_ready:
+    asks whether the server answers and has its model. advise: returns what helps against a lack of
+    memory, or nothing.
+    """
+
+    def __init__(
+        self,
+        make_command: Callable[[], Awaitable[Sequence[str]]],
+        is_ready: Callable[[], Awaitable[bool]],
+        advise: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """Take note; nothing is started yet."""
+        self._make_command = make_command
+        self._is_ready = is_ready
+        self._advise = advise
+        self._process: asyncio.subprocess.Process | None = None
+        self._lines: deque[str] = deque(maxlen=LAST_LINES)
+        self.status = ProcessStatus()
+        # Set whenever the status has changed.
+        self.changed = asyncio.Event()
+
+    @property
+    def child(self) -> asyncio.subprocess.Process | None:
+        """The newest process."""
+        return self._process
+
+    async def run(self) -> None:
+        """Keep the server running until this is cancelled; then it is stopped."""
+        pause = FIRST_PAUSE_SECONDS
+        try:
+            while True:
+                started = time.monotonic()
+                returncode = await self._run_once()
+                if time.monotonic() - started > STEADY_SECONDS:
+                    pause = FIRST_PAUSE_SECONDS
+                    self.status = replace(self.status, crashes=0)
+                self._tell_crash(returncode, pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        finally:
+            await asyncio.shield(self._stop())
+
+    async def _run_once(self) -> int:
+        """Start the server, wait for its end, and return its exit status."""
+        command = await self._make_command()
+        self._lines.clear()
+        self._process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=MAX_LINE_BYTES,
+            # A signal for the app is not one for the server, which is stopped in good order.
+            start_new_session=True,
+        )
+        self._set(ProcessState.LOADING)
+        watch = asyncio.create_task(self._watch(self._process))
+        try:
+            await self._read(self._process)
+            return await self._process.wait()
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        """Take the server's lines until it closes its output."""
+        reader = process.stdout
+        while reader is not None:
+            try:
+                line = await reader.readline()
+            except ValueError:
+                # Longer than anything that is meant for people.
+                continue
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip()
+            if text:
+                self._lines.append(text)
+                log_server_line(text)
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Wait until the server is ready; end it if it answers nobody any more."""
+        started = time.monotonic()
+        while not await self._is_ready():  # noqa: ASYNC110 - another process is waited for
+            await asyncio.sleep(POLL_SECONDS)
+        self._set(ProcessState.READY)
+        _LOGGER.info("llama-server is ready after %.1f s", time.monotonic() - started)
+        misses = 0
+        while misses < MISSES:
+            await asyncio.sleep(WATCH_SECONDS)
+            misses = 0 if await self._is_ready() else misses + 1
+        _LOGGER.error("llama-server does not answer any more: it is started anew")
+        process.kill()
+
+    def _tell_crash(self, returncode: int, pause: float) -> None:
+        reason = reason_of(returncode, self._lines)
+        if out_of_memory(returncode, self._lines) and (advice := self._advise()):
+            reason = f"{reason} {advice}"
+        crashes = self.status.crashes + 1
+        looping = crashes >= CRASH_LOOP
+        self._set(
+            ProcessState.CRASHING if looping else ProcessState.RESTARTING,
+            crashes=crashes,
+            error=reason,
+        )
+        _LOGGER.error("%s It is started again in %.0f s.", reason, pause)
+
+    def _set(
+        self, state: ProcessState, *, crashes: int | None = None, error: str | None = None
+    ) -> None:
+        before = self.status
+        self.status = ProcessStatus(
+            state,
+            time.time(),
+            before.crashes if crashes is None else crashes,
+            error if error or state is ProcessState.READY else before.error,
+        )
+        self.changed.set()
+
+    async def _stop(self) -> None:
+        """End the server: politely, then firmly. Takes at most seven seconds."""
+        process = self._process
+        for number, seconds in STOP_SIGNALS:
+            if process is None or process.returncode is not None:
+                break
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), seconds)
+        self._set(ProcessState.STOPPED)

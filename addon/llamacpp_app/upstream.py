@@ -1,0 +1,198 @@
+"""What the app asks its llama-server."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+
+from .errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+HEALTH_SECONDS: Final = 5.0
+# Loading is asked for and not waited for; the rest is answered at once.
+REQUEST_SECONDS: Final = 30.0
+# A long prompt on a small machine takes minutes until its first word.
+SILENCE_SECONDS: Final = 600.0
+MAX_LINE_BYTES: Final = 1024 * 1024
+TOO_LONG: Final = "exceed_context_size_error"
+
+
+class UpstreamError(AppError):
+    """llama-server did not answer as it should. status: of HTTP, for whoever asked us."""
+
+    def __init__(self, code: str, message: str, status: int = 502) -> None:
+        """code: a short name for programs."""
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+class NotReadyError(UpstreamError):
+    """There is no model to answer yet."""
+
+    def __init__(self, message: str) -> None:
+        """Tell why in words."""
+        super().__init__("not_ready", message, 503)
+
+
+class TooLongError(UpstreamError):
+    """The conversation does not fit into the context."""
+
+    def __init__(self, needed: int | None, context: int | None) -> None:
+        """needed, context: in tokens."""
+        super().__init__(
+            "too_long",
+            f"This needs {needed or 'more'} tokens, but the context holds only "
+            f"{context or 'fewer'}. Raise context_size, or say less.",
+            413,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of an answer: words, or at its end what it took."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Mapping[str, int] | None = None
+    timings: Mapping[str, float] | None = None
+    model: str | None = None
+
+
+class Upstream:
+    """A client for llama-server on this machine."""
+
+    def __init__(self, session: aiohttp.ClientSession, base_url: str, api_key: str) -> None:
+        """session: not closed here. base_url: without a slash at its end."""
+        self._session = session
+        self._base_url = base_url
+        self._headers = {"Authorization": f"Bearer {api_key}"}
+
+    async def is_healthy(self) -> bool:
+        """Tell whether the server answers and, if it is not a router, has its model."""
+        try:
+            async with self._session.get(
+                f"{self._base_url}/health", timeout=aiohttp.ClientTimeout(HEALTH_SECONDS)
+            ) as response:
+                return response.status == 200  # noqa: PLR2004 - OK
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def models(self) -> list[dict[str, Any]]:
+        """Return what the server tells of its models. Raises UpstreamError."""
+        found = await self._request("GET", "/v1/models")
+        models = found.get("data") if isinstance(found, dict) else None
+        return [one for one in models or [] if isinstance(one, dict)]
+
+    async def load(self, model: str) -> None:
+        """Have the router load a model; it is not waited for. Raises UpstreamError."""
+        await self._request("POST", "/models/load", {"model": model})
+
+    async def unload(self, model: str) -> None:
+        """Have the router take a model out of memory. Raises UpstreamError."""
+        await self._request("POST", "/models/unload", {"model": model})
+
+    async def metrics(self, model: str | None = None) -> dict[str, float]:
+        """Return the server's numbers by name, without waking it. Raises UpstreamError."""
+        query = {"model": model, "autoload": "false"} if model else {}
+        text = await self._text("/metrics", query)
+        found: dict[str, float] = {}
+        for line in text.splitlines():
+            name, _, value = line.rpartition(" ")
+            if name.startswith("llamacpp:"):
+                found[name.removeprefix("llamacpp:")] = float(value)
+        return found
+
+    async def _text(self, path: str, query: Mapping[str, str]) -> str:
+        async with self._answer("GET", path, REQUEST_SECONDS, params=query) as response:
+            return await response.text()
+
+    async def _request(self, method: str, path: str, body: object = None) -> Any:
+        async with self._answer(method, path, REQUEST_SECONDS, json=body) as response:
+            return await response.json(content_type=None)
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, seconds: float | None, **options: Any
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Send a request; whatever goes wrong, also while it is read, is an UpstreamError."""
+        timeout = aiohttp.ClientTimeout(
+            seconds, sock_connect=HEALTH_SECONDS, sock_read=SILENCE_SECONDS
+        )
+        try:
+            async with self._session.request(
+                method,
+                self._base_url + path,
+                headers=self._headers,
+                timeout=timeout,
+                **options,
+            ) as response:
+                if response.status >= 400:  # noqa: PLR2004 - errors begin there
+                    raise _error_of(response.status, await response.text())
+                yield response
+        except aiohttp.ClientConnectorError as err:
+            raise NotReadyError("llama-server is not running yet, or is being restarted.") from err
+        except (aiohttp.ClientError, ValueError) as err:
+            raise UpstreamError("broken_answer", f"llama-server's answer broke off: {err}") from err
+        except TimeoutError as err:
+            raise UpstreamError("timeout", "llama-server did not answer in time.", 504) from err
+
+    async def chat(self, body: Mapping[str, Any]) -> AsyncGenerator[Piece]:
+        """Ask for a chat completion and yield it piece by piece, the one with the usage last.
+
+        body: of `/v1/chat/completions`. Who ends the iteration ends the answer, too. Raises
+        UpstreamError.
+        """
+        request = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        async with self._answer("POST", "/v1/chat/completions", None, json=request) as response:
+            async for line in _lines(response.content):
+                if line == "data: [DONE]":
+                    return
+                if line.startswith("data: "):
+                    yield _piece(json.loads(line.removeprefix("data: ")))
+        raise UpstreamError("broken_answer", "llama-server's answer broke off.")
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[str]:
+    rest = b""
+    async for block in content.iter_any():
+        *lines, rest = (rest + block).split(b"\n")
+        if len(rest) > MAX_LINE_BYTES:
+            raise ValueError("an endless line")
+        for line in lines:
+            yield line.decode().rstrip("\r")
+
+
+def _piece(event: Any) -> Piece:
+    if "error" in event:
+        raise _error_of(500, json.dumps(event))
+    choice: dict[str, Any] = next(iter(event.get("choices") or []), {})
+    return Piece(
+        text=(choice.get("delta") or {}).get("content") or "",
+        finish_reason=choice.get("finish_reason"),
+        usage=event.get("usage"),
+        timings=event.get("timings"),
+        model=event.get("model"),
+    )
+
+
+def _error_of(status: int, text: str) -> UpstreamError:
+    """Return the error for what llama-server says: `{"error": {"message", "type", ...}}`."""
+    try:
+        error = json.loads(text)["error"]
+        message, kind = str(error["message"])[:500], error.get("type")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message, kind, error = text[:200], None, {}
+    if kind == TOO_LONG:
+        return TooLongError(error.get("n_prompt_tokens"), error.get("n_ctx"))
+    if status == 503:  # noqa: PLR2004 - being loaded
+        return NotReadyError("The model is still being loaded.")
+    if 400 <= status < 500 and status != 401:  # noqa: PLR2004 - the asker's mistakes
+        return UpstreamError("refused", f"llama-server refuses this: {message}", status)
+    return UpstreamError("server_error", f"llama-server reports an error: {message}")

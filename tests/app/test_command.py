@@ -1,0 +1,115 @@
+"""The command line for llama-server, which the real one understands."""
+
+import subprocess
+from configparser import ConfigParser
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dev.llama import path_from_environment
+from llamacpp_app.command import Launch, LocalModel, server_command
+from llamacpp_app.errors import AppError
+from llamacpp_app.flags import ALLOWED
+from llamacpp_app.options import Options
+from llamacpp_app.paths import Paths, Ports
+
+PORTS = Ports("127.0.0.1", 8080, 5000, 8099)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """Return folders for the app."""
+    (tmp_path / "config").mkdir()
+    return Paths(tmp_path, tmp_path / "config", path_from_environment("LLAMACPP_SERVER").parent)
+
+
+@pytest.fixture(scope="module")
+def known_flags() -> str:
+    """Return what the real llama-server says of its flags."""
+    server = path_from_environment("LLAMACPP_SERVER")
+    return subprocess.run([server, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def value_of(command: list[str], flag: str) -> str:
+    """Return what follows a flag that is there once."""
+    assert command.count(flag) == 1
+    return command[command.index(flag) + 1]
+
+
+def test_every_flag_is_known(known_flags: str, paths: Paths) -> None:
+    """Neither we nor users can give llama-server a flag that it does not know."""
+    options = Options(
+        threads=2,
+        idle_minutes=5,
+        embeddings=True,
+        chat_template="{{ messages }}",
+    )
+    one = LocalModel("one", Path("/one.gguf"), Path("/mmproj-one.gguf"))
+    command = server_command(options, paths, Launch(PORTS, (one,), ("a:1",)))
+    command += server_command(options, paths, Launch(PORTS, (one, one)))
+    ours = {word for word in command if word.startswith("--")}
+    words = set(known_flags.replace(",", " ").split())
+    assert ours | set(ALLOWED) <= words
+
+
+def test_context_is_that_of_one_conversation(paths: Paths) -> None:
+    """Answers at the same time do not shrink it."""
+    options = Options(context_size=4096, parallel_requests=3)
+    command = server_command(options, paths, Launch(PORTS, (LocalModel("a", Path("/a.gguf")),)))
+    assert value_of(command, "--parallel") == "3"
+    assert value_of(command, "--ctx-size") == "12288"
+    assert value_of(command, "--alias") == "a"
+    assert value_of(command, "--cors-origins") == "localhost"
+
+
+def test_what_is_not_set_is_not_given(paths: Paths) -> None:
+    """llama-server knows its own defaults; the key is in no command line."""
+    command = server_command(
+        Options(api_key="secret"), paths, Launch(PORTS, (LocalModel("a", Path("/a.gguf")),))
+    )
+    assert not {"--threads", "--sleep-idle-seconds", "--rpc", "--embeddings"} & set(command)
+    assert "--chat-template-file" not in command
+    assert "secret" not in " ".join(command)
+
+
+def test_several_models(paths: Paths) -> None:
+    """They are served by a router, the first at once."""
+    models = (
+        LocalModel("a.b+c", Path("/models/a.gguf"), Path("/models/mmproj-a.gguf")),
+        LocalModel("second", Path("/models/100%.gguf")),
+    )
+    command = server_command(Options(), paths, Launch(PORTS, models))
+    assert value_of(command, "--models-preset") == str(paths.preset)
+    assert "--model" not in command
+    text = paths.preset.read_text()
+    assert text.startswith("version = 1\n")
+    preset = ConfigParser(interpolation=None)
+    preset.read_string(text.removeprefix("version = 1\n"))
+    assert preset.sections() == ["a.b+c", "second"]
+    assert dict(preset["a.b+c"]) == {
+        "model": "/models/a.gguf",
+        "mmproj": "/models/mmproj-a.gguf",
+        "load-on-startup": "true",
+    }
+    assert dict(preset["second"]) == {"model": "/models/100%.gguf"}
+
+
+def test_chat_template(paths: Paths) -> None:
+    """A text or a file of the config folder, but no mere name, which would become the prompt."""
+    launch = Launch(PORTS, (LocalModel("a", Path("/a.gguf")),))
+    options = Options(chat_template="{{ messages[0].content }}")
+    template = value_of(server_command(options, paths, launch), "--chat-template-file")
+    assert Path(template).read_text() == "{{ messages[0].content }}"
+    (paths.config / "mine.jinja").write_text("{{ messages }}")
+    options = replace(options, chat_template="mine.jinja")
+    template = value_of(server_command(options, paths, launch), "--chat-template-file")
+    assert Path(template) == (paths.config / "mine.jinja").resolve()
+    outside = paths.data / "outside.jinja"
+    outside.write_text("{{ messages }}")
+    for wrong in ("gemma", "../outside.jinja", "none.jinja", str(outside)):
+        with pytest.raises(AppError, match="The option chat_template"):
+            server_command(replace(options, chat_template=wrong), paths, launch)
+    (paths.config / "mine.jinja").write_text("x" * 300_000)
+    with pytest.raises(AppError, match="larger than 256 KB"):
+        server_command(replace(options, chat_template="mine.jinja"), paths, launch)

@@ -1,0 +1,185 @@
+"""llama-server as a child: ready, crashed, started again, out of memory, and stopped in time."""
+
+import asyncio
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from dev.llama import path_from_environment
+from dev.processes import LOOPBACK, free_port
+from llamacpp_app import process as process_module
+from llamacpp_app.process import ProcessState, ServerProcess, out_of_memory, reason_of
+from llamacpp_app.upstream import Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+    from pathlib import Path
+
+WAIT_SECONDS = 60.0
+
+
+async def reached(process: ServerProcess, state: ProcessState) -> None:
+    """Wait until the process is in this state."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while process.status.state is not state:
+            process.changed.clear()
+            await process.changed.wait()
+
+
+class Running:
+    """A supervised process that a test runs."""
+
+    def __init__(self, command: Sequence[str | Path], upstream: Upstream | None = None) -> None:
+        """Describe it."""
+        self.n_starts = 0
+        self.advice: str | None = None
+        self._command = [str(one) for one in command]
+        is_ready = upstream.is_healthy if upstream else self._never
+        self.process = ServerProcess(self._make_command, is_ready, lambda: self.advice)
+        self.task = asyncio.create_task(self.process.run())
+
+    async def _make_command(self) -> list[str]:
+        self.n_starts += 1
+        return self._command
+
+    async def _never(self) -> bool:
+        return False
+
+    async def stop(self) -> float:
+        """End it; return the seconds that took."""
+        started = time.monotonic()
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        return time.monotonic() - started
+
+
+@pytest.fixture
+async def session(socket_enabled: None) -> AsyncGenerator[aiohttp.ClientSession]:  # noqa: ARG001
+    """Return a session of HTTP."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def server(
+    session: aiohttp.ClientSession, model: Path
+) -> AsyncGenerator[tuple[Running, Upstream]]:
+    """Run a real llama-server under supervision."""
+    port = free_port()
+    upstream = Upstream(session, f"http://{LOOPBACK}:{port}", "")
+    command: list[str | Path] = [
+        path_from_environment("LLAMACPP_SERVER"),
+        *("--model", model, "--port", str(port), "--ctx-size", "2048", "--no-ui"),
+    ]
+    running = Running(command, upstream)
+    yield running, upstream
+    await running.stop()
+
+
+async def test_ready_crashed_and_ready_again(server: tuple[Running, Upstream]) -> None:
+    """A crash is told with its reason, and the server comes back by itself."""
+    running, upstream = server
+    await reached(running.process, ProcessState.READY)
+    assert await upstream.is_healthy()
+    child = running.process.child
+    assert child is not None
+    child.send_signal(signal.SIGABRT)
+    await reached(running.process, ProcessState.RESTARTING)
+    assert running.process.status.error == "llama-server was ended by SIGABRT."
+    await reached(running.process, ProcessState.READY)
+    assert not running.process.status.error
+    assert running.n_starts == 2
+
+
+async def test_stopped_in_time_while_it_answers(server: tuple[Running, Upstream]) -> None:
+    """An endless answer does not keep the server: no process is left after a few seconds."""
+    running, upstream = server
+    await reached(running.process, ProcessState.READY)
+    child = running.process.child
+    assert child is not None
+    body = {
+        "messages": [{"role": "user", "content": "Count."}],
+        "ignore_eos": True,
+        "max_tokens": 2000,
+    }
+    pieces = upstream.chat(body)
+    await anext(pieces)
+    seconds = await running.stop()
+    assert child.returncode is not None
+    assert running.process.status.state is ProcessState.STOPPED
+    # The bound that the Supervisor's users were promised, not a measurement.
+    assert seconds < 10
+    await pieces.aclose()
+
+
+async def test_a_crash_loop_is_told(
+    socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What fails again and again is started ever more seldom, and its last words are kept."""
+    monkeypatch.setattr(process_module, "FIRST_PAUSE_SECONDS", 0.01)
+    code = "import sys; print('0.00.001.000 E srv load: no such model'); sys.exit(1)"
+    running = Running([sys.executable, "-c", code])
+    await reached(running.process, ProcessState.CRASHING)
+    assert running.process.status.crashes == process_module.CRASH_LOOP
+    assert running.process.status.error == "llama-server ended: srv load: no such model"
+    await running.stop()
+
+
+async def test_out_of_memory_is_explained(
+    socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
+) -> None:
+    """Who runs out of memory is told what would fit."""
+    running = Running([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
+    running.advice = "A context_size of 2048 would fit."
+    await reached(running.process, ProcessState.RESTARTING)
+    assert running.process.status.error == (
+        "llama-server ran out of memory. A context_size of 2048 would fit."
+    )
+    await running.stop()
+
+
+async def test_a_program_that_is_not_there(
+    socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
+    tmp_path: Path,
+) -> None:
+    """There is nothing to try again."""
+    running = Running([tmp_path / "none"])
+    with pytest.raises(FileNotFoundError):
+        await running.task
+
+
+async def test_a_server_that_answers_nobody_is_started_anew(
+    server: tuple[Running, Upstream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that hangs is as bad as none."""
+    monkeypatch.setattr(process_module, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr("llamacpp_app.upstream.HEALTH_SECONDS", 0.2)
+    running, _ = server
+    await reached(running.process, ProcessState.READY)
+    child = running.process.child
+    assert child is not None
+    child.send_signal(signal.SIGSTOP)
+    await reached(running.process, ProcessState.RESTARTING)
+    await reached(running.process, ProcessState.READY)
+    assert running.n_starts == 2
+
+
+@pytest.mark.parametrize(
+    ("returncode", "lines", "reason"),
+    [
+        (1, [], "llama-server ended with the exit status 1."),
+        (-6, ["x"], "llama-server was ended by SIGABRT."),
+        (1, ["0.1 E srv a: b", "0.1 I srv c"], "llama-server ended: srv a: b"),
+        (1, ["0.1 E ggml: failed to allocate buffer"], "llama-server ran out of memory."),
+        (-9, [], "llama-server ran out of memory."),
+    ],
+)
+def test_reasons(returncode: int, lines: list[str], reason: str) -> None:
+    """The last complaint is the reason, else the signal or the exit status."""
+    assert reason_of(returncode, lines) == reason
+    assert out_of_memory(returncode, lines) == ("memory" in reason)
