@@ -1,0 +1,70 @@
+"""The API about the app itself: its health, its models, its log and its numbers."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Final
+
+from aiohttp import web
+
+from .schemas import ADD_MODEL, body_of
+from .service import SERVICE
+
+
+async def health(request: web.Request) -> web.Response:
+    """Tell what the app is doing; it is well as long as it answers this."""
+    return web.json_response(await request.app[SERVICE].health())
+
+
+async def models(request: web.Request) -> web.Response:
+    """Tell of all models."""
+    return web.json_response({"models": await request.app[SERVICE].describe_models()})
+
+
+async def add_model(request: web.Request) -> web.Response:
+    """Download a further model."""
+    values = await body_of(request, ADD_MODEL)
+    request.app[SERVICE].add_model(values["name"], values["url"], values.get("sha256"))
+    return web.json_response({"name": values["name"]}, status=202)
+
+
+async def delete_model(request: web.Request) -> web.Response:
+    """Delete a model and its files."""
+    name = request.match_info["name"]
+    await request.app[SERVICE].catalog.remove(name)
+    return web.json_response({"name": name, "deleted": True})
+
+
+async def load_model(request: web.Request) -> web.Response:
+    """Bring a model into memory; from then on it answers who names none."""
+    name = request.match_info["name"]
+    await request.app[SERVICE].runner.load(name)
+    return web.json_response({"name": name}, status=202)
+
+
+async def log(request: web.Request) -> web.Response:
+    """Return the newest lines of the log."""
+    return web.json_response({"lines": list(request.app[SERVICE].log_lines)})
+
+
+async def statistics(request: web.Request) -> web.Response:
+    """Return speeds and tokens of the last hour."""
+    return web.json_response({"samples": request.app[SERVICE].statistics.samples()})
+
+
+async def openapi(_request: web.Request) -> web.Response:
+    """Return the description of this API."""
+    text = files(__package__).joinpath("openapi.json").read_text()
+    return web.Response(text=text, content_type="application/json")
+
+
+ROUTES: Final = (
+    web.get("/api/health", health),
+    web.get("/api/models", models),
+    web.post("/api/models", add_model),
+    web.delete("/api/models/{name}", delete_model),
+    web.post("/api/models/{name}/load", load_model),
+    web.get("/api/log", log),
+    web.get("/api/statistics", statistics),
+    web.get("/api/openapi.json", openapi),
+)

@@ -1,0 +1,117 @@
+"""The web application, and what is started for it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from . import admin, api
+from .catalog import Catalog
+from .conversations import ConversationStore
+from .discovery import Discovery
+from .download import Downloader
+from .guard import (
+    INGRESS_ADDRESS,
+    MAX_BODY_BYTES,
+    bearer,
+    errors_as_json,
+    only_from,
+    rate_limit,
+)
+from .runner import Runner
+from .service import SERVICE, Service
+from .turns import Turns
+from .upstream import Upstream
+
+if TYPE_CHECKING:
+    import aiohttp
+    from aiohttp.typedefs import Middleware
+
+    from .logs import Newest
+    from .startup import Setup
+
+# aiohttp waits for it twice: the whole stop must take less than ten seconds.
+SHUTDOWN_SECONDS: Final = 0.5
+# The page brings all that it needs, and may be shown within Home Assistant.
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+PAGE_FILES: Final = {
+    "": ("index.html", "text/html"),
+    "page.css": ("page.css", "text/css"),
+    "page.js": ("page.js", "text/javascript"),
+    "texts.js": ("texts.js", "text/javascript"),
+    "charts.js": ("charts.js", "text/javascript"),
+    "chat.js": ("chat.js", "text/javascript"),
+    "client.js": ("client.js", "text/javascript"),
+    "models.js": ("models.js", "text/javascript"),
+}
+
+
+async def page(request: web.Request) -> web.Response:
+    """Return a file of the page."""
+    name, kind = PAGE_FILES[request.match_info.get("file", "")]
+    content = files(__package__).joinpath("web", name).read_bytes()
+    return web.Response(body=content, content_type=kind, charset="utf-8", headers=PAGE_HEADERS)
+
+
+def make_application(service: Service, guard: Middleware) -> web.Application:
+    """Return the API and the page behind a guard."""
+    app = web.Application(
+        client_max_size=MAX_BODY_BYTES, middlewares=[errors_as_json, rate_limit(), guard]
+    )
+    app[SERVICE] = service
+    app.add_routes((*api.ROUTES, *admin.ROUTES))
+    app.router.add_get("/", page)
+    names = "|".join(name.replace(".", r"\.") for name in PAGE_FILES if name)
+    app.router.add_get(f"/{{file:{names}}}", page)
+    return app
+
+
+async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: int) -> None:
+    """Serve until the stack ends. Raises OSError if the port is taken."""
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, host, port).start()
+
+
+async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) -> None:
+    """Run the app until this is cancelled. Raises AppError, OSError."""
+    upstream = Upstream(session, f"http://127.0.0.1:{setup.ports.server}", setup.api_key)
+    async with AsyncExitStack() as stack:
+        store = ConversationStore(setup.paths.conversations)
+        await store.open()
+        stack.push_async_callback(store.close)
+        turns = Turns(upstream, store, setup.options.parallel_requests)
+        catalog = Catalog(setup, Downloader(session, token=setup.options.hf_token))
+        service = Service(
+            runner=Runner(setup, catalog, upstream, lambda: turns.n_present),
+            catalog=catalog,
+            store=store,
+            turns=turns,
+            discovery=Discovery(session, setup),
+            log_lines=newest.lines,
+        )
+        running = asyncio.create_task(service.run())
+        stack.push_async_callback(_end, running)
+        host, ports = setup.ports.host, setup.ports
+        await _listen(stack, make_application(service, bearer(setup.api_key)), host, ports.api)
+        if setup.supervisor_token is not None:
+            ingress = make_application(service, only_from(INGRESS_ADDRESS))
+            await _listen(stack, ingress, host, ports.ingress)
+        await running
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,195 @@
+"""Downloads models: resumed, tried again, checked, and under their names only when whole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+from .part import Part
+from .references import redacted
+from .transfer import DownloadError, Fetch, InterruptedTransferError, NoModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    import aiohttp
+
+    from .part import Remote
+    from .references import ModelSource
+
+    type OnProgress = Callable[[Progress], None]
+
+__all__ = ["DownloadError", "Downloader", "Progress"]
+
+_LOGGER = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 300.0
+# So many tries in a row without a new byte.
+MAX_TRIES: Final = 10
+# Somebody on the way who sends pages goes away, or does not.
+MAX_PAGES: Final = 3
+MAX_WRONG_HASHES: Final = 2
+MARGIN_BYTES: Final = 64_000_000
+TELL_SECONDS: Final = 0.25
+LOG_SECONDS: Final = 10.0
+SPEED_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a file is. total_bytes and seconds_left: None if nobody knows."""
+
+    file_name: str
+    done_bytes: int
+    total_bytes: int | None
+    bytes_per_second: float
+    seconds_left: float | None
+
+
+class Meter:
+    """Tells how far a file is, and how fast it comes."""
+
+    def __init__(self, part: Part, on_progress: OnProgress) -> None:
+        """Begin to measure."""
+        self._part = part
+        self._on_progress = on_progress
+        self._points: deque[tuple[float, int]] = deque()
+        self._logged = time.monotonic()
+
+    async def run(self) -> None:
+        """Tell again and again, until this is cancelled."""
+        while True:
+            self.tell()
+            await asyncio.sleep(TELL_SECONDS)
+
+    def tell(self) -> None:
+        """Tell now."""
+        progress = self._progress()
+        self._on_progress(progress)
+        now = time.monotonic()
+        if now - self._logged >= LOG_SECONDS and progress.total_bytes:
+            self._logged = now
+            _LOGGER.info(
+                "%s: %d %%, %.1f MB/s, %.0f s left",
+                progress.file_name,
+                100 * progress.done_bytes // progress.total_bytes,
+                progress.bytes_per_second / 1e6,
+                progress.seconds_left or 0,
+            )
+
+    def _progress(self) -> Progress:
+        now, done, total = time.monotonic(), self._part.n_bytes, self._part.remote.n_bytes
+        if self._points and done < self._points[-1][1]:
+            self._points.clear()
+        self._points.append((now, done))
+        while now - self._points[0][0] > SPEED_SECONDS:
+            self._points.popleft()
+        began, before = self._points[0]
+        speed = (done - before) / (now - began) if now > began else 0.0
+        left = (total - done) / speed if total is not None and speed else None
+        return Progress(self._part.target.name, done, total, speed, left)
+
+
+class Downloader:
+    """Downloads files over one session of HTTP. token: of Hugging Face, if there is one."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        token: str | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    ) -> None:
+        """sleep: waits between tries. free_bytes: tells the room on the disk of a folder."""
+        self._fetch = Fetch(session, token)
+        self._sleep = sleep
+        self._free_bytes = free_bytes
+        self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+
+    async def fetch(self, source: ModelSource, folder: Path, on_progress: OnProgress) -> Path:
+        """Return the file of a source, downloading it if it is not there.
+
+        A file is there under its name only when it is whole. What an interruption leaves is gone on
+        with the next time. Raises DownloadError, OSError.
+        """
+        target = folder / source.file_name
+        async with self._locks.setdefault(target, asyncio.Lock()):
+            if await asyncio.to_thread(target.is_file):
+                return target
+            part = Part(target, source.url)
+            try:
+                await part.open()
+                _LOGGER.info("Downloading %s from %s", target.name, redacted(source.url))
+                await self._fetch_whole(source, part, on_progress)
+            finally:
+                part.close()
+        _LOGGER.info("%s is there (%.1f MB)", target.name, part.n_bytes / 1e6)
+        return target
+
+    async def _fetch_whole(self, source: ModelSource, part: Part, on_progress: OnProgress) -> None:
+        """Have all bytes, and the right ones, and give them their name."""
+        for _ in range(MAX_WRONG_HASHES):
+            meter = Meter(part, on_progress)
+            telling = asyncio.create_task(meter.run())
+            try:
+                await self._fetch_all(part)
+            finally:
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
+            meter.tell()
+            wanted = source.sha256 or part.remote.sha256
+            if wanted in (None, part.sha256):
+                await part.finish()
+                return
+            _LOGGER.warning("%s has not the hash that it should have", part.target.name)
+            await part.clear()
+        await asyncio.to_thread(part.path.unlink, missing_ok=True)
+        raise DownloadError(
+            f"What {redacted(source.url)} sends has not the SHA-256 that it should have: look at "
+            "the hash that is set, or choose another source."
+        )
+
+    async def _fetch_all(self, part: Part) -> None:
+        """Try until all bytes are there. Raises DownloadError when that is no use any more."""
+        n_tries = n_pages = 0
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            before = part.n_bytes
+            try:
+                await self._fetch.transfer(part, lambda remote: self._admit(part, remote))
+            except InterruptedTransferError as err:
+                fault = err
+            else:
+                return
+            n_pages = n_pages + 1 if isinstance(fault, NoModelError) else 0
+            if part.n_bytes > before:
+                n_tries, pause = 0, FIRST_PAUSE_SECONDS
+            n_tries += 1
+            if n_tries >= MAX_TRIES or n_pages >= MAX_PAGES:
+                raise DownloadError(
+                    f"{redacted(part.remote.url)} cannot be had: {fault}. Look at the network "
+                    "and at the address of the model."
+                )
+            seconds = max(pause, fault.pause)
+            _LOGGER.warning("%s: %s; next try in %.0f s", part.target.name, fault, seconds)
+            await self._sleep(seconds)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _admit(self, part: Part, remote: Remote) -> None:
+        """Raise DownloadError if there is no room for what is missing."""
+        needed = (remote.n_bytes or 0) - part.n_bytes + MARGIN_BYTES
+        free = self._free_bytes(part.target.parent)
+        if needed > free:
+            raise DownloadError(
+                f"The disk is too full for {part.target.name}: {needed / 1e9:.1f} GB are needed, "
+                f"{free / 1e9:.1f} GB are free. Delete something, or choose a smaller model."
+            )

@@ -1,0 +1,126 @@
+"""Who may ask the API, how much and how often; and errors as JSON."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from .conversations import StoreError, UnknownConversationError
+from .errors import AppError
+from .turns import BusyError
+from .upstream import NotReadyError, UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.typedefs import Handler, Middleware
+
+_LOGGER = logging.getLogger(__name__)
+
+# The Supervisor's address, from which what comes through ingress comes.
+INGRESS_ADDRESS: Final = "172.30.32.2"
+MAX_BODY_BYTES: Final = 256 * 1024
+# A page asks for several things every few seconds, an automation for one now and then.
+REQUESTS_PER_SECOND: Final = 20.0
+REQUESTS_AT_ONCE: Final = 60.0
+MAX_ADDRESSES: Final = 256
+RETRY_SECONDS: Final = 5
+
+
+def failure(status: int, code: str, message: str) -> web.Response:
+    """Return an error as JSON: a short code for programs, and a sentence for people."""
+    headers = {}
+    if status in (429, 503):
+        headers["Retry-After"] = str(RETRY_SECONDS)
+    if status == 401:  # noqa: PLR2004 - unauthorized
+        headers["WWW-Authenticate"] = "Bearer"
+    return web.json_response(
+        {"error": {"code": code, "message": message}}, status=status, headers=headers
+    )
+
+
+def described(err: AppError) -> tuple[int, str]:
+    """Return the status of HTTP and the code of an error."""
+    if isinstance(err, UpstreamError):
+        return err.status, err.code
+    if isinstance(err, UnknownConversationError):
+        return 404, "unknown_conversation"
+    if isinstance(err, BusyError):
+        return 429, "busy"
+    if isinstance(err, StoreError):
+        return 507, "storage"
+    return 400, "invalid"
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error with JSON; what nobody thought of is logged."""
+    try:
+        return await handler(request)
+    except AppError as err:
+        status, code = described(err)
+        if not isinstance(err, NotReadyError):
+            _LOGGER.debug("%s %s: %s", request.method, request.path, err)
+        return failure(status, code, str(err))
+    except web.HTTPRequestEntityTooLarge:
+        return failure(413, "too_large", f"A request holds at most {MAX_BODY_BYTES} bytes.")
+    except web.HTTPException as err:
+        code = (err.reason or "error").lower().replace(" ", "_")
+        answer = failure(err.status, code, f"{err.reason}: {request.method} {request.path}.")
+        if "Allow" in err.headers:
+            answer.headers["Allow"] = err.headers["Allow"]
+        return answer
+    except Exception:
+        _LOGGER.exception("%s %s failed", request.method, request.path)
+        return failure(500, "internal", "The app made a mistake. Its log tells more.")
+
+
+def bearer(api_key: str) -> Middleware:
+    """Return what lets only those in who have the key; the page itself holds nothing secret."""
+    expected = f"Bearer {api_key}".encode()
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").encode(errors="replace")
+        if request.path.startswith("/api/") and not hmac.compare_digest(given, expected):
+            return failure(401, "unauthorized", "Send the app's key: 'Authorization: Bearer KEY'.")
+        return await handler(request)
+
+    return check
+
+
+def only_from(address: str) -> Middleware:
+    """Return what lets only one address in: behind it, the Supervisor has asked for the user."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.remote != address:
+            return failure(403, "forbidden", "This port is for Home Assistant's ingress alone.")
+        return await handler(request)
+
+    return check
+
+
+def rate_limit(clock: Callable[[], float] = time.monotonic) -> Middleware:
+    """Return what lets each address ask only so often."""
+    # By address: how many requests it has left, and when that was.
+    left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        address, now = request.remote or "", clock()
+        n_left, since = left.pop(address, (REQUESTS_AT_ONCE, now))
+        n_left = min(REQUESTS_AT_ONCE, n_left + (now - since) * REQUESTS_PER_SECOND)
+        left[address] = (max(0.0, n_left - 1), now)
+        if len(left) > MAX_ADDRESSES:
+            left.popitem(last=False)
+        if n_left < 1:
+            return failure(429, "too_many_requests", "Too many requests: wait a moment.")
+        return await handler(request)
+
+    return check

@@ -1,0 +1,241 @@
+"""Runs llama-server with the models and workers that there are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from . import rpc
+from .catalog import ModelState, UnknownModelError
+from .command import Launch, server_command
+from .memory import available_bytes, explain
+from .process import ProcessState, ServerProcess
+from .upstream import NotReadyError, UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .catalog import Catalog, Entry
+    from .command import LocalModel
+    from .process import ProcessStatus
+    from .startup import Setup
+    from .upstream import Upstream
+
+_LOGGER = logging.getLogger(__name__)
+
+# Workers that come back are taken in again, those that go are left out, this long afterwards.
+WORKER_SECONDS: Final = 30.0
+IDLE_POLL_SECONDS: Final = 2.0
+IN_MEMORY: Final = ("loaded", "sleeping")
+
+
+class Runner:
+    """Keeps llama-server running, and knows what it can answer.
+
+    n_waiting: tells how many wait for answers by our own API.
+    """
+
+    def __init__(
+        self, setup: Setup, catalog: Catalog, upstream: Upstream, n_waiting: Callable[[], int]
+    ) -> None:
+        """Put the parts together; nothing runs yet."""
+        self._setup = setup
+        self._options = setup.options
+        self._catalog = catalog
+        self._upstream = upstream
+        self._n_waiting = n_waiting
+        self._served: tuple[LocalModel, ...] = ()
+        self._selected: str | None = None
+        self.workers: tuple[str, ...] = ()
+        self._process = ServerProcess(self._command, self._is_ready, self._advice)
+
+    @property
+    def status(self) -> ProcessStatus:
+        """What llama-server is up to."""
+        return self._process.status
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can answer."""
+        return self.status.state is ProcessState.READY
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether there is a model to serve, loaded or not."""
+        return bool(self._served)
+
+    @property
+    def model(self) -> str | None:
+        """The model that answers who names none."""
+        names = [one.name for one in self._served]
+        return self._selected if self._selected in names else next(iter(names), None)
+
+    @property
+    def _is_router(self) -> bool:
+        return len(self._served) > 1
+
+    async def run(self) -> None:
+        """Run until this is cancelled; start anew when there are other models or workers."""
+        while True:
+            self._catalog.changed.clear()
+            self._served = self._catalog.ready()
+            if not self._served:
+                await self._catalog.changed.wait()
+                continue
+            running = asyncio.create_task(self._process.run())
+            others = asyncio.create_task(self._others_are_wanted())
+            try:
+                await asyncio.wait([running, others], return_when=asyncio.FIRST_COMPLETED)
+                if running.done():
+                    # Only a program or a setting that cannot be used ends it.
+                    running.result()
+            finally:
+                for task in (running, others):
+                    task.cancel()
+                await asyncio.gather(running, others, return_exceptions=True)
+
+    async def wait_ready(self) -> None:
+        """Return as soon as it can answer."""
+        while not self.is_ready:
+            self._process.changed.clear()
+            await self._process.changed.wait()
+
+    async def _others_are_wanted(self) -> None:
+        """Return when llama-server is to be started with other models or workers."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WORKER_SECONDS):
+                    await self._catalog.changed.wait()
+            self._catalog.changed.clear()
+            ready = self._catalog.ready()
+            if ready == self._served and await self._same_workers():
+                continue
+            # A model that is gone cannot answer anyway; for a new one nobody is interrupted.
+            if set(self._served) <= set(ready):
+                await self._wait_idle()
+            return
+
+    async def _same_workers(self) -> bool:
+        return await rpc.alive(self._options.rpc_servers) == self.workers
+
+    async def _wait_idle(self) -> None:
+        """Return when nobody waits for an answer, neither by our API nor by llama-server's."""
+        # Whether others wait at port 8080 can only be asked.
+        while self._n_waiting() or await self._is_computing():  # noqa: ASYNC110
+            await asyncio.sleep(IDLE_POLL_SECONDS)
+
+    async def _is_computing(self) -> bool:
+        counters = await self.counters()
+        return bool(counters.get("requests_processing") or counters.get("requests_deferred"))
+
+    async def _command(self) -> list[str]:
+        self.workers = await rpc.alive(self._options.rpc_servers)
+        for address in set(self._options.rpc_servers) - set(self.workers):
+            _LOGGER.warning("The worker %s does not answer: it is left out until it does", address)
+        if advice := self._advice():
+            _LOGGER.warning("%s", advice)
+        _LOGGER.info("Starting llama-server with %s", ", ".join(one.name for one in self._served))
+        launch = Launch(self._setup.ports, self._served, self.workers)
+        return await asyncio.to_thread(server_command, self._options, self._setup.paths, launch)
+
+    def _advice(self) -> str | None:
+        """Return what would fit, if the model that is loaded first does not."""
+        entry = self._catalog.entries.get(self._served[0].name) if self._served else None
+        if entry is None or entry.info is None or self.workers or self._options.gpu_layers:
+            return None
+        return explain(
+            entry.info,
+            name=entry.name,
+            context_size=self._options.context_size,
+            parallel=self._options.parallel_requests,
+            kv_type=self._options.cache_type,
+            available=available_bytes(),
+        )
+
+    async def _is_ready(self) -> bool:
+        if not await self._upstream.is_healthy():
+            return False
+        if not self._is_router:
+            return True
+        try:
+            return (await self._states()).get(self._served[0].name) != "loading"
+        except UpstreamError:
+            return False
+
+    async def _states(self) -> dict[str, str]:
+        """Return what the router tells of its models, by their names."""
+        return {
+            str(one.get("id")): str((one.get("status") or {}).get("value"))
+            for one in await self._upstream.models()
+        }
+
+    async def memory_states(self) -> dict[str, str]:
+        """Return whether models are loaded, by their names."""
+        if not self.is_ready:
+            return {}
+        if not self._is_router:
+            return {self._served[0].name: "loaded"}
+        with contextlib.suppress(UpstreamError):
+            return await self._states()
+        return {}
+
+    async def counters(self) -> dict[str, float]:
+        """Return llama-server's counters; none while it cannot answer."""
+        states = await self.memory_states()
+        loaded = [name for name, state in states.items() if state in IN_MEMORY]
+        if not loaded:
+            return {}
+        try:
+            return await self._upstream.metrics(loaded[0] if self._is_router else None)
+        except UpstreamError:
+            return {}
+
+    def require_ready(self) -> None:
+        """Raise NotReadyError, with the reason in words, while nothing can be answered."""
+        if not self.is_ready:
+            raise NotReadyError(self.why_not())
+
+    def why_not(self) -> str:
+        """Return in words why nothing can be answered."""
+        status = self.status
+        if self._served and status.crashes == 0:
+            return "The model is being loaded: try again in a moment."
+        if self._served:
+            return f"{status.error} It is started again soon."
+        entries = self._catalog.entries.values()
+        for entry in entries:
+            if entry.state is ModelState.DOWNLOADING:
+                return f"The model {entry.name} is being downloaded{_share_of(entry)}: try later."
+        errors = [one.error for one in entries if one.error]
+        return errors[0] if errors else "There is no model yet."
+
+    def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of a request; a router wants to know the model by name.
+
+        Raises UnknownModelError.
+        """
+        name = given.get("model")
+        if name is not None and name not in {one.name for one in self._served}:
+            raise UnknownModelError(f"There is no model {name} that could answer.")
+        if not self._is_router:
+            return {key: one for key, one in given.items() if key != "model"}
+        return {**given, "model": name or self.model}
+
+    async def load(self, name: str) -> None:
+        """Bring a model into memory and make it the one that answers. Raises AppError."""
+        self._catalog.entry(name)
+        self.require_ready()
+        if name not in {one.name for one in self._served}:
+            raise NotReadyError(f"The model {name} is not there yet.")
+        if self._is_router and (await self._states()).get(name) not in (*IN_MEMORY, "loading"):
+            await self._upstream.load(name)
+        self._selected = name
+
+
+def _share_of(entry: Entry) -> str:
+    progress = entry.progress
+    if progress is None or not progress.total_bytes:
+        return ""
+    return f" ({100 * progress.done_bytes // progress.total_bytes} %)"

@@ -1,0 +1,110 @@
+"""What requests to the API may hold."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import voluptuous as vol
+
+from .errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aiohttp import web
+
+MAX_MESSAGE: Final = 32_000
+MAX_TOKENS: Final = 32_768
+MAX_LISTED: Final = 100
+
+
+class InvalidRequestError(AppError):
+    """The request's body or query makes no sense."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise vol.Invalid("must be a text that is not empty")
+    if len(value) > MAX_MESSAGE:
+        raise vol.Invalid(f"must have at most {MAX_MESSAGE} characters")
+    return value
+
+
+def _number(low: float, high: float) -> Callable[[object], float]:
+    def check(value: object) -> float:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
+            raise vol.Invalid(f"must be a number from {low:g} to {high:g}")
+        return value
+
+    return check
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise vol.Invalid(f"must be a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise vol.Invalid("must be true or false")
+    return value
+
+
+def _or_nothing(check: Callable[[object], Any]) -> Callable[[object], Any]:
+    return lambda value: None if value is None else check(value)
+
+
+_SETTINGS: Final[Mapping[Any, Any]] = {
+    vol.Optional("temperature"): _or_nothing(_number(0, 2)),
+    vol.Optional("max_tokens"): _or_nothing(_whole(1, MAX_TOKENS)),
+    vol.Optional("model"): _or_nothing(_text),
+}
+_SYSTEM_PROMPT: Final = {vol.Optional("system_prompt"): _or_nothing(_text)}
+_STREAM: Final = {vol.Optional("stream"): _or_nothing(_switch)}
+CHAT: Final = vol.Schema({vol.Required("message"): _text, **_SETTINGS, **_SYSTEM_PROMPT, **_STREAM})
+START: Final = vol.Schema(_SYSTEM_PROMPT)
+MESSAGE: Final = vol.Schema({vol.Required("message"): _text, **_SETTINGS, **_STREAM})
+ADD_MODEL: Final = vol.Schema(
+    {
+        vol.Required("name"): _text,
+        vol.Required("url"): _text,
+        vol.Optional("sha256"): _or_nothing(_text),
+    }
+)
+
+
+async def body_of(request: web.Request, schema: vol.Schema) -> dict[str, Any]:
+    """Return the checked JSON of a request; what is null is left out. Raises AppError."""
+    text = await request.text()
+    try:
+        values = schema(json.loads(text) if text.strip() else {})
+    except vol.Invalid as err:
+        where = ".".join(str(one) for one in err.path) or "The body"
+        raise InvalidRequestError(f"{where}: {err.msg}.") from None
+    except ValueError:
+        raise InvalidRequestError("The body is no JSON.") from None
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that are for llama-server."""
+    return {str(key): values[str(key)] for key in _SETTINGS if str(key) in values}
+
+
+def window_of(request: web.Request) -> tuple[int, int]:
+    """Return limit and offset of a list. Raises InvalidRequestError."""
+    try:
+        limit = _whole(1, MAX_LISTED)(int(request.query.get("limit", MAX_LISTED)))
+        offset = _whole(0, 1_000_000)(int(request.query.get("offset", 0)))
+    except (vol.Invalid, ValueError):
+        raise InvalidRequestError(f"limit must be 1 to {MAX_LISTED}, offset 0 or more.") from None
+    return limit, offset

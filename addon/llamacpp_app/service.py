@@ -1,0 +1,143 @@
+"""All parts of the app together, as the API speaks to them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from .catalog import ModelState, Origin
+from .options import parse_options
+from .process import ProcessState
+from .statistics import SAMPLE_SECONDS, Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .catalog import Catalog, Entry
+    from .conversations import ConversationStore
+    from .discovery import Discovery
+    from .runner import Runner
+    from .turns import Turns
+
+PRUNE_SECONDS: Final = 3600.0
+# A conversation is active if something was said in it so lately.
+ACTIVE_SECONDS: Final = 300.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """What the API speaks to; `run` keeps everything going."""
+
+    runner: Runner
+    catalog: Catalog
+    store: ConversationStore
+    turns: Turns
+    discovery: Discovery
+    log_lines: Sequence[str]
+    statistics: Statistics = field(default_factory=Statistics)
+
+    async def run(self) -> None:
+        """Run until this is cancelled; then llama-server is stopped."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.catalog.run())
+            tasks.create_task(self.runner.run())
+            tasks.create_task(self._announce())
+            tasks.create_task(self._sample())
+            tasks.create_task(self._prune())
+
+    async def _announce(self) -> None:
+        """Tell the Supervisor, once there is somebody to answer."""
+        await self.runner.wait_ready()
+        await self.discovery.announce()
+
+    async def _sample(self) -> None:
+        while True:
+            if counters := await self.runner.counters():
+                self.statistics.add(counters)
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    async def _prune(self) -> None:
+        while True:
+            await self.store.prune()
+            await asyncio.sleep(PRUNE_SECONDS)
+
+    async def health(self) -> dict[str, Any]:
+        """Return what `/api/health` tells."""
+        runner = self.runner
+        entries = self.catalog.entries.values()
+        return {
+            "status": self._status(),
+            "llama_server": runner.status.state.value,
+            "message": None if runner.is_ready else runner.why_not(),
+            "model": runner.model,
+            "active_conversations": await self.store.active_count(ACTIVE_SECONDS),
+            "waiting": self.turns.n_present,
+            "crashes": runner.status.crashes,
+            "workers": list(runner.workers),
+            "downloads": [
+                _progress_of(one) for one in entries if one.state is ModelState.DOWNLOADING
+            ],
+        }
+
+    def _status(self) -> str:
+        """Return one word for the whole app."""
+        if self.runner.is_ready:
+            return "ok"
+        if self.runner.status.state is ProcessState.CRASHING:
+            return "error"
+        if self.runner.is_serving:
+            return "loading"
+        states = {one.state for one in self.catalog.entries.values()}
+        under_way = states & {ModelState.DOWNLOADING, ModelState.WAITING}
+        return "downloading" if under_way else "error"
+
+    async def describe_models(self) -> list[dict[str, Any]]:
+        """Return what `/api/models` tells."""
+        states = await self.runner.memory_states()
+        return [
+            _described(one, states.get(one.name, "unloaded"))
+            for one in self.catalog.entries.values()
+        ]
+
+    def add_model(self, name: str, url: str, sha256: str | None) -> None:
+        """Want a further model. Raises AppError."""
+        given = {"name": name, "url": url, "sha256": sha256}
+        wanted = {key: one for key, one in given.items() if one is not None}
+        (option,) = parse_options({"models": [wanted]}).models
+        self.catalog.add(option)
+
+
+SERVICE: Final = web.AppKey("service", Service)
+
+
+def _progress_of(entry: Entry) -> dict[str, Any]:
+    progress = entry.progress
+    return {
+        "model": entry.name,
+        "file": progress.file_name if progress else None,
+        "done_bytes": progress.done_bytes if progress else 0,
+        "total_bytes": progress.total_bytes if progress else None,
+        "bytes_per_second": progress.bytes_per_second if progress else None,
+        "seconds_left": progress.seconds_left if progress else None,
+    }
+
+
+def _described(entry: Entry, in_memory: str) -> dict[str, Any]:
+    """Return a model as the API tells of it."""
+    info = entry.info
+    return {
+        "name": entry.name,
+        "origin": entry.origin.value,
+        "state": entry.state.value,
+        "memory": in_memory,
+        "error": entry.error,
+        "can_delete": entry.origin is not Origin.OPTIONS,
+        "architecture": info.architecture if info else None,
+        "parameters": info.n_params if info else None,
+        "context_length": info.n_ctx_train if info else None,
+        "bytes": info.file_bytes if info else None,
+        "download": _progress_of(entry) if entry.state is ModelState.DOWNLOADING else None,
+    }

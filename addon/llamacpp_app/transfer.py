@@ -1,0 +1,230 @@
+"""One request for a file, or for what is missing of it."""
+
+from __future__ import annotations
+
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from .errors import AppError
+from .references import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from .part import Part, Remote
+
+BLOCK_BYTES: Final = 1024 * 1024
+MAGIC: Final = b"GGUF"
+MAX_REDIRECTS: Final = 5
+CONNECT_SECONDS: Final = 30.0
+SILENCE_SECONDS: Final = 60.0
+MAX_PAUSE_SECONDS: Final = 300.0
+
+_SHA256: Final = re.compile(r'"?([0-9a-fA-F]{64})"?')
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_TEMPORARY: Final = {408, 425, 429, *range(500, 600)}
+
+
+class DownloadError(AppError):
+    """The file cannot be had; trying again soon would not help."""
+
+
+class InterruptedTransferError(AppError):
+    """The transfer broke off. pause: seconds that the server asks for."""
+
+    def __init__(self, message: str, pause: float = 0.0) -> None:
+        """Tell what happened."""
+        super().__init__(message)
+        self.pause = pause
+
+
+class NoModelError(InterruptedTransferError):
+    """What came is no model, but a page of somebody on the way perhaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """How a file is asked for. token: for the host of the file alone."""
+
+    session: aiohttp.ClientSession
+    token: str | None = None
+
+    async def transfer(self, part: Part, admit: Callable[[Remote], None]) -> None:
+        """Append what is missing to the part.
+
+        admit: is given what the server says of the file before anything is written, and raises
+        DownloadError if there is no room for it. Raises InterruptedTransferError, DownloadError,
+        OSError.
+        """
+        try:
+            async with self._answer(part) as (response, remote):
+                await self._receive(response, remote, part, admit)
+        except (aiohttp.ClientError, ValueError) as err:
+            raise InterruptedTransferError(f"the connection broke off ({err})") from err
+        except TimeoutError as err:
+            raise InterruptedTransferError("the server stopped answering") from err
+
+    @asynccontextmanager
+    async def _answer(self, part: Part) -> AsyncGenerator[tuple[aiohttp.ClientResponse, Remote]]:
+        """Ask for the rest, following redirections; give the answer and what is known of it."""
+        url = part.remote.url
+        remote = replace(part.remote)
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self.session.get(
+                url,
+                headers=self._headers(url, part),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
+                ),
+            ) as response:
+                _note_hub(response, remote)
+                if response.status not in (301, 302, 303, 307, 308):
+                    yield response, remote
+                    return
+                url = _next_url(url, response.headers.get("Location", ""))
+        raise DownloadError(f"{redacted(part.remote.url)} leads from one address to the next.")
+
+    def _headers(self, url: str, part: Part) -> dict[str, str]:
+        headers = {"Accept-Encoding": "identity"}
+        if self.token and urlsplit(url).netloc == urlsplit(part.remote.url).netloc:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if part.n_bytes:
+            headers["Range"] = f"bytes={part.n_bytes}-"
+            if part.remote.validator:
+                headers["If-Range"] = part.remote.validator
+        return headers
+
+    async def _receive(
+        self,
+        response: aiohttp.ClientResponse,
+        remote: Remote,
+        part: Part,
+        admit: Callable[[Remote], None],
+    ) -> None:
+        status = response.status
+        if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            if part.n_bytes != part.remote.n_bytes:
+                await part.clear()
+                raise InterruptedTransferError("the file has changed on the server")
+            return
+        if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            raise _refusal(response, part.remote.url, has_token=bool(self.token))
+        offset = _offset(response, remote)
+        if offset not in (0, part.n_bytes) or _is_another(remote, part):
+            await part.clear()
+            raise InterruptedTransferError(
+                "the server sent another part of the file than asked for"
+            )
+        blocks = _blocks(response.content)
+        first = await anext(blocks, b"")
+        if offset == 0:
+            if not first.startswith(MAGIC):
+                raise NoModelError(_no_model(response, first))
+            if part.n_bytes:
+                # The server began anew, for the file is another one or it cannot do otherwise.
+                await part.clear()
+        admit(remote)
+        await part.note(remote)
+        await part.write(first)
+        async for block in blocks:
+            await part.write(block)
+        if remote.n_bytes is not None and part.n_bytes != remote.n_bytes:
+            raise InterruptedTransferError("the connection ended before the file did")
+
+
+async def _blocks(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
+    """Yield what comes in large blocks; what came before a fault is yielded before it is raised."""
+    block = bytearray()
+    fault: Exception | None = None
+    while fault is None:
+        try:
+            piece = await content.readany()
+        except (aiohttp.ClientError, TimeoutError) as err:
+            fault = err
+            break
+        if not piece:
+            break
+        block += piece
+        if len(block) >= BLOCK_BYTES:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)
+    if fault is not None:
+        raise fault
+
+
+def _note_hub(response: aiohttp.ClientResponse, remote: Remote) -> None:
+    """Take what Hugging Face tells of a file, also when it sends one elsewhere for it."""
+    linked = response.headers.get("X-Linked-ETag", "")
+    if match := _SHA256.fullmatch(linked):
+        remote.sha256 = match[1].lower()
+    if (size := response.headers.get("X-Linked-Size", "")).isdecimal():
+        remote.n_bytes = int(size)
+
+
+def _offset(response: aiohttp.ClientResponse, remote: Remote) -> int:
+    """Return where the answer begins in the file, and note its validator and size."""
+    etag = response.headers.get("ETag", "")
+    # A weak ETag does not promise the same bytes.
+    strong = etag if etag and not etag.startswith("W/") else None
+    remote.validator = strong or response.headers.get("Last-Modified")
+    if response.status == HTTPStatus.OK:
+        if response.content_length is not None:
+            remote.n_bytes = response.content_length
+        return 0
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if match is None:
+        return -1
+    if match[3] != "*":
+        remote.n_bytes = int(match[3])
+    return int(match[1])
+
+
+def _is_another(remote: Remote, part: Part) -> bool:
+    """Tell whether a server that goes on is going on with another file."""
+    known = part.remote.n_bytes
+    return bool(part.n_bytes) and known is not None and remote.n_bytes not in (None, known)
+
+
+def _next_url(url: str, location: str) -> str:
+    """Return where a redirection leads. Raises DownloadError."""
+    target = urljoin(url, location)
+    schemes = urlsplit(url).scheme, urlsplit(target).scheme
+    if not location or schemes not in (("https", "https"), ("http", "http"), ("http", "https")):
+        raise DownloadError(f"{redacted(url)} leads to an address that is not secure.")
+    return target
+
+
+def _no_model(response: aiohttp.ClientResponse, first: bytes) -> str:
+    kind = response.headers.get("Content-Type", "something").partition(";")[0]
+    begins = first[:16].decode("ascii", "replace").strip()
+    return f"what came is no GGUF file but {kind}, beginning with {begins!r}"
+
+
+def _refusal(
+    response: aiohttp.ClientResponse, url: str, *, has_token: bool
+) -> DownloadError | InterruptedTransferError:
+    """Return what an answer other than the file means."""
+    status, where = response.status, redacted(url)
+    if status in _TEMPORARY:
+        asked = response.headers.get("Retry-After", "")
+        pause = min(float(asked), MAX_PAUSE_SECONDS) if asked.isdecimal() else 0.0
+        return InterruptedTransferError(f"the server answers with the status {status}", pause)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        hint = (
+            "accept the model's licence on its page, with the account of the option hf_token."
+            if has_token
+            else "set the option hf_token, and accept the model's licence on its page."
+        )
+        return DownloadError(f"{where} is not for everybody: {hint}")
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        return DownloadError(f"There is nothing at {where}: look at the address of the model.")
+    return DownloadError(f"{where} cannot be had: the server answers with the status {status}.")

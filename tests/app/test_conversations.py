@@ -1,0 +1,251 @@
+"""Conversations in their database: kept, bounded, whole, and never in the way of the app."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from llamacpp_app import conversations
+from llamacpp_app.conversations import (
+    MAX_SET_ASIDE,
+    Conversation,
+    ConversationStore,
+    Message,
+    Retention,
+    StoreError,
+    UnknownConversationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+HOUR = 3600.0
+# Points at which a process is killed; the benchmark asks for more of them.
+KILLS = int(os.environ.get("LLAMACPP_KILLS", "12"))
+WRITER = Path(__file__).with_name("conversation_writer.py")
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        """Begin in November 2026."""
+        self.now = 1_795_500_000.0
+
+    def __call__(self) -> float:
+        """Return the time, which goes on a little."""
+        self.now += 0.001
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock."""
+    return Clock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: Clock) -> AsyncGenerator[ConversationStore]:
+    """Return an open store."""
+    store = ConversationStore(tmp_path / "conversations.db", clock=clock)
+    await store.open()
+    yield store
+    await store.close()
+
+
+def turn(number: int) -> tuple[Message, Message]:
+    """Return what is said in a turn, and the answer."""
+    return (
+        Message("user", f"Question {number}?", float(number)),
+        Message("assistant", f"Answer {number}. ü", number + 0.5, 10, 5),
+    )
+
+
+def set_aside(folder: Path) -> list[Path]:
+    """Return the damaged files that were kept."""
+    return list(folder.glob("conversations.damaged-*"))
+
+
+async def contents(store: ConversationStore, conversation_id: str) -> list[str]:
+    """Return the words of a conversation."""
+    return [one.content for one in await store.messages(conversation_id)]
+
+
+async def test_turns_are_kept(store: ConversationStore, tmp_path: Path) -> None:
+    """Another process finds all of it, with times and tokens."""
+    started = await store.start("Be brief.")
+    assert started.id.startswith("conv_1795500000_")
+    assert await store.add_turn(started.id, *turn(1)) == 2
+    assert await store.add_turn(started.id, *turn(2)) == 4
+    other = ConversationStore(tmp_path / "conversations.db")
+    await other.open()
+    found = await other.get(started.id)
+    assert isinstance(found, Conversation)
+    assert (found.system_prompt, found.message_count) == ("Be brief.", 4)
+    assert await other.messages(started.id) == [*turn(1), *turn(2)]
+    await other.close()
+
+
+async def test_unknown_and_deleted(store: ConversationStore) -> None:
+    """What is not there cannot be gone on with, not even in the middle of an answer."""
+    assert await store.get("conv_1_x") is None
+    assert await store.messages("conv_1_x") == []
+    assert not await store.delete("conv_1_x")
+    started = await store.start()
+    await store.add_turn(started.id, *turn(1))
+    assert await store.delete(started.id)
+    assert await store.messages(started.id) == []
+    with pytest.raises(UnknownConversationError, match=started.id):
+        await store.add_turn(started.id, *turn(2))
+
+
+async def test_newest_first(store: ConversationStore, clock: Clock) -> None:
+    """The one with the last turn comes first, and those of the last minutes are active."""
+    first, second = await store.start(), await store.start()
+    clock.now += HOUR
+    await store.add_turn(first.id, *turn(1))
+    assert [one.id for one in await store.newest(10)] == [first.id, second.id]
+    assert [one.id for one in await store.newest(1, 1)] == [second.id]
+    assert await store.active_count(60) == 1
+    assert await store.active_count(2 * HOUR) == 2
+
+
+async def test_what_is_too_old_or_too_much_goes(tmp_path: Path, clock: Clock) -> None:
+    """By age, by number, and within a conversation in large steps, from its beginning."""
+    retention = Retention(max_age_seconds=HOUR, max_conversations=3, max_messages=8)
+    store = ConversationStore(tmp_path / "c.db", retention, clock)
+    await store.open()
+    ids = [(await store.start()).id for _ in range(5)]
+    assert [one.id for one in await store.newest(10)] == ids[:1:-1]
+    for number in range(5):
+        count = await store.add_turn(ids[4], *turn(number))
+    assert count == 6
+    assert (await contents(store, ids[4]))[0] == "Question 2?"
+    clock.now += HOUR - 60
+    await store.add_turn(ids[3], *turn(1))
+    clock.now += 120
+    await store.prune()
+    assert [one.id for one in await store.newest(10)] == [ids[3]]
+    await store.close()
+    with sqlite3.connect(tmp_path / "c.db") as database:
+        assert database.execute("SELECT count(*) FROM messages").fetchone() == (2,)
+    database.close()
+
+
+async def test_many_at_once(store: ConversationStore) -> None:
+    """Every turn of every conversation is there, in its order."""
+    ids = [(await store.start()).id for _ in range(10)]
+    await asyncio.gather(*(store.add_turn(one, *turn(n)) for n in range(5) for one in ids))
+    for one in ids:
+        assert (await contents(store, one))[::2] == [f"Question {n}?" for n in range(5)]
+
+
+async def test_a_caller_that_is_cancelled(store: ConversationStore) -> None:
+    """The turn is whole, although nobody waits for it any more."""
+    started = await store.start()
+    for number in range(20):
+        task = asyncio.create_task(store.add_turn(started.id, *turn(number)))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    found = await store.get(started.id)
+    assert found is not None
+    said = await contents(store, started.id)
+    assert len(said) == found.message_count
+    assert [one.partition(" ")[0] for one in said] == ["Question", "Answer"] * (len(said) // 2)
+
+
+@pytest.mark.parametrize("fault", ["noise", "truncated", "zeroes"])
+async def test_a_damaged_file(tmp_path: Path, clock: Clock, fault: str) -> None:
+    """It is set aside, a new one is begun, and only so many of them are kept."""
+    path = tmp_path / "conversations.db"
+    for number in range(MAX_SET_ASIDE + 2):
+        clock.now += 10
+        store = ConversationStore(path, clock=clock)
+        await store.open()
+        assert await store.newest(1) == []
+        started = await store.start()
+        for count in range(30):
+            await store.add_turn(started.id, *turn(count))
+        await store.close()
+        whole = path.read_bytes()
+        damaged = {
+            "noise": os.urandom(len(whole)),
+            "truncated": whole[: len(whole) // 2],
+            "zeroes": whole[:4096] + bytes(len(whole) - 4096),
+        }[fault]
+        path.write_bytes(damaged)
+        n_kept = len(set_aside(tmp_path))
+        assert n_kept == min(number, MAX_SET_ASIDE)
+
+
+async def test_a_newer_version(tmp_path: Path) -> None:
+    """A file of a newer app is left alone."""
+    path = tmp_path / "conversations.db"
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    before = path.read_bytes()
+    store = ConversationStore(path)
+    with pytest.raises(StoreError, match="newer version"):
+        await store.open()
+    await store.close()
+    assert path.read_bytes() == before
+
+
+async def test_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn fails as a whole, and the next one is stored when there is room again."""
+    monkeypatch.setattr(conversations, "BUSY_SECONDS", 0.1)
+    store = ConversationStore(tmp_path / "conversations.db")
+    await store.open()
+    started = await store.start()
+    other = sqlite3.connect(tmp_path / "conversations.db", autocommit=True, timeout=0)
+    # Somebody else writes, as good as a disk that takes nothing.
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError, match="locked"):
+        await store.add_turn(started.id, *turn(1))
+    other.execute("ROLLBACK")
+    other.close()
+    assert await store.messages(started.id) == []
+    assert await store.add_turn(started.id, *turn(2)) == 2
+    await store.close()
+
+
+async def test_killed_at_any_point(tmp_path: Path) -> None:
+    """Of a process that is killed while it stores, every acknowledged turn is there, none half."""
+    path = tmp_path / "conversations.db"
+    acknowledged: dict[str, int] = {}
+    for number in range(KILLS):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, WRITER, path, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        # A different number of turns each time, and a different moment within the next one.
+        for _ in range(3 + number * 7 % 40):
+            line = await process.stdout.readline()
+            conversation_id, count = line.decode().split()
+            acknowledged[conversation_id] = int(count)
+        await asyncio.sleep(number % 10 / 5000)
+        process.send_signal(signal.SIGKILL)
+        rest = await process.stdout.read()
+        for line in rest.splitlines(keepends=True):
+            if line.endswith(b"\n"):
+                conversation_id, count = line.decode().split()
+                acknowledged[conversation_id] = int(count)
+        await process.wait()
+    store = ConversationStore(path)
+    await store.open()
+    assert len(acknowledged) >= KILLS
+    for conversation_id, least in acknowledged.items():
+        said = await store.messages(conversation_id)
+        assert len(said) >= least
+        assert [one.role for one in said] == ["user", "assistant"] * (len(said) // 2)
+        found = await store.get(conversation_id)
+        assert found is not None
+        assert found.message_count == len(said)
+    await store.close()
