@@ -93,7 +93,7 @@ async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) 
         await store.open()
         stack.push_async_callback(store.close)
         turns = Turns(upstream, store, setup.options.parallel_requests)
-        catalog = Catalog(setup, Downloader(session, token=setup.options.hf_token))
+        catalog = Catalog(setup, Downloader(session, token=setup.options.hf_token, hub=setup.hub))
         service = Service(
             runner=Runner(setup, catalog, upstream, lambda: turns.n_present),
             catalog=catalog,

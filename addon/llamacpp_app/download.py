@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from .part import Part
-from .references import redacted
+from .references import HUGGING_FACE, redacted
 from .transfer import DownloadError, Fetch, InterruptedTransferError, NoModelError
 
 if TYPE_CHECKING:
@@ -99,18 +99,19 @@ class Meter:
 
 
 class Downloader:
-    """Downloads files over one session of HTTP. token: of Hugging Face, if there is one."""
+    """Downloads files over one session of HTTP. token: of Hugging Face, whose address is `hub`."""
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
         *,
         token: str | None = None,
+        hub: str = HUGGING_FACE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
         """sleep: waits between tries. free_bytes: tells the room on the disk of a folder."""
-        self._fetch = Fetch(session, token)
+        self._fetch = Fetch(session, token, hub)
         self._sleep = sleep
         self._free_bytes = free_bytes
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from .key import api_key_of
 from .options import load_options
 from .paths import Paths, Ports
+from .references import HUGGING_FACE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from .options import Options
 
 SUPERVISOR: Final = "http://supervisor"
-HUGGING_FACE: Final = "https://huggingface.co"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from .errors import AppError
-from .references import redacted
+from .references import HUGGING_FACE, redacted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -50,10 +50,11 @@ class NoModelError(InterruptedTransferError):
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """How a file is asked for. token: for the host of the file alone."""
+    """How a file is asked for. token: for Hugging Face alone, whose address is `hub`."""
 
     session: aiohttp.ClientSession
     token: str | None = None
+    hub: str = HUGGING_FACE
 
     async def transfer(self, part: Part, admit: Callable[[Remote], None]) -> None:
         """Append what is missing to the part.
@@ -93,7 +94,7 @@ class Fetch:
 
     def _headers(self, url: str, part: Part) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity"}
-        if self.token and urlsplit(url).netloc == urlsplit(part.remote.url).netloc:
+        if self.token and _origin(url) == _origin(self.hub):
             headers["Authorization"] = f"Bearer {self.token}"
         if part.n_bytes:
             headers["Range"] = f"bytes={part.n_bytes}-"
@@ -117,7 +118,7 @@ class Fetch:
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             raise _refusal(response, part.remote.url, has_token=bool(self.token))
         offset = _offset(response, remote)
-        if offset not in (0, part.n_bytes) or _is_another(remote, part):
+        if offset and (offset != part.n_bytes or _is_another(remote, part)):
             await part.clear()
             raise InterruptedTransferError(
                 "the server sent another part of the file than asked for"
@@ -192,6 +193,11 @@ def _is_another(remote: Remote, part: Part) -> bool:
     """Tell whether a server that goes on is going on with another file."""
     known = part.remote.n_bytes
     return bool(part.n_bytes) and known is not None and remote.n_bytes not in (None, known)
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _next_url(url: str, location: str) -> str:

@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # the scripts that source this use its variables
+# Images and containers: with Docker's engine, or without one by buildah and podman as root.
+
+APP_IMAGE=localhost/llamacpp-app
+BASE_IMAGE=localhost/llamacpp-base:trixie
+CONTAINER_PACKAGES=(buildah podman runc conmon debootstrap golang-github-containers-common uidmap)
+
+# containers_ready: can images be built here? Sets CONTAINER_ENGINE, or CONTAINERS_WHY if not.
+containers_ready() {
+  CONTAINERS_WHY=
+  if docker info >/dev/null 2>&1; then
+    CONTAINER_ENGINE=docker
+    return
+  fi
+  CONTAINER_ENGINE=buildah
+  if [ "$(id -u)" != 0 ]; then
+    CONTAINERS_WHY="there is no Docker engine, and buildah needs root."
+  elif ! { command -v buildah && command -v podman && command -v debootstrap; } >/dev/null 2>&1; then
+    if ! command -v apt-get >/dev/null; then
+      CONTAINERS_WHY="there is neither a Docker engine nor buildah and podman."
+    elif ! run_step "Installing buildah and podman" install_container_packages; then
+      CONTAINERS_WHY="buildah and podman cannot be installed."
+    fi
+  fi
+  [ -z "$CONTAINERS_WHY" ]
+}
+
+install_container_packages() {
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get -q update || return
+  apt-get -q install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${CONTAINER_PACKAGES[@]}"
+}
+
+container_arch() { [ "$(uname -m)" = aarch64 ] && echo aarch64 || echo amd64; }
+
+# container_tool PROGRAM ARGUMENT...: buildah or podman with our own store, apart from the user's.
+container_tool() {
+  local program=$1
+  shift
+  "$program" --root "$CACHE/containers/store" --runroot "$CACHE/containers/run" --storage-driver overlay "$@"
+}
+
+# base_image: sets BASE to what the app is built on, empty for the Dockerfile's own.
+base_image() {
+  BASE=
+  [ "$CONTAINER_ENGINE" != docker ] || return 0
+  local wanted
+  wanted=$(sed -n 's/^ARG BUILD_FROM=//p' addon/Dockerfile)
+  if container_tool buildah inspect --type image "$wanted" >/dev/null 2>&1 ||
+    container_tool buildah pull --quiet "$wanted" >/dev/null 2>&1; then
+    return
+  fi
+  BASE=$BASE_IMAGE
+  container_tool buildah inspect --type image "$BASE" >/dev/null 2>&1 ||
+    run_step "Making a base image from Debian's packages" make_base_image
+}
+
+make_base_image() {
+  local mirror work=$CACHE/containers/base container
+  mirror=$(debian_mirror) || { echo "apt has no Debian mirror configured"; return 1; }
+  rm -rf "$work"
+  mkdir -p "$work"
+  debootstrap --variant=minbase --include=ca-certificates trixie "$work" "$mirror" || return
+  rm -rf "$work"/var/cache/apt/* "$work"/var/lib/apt/lists/*
+  container=$(container_tool buildah from scratch) || return
+  container_tool buildah add --quiet "$container" "$work" / || return
+  container_tool buildah config --cmd /bin/bash \
+    --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container" || return
+  container_tool buildah commit --quiet --rm "$container" "$BASE_IMAGE" || return
+  rm -rf "$work"
+}
+
+# container_build ARGUMENT...: builds an image. --format docker keeps the health check.
+container_build() {
+  local bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt} trust=()
+  if [ "$CONTAINER_ENGINE" = docker ]; then
+    DOCKER_BUILDKIT=1 docker build "$@"
+    return
+  fi
+  # Networks with certificates of their own are trusted as this machine does.
+  [ ! -e "$bundle" ] || trust=(-v "$bundle:/etc/ssl/certs/ca-certificates.crt:ro")
+  container_tool buildah bud --layers --format docker --isolation chroot --network host \
+    --pull-never "${trust[@]}" "$@"
+}

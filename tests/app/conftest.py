@@ -1,0 +1,44 @@
+"""Fixtures for the app's tests: a session of HTTP, a server of files, and the app itself."""
+
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from tests.app.file_server import FileServer
+from tests.app.running_app import RunningApp
+from tests.conftest import sockets
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+    from pathlib import Path
+
+
+@pytest.fixture
+async def session(socket_enabled: None) -> AsyncGenerator[aiohttp.ClientSession]:  # noqa: ARG001
+    """Return a session of HTTP."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def file_server(socket_enabled: None) -> AsyncGenerator[FileServer]:  # noqa: ARG001
+    """Return a server of files, which a test tells what to do wrong."""
+    async with FileServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningApp]:
+    """Return the running app with the real small model; tests may not change its models."""
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "config" / "models").mkdir(parents=True)
+    (folder / "config" / "models" / "smol.gguf").symlink_to(model)
+    app = RunningApp(folder, model_url="https://127.0.0.1:1/smol.gguf", parallel_requests="2")
+    with sockets():
+        app.start()
+        try:
+            app.wait_ready()
+            yield app
+        finally:
+            app.stop()
