@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from .catalog import CatalogError, UnknownModelError
 from .conversations import StoreError, UnknownConversationError
 from .errors import AppError
 from .turns import BusyError
@@ -44,17 +45,22 @@ def failure(status: int, code: str, message: str) -> web.Response:
     )
 
 
+# The status of HTTP and the code of each kind of error; the more special ones come first.
+_DESCRIPTIONS: Final = (
+    (UnknownConversationError, 404, "unknown_conversation"),
+    (UnknownModelError, 404, "unknown_model"),
+    (CatalogError, 409, "conflict"),
+    (BusyError, 429, "busy"),
+    (StoreError, 507, "storage"),
+)
+
+
 def described(err: AppError) -> tuple[int, str]:
     """Return the status of HTTP and the code of an error."""
     if isinstance(err, UpstreamError):
         return err.status, err.code
-    if isinstance(err, UnknownConversationError):
-        return 404, "unknown_conversation"
-    if isinstance(err, BusyError):
-        return 429, "busy"
-    if isinstance(err, StoreError):
-        return 507, "storage"
-    return 400, "invalid"
+    found = ((status, code) for kind, status, code in _DESCRIPTIONS if isinstance(err, kind))
+    return next(found, (400, "invalid"))
 
 
 @web.middleware

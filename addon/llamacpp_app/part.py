@@ -121,7 +121,9 @@ class Part:
         self._sidecar.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Leave it as it is."""
+        """Leave it as it is; what is empty is no use."""
         if self._file is not None:
             self._file.close()
             self._file = None
+            if not self.n_bytes:
+                self.path.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 import signal
 import time
 from collections import deque
@@ -35,6 +36,8 @@ STOP_SIGNALS: Final = (
     (signal.SIGTERM, 3.0),
     (signal.SIGKILL, 2.0),
 )
+# An app that is killed takes the server along (a tool of every Debian).
+DIE_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "KILL")
 LAST_LINES: Final = 60
 MAX_LINE_BYTES: Final = 64 * 1024
 _OUT_OF_MEMORY: Final = (
@@ -133,8 +136,11 @@ class ServerProcess:
     async def _run_once(self) -> int:
         """Start the server, wait for its end, and return its exit status."""
         command = await self._make_command()
+        if shutil.which(command[0]) is None:
+            raise FileNotFoundError(f"There is no program {command[0]}.")
         self._lines.clear()
         self._process = await asyncio.create_subprocess_exec(
+            *DIE_WITH_PARENT,
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -28,6 +28,11 @@ def _text(value: object) -> str:
         raise vol.Invalid("must be a text that is not empty")
     if len(value) > MAX_MESSAGE:
         raise vol.Invalid(f"must have at most {MAX_MESSAGE} characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # JSON can hold halves of characters, which neither the model nor the database can.
+        raise vol.Invalid("must be valid Unicode") from None
     return value
 
 

@@ -34,8 +34,14 @@ def shared_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generat
     folder = tmp_path_factory.mktemp("app")
     (folder / "config" / "models").mkdir(parents=True)
     (folder / "config" / "models" / "smol.gguf").symlink_to(model)
-    app = RunningApp(folder, model_url="https://127.0.0.1:1/smol.gguf", parallel_requests="2")
     with sockets():
+        # The file is there, so nobody asks for the address.
+        app = RunningApp(
+            folder,
+            model_url="https://127.0.0.1:1/smol.gguf",
+            context_size="512",
+            parallel_requests="2",
+        )
         app.start()
         try:
             app.wait_ready()

@@ -1,0 +1,304 @@
+"""The conversation API of the running app, with a real llama-server and a real small model."""
+
+import http.client
+import json
+import re
+import sqlite3
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dev.processes import LOOPBACK
+from llamacpp_app.guard import MAX_BODY_BYTES
+
+if TYPE_CHECKING:
+    from tests.app.running_app import RunningApp
+
+pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+
+def start(app: RunningApp, **body: str) -> str:
+    """Begin a conversation and return its id."""
+    status, answer = app.ask("POST", "/api/conversation/start", body)
+    assert status == 201
+    found: str = answer["conversation_id"]
+    return found
+
+
+def events(app: RunningApp, path: str, body: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Send a request and return the events of its answer."""
+    connection = http.client.HTTPConnection(LOOPBACK, app.api_port, timeout=60)
+    headers = {**app.headers, "Accept": "text/event-stream"}
+    connection.request("POST", path, json.dumps(body), headers)
+    response = connection.getresponse()
+    assert response.headers["Content-Type"] == "text/event-stream"
+    text = response.read().decode()
+    connection.close()
+    return [
+        (name.removeprefix("event: "), json.loads(data.removeprefix("data: ")))
+        for name, data in (block.split("\n") for block in text.strip().split("\n\n"))
+    ]
+
+
+def test_chat(shared_app: RunningApp) -> None:
+    """One message is answered, with the fields that were promised."""
+    status, answer = shared_app.ask(
+        "POST", "/api/chat", {"message": "Say hello.", "temperature": 0, "max_tokens": 8}
+    )
+    assert status == 200
+    assert answer["response"]
+    assert answer["finish_reason"] == "length"
+    assert answer["model"] == "smol"
+    usage = answer["usage"]
+    assert usage["completion_tokens"] == 8
+    assert usage["total_tokens"] == usage["prompt_tokens"] + 8
+    assert "message_count" not in answer
+
+
+def test_the_system_prompt_is_read(shared_app: RunningApp) -> None:
+    """What the model is told about itself is part of the prompt."""
+    body = {"message": "Hello.", "max_tokens": 1}
+    _, without = shared_app.ask("POST", "/api/chat", body)
+    _, given = shared_app.ask("POST", "/api/chat", {**body, "system_prompt": "one two " * 50})
+    assert given["usage"]["prompt_tokens"] > without["usage"]["prompt_tokens"] + 50
+
+
+def test_conversation(shared_app: RunningApp) -> None:
+    """Turns build on each other, are counted and kept, and can be forgotten."""
+    found = start(shared_app, system_prompt="You are brief.")
+    assert re.fullmatch(r"conv_\d{10}_[0-9a-f]{8}", found)
+    path = f"/api/conversation/{found}"
+    counts, prompts = [], []
+    for word in ("one", "two"):
+        body = {"message": f"Say {word}.", "max_tokens": 6}
+        status, answer = shared_app.ask("POST", f"{path}/message", body)
+        assert status == 200
+        counts.append(answer["message_count"])
+        prompts.append(answer["usage"])
+    assert counts == [2, 4]
+    # The second prompt holds the first turn, which the server still knows.
+    assert prompts[1]["prompt_tokens"] > prompts[0]["prompt_tokens"] + 6
+    assert prompts[1]["cached_tokens"] >= prompts[0]["prompt_tokens"]
+    _, history = shared_app.ask("GET", f"{path}/history")
+    assert history["conversation_id"] == found
+    roles = [one["role"] for one in history["messages"]]
+    assert roles == ["system", "user", "assistant", "user", "assistant"]
+    assert [one["content"] for one in history["messages"] if one["role"] == "user"] == [
+        "Say one.",
+        "Say two.",
+    ]
+    _, listed = shared_app.ask("GET", "/api/conversations?limit=1")
+    (newest,) = listed["conversations"]
+    assert (newest["conversation_id"], newest["message_count"]) == (found, 4)
+    assert shared_app.ask("GET", "/api/health")[1]["active_conversations"] >= 1
+    assert shared_app.ask("DELETE", path) == (200, {"conversation_id": found, "deleted": True})
+    for method, end in (("GET", "/history"), ("DELETE", "")):
+        status, answer = shared_app.ask(method, path + end)
+        assert (status, answer["error"]["code"]) == (404, "unknown_conversation")
+    status, answer = shared_app.ask("POST", f"{path}/message", {"message": "Hello?"})
+    assert (status, answer["error"]["message"]) == (404, f"There is no conversation {found}.")
+
+
+@pytest.mark.parametrize("where", ["chat", "conversation"])
+def test_events(shared_app: RunningApp, where: str) -> None:
+    """The words come as events, and the last one has all the fields."""
+    path = "/api/chat"
+    if where == "conversation":
+        path = f"/api/conversation/{start(shared_app)}/message"
+    *deltas, (last, answer) = events(shared_app, path, {"message": "Count.", "max_tokens": 10})
+    assert {name for name, _ in deltas} == {"delta"}
+    assert "".join(data["delta"] for _, data in deltas) == answer["response"]
+    assert last == "done"
+    assert answer["usage"]["completion_tokens"] == 10
+    assert ("message_count" in answer) is (where == "conversation")
+
+
+def test_what_is_given_up_is_not_stored(shared_app: RunningApp) -> None:
+    """Who goes away ends the answer, and leaves no half turn."""
+    found = start(shared_app)
+    connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=60)
+    body = json.dumps({"message": "Tell a long story.", "max_tokens": 400, "stream": True})
+    connection.request("POST", f"/api/conversation/{found}/message", body, shared_app.headers)
+    connection.getresponse().read(20)
+    connection.close()
+    deadline = time.monotonic() + 10
+    while shared_app.ask("GET", "/api/health")[1]["waiting"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert shared_app.ask("GET", f"/api/conversation/{found}/history")[1]["messages"] == []
+
+
+def test_two_at_once_go_one_after_the_other(shared_app: RunningApp) -> None:
+    """Messages to one conversation do not overtake each other."""
+    found = start(shared_app)
+    counts = []
+
+    def send() -> None:
+        body = {"message": "Hello.", "max_tokens": 12}
+        _, answer = shared_app.ask("POST", f"/api/conversation/{found}/message", body)
+        counts.append(answer["message_count"])
+
+    threads = [threading.Thread(target=send) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(counts) == [2, 4, 6]
+    _, history = shared_app.ask("GET", f"/api/conversation/{found}/history")
+    assert [one["role"] for one in history["messages"]] == ["user", "assistant"] * 3
+
+
+def test_too_many_wait(shared_app: RunningApp) -> None:
+    """Who would wait behind too many others is told to come back."""
+    statuses: list[int] = []
+
+    def send() -> None:
+        body = {"message": "Tell a story.", "max_tokens": 40}
+        statuses.append(shared_app.ask("POST", "/api/chat", body)[0])
+
+    threads = [threading.Thread(target=send) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {200, 429}
+    # Two are answered at a time, and sixteen wait.
+    assert statuses.count(200) >= 18
+
+
+def test_a_long_conversation_goes_on(shared_app: RunningApp) -> None:
+    """What does not fit into the context any more is left out, the oldest turns first."""
+    found = start(shared_app)
+    path = f"/api/conversation/{found}/message"
+    for number in range(4):
+        body = {"message": f"{number}: " + "one two three " * 50, "max_tokens": 4}
+        status, answer = shared_app.ask("POST", path, body)
+        assert status == 200, answer
+    assert answer["message_count"] == 8
+    body = {"message": "one two three " * 400}
+    status, answer = shared_app.ask("POST", path, body)
+    assert (status, answer["error"]["code"]) == (413, "too_long")
+    assert "512" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "body", "told", "words"),
+    [
+        ("POST /api/chat", {}, "400 invalid", "message: required key not provided."),
+        ("POST /api/chat", {"message": " "}, "400 invalid", "not empty"),
+        ("POST /api/chat", {"message": 3}, "400 invalid", "must be a text"),
+        ("POST /api/chat", {"message": "\ud800"}, "400 invalid", "valid Unicode"),
+        ("POST /api/chat", {"message": "a", "x": 1}, "400 invalid", "x: extra keys"),
+        ("POST /api/chat", {"message": "a", "temperature": 3}, "400 invalid", "from 0 to 2"),
+        ("POST /api/chat", {"message": "a", "max_tokens": True}, "400 invalid", "from 1 to"),
+        ("POST /api/chat", {"message": "a", "stream": 1}, "400 invalid", "true or false"),
+        ("POST /api/chat", {"message": "a", "model": "b"}, "404 unknown_model", "no model b"),
+        ("POST /api/chat", [], "400 invalid", "The body: expected a dictionary."),
+        ("GET /api/chat", None, "405 method_not_allowed", "GET /api/chat"),
+        ("GET /api/none", None, "404 not_found", "GET /api/none"),
+        ("GET /api/conversations?limit=0", None, "400 invalid", "limit must be 1 to 100"),
+        ("GET /api/conversations?offset=x", None, "400 invalid", "limit must be 1 to 100"),
+        ("DELETE /api/models/none", None, "404 unknown_model", "no model none"),
+        ("POST /api/models/none/load", None, "404 unknown_model", "no model none"),
+        ("POST /api/models", {"name": "smol", "url": "o/r:f.gguf"}, "409 conflict", "already"),
+        ("POST /api/models", {"name": "../x", "url": "o/r:f.gguf"}, "400 invalid", "a name of"),
+        ("POST /api/models", {"name": "x", "url": "file:///x.gguf"}, "400 invalid", "https"),
+    ],
+)
+def test_errors(shared_app: RunningApp, asked: str, body: Any, told: str, words: str) -> None:
+    """Every mistake is answered with a status, a code for programs and a sentence for people."""
+    method, path = asked.split()
+    status, answer = shared_app.ask(method, path, body)
+    assert f"{status} {answer['error']['code']}" == told
+    assert words in answer["error"]["message"]
+
+
+def test_too_large(shared_app: RunningApp) -> None:
+    """What nobody types is refused, as a message and as a body."""
+    status, answer = shared_app.ask("POST", "/api/chat", {"message": "x" * 32001})
+    assert (status, answer["error"]["code"]) == (400, "invalid")
+    assert "at most 32000 characters" in answer["error"]["message"]
+    status, answer = shared_app.ask("POST", "/api/chat", {"message": "x" * MAX_BODY_BYTES})
+    assert (status, answer["error"]["code"]) == (413, "too_large")
+
+
+def test_no_json(shared_app: RunningApp) -> None:
+    """What is no JSON at all is told so."""
+    connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=10)
+    connection.request("POST", "/api/chat", "{", shared_app.headers)
+    answer = json.load(connection.getresponse())
+    connection.close()
+    assert answer == {"error": {"code": "invalid", "message": "The body is no JSON."}}
+
+
+@pytest.mark.parametrize("key", ["", "wrong"])
+def test_the_key(shared_app: RunningApp, key: str) -> None:
+    """Nobody gets in without it, at neither port; the page itself is open and holds no secret."""
+    status, answer = shared_app.ask("GET", "/api/health", key=key)
+    assert (status, answer["error"]["code"]) == (401, "unauthorized")
+    connection = http.client.HTTPConnection(LOOPBACK, shared_app.server_port, timeout=10)
+    connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {key}"})
+    assert connection.getresponse().status == 401
+    connection.close()
+    connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=10)
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    assert response.status == 200
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    assert "Access-Control-Allow-Origin" not in response.headers
+    assert shared_app.key not in response.read().decode()
+    connection.close()
+
+
+def test_strangers_pages_get_nothing(shared_app: RunningApp) -> None:
+    """A page of somebody else, open in the same browser, may not read what we answer."""
+    for port in (shared_app.api_port, shared_app.server_port):
+        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
+        headers = {**shared_app.headers, "Origin": "https://evil.example"}
+        connection.request("GET", "/v1/models", headers=headers)
+        allowed = connection.getresponse().headers.get("Access-Control-Allow-Origin")
+        assert allowed not in ("*", "https://evil.example")
+        connection.close()
+
+
+def test_models(shared_app: RunningApp) -> None:
+    """The model that lies in the folder is told of, with what its file says."""
+    _, answer = shared_app.ask("GET", "/api/models")
+    (model,) = answer["models"]
+    assert model["name"] == "smol"
+    assert model["state"] == "ready"
+    assert model["memory"] == "loaded"
+    assert model["architecture"] == "llama"
+    assert model["parameters"] == 134_515_008
+    assert model["context_length"] == 8192
+    status, answer = shared_app.ask("POST", "/api/models/smol/load")
+    assert (status, answer) == (202, {"name": "smol"})
+    status, answer = shared_app.ask("DELETE", "/api/models/smol")
+    assert (status, answer["error"]["code"]) == (409, "conflict")
+
+
+def test_what_people_say_is_not_in_the_log(shared_app: RunningApp) -> None:
+    """Neither the messages nor the key are in the log."""
+    shared_app.ask("POST", "/api/chat", {"message": "My secret is xylophone.", "max_tokens": 4})
+    _, answer = shared_app.ask("GET", "/api/log")
+    text = "\n".join(answer["lines"])
+    assert "llama-server is ready" in text
+    assert "xylophone" not in shared_app.log()
+    assert shared_app.key not in shared_app.log()
+
+
+def test_statistics(shared_app: RunningApp) -> None:
+    """The samples are a list; what is in them is counted in another test."""
+    assert isinstance(shared_app.ask("GET", "/api/statistics")[1]["samples"], list)
+
+
+def test_the_database_is_read_by_others(shared_app: RunningApp) -> None:
+    """Conversations are in an SQLite file that any tool can open."""
+    found = start(shared_app)
+    path = shared_app.folder / "data" / "conversations.db"
+    database = sqlite3.connect(path)
+    rows = database.execute("SELECT id FROM conversations WHERE id = ?", (found,)).fetchall()
+    database.close()
+    assert rows == [(found,)]

@@ -1,0 +1,226 @@
+"""The app as a whole: its start, its models, its stop, and what it says meanwhile."""
+
+import asyncio
+import http.client
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dev.processes import LOOPBACK, port_is_taken
+from tests.app.file_server import saying
+from tests.app.running_app import RunningApp
+from tests.conftest import sockets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from tests.app.file_server import FileServer
+
+    type MakeApp = Callable[..., RunningApp]
+
+pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+
+@pytest.fixture
+def make_app(tmp_path: Path, model: Path) -> Generator[MakeApp]:
+    """Return what starts an app: with the small model under these names, and these options."""
+    apps: list[RunningApp] = []
+
+    def make(*names: str, environment: dict[str, str] | None = None, **options: str) -> RunningApp:
+        folder = tmp_path / "config" / "models"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (folder / f"{name}.gguf").symlink_to(model)
+        options = {"model_url": "http://127.0.0.1:1/smol.gguf", "context_size": "512", **options}
+        app = RunningApp(tmp_path, environment, **options)
+        apps.append(app)
+        app.start()
+        return app
+
+    yield make
+    for app in apps:
+        app.stop()
+
+
+def models_of(app: RunningApp) -> dict[str, Any]:
+    """Return what is told of the models, by their names."""
+    return {one["name"]: one for one in app.ask("GET", "/api/models")[1]["models"]}
+
+
+def until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for something."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"context_size": "100"}, "The option context_size must be a whole number from 512"),
+        ({"threads": "64"}, "The option threads must be a whole number from 1 to 32, not '64'"),
+        ({"extra_arguments": "--host 0.0.0.0"}, "extra_arguments must not hold --host"),
+        ({"chat_template": "gemma"}, "chat_template must be a Jinja template"),
+    ],
+)
+def test_wrong_options_stop_the_start(
+    make_app: MakeApp, options: dict[str, str], words: str
+) -> None:
+    """One sentence names option, value and range; nothing else is in the log of the end."""
+    app = make_app("smol", **options)
+    until(lambda: not app.process.running)
+    assert words in app.log()
+    assert "Traceback" not in app.log()
+
+
+def test_the_key_stays_and_changes(make_app: MakeApp) -> None:
+    """A key is made at the first start, kept, and replaced by one that is set."""
+    app = make_app("smol")
+    app.wait_ready()
+    made = app.key
+    assert len(made) >= 32
+    assert (app.folder / "data" / "api_key").stat().st_mode & 0o777 == 0o600
+    app.stop()
+    again = make_app()
+    again.wait_ready()
+    assert again.key == made
+    again.stop()
+    changed = make_app(api_key="my-own-key")
+    changed.wait_ready()
+    assert changed.key == "my-own-key"
+    assert changed.ask("GET", "/api/health", key=made)[0] == 401
+
+
+def test_conversations_outlive_a_kill(make_app: MakeApp) -> None:
+    """What was acknowledged is there after kill -9, and goes on."""
+    app = make_app("smol")
+    app.wait_ready()
+    found = app.ask("POST", "/api/conversation/start", {})[1]["conversation_id"]
+    path = f"/api/conversation/{found}"
+    app.ask("POST", f"{path}/message", {"message": "Say one.", "max_tokens": 4})
+    app.process.kill()
+    # The server goes with the app, so its port is free again.
+    until(lambda: not port_is_taken(app.server_port), 10)
+    again = make_app()
+    again.wait_ready()
+    assert len(again.ask("GET", f"{path}/history")[1]["messages"]) == 2
+    answer = again.ask("POST", f"{path}/message", {"message": "Say two.", "max_tokens": 4})[1]
+    assert answer["message_count"] == 4
+
+
+def test_stopped_within_ten_seconds_while_it_answers(make_app: MakeApp) -> None:
+    """A stop does not wait for an endless answer, and leaves no process."""
+    app = make_app("smol", context_size="8192")
+    app.wait_ready()
+    connection = http.client.HTTPConnection(LOOPBACK, app.api_port, timeout=30)
+    body = {"message": "Tell a very long story.", "max_tokens": 8000, "stream": True}
+    connection.request("POST", "/api/chat", json.dumps(body), app.headers)
+    response = connection.getresponse()
+    response.read(30)
+    direct = http.client.HTTPConnection(LOOPBACK, app.server_port, timeout=30)
+    request = {
+        "messages": [{"role": "user", "content": "Count."}],
+        "stream": True,
+        "ignore_eos": True,
+    }
+    direct.request("POST", "/v1/chat/completions", json.dumps(request), app.headers)
+    started = time.monotonic()
+    app.process._signal(signal.SIGTERM)  # noqa: SLF001 - as the Supervisor does
+    until(lambda: not app.process.running, 15)
+    # What the Supervisor's users were promised, not a measurement.
+    assert time.monotonic() - started < 10
+    assert "Stopped" in app.log()
+    with pytest.raises(ConnectionRefusedError):
+        http.client.HTTPConnection(LOOPBACK, app.server_port, timeout=5).connect()
+    connection.close()
+    direct.close()
+
+
+def test_crashed_server_comes_back(make_app: MakeApp) -> None:
+    """A crash is told, and the next answer comes all the same."""
+    app = make_app("smol")
+    app.wait_ready()
+    children = children_of(app.process.pid)
+    (server,) = (pid for pid, name in children.items() if name == "llama-server")
+    os.kill(server, signal.SIGABRT)
+    app.wait_for("llama-server was ended by SIGABRT. It is started again")
+    app.wait_ready()
+    assert app.ask("POST", "/api/chat", {"message": "Hi", "max_tokens": 2})[0] == 200
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """Return the processes that a process has started, with their names."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (path / "stat").read_text().rpartition(")")
+            name = (path / "comm").read_text().strip()
+        except OSError:
+            continue
+        if int(fields[2].split()[1]) == pid:
+            found[int(path.name)] = name
+    return found
+
+
+def test_several_models(make_app: MakeApp) -> None:
+    """With several models, any can be asked by name, chosen, and new files are found."""
+    app = make_app("smol", "second", models='[{"name": "second", "url": "o/r:f.gguf"}]')
+    app.wait_ready()
+    health = app.ask("GET", "/api/health")[1]
+    assert health["model"] == "smol"
+    until(lambda: models_of(app)["smol"]["memory"] == "loaded")
+    status, answer = app.ask(
+        "POST", "/api/chat", {"message": "Hi", "max_tokens": 2, "model": "second"}
+    )
+    assert (status, answer["model"]) == (200, "second")
+    until(lambda: models_of(app)["second"]["memory"] == "loaded")
+    assert models_of(app)["smol"]["memory"] == "unloaded"
+    assert app.ask("POST", "/api/models/smol/load")[0] == 202
+    assert app.ask("GET", "/api/health")[1]["model"] == "smol"
+    answer = app.ask("POST", "/api/chat", {"message": "Hi", "max_tokens": 2})[1]
+    assert answer["model"] == "smol"
+
+
+async def test_download_add_delete(make_app: MakeApp, file_server: FileServer, model: Path) -> None:
+    """From an empty folder to an answer; a bad model keeps nobody else from serving."""
+    files = file_server
+    files.content = await asyncio.to_thread(model.read_bytes)
+    files.script = [files.cut(30_000_000, pause=3)]
+
+    def check() -> None:
+        with sockets():
+            app = make_app(
+                model_url=f"{files.url}/smol.gguf",
+                models=json.dumps([{"name": "bad", "url": f"{files.url}/bad.gguf"}]),
+            )
+            app.wait_ready("downloading")
+            status, answer = app.ask("POST", "/api/chat", {"message": "Hi"})
+            assert (status, answer["error"]["code"]) == (503, "not_ready")
+            assert "is being downloaded" in answer["error"]["message"]
+            until(lambda: bool(app.ask("GET", "/api/health")[1]["downloads"]))
+            (download,) = app.ask("GET", "/api/health")[1]["downloads"]
+            assert download["model"] == "smol"
+            files.script.append(files.send)
+            files.script.extend(saying(404) for _ in range(3))
+            app.wait_ready()
+            until(lambda: models_of(app)["bad"]["state"] == "failed")
+            assert "There is nothing at" in models_of(app)["bad"]["error"]
+            assert app.ask("POST", "/api/chat", {"message": "Hi", "max_tokens": 2})[0] == 200
+            files.script.clear()
+            body = {"name": "added", "url": f"{files.url}/added.gguf"}
+            assert app.ask("POST", "/api/models", body)[0] == 202
+            until(lambda: models_of(app)["added"]["state"] == "ready")
+            until(lambda: app.ask("GET", "/api/health")[1]["status"] == "ok")
+            assert app.ask("DELETE", "/api/models/bad")[0] == 409
+            assert app.ask("DELETE", "/api/models/added")[0] == 200
+            folder = app.folder / "config" / "models"
+            assert [path.name for path in folder.iterdir()] == ["smol.gguf"]
+            app.stop()
+
+    await asyncio.to_thread(check)
