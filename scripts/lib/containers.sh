@@ -38,7 +38,7 @@ container_arch() { [ "$(uname -m)" = aarch64 ] && echo aarch64 || echo amd64; }
 container_tool() {
   local program=$1
   shift
-  "$program" --root "$CACHE/containers/store" --runroot "$CACHE/containers/run" --storage-driver overlay "$@"
+  "$program" --root "$CACHE/containers/store" --runroot /run/llamacpp-home-assistant --storage-driver overlay "$@"
 }
 
 # base_image: sets BASE to what the app is built on, empty for the Dockerfile's own.

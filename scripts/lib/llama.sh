@@ -2,18 +2,10 @@
 # shellcheck disable=SC2034,SC2153 # setup.sh exports the variables, common.sh defines ROOT
 # llama-server and the small model.
 
-# The oldest build that we test: the one that the app compiles.
-LLAMA_MIN_BUILD=11312
-# llama.cpp's source comes in this package of PyPI, pinned in requirements/llama-source.txt.
-LLAMA_SOURCE=llama-cpp-python
-LLAMA_COMMIT=0c1e57098bba43ac29e6e3b677cdceebdd22334f
-LLAMA_FLAGS=(
-  -DCMAKE_BUILD_TYPE=Release -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "-DCMAKE_INSTALL_RPATH=\$ORIGIN"
-  -DLLAMA_BUILD_NUMBER="$LLAMA_MIN_BUILD" -DLLAMA_BUILD_COMMIT="$LLAMA_COMMIT"
-  -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON -DGGML_RPC=ON
-  -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF
-  -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF
-)
+# What the app's image compiles, too. Its build is the oldest one that we test.
+# shellcheck source=addon/llama.env
+. "$ROOT/addon/llama.env"
+LLAMA_MIN_BUILD=$LLAMA_BUILD
 # A compiler of llama.cpp takes up to so much memory.
 COMPILER_KILOBYTES=1500000
 
@@ -86,8 +78,9 @@ unpack_llama() {
 }
 
 llama_of_source() {
-  local dir jobs
-  dir=$CACHE/llama-source-$(key_of "$ROOT/requirements/llama-source.txt" <(echo "${LLAMA_FLAGS[@]}"))
+  local dir jobs targets
+  read -ra targets <<<"$LLAMA_TARGETS"
+  dir=$CACHE/llama-source-$(key_of "$ROOT/addon/llama.env")
   LLAMACPP_SERVER=$dir/bin/llama-server
   complete "$dir" && return
   need_disk 3000
@@ -98,7 +91,7 @@ llama_of_source() {
     die_no_network "the source of llama.cpp"
   run_step "Configuring llama.cpp" configure_llama "$dir" || { rm -rf "$dir"; die "llama.cpp could not be configured."; }
   run_step "Compiling llama-server with $jobs jobs (about 20 processor-minutes)" \
-    "$dir/tools/bin/cmake" --build "$dir/build" --target llama-server ggml-rpc-server -j "$jobs" ||
+    "$dir/tools/bin/cmake" --build "$dir/build" --target "${targets[@]}" -j "$jobs" ||
     die "llama-server could not be compiled."
   rm -rf "${dir:?}/bin"
   cp -a "$dir/build/bin" "$dir/bin"
@@ -107,14 +100,18 @@ llama_of_source() {
   mark_complete "$dir"
 }
 
+llama_requirement() {
+  echo "$LLAMA_PACKAGE==$LLAMA_PACKAGE_VERSION --hash=sha256:$LLAMA_PACKAGE_SHA256"
+}
+
 # As many as there are processors and memory for.
 compile_jobs() {
   awk -v most="$(nproc)" -v each="$COMPILER_KILOBYTES" '/^MemAvailable/ {
     jobs = int($2 / each); print jobs < 1 ? 1 : jobs < most ? jobs : most}' /proc/meminfo
 }
 
-# The source's own build tools come hash-checked from requirements/llama-source.txt as well; nothing
-# of the source package is run before its hash is checked.
+# Its build tools come hash-checked as well; nothing of the source package is run before its hash is
+# checked.
 fetch_llama_source() {
   local dir=$1 archive
   rm -rf "$dir"
@@ -122,9 +119,9 @@ fetch_llama_source() {
   "$UV" venv --quiet --no-python-downloads --python "$PYTHON" "$dir/tools" || return
   "$UV" pip install --quiet --require-hashes --python "$dir/tools/bin/python" \
     --requirement "$ROOT/requirements/llama-tools.txt" || return
-  "$dir/tools/bin/python" -m pip download --quiet --no-deps --no-binary "$LLAMA_SOURCE" \
+  "$dir/tools/bin/python" -m pip download --quiet --no-deps --no-binary "$LLAMA_PACKAGE" \
     --no-build-isolation --require-hashes --no-cache-dir --dest "$dir" \
-    --requirement "$ROOT/requirements/llama-source.txt" || return
+    --requirement <(llama_requirement) || return
   archive=$(echo "$dir"/llama_cpp_python-*.tar.gz)
   tar -xzf "$archive" --strip-components=3 -C "$dir/source" --wildcards \
     --exclude='*/llama.cpp/models' --exclude='*/llama.cpp/docs' '*/vendor/llama.cpp' || return
@@ -135,9 +132,10 @@ fetch_llama_source() {
 }
 
 configure_llama() {
-  local dir=$1
+  local dir=$1 flags
+  read -rd '' -a flags <<<"$LLAMA_FLAGS" || true
   PATH=$dir/tools/bin:$PATH "$dir/tools/bin/cmake" -S "$dir/source" -B "$dir/build" -G Ninja \
-    "${LLAMA_FLAGS[@]}"
+    -DLLAMA_BUILD_NUMBER="$LLAMA_BUILD" -DLLAMA_BUILD_COMMIT="$LLAMA_COMMIT" "${flags[@]}"
 }
 
 # setup_model: sets LLAMACPP_MODEL to SmolLM2-135M-Instruct, which a package of PyPI ships.
