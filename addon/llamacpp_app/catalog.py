@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from .command import LocalModel
 from .download import DownloadError
 from .errors import AppError
-from .gguf import GgufError, part_names, read_gguf
+from .gguf import GgufError, part_names, read_parts
 from .options import MAX_MODELS, ModelOption
 from .references import InvalidReferenceError, check_file_name, parse_reference, part_sources
 
@@ -170,7 +170,7 @@ class Catalog:
                 projector = parse_reference(self._projector_url, hub=self._hub)
                 named = replace(projector, file_name=f"{PROJECTOR_PREFIX}{option.name}.gguf")
                 entry.projector = await self._downloader.fetch(named, self._paths.models, note)
-            entry.info = await asyncio.to_thread(read_gguf, paths[0])
+            entry.info = await asyncio.to_thread(read_parts, paths)
         except (DownloadError, InvalidReferenceError, GgufError, OSError) as err:
             entry.state, entry.error = ModelState.FAILED, str(err)
             entry.retry_at = time.monotonic() + RETRY_SECONDS
@@ -291,7 +291,8 @@ class Catalog:
 
 
 def _read_file(path: Path) -> tuple[int, GgufInfo]:
-    return path.stat().st_size, read_gguf(path)
+    parts = [path.with_name(name) for name in part_names(path.name)]
+    return path.stat().st_size, read_parts(parts)
 
 
 def _has_changed(entry: Entry) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from .gguf_head import GgufError, read_head
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .gguf_head import Value
 
-__all__ = ["MAX_PARTS", "GgufError", "GgufInfo", "part_names", "read_gguf"]
+__all__ = ["MAX_PARTS", "GgufError", "GgufInfo", "part_names", "read_gguf", "read_parts"]
 
 MAX_PARTS: Final = 1000
 # Far above what any model has: what is larger counts as not told.
@@ -123,6 +123,17 @@ def read_gguf(path: Path) -> GgufInfo:
         file_bytes=content.end,
         n_sliding_kv_heads=sum(sliding_kv_heads),
         state_bytes=_state_bytes(keys, kv_heads),
+    )
+
+
+def read_parts(paths: Sequence[Path]) -> GgufInfo:
+    """Return what the files of one model tell together. Raises GgufError, OSError."""
+    infos = [read_gguf(path) for path in paths]
+    return replace(
+        infos[0],
+        n_params=sum(one.n_params or 0 for one in infos) or None,
+        tensor_bytes=sum(one.tensor_bytes for one in infos),
+        file_bytes=sum(one.file_bytes for one in infos),
     )
 
 

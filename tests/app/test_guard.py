@@ -1,0 +1,108 @@
+"""Who may ask how often, and what nobody thought of."""
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from llamacpp_app.conversations import StoreError
+from llamacpp_app.guard import (
+    MAX_ADDRESSES,
+    REQUESTS_AT_ONCE,
+    described,
+    errors_as_json,
+    only_from,
+    rate_limit,
+)
+from llamacpp_app.upstream import NotReadyError, UpstreamError
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+
+class Transport:
+    """A connection that comes from an address."""
+
+    def __init__(self, address: str) -> None:
+        """Take note of the address."""
+        self.address = address
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """Tell where it comes from."""
+        return (self.address, 1) if name == "peername" else default
+
+
+def request_from(address: str) -> web.Request:
+    """Return a request that comes from an address."""
+    return make_mocked_request("GET", "/api/health", transport=Transport(address))
+
+
+async def fine(_: web.Request) -> web.StreamResponse:
+    """Answer."""
+    return web.Response()
+
+
+async def test_ingress_alone() -> None:
+    """The port of the page is for the Supervisor's proxy and nobody else."""
+    check = only_from("172.30.32.2")
+    assert (await check(request_from("172.30.32.2"), fine)).status == 200
+    assert (await check(request_from("172.30.33.5"), fine)).status == 403
+
+
+async def test_rate() -> None:
+    """Each address may ask so often, and again a little later; addresses are not kept for ever."""
+    now = [0.0]
+    check = rate_limit(lambda: now[0])
+
+    async def status(address: str) -> int:
+        return (await check(request_from(address), fine)).status
+
+    statuses = [await status("10.0.0.1") for _ in range(int(REQUESTS_AT_ONCE) + 1)]
+    assert statuses == [200] * int(REQUESTS_AT_ONCE) + [429]
+    assert await status("10.0.0.2") == 200
+    now[0] = 0.1
+    assert [await status("10.0.0.1") for _ in range(3)] == [200, 200, 429]
+    for number in range(MAX_ADDRESSES):
+        await status(f"10.1.{number // 250}.{number % 250}")
+    assert await status("10.0.0.1") == 200
+
+
+async def test_a_mistake_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """It is in the log; whoever asked learns nothing of our insides."""
+
+    async def wrong(_: web.Request) -> web.StreamResponse:
+        raise ZeroDivisionError("some inside")
+
+    handler: Handler = wrong
+    with caplog.at_level(logging.ERROR):
+        answer = await errors_as_json(request_from("10.0.0.1"), handler)
+    assert isinstance(answer, web.Response)
+    assert answer.status == 500
+    assert json.loads(answer.text or "")["error"]["code"] == "internal"
+    assert "some inside" not in (answer.text or "")
+    assert "some inside" in caplog.text
+
+
+async def test_not_ready() -> None:
+    """Who is too early is told when to come back."""
+
+    async def early(_: web.Request) -> web.StreamResponse:
+        raise NotReadyError("The model is being loaded.")
+
+    answer = await errors_as_json(request_from("10.0.0.1"), early)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+
+
+@pytest.mark.parametrize(
+    ("err", "told"),
+    [
+        (UpstreamError("timeout", "", 504), (504, "timeout")),
+        (StoreError(), (507, "storage")),
+    ],
+)
+def test_descriptions(err: UpstreamError | StoreError, told: tuple[int, str]) -> None:
+    """Errors have statuses of their own."""
+    assert described(err) == told

@@ -1,0 +1,164 @@
+"""Small parts of the app: its log, its key, root, its health check and its numbers."""
+
+import logging
+import os
+import pwd
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from llamacpp_app import healthcheck, logs, privileges
+from llamacpp_app.key import api_key_of
+from llamacpp_app.paths import Paths, Ports
+from llamacpp_app.startup import Setup
+from llamacpp_app.statistics import SAMPLES, Statistics
+from tests.conftest import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from tests.app.running_app import RunningApp
+
+
+@pytest.fixture
+def root_logger() -> Generator[None]:
+    """Put the log back after a test has set it up."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], root.level = before, level
+
+
+@pytest.mark.usefixtures("root_logger")
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        ("debug", ["loading", "slow", "broken", "unparsed", "of a child", "ours"]),
+        ("info", ["slow", "broken", "ours"]),
+        ("warning", ["broken"]),
+    ],
+)
+def test_log(capsys: pytest.CaptureFixture[str], level: str, expected: list[str]) -> None:
+    """Both programs write one log, each line at its level; no secret is on the page."""
+    newest = logs.set_up(level, ("secret", ""))
+    logs.log_server_line("0.00.123.456 I srv loading")
+    logs.log_server_line("0.00.123.456 W srv slow")
+    logs.log_server_line("0.00.123.456 E srv broken")
+    logs.log_server_line("unparsed")
+    logs.log_server_line("[52425] 0.00.001.217 I of a child")
+    logging.getLogger("llamacpp_app").info("ours with secret")
+    assert len(newest.lines) == len(expected)
+    for line, words in zip(newest.lines, expected, strict=True):
+        assert words in line
+        assert "secret" not in line
+    assert len(capsys.readouterr().out.splitlines()) == len(expected)
+
+
+def test_key(tmp_path: Path) -> None:
+    """It is made once, kept, replaced by a set one, and made anew where the file is empty."""
+    path = tmp_path / "api_key"
+    made = api_key_of(path, None)
+    assert len(made) == 43
+    assert api_key_of(path, None) == made
+    assert api_key_of(path, "mine") == "mine"
+    assert path.read_text() == "mine\n"
+    path.write_text("\n")
+    assert api_key_of(path, None) not in ("", made, "mine")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_root_is_given_up(tmp_path: Path) -> None:
+    """A child of root makes the folders, gives them away, and is root no more."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give up root")
+    user = pwd.getpwnam("nobody")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "options.json").write_text("{}")
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    paths = Paths(tmp_path / "data", tmp_path / "config", tmp_path)
+    code = (
+        "import os, sys; from pathlib import Path; from llamacpp_app import paths, privileges;"
+        "privileges.USER = 'nobody';"
+        "privileges.give_up_root(paths.Paths(*map(Path, sys.argv[1:])));"
+        "print(os.getuid(), os.getgid())"
+    )
+    command = [sys.executable, "-c", code, paths.data, paths.config, paths.programs]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == [str(user.pw_uid), str(user.pw_gid)]
+    for path in (paths.data, paths.config, paths.models, paths.options):
+        assert path.stat().st_uid == user.pw_uid
+
+
+def test_nobody_to_become(tmp_path: Path) -> None:
+    """On a machine without the image's user, the folders are made and nothing else."""
+    paths = Paths(tmp_path / "data", tmp_path / "config", tmp_path)
+    privileges.give_up_root(paths)
+    assert paths.models.is_dir()
+    assert os.geteuid() == paths.models.stat().st_uid
+
+
+def test_setup_of_an_environment(tmp_path: Path) -> None:
+    """Plain Docker gives all by environment variables."""
+    (tmp_path / "data").mkdir()
+    setup = Setup.of(
+        {
+            "DATA_DIR": str(tmp_path / "data"),
+            "CONTEXT_SIZE": "1024",
+            "SUPERVISOR_TOKEN": "token",
+            "BIND_ADDRESS": "127.0.0.1",
+        }
+    )
+    assert setup.options.context_size == 1024
+    assert setup.ports == Ports("127.0.0.1", 8080, 5000, 8099)
+    assert setup.supervisor_token == "token"
+    assert setup.paths.conversations == tmp_path / "data" / "conversations.db"
+
+
+@pytest.mark.usefixtures("socket_enabled")
+def test_health_check(shared_app: RunningApp, tmp_path: Path) -> None:
+    """It is well as long as the API answers; a worker is well, for it has none."""
+    assert healthcheck.is_well(shared_app.environment)
+    away = {**shared_app.environment, "API_PORT": "1"}
+    assert not healthcheck.is_well(away)
+    assert healthcheck.is_well({**away, "MODE": "worker"})
+    assert not healthcheck.is_well({**away, "MODE": "nonsense"})
+    assert not healthcheck.is_well({"DATA_DIR": str(tmp_path), "API_PORT": "1"})
+
+
+def counters(prompt: int, cached: int, generated: int) -> dict[str, float]:
+    """Return a reading of llama-server's counters."""
+    return {
+        "prompt_tokens_total": prompt,
+        "prompt_tokens_cached_total": cached,
+        "prompt_seconds_total": prompt / 100,
+        "tokens_predicted_total": generated,
+        "tokens_predicted_seconds_total": generated / 10,
+    }
+
+
+def test_statistics() -> None:
+    """Samples tell what happened in between, also over a restart, and are bounded."""
+    statistics = Statistics()
+    statistics.add(counters(100, 0, 50))
+    assert statistics.samples() == []
+    statistics.add(counters(110, 90, 70))
+    (sample,) = statistics.samples()
+    assert sample["prompt_tokens"] == 10
+    assert sample["cached_tokens"] == 90
+    assert sample["cached_share"] == 0.9
+    assert sample["prompt_speed"] == 100
+    assert sample["generation_speed"] == 10
+    statistics.add(counters(110, 90, 70))
+    assert statistics.samples()[-1]["generation_speed"] is None
+    assert statistics.samples()[-1]["cached_share"] is None
+    statistics.add(counters(5, 0, 2))
+    assert statistics.samples()[-1]["prompt_tokens"] == 5
+    for number in range(2 * SAMPLES):
+        statistics.add(counters(number, 0, number))
+    assert len(statistics.samples()) == SAMPLES
