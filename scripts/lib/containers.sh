@@ -3,6 +3,8 @@
 # Images and containers: with Docker's engine, or without one by buildah and podman as root.
 
 APP_IMAGE=localhost/llamacpp-app
+# podman wants a short path for it.
+RUN_ROOT=/run/llamacpp-home-assistant
 BASE_IMAGE=localhost/llamacpp-base:trixie
 CONTAINER_PACKAGES=(buildah podman runc conmon debootstrap golang-github-containers-common uidmap)
 
@@ -38,7 +40,7 @@ container_arch() { [ "$(uname -m)" = aarch64 ] && echo aarch64 || echo amd64; }
 container_tool() {
   local program=$1
   shift
-  "$program" --root "$CACHE/containers/store" --runroot /run/llamacpp-home-assistant --storage-driver overlay "$@"
+  "$program" --root "$CACHE/containers/store" --runroot "$RUN_ROOT" --storage-driver overlay "$@"
 }
 
 # base_image: sets BASE to what the app is built on, empty for the Dockerfile's own.
@@ -82,4 +84,28 @@ container_build() {
   [ ! -e "$bundle" ] || trust=(-v "$bundle:/etc/ssl/certs/ca-certificates.crt:ro")
   container_tool buildah bud --layers --format docker --isolation chroot --network host \
     --pull-never "${trust[@]}" "$@"
+}
+
+# containers_installed: as containers_ready, but nothing is installed, unless for CI.
+containers_installed() {
+  if [ -z "${CI:-}" ] && ! docker info >/dev/null 2>&1 && ! command -v buildah >/dev/null; then
+    CONTAINERS_WHY="there is neither a Docker engine nor buildah."
+    return 1
+  fi
+  containers_ready
+}
+
+# setup_image: sets LLAMACPP_APP_IMAGE and LLAMACPP_CONTAINER_TOOL, with which the tests run the
+# app's image, where one can be built.
+setup_image() {
+  if ! containers_installed; then
+    say "The tests of the app's image are left out: $CONTAINERS_WHY"
+    return
+  fi
+  scripts/build-app
+  LLAMACPP_APP_IMAGE=$APP_IMAGE
+  LLAMACPP_CONTAINER_TOOL=docker
+  [ "$CONTAINER_ENGINE" = docker ] || LLAMACPP_CONTAINER_TOOL="podman --root $CACHE/containers/store --runroot $RUN_ROOT \
+--storage-driver overlay --runtime $(command -v runc || echo /usr/sbin/runc) --cgroup-manager cgroupfs"
+  export LLAMACPP_APP_IMAGE LLAMACPP_CONTAINER_TOOL
 }

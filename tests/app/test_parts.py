@@ -87,7 +87,7 @@ def test_root_is_given_up(tmp_path: Path) -> None:
         "privileges.give_up_root(paths.Paths(*map(Path, sys.argv[1:])));"
         "print(os.getuid(), os.getgid())"
     )
-    command = [sys.executable, "-c", code, paths.data, paths.config, paths.programs]
+    command = [sys.executable, "-c", code, *map(str, (paths.data, paths.config, paths.programs))]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert result.stdout.split() == [str(user.pw_uid), str(user.pw_gid)]

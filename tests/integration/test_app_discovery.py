@@ -1,7 +1,7 @@
 """The app and the integration together: discovered, set up with one click, and talked to."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from homeassistant.config_entries import SOURCE_HASSIO
 from homeassistant.data_entry_flow import FlowResultType
@@ -60,7 +60,8 @@ async def test_from_the_app_to_an_entry(assist: HomeAssistant, tmp_path: Path, m
                 return_response=True,
             )
             assert answer is not None
-            assert answer["usage"]["completion_tokens"] == 4
+            usage = cast("dict[str, int]", answer["usage"])
+            assert usage["completion_tokens"] == 4
             assert await assist.config_entries.async_unload(entry.entry_id)
         finally:
             await asyncio.to_thread(app.stop)

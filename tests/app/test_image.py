@@ -1,0 +1,126 @@
+"""The app's image as the Supervisor runs it, where one can be built."""
+
+import http.client
+import json
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.processes import LOOPBACK, free_port, port_is_taken
+
+from .container_app import ContainerApp, image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    type MakeContainer = Callable[..., ContainerApp]
+
+pytestmark = [
+    pytest.mark.usefixtures("socket_enabled"),
+    pytest.mark.skipif(image() is None, reason="no image can be built here"),
+]
+
+HELLO = {"message": "Say hello.", "max_tokens": 4}
+
+
+@pytest.fixture
+def containers(tmp_path: Path, model: Path) -> Generator[MakeContainer]:
+    """Return what makes containers, each with the model in a folder of its own."""
+    found: list[ContainerApp] = []
+
+    def make(folder: str = "app", **options: object) -> ContainerApp:
+        path = tmp_path / folder
+        options = {"model_url": "http://127.0.0.1:1/smol.gguf", "model_name": "smol", **options}
+        app = ContainerApp(path, **options)
+        file = path / "config" / "models" / "smol.gguf"
+        if not file.exists():
+            shutil.copy(model, file)
+        found.append(app)
+        app.start()
+        return app
+
+    yield make
+    for app in found:
+        app.stop()
+
+
+def test_serves_as_nobody_special(containers: MakeContainer) -> None:
+    """It answers, is healthy, nothing in it serves as root, and no tool of the build is there."""
+    app = containers()
+    app.wait_ready()
+    assert app.ask("POST", "/api/chat", HELLO)[0] == 200
+    assert app.run("python3", "-m", "llamacpp_app.healthcheck").returncode == 0
+    users = app.run(
+        "sh", "-c", "for p in 1 $(pidof llama-server); do grep ^Uid: /proc/$p/status; done"
+    ).stdout
+    assert users.count("Uid:") == 2 or "pidof" in users
+    assert "\t0\t" not in users
+    assert app.run("sh", "-c", "command -v g++ cmake pip ccache").stdout == ""
+    assert "build 11312" in app.run("/opt/llama/llama-server", "--version").stderr
+    assert app.key not in app.log()
+
+
+def test_a_power_cut(containers: MakeContainer) -> None:
+    """What was acknowledged before is there afterwards."""
+    app = containers()
+    app.wait_ready()
+    found = app.ask("POST", "/api/conversation/start", {})[1]["conversation_id"]
+    assert app.ask("POST", f"/api/conversation/{found}/message", HELLO)[0] == 200
+    app.kill()
+    again = containers()
+    again.wait_ready()
+    assert len(again.ask("GET", f"/api/conversation/{found}/history")[1]["messages"]) == 2
+
+
+def test_stopped_while_it_answers(containers: MakeContainer) -> None:
+    """The Supervisor waits ten seconds, and needs not kill it."""
+    app = containers(context_size=8192)
+    app.wait_ready()
+    connection = http.client.HTTPConnection(LOOPBACK, app.server_port, timeout=30)
+    body = {"messages": [{"role": "user", "content": "Count."}], "stream": True, "ignore_eos": True}
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), app.headers)
+    connection.getresponse().read(30)
+    started = time.monotonic()
+    app.stop()
+    assert time.monotonic() - started < 10
+    assert "Stopped" in app.log()
+    connection.close()
+
+
+def test_two_workers(containers: MakeContainer) -> None:
+    """Two workers compute; one that dies is left out, one that comes back is taken in again."""
+    ports = [free_port(), free_port()]
+    addresses = [f"{LOOPBACK}:{port}" for port in ports]
+
+    def worker(number: int) -> ContainerApp:
+        made = containers(
+            f"worker-{number}", mode="worker", worker_address=addresses[number], threads=1
+        )
+        made.process.wait_until(lambda: port_is_taken(ports[number]), 30)
+        return made
+
+    workers = [worker(0), worker(1)]
+    app = containers(
+        gpu_layers=99, log_level="debug", extra_arguments=["--fit", "off"], rpc_servers=addresses
+    )
+    app.wait_ready()
+    assert app.ask("GET", "/api/health")[1]["workers"] == addresses
+    assert app.ask("POST", "/api/chat", HELLO)[0] == 200
+    assert "offloaded 31/31 layers" in app.log()
+    for address in addresses:
+        assert f"[{address}]" in app.log()
+    workers[1].kill()
+    # llama-server notices at the next answer; without one, the app does within half a minute.
+    app.ask("POST", "/api/chat", HELLO)
+    app.wait_for(f"The worker {addresses[1]} does not answer: it is left out until it does")
+    app.wait_ready()
+    assert app.ask("GET", "/api/health")[1]["workers"] == addresses[:1]
+    assert app.ask("POST", "/api/chat", HELLO)[0] == 200
+    worker(1)
+    app.process.wait_until(lambda: app.ask("GET", "/api/health")[1]["workers"] == addresses, 60)
+    app.wait_ready()
+    assert app.ask("POST", "/api/chat", HELLO)[0] == 200
+    assert app.ask("GET", "/api/health")[1]["crashes"] <= 1
