@@ -43,13 +43,13 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa:
 
 async def async_setup_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> bool:
     """Set up one server; raises ConfigEntryNotReady as long as it cannot answer."""
-    coordinator = LlamaCppCoordinator(hass, entry)
+    history = History(hass, entry.entry_id, retention_of(entry.options))
+    coordinator = LlamaCppCoordinator(hass, entry, history)
     await coordinator.async_config_entry_first_refresh()
-    coordinator.history = History(hass, entry.entry_id, retention_of(entry.options))
-    await coordinator.history.async_load()
+    await history.async_load()
 
     async def prune(_now: datetime) -> None:
-        await coordinator.history.async_prune()
+        await history.async_prune()
 
     entry.runtime_data = coordinator
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)

@@ -69,10 +69,12 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     """Keeps what the server tells of itself, and knows whether it can answer at all."""
 
     config_entry: LlamaCppConfigEntry
-    history: History
 
-    def __init__(self, hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:
-        """Make the client for the entry's server; nothing is asked yet."""
+    def __init__(self, hass: HomeAssistant, entry: LlamaCppConfigEntry, history: History) -> None:
+        """Make the client for the entry's server; nothing is asked yet.
+
+        history: the conversations with the entry's agents.
+        """
         super().__init__(
             hass,
             LOGGER,
@@ -86,6 +88,8 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             entry.data[CONF_URL],
             api_key=entry.data.get(CONF_API_KEY),
         )
+        self.history = history
+        self._n_active = 0
         self._app = self._app_client()
         self._is_starting = False
         self.warmer = Warmer(self.client)
@@ -96,7 +100,8 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         self._identity: tuple[object, ...] | None = None
         self._in_memory: frozenset[str] = frozenset()
         self._selected: str | None = None
-        self._metrics: dict[str | None, Mapping[str, float]] = {}
+        # By model, the newest that is known; a single model has no name.
+        self._metrics: dict[str, Mapping[str, float]] = {}
 
     @property
     def status(self) -> ServerStatus:
@@ -225,10 +230,12 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         """
         props = await self.client.identify()
         if not props.is_router:
-            return ServerState(props, (), None, props, await self._async_metrics(props, None))
+            await self._async_learn_metrics({"": props.is_sleeping}, known=props.has_metrics)
+            return ServerState(props, (), None, props, dict(self._metrics))
         models = tuple(await self.client.models())
         model = self._shown(models)
         if model is None or model.status not in IN_MEMORY:
+            self._metrics = {}
             return ServerState(props, models, model, None, {})
         try:
             loaded = await self.client.props(model.id, autoload=False)
@@ -236,8 +243,13 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             # Taken out of memory since, or crashed: the router is still well.
             LOGGER.debug("%s does not tell of its model %s: %s", self.name, model.id, err)
             return ServerState(props, models, model, None, {})
-        metrics = await self._async_metrics(loaded, model.id)
-        return ServerState(props, models, model, loaded, metrics)
+        is_asleep = {
+            one.id: one.status is ModelStatus.SLEEPING for one in models if one.status in IN_MEMORY
+        }
+        await self._async_learn_metrics(
+            is_asleep | {model.id: loaded.is_sleeping}, known=loaded.has_metrics
+        )
+        return ServerState(props, models, model, loaded, dict(self._metrics))
 
     def _shown(self, models: tuple[Model, ...]) -> Model | None:
         """Return the model that was selected if it is in memory, else the first that is."""
@@ -246,16 +258,22 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         selected = (one for one in present if one.id == self._selected)
         return next(selected, next(iter(present), None))
 
-    async def _async_metrics(self, loaded: ServerProps, model: str | None) -> Mapping[str, float]:
-        """Return the metrics; those of a server that sleeps, or is too busy to tell, are old."""
-        if not loaded.has_metrics:
-            return {}
-        if not loaded.is_sleeping:
+    async def _async_learn_metrics(self, is_asleep: Mapping[str, bool], *, known: bool) -> None:
+        """Ask for the metrics of the models in memory; forget those of others.
+
+        is_asleep: by the id of each model in memory, that of a single one is empty. known: whether
+        there are metrics. Those of a model that sleeps, or is too busy to tell, are the ones of the
+        time before.
+        """
+        names = is_asleep if known else {}
+        self._metrics = {name: one for name, one in self._metrics.items() if name in names}
+        for name, is_sleeping in names.items():
+            if is_sleeping:
+                continue
             try:
-                self._metrics[model] = await self.client.metrics(model, autoload=False)
+                self._metrics[name] = await self.client.metrics(name or None, autoload=False)
             except LlamaServerError as err:
                 LOGGER.debug("%s does not tell its metrics: %s", self.name, err)
-        return self._metrics.get(model, {})
 
     def _failure(self, err: LlamaServerError) -> HomeAssistantError:
         """Take note of an error, plan the next poll, and return what Home Assistant is told."""
@@ -289,7 +307,10 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     @override
     @callback
     def _async_refresh_finished(self) -> None:
-        # The base class does not tell the entities that the reason for an absence has changed.
-        if self._error and self._told is not self.status:
+        # The base class tells the entities only of other data of the server: not that the reason
+        # for its absence has changed, nor that a conversation is over because nobody goes on.
+        n_active = self.history.active_count()
+        if (self._error and self._told is not self.status) or n_active != self._n_active:
             self.async_update_listeners()
         self._told = self.status if self._error else None
+        self._n_active = n_active

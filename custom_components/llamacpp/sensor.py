@@ -1,7 +1,7 @@
 """What a server tells of itself, and what its newest answer took."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, override
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components.conversation import DOMAIN as CONVERSATION_DOMAIN
 from homeassistant.components.sensor import (
@@ -11,14 +11,16 @@ from homeassistant.components.sensor import (
     SensorStateClass,
 )
 from homeassistant.const import PERCENTAGE, EntityCategory, UnitOfTime
+from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.restore_state import ExtraStoredData, RestoreEntity
 
 from .const import DOMAIN, SUBENTRY_CONVERSATION
 from .entity import LlamaCppEntity, agent_device
 from .state import ServerStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     from homeassistant.config_entries import ConfigSubentry
     from homeassistant.core import HomeAssistant
@@ -40,12 +42,12 @@ class ServerDescription(SensorEntityDescription):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CounterDescription(ServerDescription):
-    """Tokens since the start of the server."""
+class CounterDescription(SensorEntityDescription):
+    """Tokens; metric: the server's name of the counter."""
 
+    metric: str
     state_class: SensorStateClass = SensorStateClass.TOTAL_INCREASING
     suggested_display_precision: int = 0
-    needs_metrics: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +89,11 @@ OF_SERVER = (
         needs_metrics=True,
         value_fn=lambda state: state.slots_busy,
     ),
-    CounterDescription(
-        key="prompt_tokens", value_fn=lambda state: state.count("prompt_tokens_total")
-    ),
-    CounterDescription(
-        key="cached_tokens", value_fn=lambda state: state.count("prompt_tokens_cached_total")
-    ),
-    CounterDescription(
-        key="generated_tokens", value_fn=lambda state: state.count("tokens_predicted_total")
-    ),
+)
+COUNTERS = (
+    CounterDescription(key="prompt_tokens", metric="prompt_tokens_total"),
+    CounterDescription(key="cached_tokens", metric="prompt_tokens_cached_total"),
+    CounterDescription(key="generated_tokens", metric="tokens_predicted_total"),
 )
 OF_ANSWER = (
     AnswerDescription(
@@ -144,6 +142,7 @@ async def async_setup_entry(
                 for one in OF_SERVER
                 if keeps_metrics or not one.needs_metrics
             ),
+            *(LlamaCppCounter(entry, one) for one in COUNTERS if keeps_metrics),
             *(LlamaCppAnswerSensor(entry, one) for one in OF_ANSWER),
         ]
     )
@@ -216,6 +215,73 @@ class LlamaCppServerSensor(LlamaCppSensor):
     @override
     def native_value(self) -> StateType:
         return self.entity_description.value_fn(self.coordinator.data)
+
+
+@dataclass(slots=True)
+class Counted(ExtraStoredData):
+    """What a counter has to know after a restart.
+
+    total: since the server was set up here, None if it has never told. seen: for each model in
+    memory how far its own counter was, which begins at zero when the model is loaded anew.
+    """
+
+    total: int | None
+    seen: dict[str, int]
+
+    @override
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def take(self, counts: Mapping[str, int], present: Collection[str]) -> None:
+        """Add what has been counted since; present: the models in memory, whether they tell."""
+        for model, count in counts.items():
+            before = self.seen.get(model, 0)
+            self.total = (self.total or 0) + count - (before if before <= count else 0)
+        known = {**self.seen, **counts}
+        self.seen = {model: count for model, count in known.items() if model in present}
+
+
+class LlamaCppCounter(LlamaCppSensor, RestoreEntity):
+    """Tokens of all models of a server.
+
+    It never falls: to statistics, a counter that begins anew with a server, or is that of another
+    model, would be a reset or a mistake, depending on where it stands.
+    """
+
+    entity_description: CounterDescription
+
+    def __init__(self, entry: LlamaCppConfigEntry, description: CounterDescription) -> None:
+        """Begin with nothing counted."""
+        super().__init__(entry, description)
+        self._counted = Counted(None, {})
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Go on where the counter was."""
+        await super().async_added_to_hass()
+        if stored := await self.async_get_last_extra_data():
+            self._counted = Counted(**stored.as_dict())
+        self._take()
+
+    @property
+    @override
+    def extra_restore_state_data(self) -> Counted:
+        return self._counted
+
+    @property
+    @override
+    def native_value(self) -> StateType:
+        return self._counted.total
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        self._take()
+        super()._handle_coordinator_update()
+
+    def _take(self) -> None:
+        state = self.coordinator.data
+        self._counted.take(state.counts(self.entity_description.metric), state.present)
 
 
 class LlamaCppAnswerSensor(LlamaCppSensor):

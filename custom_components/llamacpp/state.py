@@ -75,14 +75,15 @@ class ServerState:
     props: what the server is. models: those that a router could load, else none. model: of
     these, the one that is shown; None if no model is in memory or on its way. loaded: what the
     model in memory is, for a server with a single model the same as props. metrics: counters and
-    gauges of that model, empty if the server keeps none.
+    gauges of each model in memory, by its id, that of a single one is empty; none if the server
+    keeps none.
     """
 
     props: ServerProps
     models: tuple[Model, ...]
     model: Model | None
     loaded: ServerProps | None
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, Mapping[str, float]]
 
     @property
     def is_router(self) -> bool:
@@ -145,13 +146,29 @@ class ServerState:
     def slots_busy(self) -> int | None:
         """Return how many requests are being answered."""
         # The metrics of a server that sleeps are those of the time before.
-        is_sleeping = self.status is ServerStatus.SLEEPING
-        return 0 if is_sleeping else self.count("requests_processing")
-
-    def count(self, metric: str) -> int | None:
-        """Return a metric that counts something."""
-        value = self.metrics.get(metric)
+        if self.status is ServerStatus.SLEEPING:
+            return 0
+        shown = self.metrics.get(self.model.id if self.model else "", {})
+        value = shown.get("requests_processing")
         return None if value is None else int(value)
+
+    def counts(self, metric: str) -> dict[str, int]:
+        """Return what a metric has counted for each model in memory, by the model's id."""
+        return {model: int(one[metric]) for model, one in self.metrics.items() if metric in one}
+
+    @property
+    def present(self) -> frozenset[str]:
+        """Return the ids of the models in memory, asleep or not; that of a single one is empty."""
+        if not self.is_router:
+            return frozenset({""})
+        return frozenset(one.id for one in self.models if one.status in IN_MEMORY)
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """Return how many tokens all prompts had since the server's start, None if untold."""
+        processed = self.counts("prompt_tokens_total")
+        cached = self.counts("prompt_tokens_cached_total")
+        return sum(processed.values()) + sum(cached.values()) if processed else None
 
     @property
     def status(self) -> ServerStatus:

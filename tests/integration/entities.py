@@ -84,6 +84,8 @@ class Pretender:
         self.model_props: tuple[int, Any] = (200, self.props)
         self.models: dict[str, dict[str, Any]] = {}
         self.metrics: tuple[int, str] = (200, "llamacpp:tokens_predicted_total 7\n")
+        # By model, where those of a router differ.
+        self.generated: dict[str, int] = {}
         self.asked: list[str] = []
 
     def become_router(self, **models: dict[str, Any]) -> None:
@@ -114,6 +116,8 @@ class Pretender:
             case "/v1/models":
                 models = [{"id": name, "status": one} for name, one in self.models.items()]
                 body = {"data": models}
+            case "/metrics" if (model := request.query.get("model")) in self.generated:
+                return web.Response(text=f"llamacpp:tokens_predicted_total {self.generated[model]}")
             case "/metrics":
                 return web.Response(status=self.metrics[0], text=self.metrics[1])
         return web.json_response(body, status=status)

@@ -12,17 +12,21 @@ from homeassistant.core import Context
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
+from custom_components.llamacpp.history import ACTIVE_SECONDS
+
 from .conftest import AGENT
 from .entities import enable_all, entity_id_of, entity_of, sensor
-from .talk import state_of
+from .talk import llama_peer, piece, state_of
 
 if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
 
     from .conftest import AddServer
+    from .peers import Peers
 
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.05
@@ -34,6 +38,14 @@ PLAIN = {"status", "active_conversations", "prompt_tokens", "cached_tokens", "ge
 async def ask(hass: HomeAssistant, text: str) -> None:
     """Say this to the agent."""
     await conversation.async_converse(hass, text, None, Context(), "en", AGENT)
+
+
+async def act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
+    """Run an action and return its response."""
+    response = await hass.services.async_call(
+        "llamacpp", action, data, blocking=True, return_response=True
+    )
+    return dict(response or {})
 
 
 async def test_which_there_are(
@@ -201,16 +213,29 @@ async def test_active_conversations(
     await home.async_block_till_done()
     assert sensor(home, entry, "active_conversations") == "0"
     await ask(home, "Hello")
-    started = await home.services.async_call(
-        "llamacpp", "start", {"agent": AGENT}, blocking=True, return_response=True
-    )
-    assert started is not None
-    data = {"conversation_id": started["conversation_id"], "message": "Hello"}
-    await home.services.async_call("llamacpp", "send", data, blocking=True, return_response=True)
+    await act(home, "chat", message="Hello", agent=AGENT)
+    assert sensor(home, entry, "active_conversations") == "1"
+    conversation_id = (await act(home, "start", agent=AGENT))["conversation_id"]
+    assert sensor(home, entry, "active_conversations") == "2"
+    await act(home, "send", conversation_id=conversation_id, message="Hello")
     assert sensor(home, entry, "active_conversations") == "2"
     assert of_agents(home, entry) == {"2", "0"}
-    await home.services.async_call(
-        "llamacpp", "close", {"conversation_id": started["conversation_id"]}, blocking=True
-    )
+    await act(home, "close", conversation_id=conversation_id)
+    assert sensor(home, entry, "active_conversations") == "1"
+
+
+async def test_a_conversation_that_nobody_goes_on_with(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, freezer: FrozenDateTimeFactory
+) -> None:
+    """It is over after a while, although nothing has changed at the server."""
+    url, _ = await llama_peer(peers, [piece(content="Hi."), piece("stop")])
+    entry = await add_server(url)
+    await ask(home, "Hello")
+    assert sensor(home, entry, "active_conversations") == "1"
+    freezer.tick(ACTIVE_SECONDS - 1)
     await entry.runtime_data.async_refresh()
     assert sensor(home, entry, "active_conversations") == "1"
+    freezer.tick(2)
+    await entry.runtime_data.async_refresh()
+    assert sensor(home, entry, "active_conversations") == "0"
+    assert of_agents(home, entry) == {"0"}
