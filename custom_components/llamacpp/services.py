@@ -10,6 +10,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import SupportsResponse, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 from homeassistant.util.ulid import ulid_now
 
@@ -24,7 +25,8 @@ from .agent.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
 from .attachments import ATTACHMENTS
 from .const import DOMAIN
 from .conversation import LlamaCppConversationEntity
-from .history import Conversation, HistoryError, Source
+from .history import Conversation, History, HistoryError, Source
+from .options_flow import retention_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from homeassistant.util.json import JsonValueType
 
     from .coordinator import LlamaCppConfigEntry
-    from .history import History
 
     type Action = Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]
 
@@ -43,6 +44,13 @@ ATTR_LIMIT: Final = "limit"
 ATTR_SYSTEM_PROMPT: Final = "system_prompt"
 
 MAX_LISTED: Final = 100
+
+# Nobody writes to the conversations of a server in these states, and they can be read.
+_AT_REST: Final = (
+    ConfigEntryState.NOT_LOADED,
+    ConfigEntryState.SETUP_ERROR,
+    ConfigEntryState.SETUP_RETRY,
+)
 
 _AGENT_FIELD = {probatio.Optional(ATTR_AGENT): cv.entity_id}
 _TURN_FIELDS = {
@@ -122,6 +130,7 @@ class Actions:
         turn = ActionTurn(self._hass, call, agent, conversation_id, system_prompt)
         response = await turn.async_run()
         await agent.coordinator.history.async_close(conversation_id)
+        agent.coordinator.async_update_listeners()
         return response
 
     async def async_start(self, call: ServiceCall) -> ServiceResponse:
@@ -137,6 +146,7 @@ class Actions:
             system_prompt=call.data.get(ATTR_SYSTEM_PROMPT),
         )
         await agent.coordinator.history.async_create(started)
+        agent.coordinator.async_update_listeners()
         return {"conversation_id": started.id, "agent": agent.entity_id}
 
     async def async_send(self, call: ServiceCall) -> ServiceResponse:
@@ -158,6 +168,8 @@ class Actions:
         history, stored = await self._async_find(conversation_id)
         if stored.closed or not await history.async_close(conversation_id):
             raise invalid("conversation_closed", conversation_id=conversation_id)
+        for entry in self._entries():
+            entry.runtime_data.async_update_listeners()
         return {"conversation_id": conversation_id}
 
     async def async_history(self, call: ServiceCall) -> ServiceResponse:
@@ -175,12 +187,13 @@ class Actions:
 
     async def async_list(self, call: ServiceCall) -> ServiceResponse:
         """Return the newest conversations of all servers, or of one agent."""
-        wanted = call.data.get(ATTR_AGENT)
+        limit = call.data[ATTR_LIMIT]
         summaries = [
             summary
             for entry in self._entries()
-            for summary in await entry.runtime_data.history.async_list(limit=MAX_LISTED)
-            if wanted in (None, summary.agent_id)
+            for summary in await entry.runtime_data.history.async_list(
+                limit=limit, agent_id=call.data.get(ATTR_AGENT)
+            )
         ]
         summaries.sort(key=lambda summary: summary.updated, reverse=True)
         return {
@@ -194,7 +207,7 @@ class Actions:
                     "closed": summary.closed is not None,
                     "message_count": summary.message_count,
                 }
-                for summary in summaries[: call.data[ATTR_LIMIT]]
+                for summary in summaries[:limit]
             ]
         }
 
@@ -215,6 +228,8 @@ class Actions:
         ]
         found = [agent for agent in agents if entity_id in (None, agent.entity_id)]
         if not found:
+            if away := self._agents_away(entity_id):
+                raise invalid("agent_unavailable", agent=", ".join(away))
             raise invalid("agent_unknown", agent=entity_id or "")
         if len(found) > 1:
             names = ", ".join(sorted(agent.entity_id for agent in found))
@@ -223,10 +238,28 @@ class Actions:
             raise invalid("agent_unavailable", agent=found[0].entity_id)
         return found[0]
 
+    def _agents_away(self, entity_id: str | None) -> list[str]:
+        """Return the agent of this id, or all, that are known of servers which are not set up.
+
+        That is how it is when Home Assistant has started while a server was away.
+        """
+        return sorted(
+            one.entity_id
+            for one in er.async_get(self._hass).entities.values()
+            if (one.platform, one.domain) == (DOMAIN, conversation.DOMAIN)
+            and one.disabled_by is None
+            and entity_id in (None, one.entity_id)
+        )
+
     async def _async_find(self, conversation_id: str) -> tuple[History, Conversation]:
         """Return a stored conversation and where it is; raises ServiceValidationError."""
-        for entry in self._entries():
-            history = entry.runtime_data.history
+        for entry in self._hass.config_entries.async_entries(DOMAIN):
+            if entry.state is ConfigEntryState.LOADED:
+                history = entry.runtime_data.history
+            elif entry.state in _AT_REST:
+                history = History(self._hass, entry.entry_id, retention_of(entry.options))
+            else:
+                continue
             if stored := await history.async_get(conversation_id):
                 return history, stored
         raise invalid("conversation_unknown", conversation_id=conversation_id)

@@ -283,6 +283,41 @@ async def test_agents_that_are_refused(
     assert await refused("chat", message="Hello", agent=other) == "agent_unavailable"
 
 
+async def test_a_server_that_was_away_at_the_start(
+    home: HomeAssistant, add_server: AddServer, own_server: LlamaServer, act: Act
+) -> None:
+    """Its agent is told as away, not as unknown; what it has said before can still be read."""
+    entry = await add_server(own_server.base_url)
+    conversation_id = (await act("start"))["conversation_id"]
+    await act("send", conversation_id=conversation_id, message="Hello")
+    own_server.kill()
+    # As when Home Assistant starts meanwhile.
+    await home.config_entries.async_reload(entry.entry_id)
+    for action, data in (
+        ("chat", {"message": "Hello"}),
+        ("chat", {"message": "Hello", "agent": AGENT}),
+        ("start", {}),
+        ("send", {"message": "Hello", "conversation_id": conversation_id}),
+    ):
+        with pytest.raises(ServiceValidationError) as caught:
+            await act(action, **data)
+        assert caught.value.translation_key == "agent_unavailable"
+        assert caught.value.translation_placeholders == {"agent": AGENT}
+    with pytest.raises(ServiceValidationError) as caught:
+        await act("chat", message="Hello", agent="conversation.nobody")
+    assert caught.value.translation_key == "agent_unknown"
+    told = await act("history", conversation_id=conversation_id)
+    assert len(told["messages"]) == 2
+    assert told["closed"] is False
+    await act("close", conversation_id=conversation_id)
+    own_server.start()
+    own_server.wait_ready()
+    await home.config_entries.async_reload(entry.entry_id)
+    with pytest.raises(ServiceValidationError) as caught:
+        await act("send", conversation_id=conversation_id, message="Hello")
+    assert caught.value.translation_key == "conversation_closed"
+
+
 async def test_a_silent_model(
     add_server: AddServer, scripted_server: LlamaServer, act: Act
 ) -> None:

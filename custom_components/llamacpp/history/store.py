@@ -154,10 +154,13 @@ class History:
         """
         return await self._async_to_the_end(self._async_close(conversation_id))
 
-    async def async_list(self, *, limit: int = 100, include_closed: bool = True) -> list[Summary]:
+    async def async_list(
+        self, *, limit: int = 100, include_closed: bool = True, agent_id: str | None = None
+    ) -> list[Summary]:
         """Return the conversations, newest first, at most `limit` of them.
 
-        One call reads 1000 files at most: what is beyond is left out. So is what cannot be read.
+        agent_id: who had their last turns, None: anybody. One call reads 1000 files at most: what
+        is beyond is left out. So is what cannot be read.
         """
         summaries: list[Summary] = []
         n_reads = 0
@@ -171,7 +174,11 @@ class History:
                 with suppress(HistoryError):
                     await self._async_get(name)
             summary = self._index.summary(name)
-            if summary and (include_closed or not summary.closed):
+            if (
+                summary
+                and (include_closed or not summary.closed)
+                and agent_id in (None, summary.agent_id)
+            ):
                 summaries.append(summary)
         return summaries
 

@@ -242,6 +242,18 @@ async def test_list(history: History, load: Load, freezer: FrozenDateTimeFactory
     assert listed == await history.async_list()
 
 
+async def test_list_of_one_agent(history: History, freezer: FrozenDateTimeFactory) -> None:
+    """Its newest ones are found behind any number of others."""
+    for name, agent_id in (("a", "conversation.quiet"), ("b", AGENT), ("c", AGENT)):
+        await history.async_append(
+            name, turn("Hello"), durable=True, source=Source.ASSIST, agent_id=agent_id
+        )
+        freezer.tick(60)
+    listed = await history.async_list(limit=1, agent_id="conversation.quiet")
+    assert [one.id for one in listed] == ["a"]
+    assert [one.id for one in await history.async_list(limit=1, agent_id=AGENT)] == ["c"]
+
+
 async def test_list_reads_so_much_and_no_more(
     history: History, load: Load, freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
