@@ -79,7 +79,8 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._data: dict[str, Any] = {}
         self._title: str | None = None
         self._model: str | None = None
-        self._error: LlamaServerError | None = None
+        # Why the wait for a model was in vain.
+        self._error: LlamaServerError | AbortFlow | None = None
         self._waiting: asyncio.Task[None] | None = None
         # The step whose form is shown again after an error.
         self._form_step = "user"
@@ -166,6 +167,8 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             return await self.async_step_loading()
         except LlamaServerError as err:
             return self._show_error(err)
+        # Another flow may have set it up meanwhile.
+        self._abort_if_address_is_known()
         return self._finish()
 
     def _abort_if_address_is_known(self) -> None:
@@ -236,7 +239,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
                 if time.monotonic() > deadline:
                     self._error = err
                     return
-            except LlamaServerError as err:
+            except (LlamaServerError, AbortFlow) as err:
                 self._error = err
                 return
             else:
@@ -248,6 +251,8 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         user_input: dict[str, Any] | None = None,  # noqa: ARG002 - Home Assistant calls it with this
     ) -> ConfigFlowResult:
         """Go on after the wait, or say why it was in vain."""
+        if isinstance(self._error, AbortFlow):
+            raise self._error
         if self._error:
             return self._show_error(self._error)
         self._abort_if_address_is_known()
@@ -255,17 +260,16 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
 
     def _finish(self) -> ConfigFlowResult:
         """Make the entry, or change the one that is being reconfigured."""
+        address = _readable(self._data[CONF_URL])
         if self.source == SOURCE_RECONFIGURE:
+            entry = self._get_reconfigure_entry()
+            is_named = entry.title != _readable(entry.data[CONF_URL])
             return self.async_update_and_abort(
-                self._get_reconfigure_entry(), data=self._data, title=self._address()
+                entry, data=self._data, title=entry.title if is_named else address
             )
-        return self._create_entry()
+        return self._create_entry(self._title or address)
 
-    def _address(self) -> str:
-        """Return the address as people read it."""
-        return str(urlsplit(self._data[CONF_URL]).netloc)
-
-    def _create_entry(self) -> ConfigFlowResult:
+    def _create_entry(self, title: str) -> ConfigFlowResult:
         model = {CONF_MODEL: self._model} if self._model else {}
         agents: list[ConfigSubentryData] = [
             {
@@ -281,9 +285,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
                 "data": model,
             },
         ]
-        return self.async_create_entry(
-            title=self._title or self._address(), data=self._data, subentries=agents
-        )
+        return self.async_create_entry(title=title, data=self._data, subentries=agents)
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Begin again with the key, which the server has refused."""
@@ -349,3 +351,8 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders={"message": "", CONF_NAME: self._title or ""}
             | (placeholders or {}),
         )
+
+
+def _readable(url: str) -> str:
+    """Return an address as people read it."""
+    return str(urlsplit(url).netloc)

@@ -1,5 +1,6 @@
 """Set-up beside the form: the Supervisor's discovery, a server that moves, one by two addresses."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -13,16 +14,20 @@ from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
+from custom_components.llamacpp import config_flow
 from custom_components.llamacpp.const import CONF_API_PORT, DOMAIN
 from dev.processes import LOOPBACK, free_port
 from tests.conftest import serving
 
 from .conftest import agent_of
+from .entities import LOADING, OK, Pretender
+from .talk import PROPS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import aiohttp
+    import pytest
     from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
     from homeassistant.core import HomeAssistant
 
@@ -155,3 +160,65 @@ async def test_one_server_by_two_addresses(
         DOMAIN, context={"source": SOURCE_USER}, data={CONF_URL: await peers.http(forward)}
     )
     assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
+
+
+async def begin(hass: HomeAssistant, url: str) -> ConfigFlowResult:
+    """Send the form with this address."""
+    return await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}, data={CONF_URL: url}
+    )
+
+
+async def test_one_server_that_had_to_be_waited_for(
+    assist: HomeAssistant, add_server: AddServer, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which server it is becomes known only after the wait, and is looked at then."""
+    monkeypatch.setattr(config_flow, "LOADING_POLL_SECONDS", 0.01)
+    first, second = Pretender(), Pretender()
+    first.props["media_marker"] = second.props["media_marker"] = "the same"
+    await add_server(await first.start(peers))
+    second.health = LOADING
+    step = await begin(assist, await second.start(peers))
+    step = await assist.config_entries.flow.async_configure(
+        step["flow_id"], {"next_step_id": "wait"}
+    )
+    assert step["type"] is FlowResultType.SHOW_PROGRESS
+    second.health = OK
+    await assist.async_block_till_done()
+    step = await assist.config_entries.flow.async_configure(step["flow_id"])
+    assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
+
+
+async def test_one_server_in_two_forms(assist: HomeAssistant, peers: Peers) -> None:
+    """The form that is answered first has it."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path == "/props":
+            return web.json_response(PROPS)
+        if not asked.is_set():
+            asked.set()
+            await go_on.wait()
+        return web.json_response({"status": "ok"})
+
+    url = await peers.http(handle)
+    slow = assist.async_create_task(begin(assist, url))
+    await asked.wait()
+    assert (await begin(assist, url))["type"] is FlowResultType.CREATE_ENTRY
+    go_on.set()
+    step = await slow
+    assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
+    assert len(assist.config_entries.async_entries(DOMAIN)) == 1
+
+
+async def test_a_name_of_ones_own_stays(
+    assist: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """Who has renamed a server does not find it called by its address when it moves."""
+    entry = await add_server(await Pretender().start(peers))
+    assist.config_entries.async_update_entry(entry, title="The one in the cellar")
+    step = await reconfigure(assist, entry)
+    url = await Pretender().start(peers)
+    step = await assist.config_entries.flow.async_configure(step["flow_id"], {CONF_URL: url})
+    assert step["reason"] == "reconfigure_successful"
+    assert (entry.data[CONF_URL], entry.title) == (url, "The one in the cellar")
