@@ -30,8 +30,8 @@ ATTR_ATTACHMENTS: Final = "attachments"
 ATTR_LLM_HASS_API: Final = "llm_hass_api"
 ATTR_MESSAGE: Final = "message"
 
-# About 8,000 tokens: more is a mistake in a template rather than a message.
-MAX_MESSAGE_CHARACTERS: Final = 32_000
+# About 8,000 tokens: more is a mistake in a template rather than a message or instructions.
+MAX_CHARACTERS: Final = 32_000
 
 
 def invalid(key: str, **placeholders: str) -> ServiceValidationError:
@@ -85,8 +85,8 @@ class ActionTurn:
         message: str = self.call.data[ATTR_MESSAGE]
         if not message.strip():
             raise invalid("message_empty")
-        if len(message) > MAX_MESSAGE_CHARACTERS:
-            raise invalid("message_too_long", limit=str(MAX_MESSAGE_CHARACTERS))
+        if len(message) > MAX_CHARACTERS:
+            raise invalid("message_too_long", limit=str(MAX_CHARACTERS))
         return message
 
     async def _async_answer(self, chat_log: conversation.ChatLog) -> Outcome:

@@ -18,6 +18,7 @@ from .action_turn import (
     ATTR_ATTACHMENTS,
     ATTR_LLM_HASS_API,
     ATTR_MESSAGE,
+    MAX_CHARACTERS,
     ActionTurn,
     invalid,
 )
@@ -124,9 +125,8 @@ class Actions:
 
     async def async_chat(self, call: ServiceCall) -> ServiceResponse:
         """Answer one message, in a conversation that is over with it."""
-        agent = self._agent(call)
+        agent, system_prompt = self._agent(call), _system_prompt(call)
         conversation_id = _new_id()
-        system_prompt = call.data.get(ATTR_SYSTEM_PROMPT)
         turn = ActionTurn(self._hass, call, agent, conversation_id, system_prompt)
         response = await turn.async_run()
         await agent.coordinator.history.async_close(conversation_id)
@@ -135,7 +135,7 @@ class Actions:
 
     async def async_start(self, call: ServiceCall) -> ServiceResponse:
         """Begin a conversation that lasts until it is closed."""
-        agent = self._agent(call)
+        agent, system_prompt = self._agent(call), _system_prompt(call)
         now = dt_util.utcnow()
         started = Conversation(
             id=_new_id(),
@@ -143,7 +143,7 @@ class Actions:
             created=now,
             updated=now,
             agent_id=agent.entity_id,
-            system_prompt=call.data.get(ATTR_SYSTEM_PROMPT),
+            system_prompt=system_prompt,
         )
         await agent.coordinator.history.async_create(started)
         agent.coordinator.async_update_listeners()
@@ -263,6 +263,14 @@ class Actions:
             if stored := await history.async_get(conversation_id):
                 return history, stored
         raise invalid("conversation_unknown", conversation_id=conversation_id)
+
+
+def _system_prompt(call: ServiceCall) -> str | None:
+    """Return the instructions of a call, None if there are none."""
+    text: str | None = call.data.get(ATTR_SYSTEM_PROMPT)
+    if text and len(text) > MAX_CHARACTERS:
+        raise invalid("system_prompt_too_long", limit=str(MAX_CHARACTERS))
+    return text
 
 
 def _new_id() -> str:

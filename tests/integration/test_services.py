@@ -254,6 +254,18 @@ async def test_messages_that_are_refused(
     assert caught.value.translation_key == key
 
 
+async def test_instructions_that_are_refused(
+    add_server: AddServer, scripted_server: LlamaServer, act: Act
+) -> None:
+    """So do the instructions of a conversation, which are sent with every turn of it."""
+    await add_server(scripted_server.base_url)
+    for action, data in (("chat", {"message": "Hello"}), ("start", {})):
+        with pytest.raises(ServiceValidationError) as caught:
+            await act(action, system_prompt="x" * 32_001, **data)
+        assert caught.value.translation_key == "system_prompt_too_long"
+    assert (await act("list"))["conversations"] == []
+
+
 async def test_agents_that_are_refused(
     add_server: AddServer,
     scripted_server: LlamaServer,

@@ -31,6 +31,7 @@ OWN = {
     "data_does_not_fit",
     "empty_answer",
     "model_is_blind",
+    "system_prompt_too_long",
     "too_many_tool_calls",
 }
 # The same word in every language.
@@ -100,5 +101,5 @@ def test_no_explanation_without_an_error() -> None:
 def test_the_loss_of_conversations_is_told_before(language: str) -> None:
     """Who sets a server up, or looks after what is stored, reads what deleting it deletes."""
     word = {"en": "delete", "it": "elimin"}[language]
-    for form in (".config.step.user", ".options.step.init"):
+    for form in (".config.step.user", ".config.step.hassio_confirm", ".options.step.init"):
         assert texts(language)[f"{form}.description"].lower().count(word) >= 2
