@@ -15,7 +15,7 @@ from .errors import to_home_assistant_error
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -44,6 +44,11 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
     _attr_supported_features = (
         ai_task.AITaskEntityFeature.GENERATE_DATA | ai_task.AITaskEntityFeature.SUPPORT_ATTACHMENTS
     )
+
+    @override
+    def _shown_with(self, said: Sequence[conversation.UserContent]) -> conversation.UserContent:
+        """Return the task itself: what is asked after it is about the same pictures."""
+        return said[0]
 
     @override
     async def _async_generate_data(

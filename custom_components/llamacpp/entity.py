@@ -21,7 +21,7 @@ from .server import ContextExceededError, LlamaServerError
 from .state import AnswerStats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from homeassistant.config_entries import ConfigSubentry
@@ -153,20 +153,19 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         async_delete_context_issue(self.hass, self.subentry)
         await super().async_will_remove_from_hass()
 
-    async def _async_images(self, chat_log: conversation.ChatLog) -> dict[Path, str]:
-        """Return the pictures that the newest words of the user come with.
+    def _shown_with(self, said: Sequence[conversation.UserContent]) -> conversation.UserContent:
+        """Return of all that the user has said what the pictures came with.
 
-        Those of earlier turns were temporary files.
+        The newest: those of earlier turns were temporary files.
         """
-        said = next(
-            (
-                content
-                for content in reversed(chat_log.content)
-                if isinstance(content, conversation.UserContent)
-            ),
-            None,
+        return said[-1]
+
+    async def _async_images(self, chat_log: conversation.ChatLog) -> dict[Path, str]:
+        """Return the pictures that belong to what is being answered."""
+        said = self._shown_with(
+            [one for one in chat_log.content if isinstance(one, conversation.UserContent)]
         )
-        if said is None or not said.attachments:
+        if not said.attachments:
             return {}
         props = self.coordinator.data
         if not (props.is_router or props.modalities.vision):

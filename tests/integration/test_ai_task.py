@@ -160,6 +160,25 @@ async def test_a_picture_for_a_model_that_sees(
     assert base64.b64decode(data) == PICTURE
 
 
+async def test_a_picture_stays_until_the_data_fits(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Attach
+) -> None:
+    """Who is asked once more still sees it, once and where it was."""
+    url, requests = await llama_peer(
+        peers,
+        words("{}"),
+        words('{"is_cold": true, "degrees": 1}'),
+        props=PROPS | {"modalities": {"vision": True}},
+    )
+    await add_server(url)
+    picture = attach("dot.png", PICTURE)
+    assert await generate(home, structure=STRUCTURE, attachments=[picture])
+    first, again = (one["messages"] for one in requests)
+    assert again[: len(first)] == first
+    assert first[-1]["content"][1]["type"] == "image_url"
+    assert again[-1]["content"].startswith("This does not fit")
+
+
 @pytest.mark.parametrize(
     ("sees", "name", "size", "key"),
     [
