@@ -8,6 +8,8 @@ from homeassistant.components import ai_task, conversation
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm
 
+from .agent.frame import split_clock, system_prompt_of
+from .agent.notes import set_note
 from .agent.tools import to_response_format
 from .const import DOMAIN, SUBENTRY_AI_TASK
 from .entity import LlamaCppAgentEntity
@@ -54,6 +56,7 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
     async def _async_generate_data(
         self, task: ai_task.GenDataTask, chat_log: conversation.ChatLog
     ) -> ai_task.GenDataTaskResult:
+        _put_clock_last(chat_log)
         try:
             if task.structure is None:
                 data: Any = await self._async_words(chat_log)
@@ -99,3 +102,11 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
 
     def _ask_again(self, chat_log: conversation.ChatLog, words: str) -> None:
         chat_log.async_add_user_content(conversation.UserContent(words))
+
+
+def _put_clock_last(chat_log: conversation.ChatLog) -> None:
+    """Move the seconds of the clock behind all that stays the same from one task to the next."""
+    said = next(one for one in chat_log.content if isinstance(one, conversation.UserContent))
+    prompt, clock = split_clock(system_prompt_of(chat_log.content))
+    chat_log.content[0] = conversation.SystemContent(content=prompt)
+    set_note(said, clock)

@@ -34,3 +34,6 @@ UNLOADING_SECONDS: Final = 30
 # A router that has no room for a model is asked again for this long: a warm-up that was broken off
 # keeps another one at work for a moment.
 BUSY_SECONDS: Final = 10
+
+# Prompts are made anew so long after a change of the home.
+HOME_CHANGE_SECONDS: Final = 1.0

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any, Literal, override
 
 from homeassistant.components import conversation
 from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
-from homeassistant.core import Context, callback
+from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import intent
-from homeassistant.helpers.start import async_at_started
 from homeassistant.util.ulid import ulid_now
 
-from .agent.date import DateApi
-from .agent.tools import GuardedApi
+from .agent.frame import join_notes
+from .agent.notes import set_note
+from .agent.stable import StablePrompts, Wanted
 from .const import (
     CONF_KEEP_HISTORY,
     CONF_KEEP_WARM,
@@ -62,9 +62,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         super().__init__(entry, subentry)
         if subentry.data.get(CONF_LLM_HASS_API):
             self._attr_supported_features = conversation.ConversationEntityFeature.CONTROL
-        # Whoever spoke last is likeliest to speak next.
-        self._last_context: llm.LLMContext | None = None
-        self._in_memory: frozenset[str] = self.coordinator.data.in_memory
+        self._prompts = StablePrompts(self.coordinator.hass)
 
     @property
     @override
@@ -89,9 +87,19 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         only. Raises ConverseError if an API or the
         template does not work, LlamaServerError, and HomeAssistantError.
         """
-        await self._async_provide(chat_log, llm_context, apis, prompt, extra_prompt)
-        closing = await async_answer_language(self.hass, language)
-        return await self._async_answer(chat_log, overrides=overrides, closing=closing)
+        wanted = self._wanted(apis, prompt)
+        said = chat_log.content[-1]
+        note = await self._prompts.async_provide(chat_log, llm_context, wanted, extra_prompt)
+        if isinstance(said, conversation.UserContent):
+            answer_in = await async_answer_language(self.hass, language)
+            set_note(said, join_notes((note, answer_in)))
+        return await self._async_answer(chat_log, overrides=overrides, is_own=wanted.is_own)
+
+    def _wanted(self, apis: list[str] | None, prompt: str | None) -> Wanted:
+        """Return what a prompt is made of; that of the agent's options is kept warm."""
+        options = self.subentry.data
+        own = (options.get(CONF_LLM_HASS_API) or None, options.get(CONF_PROMPT))
+        return Wanted(tuple(apis) if apis else None, prompt, is_own=(apis or None, prompt) == own)
 
     def llm_context(self, context: Context) -> llm.LLMContext:
         """Return who asks, if it is nobody at a device: an automation, or nobody at all."""
@@ -106,21 +114,6 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         )
         return nothing_said.as_llm_context(DOMAIN)
 
-    async def _async_provide(
-        self,
-        chat_log: conversation.ChatLog,
-        llm_context: llm.LLMContext,
-        apis: list[str] | None,
-        prompt: str | None,
-        extra_prompt: str | None = None,
-    ) -> None:
-        """Give a chat log its system prompt and tools."""
-        await chat_log.async_provide_llm_data(
-            llm_context, apis or DateApi(self.hass), prompt, extra_prompt
-        )
-        if chat_log.llm_api and not isinstance(chat_log.llm_api, GuardedApi):
-            chat_log.llm_api = GuardedApi(chat_log.llm_api)
-
     @override
     async def async_added_to_hass(self) -> None:
         """Have the prompt processed as soon as Home Assistant knows all of the home."""
@@ -128,61 +121,35 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         self.async_on_remove(
             self.coordinator.warmer.register(self.subentry.subentry_id, self.async_warm_up)
         )
-        self.async_on_remove(async_at_started(self.hass, self._async_warm_up_soon))
-
-    @callback
-    @override
-    def _handle_coordinator_update(self) -> None:
-        """Have the prompt processed anew after the server's memory was emptied."""
-        super()._handle_coordinator_update()
-        in_memory = self.coordinator.data.in_memory if self.available else frozenset[str]()
-        if in_memory != self._in_memory:
-            self._in_memory = in_memory
-            self._async_warm_up_soon()
+        self.coordinator.async_warm_soon()
 
     @override
     async def async_prepare(self, language: str | None = None) -> None:
         """Have the prompt processed while somebody still speaks; wakes a sleeping server."""
         if self.available and self.subentry.data.get(CONF_KEEP_WARM, True):
-            await self._async_try_to_warm_up(autoload=True)
+            try:
+                await self.async_warm_up(autoload=True)
+            except (LlamaServerError, HomeAssistantError) as err:
+                LOGGER.debug("%s is not warmed up: %s", self.entity_id, err)
 
-    @callback
-    def _async_warm_up_soon(self, _hass: HomeAssistant | None = None) -> None:
-        """Warm up in the background; never has a model loaded or woken for that alone."""
+    async def async_warm_up(self, *, autoload: bool) -> None:
+        """Have the server process the agent's prompt, unless somebody waits for an answer.
+
+        autoload: somebody asks for it, so the model may be loaded or woken; otherwise the agent's
+        options decide. Raises LlamaServerError, and ConverseError if the prompt cannot be made.
+        """
         options = self.subentry.data
-        if (
+        if not autoload and not (
             options.get(CONF_KEEP_WARM, True)
-            and self.hass.is_running
             and self.available
             and self.coordinator.data.is_in_memory(self.model)
         ):
-            self.coordinator.config_entry.async_create_background_task(
-                self.hass,
-                self._async_try_to_warm_up(autoload=False),
-                f"{DOMAIN} warm-up of {self.entity_id}",
-            )
-
-    async def _async_try_to_warm_up(self, *, autoload: bool) -> None:
-        try:
-            await self.async_warm_up(autoload=autoload)
-        except (LlamaServerError, HomeAssistantError) as err:
-            LOGGER.debug("%s is not warmed up: %s", self.entity_id, err)
-
-    async def async_warm_up(self, *, autoload: bool = True) -> None:
-        """Have the server process the agent's prompt, unless somebody waits for an answer.
-
-        autoload: whether a router may load the model for that, if it is not in memory. Raises
-        LlamaServerError, and ConverseError if the prompt cannot be made.
-        """
-        options = self.subentry.data
-        context = self._last_context or self.llm_context(Context())
+            return
+        wanted = self._wanted(options.get(CONF_LLM_HASS_API), options.get(CONF_PROMPT))
         chat_log = conversation.ChatLog(self.hass, ulid_now())
-        await self._async_provide(
-            chat_log, context, options.get(CONF_LLM_HASS_API), options.get(CONF_PROMPT)
-        )
+        await self._prompts.async_provide(chat_log, self.llm_context(Context()), wanted)
         chat_log.content.append(conversation.UserContent(""))
-        closing = await async_answer_language(self.hass, context.language)
-        await self._async_warm(chat_log, closing, autoload=autoload)
+        await self._async_warm(chat_log, autoload=autoload)
 
     @override
     async def _async_handle_message(
@@ -192,12 +159,11 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     ) -> conversation.ConversationResult:
         options = self.subentry.data
         said = chat_log.content[-1]
-        self._last_context = user_input.as_llm_context(DOMAIN)
         try:
             await async_recall(self.coordinator.history, chat_log)
             outcome = await self.async_converse(
                 chat_log,
-                self._last_context,
+                user_input.as_llm_context(DOMAIN),
                 apis=options.get(CONF_LLM_HASS_API),
                 prompt=options.get(CONF_PROMPT),
                 language=user_input.language,

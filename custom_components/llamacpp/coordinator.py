@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, override
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import callback
-from homeassistant.exceptions import ConfigEntryAuthFailed
+from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from yarl import URL
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from homeassistant.core import HomeAssistant
-    from homeassistant.exceptions import HomeAssistantError
 
     from .history import History
     from .server import Model, ServerProps
@@ -92,13 +91,16 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         self._n_active = 0
         self._app = self._app_client()
         self._is_starting = False
-        self.warmer = Warmer(self.client)
+        self.warmer = Warmer(self.client, self.async_warm_soon)
+        self._warming: asyncio.Task[None] | None = None
+        self._is_warming_due = False
+        self._n_tokens: float | None = None
         self.last_answer: AnswerStats | None = None
         self._error: LlamaServerError | None = None
         self._told: ServerStatus | None = None
         self._retry_interval = RETRY_INTERVAL
         self._identity: tuple[object, ...] | None = None
-        self._in_memory: frozenset[str] = frozenset()
+        self._in_memory: frozenset[str] | None = None
         self._selected: str | None = None
         # By model, the newest that is known; a single model has no name.
         self._metrics: dict[str, Mapping[str, float]] = {}
@@ -198,10 +200,48 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         is_loading = state.status is ServerStatus.LOADING
         self.update_interval = RETRY_INTERVAL if is_loading else POLL_INTERVAL
         self._async_reload_if_replaced(state.props)
-        if state.in_memory != self._in_memory:
-            self.warmer.forget()
-            self._in_memory = state.in_memory
         return state
+
+    @callback
+    def _async_keep_warm(self, state: ServerState) -> None:
+        """Have the prompts processed anew that the server has forgotten, or may have."""
+        n_tokens = state.prompt_tokens
+        if state.in_memory != self._in_memory:
+            # A server that has been running since before Home Assistant may know the prompts.
+            self.warmer.forget(is_empty=self._in_memory is not None or not n_tokens)
+            self._in_memory = state.in_memory
+            self.async_warm_soon()
+        if self.warmer.is_asked:
+            # What they take is counted by the server sooner than by us.
+            return
+        n_own, before = self.warmer.take_own_tokens(), self._n_tokens
+        self._n_tokens = n_tokens
+        if n_tokens is not None and before is not None and n_tokens - before > n_own:
+            # Somebody else has used the server.
+            self.warmer.displaced()
+
+    @callback
+    def async_warm_soon(self) -> None:
+        """Have the agents' prompts processed in the background, as far as they are not."""
+        if not self.hass.is_running or (self._warming and not self._warming.done()):
+            self._is_warming_due = self.hass.is_running
+            return
+        self._warming = self.config_entry.async_create_background_task(
+            self.hass, self._async_warm(), f"{DOMAIN} warm-up of {self.name}"
+        )
+
+    async def _async_warm(self) -> None:
+        # What changes while this is done is looked at again.
+        self._is_warming_due = True
+        while self._is_warming_due:
+            self._is_warming_due = False
+            try:
+                if (await self.client.props()).is_sleeping:
+                    # Since it was asked last: only somebody who speaks may wake it.
+                    return
+                await self.warmer.warm_all()
+            except (LlamaServerError, HomeAssistantError) as err:
+                LOGGER.debug("%s is not warmed up: %s", self.name, err)
 
     def _app_client(self) -> LlamaServerClient | None:
         """Return a client for the API of the app that runs the server; others have none."""
@@ -307,6 +347,8 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     @override
     @callback
     def _async_refresh_finished(self) -> None:
+        if not self._error:
+            self._async_keep_warm(self.data)
         # The base class tells the entities only of other data of the server: not that the reason
         # for its absence has changed, nor that a conversation is over because nobody goes on.
         n_active = self.history.active_count()

@@ -88,27 +88,28 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         chat_log: conversation.ChatLog,
         *,
         overrides: Mapping[str, Any] | None = None,
-        closing: str | None = None,
+        is_own: bool = False,
         response_format: Mapping[str, Any] | None = None,
     ) -> Outcome:
         """Have the model answer the chat log, running the tools that it calls, until it speaks.
 
-        overrides: options for this turn only. closing: a sentence that ends the system prompt.
+        overrides: options for this turn only. is_own: the prompt is the one that is kept warm.
         response_format: what the answer must look like. Raises LlamaServerError, and
         HomeAssistantError for an attachment that cannot be shown to the model.
         """
         settings = TurnSettings(
             options={**self.subentry.data, **(overrides or {})},
             model=self.model,
-            closing=closing,
             images=await self._async_images(chat_log),
             response_format=response_format,
         )
-        coordinator = self.coordinator
+        coordinator, agent_id = self.coordinator, self.subentry.subentry_id
         with (
             self._telling_if_too_large(chat_log),
-            coordinator.warmer.asking(self.subentry.subentry_id) as note,
+            coordinator.warmer.asking(agent_id, is_own=is_own) as note,
         ):
+            if is_own:
+                await coordinator.warmer.restore(agent_id, self.model)
             turn = Turn(coordinator.client, chat_log, self.entity_id, settings, note)
             try:
                 outcome = await turn.run()
@@ -122,11 +123,9 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         )
         return outcome
 
-    async def _async_warm(
-        self, chat_log: conversation.ChatLog, closing: str | None, *, autoload: bool
-    ) -> None:
+    async def _async_warm(self, chat_log: conversation.ChatLog, *, autoload: bool) -> None:
         """Have the server process a chat log ahead; raises LlamaServerError."""
-        settings = TurnSettings(options=self.subentry.data, model=self.model, closing=closing)
+        settings = TurnSettings(options=self.subentry.data, model=self.model)
         tools = to_tools(chat_log.llm_api) if chat_log.llm_api else []
         with self._telling_if_too_large(chat_log):
             await self.coordinator.warmer.warm(

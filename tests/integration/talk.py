@@ -71,6 +71,22 @@ def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
+def without_note(words: str) -> str:
+    """Return what a user said, without the note that the agent has added."""
+    return words.rpartition("]\n")[2]
+
+
+def said_in(request: dict[str, Any]) -> list[str]:
+    """Return what was said in a request behind the system prompt, without notes."""
+    return [without_note(message["content"]) for message in request["messages"][1:]]
+
+
+def no_slots() -> web.Response:
+    """Return what a llama-server says that runs without `--slot-save-path`."""
+    error = {"code": 501, "message": "Not started with it", "type": "not_supported_error"}
+    return web.json_response({"error": error}, status=501)
+
+
 def is_warm_up(body: dict[str, Any]) -> bool:
     """Tell whether a request only wants its prompt to be processed."""
     return body.get("max_tokens") == 1 and body["messages"][-1]["content"] == ""
@@ -88,6 +104,8 @@ async def llama_peer(
             return web.json_response({"status": "ok"})
         if request.path == "/props":
             return web.json_response(props)
+        if request.path.startswith("/slots/"):
+            return no_slots()
         body = await request.json()
         if is_warm_up(body):
             return await stream_events(request, sse(piece("stop")))

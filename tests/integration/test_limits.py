@@ -19,16 +19,7 @@ from .peers import stream_events
 from .script import (
     OTHERWISE,
 )
-from .talk import (
-    PROPS,
-    ask,
-    contents,
-    llama_peer,
-    piece,
-    speech,
-    state_of,
-    until_busy,
-)
+from .talk import PROPS, ask, contents, llama_peer, piece, said_in, speech, state_of, until_busy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +66,7 @@ async def test_a_server_that_dies_in_mid_answer(
     assert speech(first).startswith("The answer of the language model's server broke off")
     second = await ask(home, "Hello?", first.conversation_id)
     assert speech(second) == "Hi."
-    assert [message["content"] for message in requests[1]["messages"][1:]] == ["Hello?"]
+    assert said_in(requests[1]) == ["Hello?"]
 
 
 async def test_a_stopped_server_is_noticed_and_found_again(

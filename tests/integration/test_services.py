@@ -13,7 +13,7 @@ from custom_components.llamacpp.action_turn import verbatim
 
 from .conftest import AGENT, agent_of
 from .script import NOTHING, OTHERWISE, TURN_ON_KITCHEN
-from .talk import llama_peer, piece, speech, state_of
+from .talk import llama_peer, piece, said_in, speech, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -136,9 +136,7 @@ async def test_earlier_turns_survive_a_restart(
         home, "Three", conversation_id, Context(), agent_id=AGENT
     )
     assert speech(result) == "Answer 2."
-    assert [message["content"] for message in requests[2]["messages"]][1:] == [
-        *("One", "Answer 0.", "Two", "Answer 1.", "Three")
-    ]
+    assert said_in(requests[2]) == [*("One", "Answer 0.", "Two", "Answer 1.", "Three")]
     told = await act("history", conversation_id=conversation_id)
     assert len(told["messages"]) == 6
 
@@ -174,7 +172,7 @@ async def test_what_was_closed_is_not_sent_any_more(
     await conversation.async_converse(
         home, "Two", result.conversation_id, Context(), agent_id=AGENT
     )
-    assert [message["content"] for message in requests[1]["messages"]][1:] == ["Two"]
+    assert said_in(requests[1]) == ["Two"]
     told = await act("history", conversation_id=result.conversation_id)
     assert len(told["messages"]) == 4
 

@@ -16,7 +16,7 @@ from homeassistant.helpers import llm
 from .conftest import AGENT, agent_of
 from .peers import stream_events
 from .script import BROKEN_TOOL, OTHERWISE, TURN_ON_KITCHEN
-from .talk import PROPS, ask, contents, is_warm_up, llama_peer, piece, speech, sse
+from .talk import PROPS, ask, contents, is_warm_up, llama_peer, no_slots, piece, speech, sse
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -49,27 +49,31 @@ async def chat(hass: HomeAssistant, **data: Any) -> dict[str, Any]:
 async def test_answers_are_wanted_in_the_language_of_the_user(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A sentence at the end of the prompt says so; English needs none."""
+    """A note with the words says so; English needs none."""
     url, requests = await llama_peer(peers, *[HI] * 6)
     await add_server(url)
     await ask(home, "Hello", language="en-GB")
     await ask(home, "Ciao", language="it")
     result = await ask(home, "Hallo", language="de")
     await ask(home, "Hallo?", result.conversation_id, language="de")
-    plain, italian, german, again = [one["messages"][0]["content"] for one in requests]
-    assert italian.removeprefix(plain) == "\nRispondi in italiano (it)."
-    assert german.removeprefix(plain) == "\nAnswer in the language with the code de."
-    assert again == german
+    plain, italian, german, again = [one["messages"] for one in requests]
+    assert plain[0] == italian[0] == german[0] == again[0]
+    note = plain[1]["content"].removesuffix("]\nHello")
+    assert italian[1]["content"] == f"{note}\nRispondi in italiano (it).]\nCiao"
+    assert german[1]["content"] == f"{note}\nAnswer in the language with the code de.]\nHallo"
+    # It holds for the whole conversation.
+    assert again[1] == german[1]
+    assert again[-1]["content"] == "Hallo?"
 
     home.config.language = "it"
     await chat(home)
-    assert requests[4]["messages"][0]["content"].endswith("\nRispondi in italiano (it).")
+    assert requests[4]["messages"][-1]["content"] == "[Rispondi in italiano (it).]\nCiao"
     await chat(home, system_prompt="Translate into French.")
-    assert "italiano" not in requests[5]["messages"][0]["content"]
+    assert "italiano" not in str(requests[5]["messages"])
 
 
 async def test_who_asks_and_where(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
-    """The satellite's room and what a caller adds are in the prompt."""
+    """The satellite's room and what a caller adds go with the words, behind all that stays."""
     url, requests = await llama_peer(peers, HI, HI)
     await add_server(url)
     satellite = next(one for one in dr.async_get(home).devices if one.name == "Kitchen Satellite")
@@ -84,10 +88,13 @@ async def test_who_asks_and_where(home: HomeAssistant, add_server: AddServer, pe
         device_id=satellite.id,
         extra_system_prompt="The door bell has rung.",
     )
-    plain, special = [one["messages"][0]["content"] for one in requests]
-    assert "The door bell has rung." in special
-    assert "You are in area Kitchen" in special
-    assert not {"The door bell", "You are in area Kitchen"} & set(plain.splitlines())
+    plain, special = [one["messages"] for one in requests]
+    assert plain[0] == special[0]
+    assert requests[0]["tools"] == requests[1]["tools"]
+    assert "The door bell has rung." in special[-1]["content"]
+    assert "You are in area Kitchen" in special[-1]["content"]
+    assert "The door bell has rung." not in str(plain)
+    assert "You are in area" not in str(plain)
 
 
 async def test_several_servers(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
@@ -229,6 +236,8 @@ async def test_time_to_first_token_counts_from_the_question(
             return web.json_response({"status": "ok"})
         if request.path == "/props":
             return web.json_response(PROPS)
+        if request.path.startswith("/slots/"):
+            return no_slots()
         if is_warm_up(await request.json()):
             return await stream_events(request, sse(piece("stop")))
         await asyncio.sleep(WAIT_SECONDS)

@@ -12,7 +12,7 @@ from tests.conftest import serving
 from .conftest import AGENT, agent_of
 from .entities import entity_id_of, routing
 from .peers import stream_events
-from .talk import PROPS, ask, is_warm_up, piece, speech, sse
+from .talk import PROPS, ask, is_warm_up, no_slots, piece, speech, sse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,6 +163,8 @@ class SlowServer:
             return web.json_response({"status": "ok"})
         if request.path == "/props":
             return web.json_response(PROPS)
+        if request.path.startswith("/slots/"):
+            return no_slots()
         if is_warm_up(await request.json()):
             self.n_warm_ups += 1
             self.begun.set()

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from homeassistant.components.conversation import ToolResultContent, UserContent
 from homeassistant.helpers.json import json_dumps
 
+from .notes import note_of, with_note
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -67,6 +69,8 @@ def words_of(content: Content) -> str:
     """Return all that a message says to the model, tools' arguments and results included."""
     if isinstance(content, ToolResultContent):
         return json_dumps(content.result.data)
+    if isinstance(content, UserContent):
+        return with_note(note_of(content), content.content)
     calls = getattr(content, "tool_calls", None) or ()
     return (content.content or "") + "".join(json_dumps(call.tool_args) for call in calls)
 

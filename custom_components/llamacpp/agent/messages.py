@@ -10,6 +10,8 @@ from homeassistant.components.conversation import (
 )
 from homeassistant.helpers.json import json_dumps
 
+from .notes import note_of, with_note
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -28,26 +30,24 @@ def to_messages(
 
     images: attached pictures as `data:` URLs; an attachment without one is left out.
 
-    What the model thought goes back to it only within the turn that it belongs to: a model that
-    calls tools needs its plan until it has spoken, and only old thoughts would fill the context.
+    A note goes with the words of the user that it is new for. What the model thought goes back to
+    it only within the turn that it belongs to: a model that calls tools needs its plan until it has
+    spoken, and only old thoughts would fill the context.
     """
     turn_start = max(
         (index for index, content in enumerate(contents) if isinstance(content, UserContent)),
         default=0,
     )
-    return [
-        _to_message(content, images or {}, in_turn=index > turn_start)
-        for index, content in enumerate(contents)
-        if not _is_empty(content)
-    ]
-
-
-def with_closing(messages: list[Message], sentence: str) -> list[Message]:
-    """Return the messages with a sentence at the end of the system prompt."""
-    if not messages or messages[0]["role"] != "system":
-        return [{"role": "system", "content": sentence}, *messages]
-    first, *others = messages
-    return [{**first, "content": f"{first['content']}\n{sentence}"}, *others]
+    messages = []
+    told = ""
+    for index, content in enumerate(contents):
+        if isinstance(content, UserContent):
+            note = note_of(content)
+            messages.append(_of_user(content, images or {}, "" if note == told else note))
+            told = note
+        elif not _is_empty(content):
+            messages.append(_to_message(content, in_turn=index > turn_start))
+    return messages
 
 
 def _is_empty(content: Content) -> bool:
@@ -57,15 +57,15 @@ def _is_empty(content: Content) -> bool:
     return isinstance(content, SystemContent) and not content.content
 
 
-def _to_message(content: Content, images: Mapping[Path, str], *, in_turn: bool) -> Message:
+def _to_message(
+    content: SystemContent | AssistantContent | ToolResultContent, *, in_turn: bool
+) -> Message:
     if isinstance(content, ToolResultContent):
         return {
             "role": "tool",
             "tool_call_id": content.tool_call_id,
             "content": json_dumps(content.result.data),
         }
-    if isinstance(content, UserContent):
-        return {"role": "user", "content": _with_images(content, images)}
     if isinstance(content, SystemContent):
         return {"role": "system", "content": content.content}
     message: Message = {"role": "assistant", "content": content.content}
@@ -86,10 +86,11 @@ def _to_message(content: Content, images: Mapping[Path, str], *, in_turn: bool) 
     return message
 
 
-def _with_images(content: UserContent, images: Mapping[Path, str]) -> str | list[Message]:
+def _of_user(content: UserContent, images: Mapping[Path, str], note: str) -> Message:
     """Return the words alone, or the parts of a message with words and pictures."""
+    words = with_note(note, content.content)
     urls = [images[one.path] for one in content.attachments or () if one.path in images]
     if not urls:
-        return content.content
+        return {"role": "user", "content": words}
     pictures = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
-    return [{"type": "text", "text": content.content}, *pictures]
+    return {"role": "user", "content": [{"type": "text", "text": words}, *pictures]}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .messages import to_messages, with_closing
+from .messages import to_messages
 from .options import to_request_options
 
 if TYPE_CHECKING:
@@ -21,14 +21,13 @@ type Request = dict[str, Any]
 class TurnSettings:
     """How a turn is to be made.
 
-    options: of the agent, by the names of `options.py`. model: for a router. closing: a sentence
-    that ends the system prompt. images: pictures of the turn as `data:` URLs. response_format:
-    what the answer must look like; the model is offered no tools then.
+    options: of the agent, by the names of `options.py`. model: for a router. images: pictures of
+    the turn as `data:` URLs. response_format: what the answer must look like; the model is offered
+    no tools then.
     """
 
     options: Mapping[str, Any]
     model: str | None = None
-    closing: str | None = None
     images: Mapping[Path, str] = field(default_factory=dict)
     response_format: Mapping[str, Any] | None = None
 
@@ -37,9 +36,8 @@ def to_request(
     contents: Sequence[Content], tools: Sequence[ToolParam], settings: TurnSettings
 ) -> Request:
     """Return the body of the request that has a model answer these contents of a chat log."""
-    messages = to_messages(contents, settings.images)
     request: Request = {
-        "messages": with_closing(messages, settings.closing) if settings.closing else messages,
+        "messages": to_messages(contents, settings.images),
         **to_request_options(settings.options),
     }
     if settings.response_format:

@@ -74,11 +74,12 @@ class Turn:
         chat_log: ChatLog,
         agent_id: str,
         settings: TurnSettings,
-        on_answer: Callable[[Request], None],
+        on_answer: Callable[[Request, Completion], None],
     ) -> None:
         """Prepare a turn for a chat log that ends with what the user says.
 
-        agent_id: entity id of who answers. on_answer: told of each request that was answered.
+        agent_id: entity id of who answers. on_answer: told of each request that was answered,
+        and of what that took.
         """
         self._client = client
         self._chat_log = chat_log
@@ -155,7 +156,7 @@ class Turn:
                     has_called |= isinstance(content, ToolResultContent)
         finally:
             self._record(deltas)
-        self._on_answer(request)
+        self._on_answer(request, deltas.completion)
         return has_called
 
     def _record(self, deltas: AnswerDeltas) -> None:

@@ -6,20 +6,37 @@ llama-server that has read it once starts the next answer behind it.
 
 import asyncio
 import json
+import time
+from collections import deque
 from contextlib import aclosing, contextmanager
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..const import LOGGER
+from ..server import Completion
+from .saved import SavedPrompts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..server import LlamaServerClient
     from .request import Request
 
-    type WarmUp = Callable[[], Awaitable[None]]
-
 # Parts of a request, besides the first message, that change the beginning of the prompt.
 _PREFIX_FIELDS = ("model", "tools", "chat_template_kwargs")
+# All agents of a server together may have so many tokens processed ahead in an hour: some twenty
+# prompts of a large home. More is a prompt that changes all the time.
+MAX_TOKENS_PER_HOUR = 100_000
+HOUR_SECONDS = 3600.0
+# Processed prompts are written from, and read into, this slot.
+SLOT = 0
+
+
+class WarmUp(Protocol):
+    """Makes an agent's prompt and has the warmer process it."""
+
+    async def __call__(self, *, autoload: bool) -> None:
+        """autoload: whether the model may be loaded for that. Raises what that raises."""
 
 
 class Warmer:
@@ -28,15 +45,29 @@ class Warmer:
     What a server has processed is forgotten with `forget`, when it has been started anew.
     """
 
-    def __init__(self, client: LlamaServerClient) -> None:
-        """Begin with a server that has processed nothing."""
+    def __init__(
+        self, client: LlamaServerClient, on_displaced: Callable[[], None] = lambda: None
+    ) -> None:
+        """Begin with a server of which nothing is known.
+
+        on_displaced: called when another prompt may have pushed that of the agent out that is
+        likeliest to be asked next.
+        """
         self._client = client
+        self._on_displaced = on_displaced
+        self._saved = SavedPrompts(client, SLOT)
         self._lock = asyncio.Lock()
         self._n_pauses = 0
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Completion] | None = None
         # By agent, the beginning of the newest prompt that the server has processed.
         self._processed: dict[str, bytes] = {}
+        # By agent, the one that was asked or made last behind all others.
         self._warm_ups: dict[str, WarmUp] = {}
+        self._spent: deque[tuple[float, int]] = deque()
+        self._is_displaced = False
+        self._is_empty = False
+        # Tokens of prompts of our own requests since they were last asked for.
+        self._n_own_tokens = 0
 
     def register(self, agent_id: str, warm_up: WarmUp) -> Callable[[], None]:
         """Take note of how an agent's prompt is made and processed; returns what ends that."""
@@ -48,32 +79,77 @@ class Warmer:
 
         return unregister
 
-    async def warm_all(self) -> None:
-        """Process the prompts of all agents anew; raises what their warm-ups raise."""
-        for agent_id in list(self._warm_ups):
-            await self.warm_up(agent_id)
+    async def warm_all(self, *, anew: bool = False, autoload: bool = False) -> None:
+        """Process the prompts of all agents that are not; the one that was asked last comes last.
+
+        Then its prompt is the one that a server keeps which has room for only one. anew: also those
+        that count as processed. Raises what the warm-ups raise, once all have been tried.
+        """
+        failure: Exception | None = None
+        self._is_displaced = False
+        for agent_id, warm_up in list(self._warm_ups.items()):
+            if anew:
+                self._processed.pop(agent_id, None)
+            try:
+                await warm_up(autoload=autoload)
+            except Exception as err:  # noqa: BLE001 - raised below
+                failure = err
+        if failure:
+            raise failure
 
     async def warm_up(self, agent_id: str) -> None:
         """Process the prompt of an agent anew; raises KeyError, and what its warm-up raises."""
         self._processed.pop(agent_id, None)
-        await self._warm_ups[agent_id]()
+        await self._warm_ups[agent_id](autoload=True)
 
-    def forget(self) -> None:
-        """Take note that the server's memory is empty."""
+    def forget(self, *, is_empty: bool = True) -> None:
+        """Take note that nothing is known of the server's memory, or that it is empty."""
         self._processed.clear()
+        self._is_empty = is_empty
+        self._saved.forget()
+
+    @property
+    def is_asked(self) -> bool:
+        """Return whether somebody waits for an answer."""
+        return self._n_pauses > 0
+
+    def take_own_tokens(self) -> int:
+        """Return how many tokens the prompts had that were sent since the last call."""
+        count, self._n_own_tokens = self._n_own_tokens, 0
+        return count
 
     @contextmanager
-    def asking(self, agent_id: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    def asking(
+        self, agent_id: str, *, is_own: bool = True
+    ) -> Iterator[Callable[[Mapping[str, Any], Completion], None]]:
         """Keep warm-ups away while somebody waits for an answer.
 
-        Yields what takes note of a request that the server has processed.
+        is_own: the agent is asked with the prompt that is kept warm. Yields what takes note of a
+        request that the server has processed, and of what that took.
         """
 
-        def note(request: Mapping[str, Any]) -> None:
-            self._processed[agent_id] = _prefix(request)
+        def note(request: Mapping[str, Any], completion: Completion) -> None:
+            self._is_empty = False
+            if usage := completion.usage:
+                self._n_own_tokens += usage.prompt_tokens
+            prefix = _prefix(request)
+            if is_own and agent_id in self._warm_ups:
+                self._warm_ups[agent_id] = self._warm_ups.pop(agent_id)
+                self._processed[agent_id] = prefix
+            elif prefix not in self._processed.values():
+                self._is_displaced = True
 
         with self.paused():
             yield note
+        if self._is_displaced and not self._n_pauses:
+            self.displaced()
+
+    def displaced(self) -> None:
+        """Have the prompt processed again of the agent that is likeliest to be asked next."""
+        self._is_displaced = False
+        if agent_id := next(reversed(self._warm_ups), None):
+            self._processed.pop(agent_id, None)
+            self._on_displaced()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -86,20 +162,35 @@ class Warmer:
         finally:
             self._n_pauses -= 1
 
+    async def restore(self, agent_id: str, model: str | None, *, autoload: bool = True) -> bool:
+        """Give a server whose memory is empty what it has written to its disk of this agent.
+
+        autoload: whether a router may load the model for that. Returns whether it has read it.
+        """
+        if not self._is_empty:
+            return False
+        self._is_empty = False
+        return await self._saved.restore(agent_id, model, autoload=autoload)
+
     async def warm(self, agent_id: str, request: Request, *, autoload: bool) -> bool:
         """Have the server process the prompt of a request, unless it just has.
 
         autoload: whether a router may load the model for that; if not, it refuses.
 
         Returns whether it did: not if nothing has changed, nor if somebody waits for an answer,
-        before or meanwhile. Raises LlamaServerError.
+        before or meanwhile, nor if too much was processed ahead in the last hour. Raises
+        LlamaServerError.
         """
         prefix = _prefix(request)
         async with self._lock:
-            if self._n_pauses or self._processed.get(agent_id) == prefix:
+            if self._processed.get(agent_id) == prefix or self._has_spent():
                 return False
-            work = self._process({**request, "max_tokens": 1}, autoload=autoload)
-            self._task = asyncio.create_task(work)
+            if not self._n_pauses:
+                await self.restore(agent_id, request.get("model"), autoload=autoload)
+            if self._n_pauses:
+                return False
+            body = {**request, "max_tokens": 1, "id_slot": SLOT}
+            self._task = asyncio.create_task(self._process(body, autoload=autoload))
             try:
                 await asyncio.wait({self._task})
             finally:
@@ -107,14 +198,32 @@ class Warmer:
                 task, self._task = self._task, None
             if task.cancelled():
                 return False
-            task.result()
+            self._note_spent(task.result())
             self._processed[agent_id] = prefix
+            await self._saved.save(agent_id, request.get("model"), prefix)
             return True
 
-    async def _process(self, request: Request, *, autoload: bool) -> None:
+    def _has_spent(self) -> bool:
+        """Tell whether the hour's tokens are used up."""
+        while self._spent and time.monotonic() - self._spent[0][0] > HOUR_SECONDS:
+            self._spent.popleft()
+        if sum(tokens for _, tokens in self._spent) < MAX_TOKENS_PER_HOUR:
+            return False
+        LOGGER.debug("Nothing is warmed up: too much was, within the hour")
+        return True
+
+    def _note_spent(self, completion: Completion) -> None:
+        if usage := completion.usage:
+            self._n_own_tokens += usage.prompt_tokens
+            self._spent.append((time.monotonic(), usage.prompt_tokens - usage.cached_tokens))
+
+    async def _process(self, request: Request, *, autoload: bool) -> Completion:
+        completion = Completion(usage=None, timings=None)
         async with aclosing(self._client.stream_chat(request, autoload=autoload)) as events:
-            async for _event in events:
-                pass
+            async for event in events:
+                if isinstance(event, Completion):
+                    completion = event
+        return completion
 
 
 def _prefix(request: Mapping[str, Any]) -> bytes:

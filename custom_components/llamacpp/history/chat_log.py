@@ -9,6 +9,7 @@ from homeassistant.components.conversation import (
 )
 from homeassistant.helpers import llm
 
+from ..agent.notes import note_of, set_note
 from .model import Attachment, Message, Role, ToolCall
 from .plain import to_plain
 
@@ -58,6 +59,7 @@ def _of_user(content: UserContent) -> Message:
         attachments=tuple(
             Attachment(one.media_content_id, one.mime_type) for one in content.attachments or ()
         ),
+        note=note_of(content) or None,
     )
 
 
@@ -91,7 +93,8 @@ def _to_content(message: Message, agent_id: str) -> Content:
     content: Content
     match message.role:
         case Role.USER:
-            content = UserContent(_with_notes(message))
+            content = UserContent(_with_attachments(message))
+            set_note(content, message.note or "")
         case Role.ASSISTANT:
             content = AssistantContent(
                 agent_id,
@@ -115,6 +118,6 @@ def _to_content(message: Message, agent_id: str) -> Content:
     return content
 
 
-def _with_notes(message: Message) -> str:
-    notes = (f"[{one.mime_type}: {one.media_content_id}]" for one in message.attachments)
-    return "\n".join((message.content or "", *notes))
+def _with_attachments(message: Message) -> str:
+    files = (f"[{one.mime_type}: {one.media_content_id}]" for one in message.attachments)
+    return "\n".join((message.content or "", *files))

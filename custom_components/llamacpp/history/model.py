@@ -83,7 +83,8 @@ class Message:
 
     content: the words, None if there are none. agent_id: who said it, None: the agent of the
     turn. thinking, tool_calls: of the assistant alone. tool_call_id, tool_name, result (a JSON
-    object) and is_error: of a tool's result alone. created: with a time zone.
+    object) and is_error: of a tool's result alone. note: what the model was told beside the words
+    of the user. created: with a time zone.
     """
 
     role: Role
@@ -97,6 +98,7 @@ class Message:
     tool_name: str | None = None
     result: Json | None = None
     is_error: bool = False
+    note: str | None = None
 
     def to_json(self) -> Json:
         """Return the JSON that `from_json` reads; what is empty is left out."""
@@ -112,6 +114,7 @@ class Message:
             "tool_name": self.tool_name,
             "result": self.result,
             "is_error": self.is_error or None,
+            "note": self.note,
         }
         return {name: item for name, item in value.items() if item is not None}
 
@@ -131,6 +134,7 @@ class Message:
             tool_name=fields.optional(source, "tool_name", str),
             result=fields.optional(source, "result", dict),
             is_error=fields.flag(source, "is_error"),
+            note=fields.optional(source, "note", str),
         )
         if message.role is Role.TOOL and None in (
             message.tool_call_id,

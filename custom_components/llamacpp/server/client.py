@@ -206,6 +206,30 @@ class LlamaServerClient:
             raise NotLlamaServerError("The server's answer is no list of slots")
         return [Slot.from_json(entry) for entry in answer]
 
+    async def slot_action(
+        self,
+        slot: int,
+        action: str,
+        filename: str,
+        *,
+        model: str | None = None,
+        autoload: bool = True,
+    ) -> None:
+        """Have the server write a slot to a file of its own (`save`), or read one (`restore`).
+
+        filename: without a folder. Wakes a sleeping server. Raises NotSupportedError if the server
+        runs without `--slot-save-path`, BadRequestError if there is no such file or it does not
+        fit.
+        """
+        query = {"action": action, **({} if autoload else {"autoload": "false"})}
+        path = f"/slots/{slot}?{urlencode(query)}"
+        # A slot of a large model has gigabytes.
+        answer = await self._request(
+            "POST", path, body={"filename": filename}, model=model, limit=self._timeouts.headers
+        )
+        if not answer:
+            raise NotLlamaServerError("The server says nothing of its slot")
+
     async def request_json(
         self,
         method: str,
@@ -267,12 +291,14 @@ class LlamaServerClient:
         *,
         body: Mapping[str, Any] | None = None,
         model: str | None = None,
+        limit: float | None = None,
     ) -> bytes:
         if model is not None and method == "GET":
             path = f"{path}{'&' if '?' in path else '?'}{urlencode({'model': model})}"
         elif model is not None:
             body = {**(body or {}), "model": model}
-        limit = self._timeouts.request if model is None else self._timeouts.headers
+        if limit is None:
+            limit = self._timeouts.request if model is None else self._timeouts.headers
         with _translated_errors():
             async with (
                 asyncio.timeout(limit),

@@ -1,0 +1,28 @@
+"""What is told to the model beside the words of a user: who asks, where, in which language.
+
+It goes with the words, behind everything that the server can keep from one question to the next.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from homeassistant.components.conversation import UserContent
+
+# Home Assistant knows contents by their identity, so a note is added to one rather than put into a
+# copy of it.
+_ATTRIBUTE = "_llamacpp_note"
+
+
+def set_note(content: UserContent, note: str) -> None:
+    """Add a note to what a user says; an empty one takes it away."""
+    object.__setattr__(content, _ATTRIBUTE, note)
+
+
+def note_of(content: UserContent) -> str:
+    """Return the note, empty if there is none."""
+    return getattr(content, _ATTRIBUTE, "")
+
+
+def with_note(note: str, words: str) -> str:
+    """Return a note and the words that it goes with as one message."""
+    return f"[{note}]\n{words}" if note else words

@@ -1,0 +1,71 @@
+"""Processed prompts on the server's own disk, so that they outlive it.
+
+A llama-server with `--slot-save-path` writes a slot to a file and reads it again in milliseconds.
+"""
+
+import asyncio
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from ..const import LOGGER
+from ..server import LlamaServerError, NotSupportedError
+
+if TYPE_CHECKING:
+    from ..server import LlamaServerClient
+
+# A large model's slot has gigabytes, and disks of small boxes are slow.
+SECONDS = 60.0
+
+
+class SavedPrompts:
+    """Has one server write and read the prompts of agents.
+
+    Each agent has one file for each model, which is written over, so that no old ones are left. One
+    of another home or build does no harm: the server compares it with the prompt, token by token.
+    """
+
+    def __init__(self, client: LlamaServerClient, slot: int) -> None:
+        """slot: the one to write from and to read into."""
+        self._client = client
+        self._slot = slot
+        self._written: dict[str, bytes] = {}
+        self._is_supported = True
+
+    def forget(self) -> None:
+        """Take note that the server may have been started in another way."""
+        self._is_supported = True
+
+    async def save(self, agent_id: str, model: str | None, prefix: bytes) -> None:
+        """Write the slot, which holds the agent's prompt, unless it was written with this one."""
+        name = _file_name(agent_id, model)
+        if self._written.get(name) != prefix and await self._do(
+            "save", name, model, autoload=False
+        ):
+            self._written[name] = prefix
+
+    async def restore(self, agent_id: str, model: str | None, *, autoload: bool) -> bool:
+        """Read what was written of the agent's prompt; tell whether there was something.
+
+        autoload: whether a router may load the model for that.
+        """
+        return await self._do("restore", _file_name(agent_id, model), model, autoload=autoload)
+
+    async def _do(self, action: str, name: str, model: str | None, *, autoload: bool) -> bool:
+        if not self._is_supported:
+            return False
+        try:
+            async with asyncio.timeout(SECONDS):
+                await self._client.slot_action(
+                    self._slot, action, name, model=model, autoload=autoload
+                )
+        except NotSupportedError:
+            self._is_supported = False
+        except (LlamaServerError, TimeoutError) as err:
+            LOGGER.debug("The server does not %s %s: %s", action, name, err)
+        else:
+            return True
+        return False
+
+
+def _file_name(agent_id: str, model: str | None) -> str:
+    return f"home-assistant-{sha256(f'{agent_id} {model}'.encode()).hexdigest()[:24]}.bin"
