@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from homeassistant.const import Platform
 from homeassistant.core import callback
+from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.event import async_track_time_interval
@@ -12,7 +13,7 @@ from homeassistant.helpers.start import async_at_started
 
 from .const import DOMAIN, HOME_CHANGE_SECONDS, LOGGER
 from .coordinator import LlamaCppCoordinator
-from .history import History, Retention
+from .history import History, HistoryError, Retention
 from .home_changes import async_track_home
 from .options_flow import retention_of
 from .services import async_register_services
@@ -46,11 +47,18 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa:
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> bool:
-    """Set up one server; raises ConfigEntryNotReady as long as it cannot answer."""
+    """Set up one server; raises ConfigEntryNotReady as long as it, or the disk, cannot answer."""
     history = History(hass, entry.entry_id, retention_of(entry.options))
     coordinator = LlamaCppCoordinator(hass, entry, history)
     await coordinator.async_config_entry_first_refresh()
-    await history.async_load()
+    try:
+        await history.async_load()
+    except HistoryError as err:
+        raise ConfigEntryNotReady(
+            translation_domain=DOMAIN,
+            translation_key="history_unreadable",
+            translation_placeholders={"message": str(err)},
+        ) from err
 
     async def prune(_now: datetime) -> None:
         await history.async_prune()
