@@ -68,9 +68,14 @@ class Answer:
 class HomeAssistantClient:
     """A logged-in user of a Home Assistant; use it as an asynchronous context manager."""
 
-    def __init__(self, base_url: str) -> None:
-        """Keep the address; nothing is asked yet."""
+    def __init__(self, base_url: str, username: str = USER, password: str = PASSWORD) -> None:
+        """Keep the address; nothing is asked yet.
+
+        username, password: whose account; that of the first user is made if there is none.
+        """
         self.base_url = base_url
+        self._username = username
+        self._password = password
         self._client_id = f"{base_url}/"
         self._token = ""
         self._session: aiohttp.ClientSession
@@ -137,8 +142,8 @@ class HomeAssistantClient:
             {
                 "client_id": self._client_id,
                 "name": "Demo",
-                "username": USER,
-                "password": PASSWORD,
+                "username": self._username,
+                "password": self._password,
                 "language": "en",
             },
         )
@@ -157,11 +162,26 @@ class HomeAssistantClient:
         answer = await self.request(
             "POST",
             f"/auth/login_flow/{flow['flow_id']}",
-            {"client_id": self._client_id, "username": USER, "password": PASSWORD},
+            {
+                "client_id": self._client_id,
+                "username": self._username,
+                "password": self._password,
+            },
         )
         if answer["type"] != "create_entry":
-            raise HomeAssistantError("The demo's user and password are not accepted")
+            message = f"The password of the user {self._username} is not accepted"
+            raise HomeAssistantError(message)
         return str(answer["result"])
+
+    async def add_user(self, name: str, username: str, password: str) -> None:
+        """Give another member of the household an account; this one must be an administrator's."""
+        made = await self.command("config/auth/create", name=name, group_ids=["system-users"])
+        await self.command(
+            "config/auth_provider/homeassistant/create",
+            user_id=made["user"]["id"],
+            username=username,
+            password=password,
+        )
 
     async def wait_started(self) -> None:
         """Wait until all integrations are set up, so that the agent sees the whole home."""

@@ -37,28 +37,31 @@ async def set_up_agents(client: HomeAssistantClient, server: ScriptedServer) -> 
     BenchmarkError if one of them is not set up.
     """
     await add_server(client, server.base_url)
-    await _add_server_to_core(client, server)
-    return [await _agent(client, domain) for domain in DOMAINS]
-
-
-async def _add_server_to_core(client: HomeAssistantClient, server: ScriptedServer) -> None:
-    """Go through the flow of core's integration as the browser does."""
-    step = await client.start_flow(CORE)
-    step = await client.next_step(step["flow_id"], {"base_url": f"{server.base_url}/v1"})
-    if step["type"] == "form" and step["step_id"] == "model":
-        suggested = step["data_schema"][0]["description"]["suggested_value"]
-        step = await client.next_step(step["flow_id"], {"chat_model": suggested})
-    if step["type"] != "create_entry":
-        message = f"core's {CORE} does not take the scripted server: {step.get('errors')}"
-        raise BenchmarkError(message)
+    await add_server_to_core(client, server.base_url)
     # It validates a whole answer and a stream; where the latter failed, it would never stream.
     if len(server.take_chats()) != VALIDATED_TWICE:
         message = f"core's {CORE} did not validate the scripted server as expected"
         raise BenchmarkError(message)
+    return [await set_up_pipeline(client, domain) for domain in DOMAINS]
 
 
-async def _agent(client: HomeAssistantClient, domain: str) -> Agent:
-    """Wait for an integration's agent, and make a pipeline that sends everything to it."""
+async def add_server_to_core(client: HomeAssistantClient, server_url: str) -> None:
+    """Go through the flow of core's integration as the browser does; raises BenchmarkError."""
+    step = await client.start_flow(CORE)
+    step = await client.next_step(step["flow_id"], {"base_url": f"{server_url}/v1"})
+    if step["type"] == "form" and step["step_id"] == "model":
+        suggested = step["data_schema"][0]["description"]["suggested_value"]
+        step = await client.next_step(step["flow_id"], {"chat_model": suggested})
+    if step["type"] != "create_entry":
+        message = f"core's {CORE} does not take the server: {step.get('errors')}"
+        raise BenchmarkError(message)
+
+
+async def set_up_pipeline(client: HomeAssistantClient, domain: str) -> Agent:
+    """Wait for an integration's agent, and make a pipeline that sends everything to it.
+
+    Raises BenchmarkError if the agent does not become available.
+    """
     entity_id = await _entity_id(client, domain)
     pipeline: Mapping[str, Any] = await client.command(
         "assist_pipeline/pipeline/create",

@@ -6,6 +6,7 @@ from homeassistant.components.assist_satellite import (
     AssistSatelliteConfiguration,
     AssistSatelliteEntity,
 )
+from homeassistant.components.intent import async_register_timer_handler
 from homeassistant.const import Platform
 from homeassistant.core import callback
 
@@ -14,6 +15,7 @@ from .runtime import add_entities
 
 if TYPE_CHECKING:
     from homeassistant.components.assist_pipeline import PipelineEvent
+    from homeassistant.components.intent import TimerEventType, TimerInfo
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -30,7 +32,19 @@ async def async_setup_entry(
 
 
 class VirtualSatellite(VirtualEntity, AssistSatelliteEntity):
-    """A voice satellite without microphone and wake words: its device puts a sentence in a room."""
+    """A voice satellite without microphone and wake words: its device puts a sentence in a room.
+
+    With `timers` in its attributes, timers can be set there.
+    """
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Offer timers, if the file says so."""
+        await super().async_added_to_hass()
+        if self.item.settings.get("timers") and self.device_entry is not None:
+            self.async_on_remove(
+                async_register_timer_handler(self.hass, self.device_entry.id, self._on_timer_event)
+            )
 
     @callback
     @override
@@ -46,6 +60,14 @@ class VirtualSatellite(VirtualEntity, AssistSatelliteEntity):
 
     @override
     def on_pipeline_event(self, event: PipelineEvent) -> None:
-        """Show the last event as an attribute."""
-        self._attr_extra_state_attributes = {"last_pipeline_event": event.type}
+        """Show the last event of a pipeline as an attribute."""
+        self._show_event("last_pipeline_event", event.type)
+
+    @callback
+    def _on_timer_event(self, event: TimerEventType, _timer: TimerInfo) -> None:
+        self._show_event("last_timer_event", event)
+
+    def _show_event(self, name: str, value: str) -> None:
+        shown = getattr(self, "_attr_extra_state_attributes", {})
+        self._attr_extra_state_attributes = {**shown, name: value}
         self.async_write_ha_state()

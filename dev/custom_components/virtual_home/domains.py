@@ -82,7 +82,7 @@ OPEN_CLOSED = choice("open", "closed", synonyms={True: "open", False: "closed"})
 KELVIN = whole(1000, 20000)
 
 DOMAINS: Mapping[str, Domain] = {
-    "assist_satellite": Domain(),
+    "assist_satellite": Domain(settings={"timers": boolean}),
     "binary_sensor": Domain(
         state=ON_OFF,
         default="off",

@@ -1,0 +1,100 @@
+"""Sets up one agent for the day, with answers that are short and always the same."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dev.agent_setup import AGENT_SECONDS, add_server
+
+from ..agents import CORE, OURS, add_server_to_core, set_up_pipeline
+from ..errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dev.ha_client import HomeAssistantClient
+
+ANSWER_TOKENS = 32
+LIMITS = {"max_tokens": ANSWER_TOKENS}
+SAMPLING = {"temperature": 0}
+APIS = {"llm_hass_api": ["assist"]}
+# Any name of a model will do: the server has one.
+CORE_CHOICE = {"chat_model": "local-model", "recommended": False}
+RELOAD_SECONDS = 0.5
+FLOWS = "/api/config/config_entries/subentries/flow"
+
+
+@dataclass(frozen=True, slots=True)
+class DayAgent:
+    """Who is asked. pipeline: its id. task_entity: who takes tasks, None: the agent itself."""
+
+    entity_id: str
+    pipeline: str
+    task_entity: str | None
+
+
+async def set_up_agent(
+    client: HomeAssistantClient, domain: str, server_url: str, *, keep_warm: bool = True
+) -> DayAgent:
+    """Add a server to an integration and return its agent.
+
+    domain: `OURS` or `CORE`. keep_warm: our option for prompts that are processed ahead. Raises
+    HomeAssistantError or BenchmarkError.
+    """
+    if domain == OURS:
+        await add_server(client, server_url)
+    else:
+        await add_server_to_core(client, server_url)
+    (entry,) = await client.command("config_entries/get", domain=domain)
+    for subentry in await client.command(
+        "config_entries/subentries/list", entry_id=entry["entry_id"]
+    ):
+        await _limit(client, entry["entry_id"], subentry, domain, keep_warm=keep_warm)
+    agent = await set_up_pipeline(client, domain)
+    entities = await client.command("config/entity_registry/list")
+    tasks = [
+        str(one["entity_id"])
+        for one in entities
+        if one["platform"] == domain and one["entity_id"].startswith("ai_task.")
+    ]
+    return DayAgent(agent.entity_id, agent.pipeline, tasks[0] if tasks else None)
+
+
+async def _limit(
+    client: HomeAssistantClient,
+    entry_id: str,
+    subentry: Mapping[str, Any],
+    domain: str,
+    *,
+    keep_warm: bool,
+) -> None:
+    """Have an agent give short answers, always the same."""
+    if domain == CORE:
+        # The fields for limits are there only in the form that comes after the first one.
+        forms = [{**APIS, **CORE_CHOICE}, {**APIS, **CORE_CHOICE, **LIMITS, **SAMPLING}]
+    else:
+        talks = subentry["subentry_type"] == "conversation"
+        own = {**APIS, "keep_warm": keep_warm, "keep_history": True} if talks else {}
+        forms = [{**own, "answer": LIMITS, "sampling": SAMPLING}]
+    start = {
+        "handler": [entry_id, subentry["subentry_type"]],
+        "subentry_id": subentry["subentry_id"],
+    }
+    for values in forms:
+        # Home Assistant loads the entry anew after each change.
+        await _until_loaded(client, entry_id)
+        step = await client.request("POST", FLOWS, start)
+        step = await client.request("POST", f"{FLOWS}/{step['flow_id']}", values)
+        if step.get("reason") != "reconfigure_successful":
+            raise BenchmarkError(f"the options of {domain} are not taken: {step}")
+    await _until_loaded(client, entry_id)
+
+
+async def _until_loaded(client: HomeAssistantClient, entry_id: str) -> None:
+    async with asyncio.timeout(AGENT_SECONDS):
+        while True:
+            # A reload begins a moment after the change that is its reason.
+            await asyncio.sleep(RELOAD_SECONDS)
+            entry = await client.command("config_entries/get_single", entry_id=entry_id)
+            if entry["config_entry"]["state"] == "loaded":
+                return

@@ -1,0 +1,152 @@
+"""What is asked of warm answers, each with what was found: held or missed."""
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .play import Played, Taken, Warming
+
+SHARE_OF_CORE = 0.05
+SLACK_TOKENS = 64
+DIRECT_RATIO = 1.25
+SOONER = 10.0
+WARMING_PER_CHANGE = 1.5
+AFTER_BOTH = "after both"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A measure. held: None if this run cannot tell, for the reason that `found` gives."""
+
+    name: str
+    found: str
+    held: bool | None
+
+
+@dataclass(slots=True)
+class Case:
+    """The day as both agents had it.
+
+    not_warmed: our answers without warming, empty if that was not played. direct: by ask, seconds
+    to the first words where llama-server is asked directly and all but the user's words is warm.
+    judges_time: whether this model takes so long that times tell of prompts.
+    """
+
+    name: str
+    ours: Played
+    core: Played
+    judges_time: bool
+    not_warmed: list[str] = field(default_factory=list)
+    direct: Mapping[str, float] = field(default_factory=dict)
+
+    def measures(self) -> list[Measure]:
+        """Return all measures."""
+        return [
+            self._whole_day(),
+            self._every_ask(),
+            self._after_both(),
+            self._warming(),
+            self._delay(),
+            self._same_answers(),
+            *self._times(),
+        ]
+
+    def _whole_day(self) -> Measure:
+        ours, core = (total(played.asks) for played in (self.ours, self.core))
+        return Measure(
+            f"tokens while somebody waits: at most {SHARE_OF_CORE:.0%} of core's",
+            f"{ours:,} of {core:,} ({ours / core:.1%})",
+            ours <= SHARE_OF_CORE * core,
+        )
+
+    def _every_ask(self) -> Measure:
+        above = [one.name for one in self.ours.asks if not is_warm(one)]
+        found = f"{len(above)} above" if above else f"none of {len(self.ours.asks)} above"
+        return Measure(
+            f"every ask: at most its own new tokens + {SLACK_TOKENS}",
+            listed(found, above),
+            not above,
+        )
+
+    def _after_both(self) -> Measure:
+        (ask,) = (one for one in self.ours.asks if one.name == AFTER_BOTH)
+        return Measure(
+            "the first ask after a restart of both is warm",
+            f"{ask.processed:,} tokens, {ask.new} of them new",
+            is_warm(ask),
+        )
+
+    def _warming(self) -> Measure:
+        changes = [one for one in self.ours.warming if one.changes_home]
+        prompt = max(one.n_prompt for one in self.ours.asks)
+        limit = WARMING_PER_CHANGE * prompt
+        return Measure(
+            f"warming per change of the home: at most {WARMING_PER_CHANGE} times the prompt",
+            f"{max(one.tokens for one in changes):,} at most, the prompt has {prompt:,}",
+            all(one.tokens <= limit for one in changes) and any(one.tokens for one in changes),
+        )
+
+    def _delay(self) -> Measure:
+        name = "a warm-up delays an ask by at most one batch"
+        delay = max(one.delayed for one in (*self.ours.asks, *self.ours.rushes))
+        if not delay:
+            return Measure(name, "no ask met a warm-up", None)
+        found = f"{delay} tokens at most, a batch has {self.ours.batch}"
+        return Measure(name, found, delay <= self.ours.batch)
+
+    def _same_answers(self) -> Measure:
+        name = "the same answers with and without warming"
+        if not self.not_warmed:
+            return Measure(name, "not played", None)
+        pairs = zip(self.ours.asks, self.not_warmed, strict=True)
+        others = [ask.name for ask, answer in pairs if ask.answer != answer]
+        return Measure(name, listed(f"{len(others)} differ", others), not others)
+
+    def _times(self) -> list[Measure]:
+        ours = median_seconds(self.ours.asks)
+        cold = [one for one in self.core.asks if not is_warm(one) and one.seconds is not None]
+        names = (
+            f"median time to first words: at most {DIRECT_RATIO} times a direct warm request's",
+            f"and {SOONER:g} times sooner than core's where core reads the home again",
+        )
+        found = [f"{ours * 1000:.0f} ms", f"{ours * 1000:.0f} ms"]
+        held: list[bool | None] = [None, None]
+        if self.direct:
+            direct = median(self.direct.values())
+            found[0] += f", directly {direct * 1000:.0f} ms ({ours / direct:.2f} times)"
+            held[0] = ours <= DIRECT_RATIO * direct
+        if cold:
+            slow = median_seconds(cold)
+            found[1] += f", core {slow * 1000:.0f} ms ({slow / ours:.1f} times)"
+            held[1] = slow >= SOONER * ours
+        if not self.judges_time:
+            held = [None, None]
+        return [Measure(*one) for one in zip(names, found, held, strict=True)]
+
+
+def is_warm(ask: Taken) -> bool:
+    """Tell whether hardly more than what was new had to be processed."""
+    return ask.processed <= ask.new + SLACK_TOKENS
+
+
+def total(asks: Iterable[Taken]) -> int:
+    """Return how many tokens were processed while somebody waited."""
+    return sum(one.processed for one in asks)
+
+
+def median_seconds(asks: Iterable[Taken]) -> float:
+    """Return the median time to the first words, of those asks whose answers are streamed."""
+    return median(one.seconds for one in asks if one.seconds is not None)
+
+
+def warming_total(warming: Sequence[Warming]) -> int:
+    """Return how many tokens were processed ahead."""
+    return sum(one.tokens for one in warming)
+
+
+def listed(found: str, names: Sequence[str]) -> str:
+    """Return what was found with the asks that it is about."""
+    return f"{found}: {', '.join(names)}" if names else found

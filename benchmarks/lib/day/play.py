@@ -1,0 +1,219 @@
+"""Plays the day with one agent, and returns what every ask took."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..command import say
+from ..errors import BenchmarkError
+from .prompts import Prompts
+from .script import DAY, RUSHES, Ask, Call, Change, Pause, Restart, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import aiohttp
+
+    from .agent import DayAgent
+    from .exchange import Exchange
+    from .script import Rush, Step
+    from .stage import Stage
+
+# Longer than any answer takes, even where a full model reads the home anew.
+ANSWER_SECONDS = 280.0
+START = "the start"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an ask took.
+
+    processed: tokens that the server had to process while somebody waited: those of the ask's own
+    requests, and those of a warm-up in its way (delayed). new: what a perfectly warm server would
+    have to process. seconds: to the first words, None for tasks, whose answers come whole.
+    """
+
+    name: str
+    processed: int
+    delayed: int
+    new: int
+    n_prompt: int
+    n_requests: int
+    seconds: float | None
+    answer: str
+    bodies: tuple[Mapping[str, Any], ...] = ()
+    words: str = ""
+
+
+@dataclass(slots=True)
+class Warming:
+    """What was processed ahead after something had happened. changes_home: it was a change."""
+
+    after: str
+    changes_home: bool
+    began: float
+    tokens: int = 0
+    requests: int = 0
+    prompt: int = 0
+
+
+@dataclass(slots=True)
+class Played:
+    """A whole day. batch: of the server."""
+
+    batch: int
+    version: str = ""
+    asks: list[Taken] = field(default_factory=list)
+    rushes: list[Taken] = field(default_factory=list)
+    warming: list[Warming] = field(default_factory=list)
+
+
+class Player:
+    """Goes through the steps of the day."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        agent: DayAgent,
+        pauses: Mapping[Pause, float],
+        session: aiohttp.ClientSession,
+    ) -> None:
+        """Be ready. pauses: seconds of each kind. session: for the server itself."""
+        self._stage = stage
+        self._agent = agent
+        self._pauses = pauses
+        self._prompts = Prompts(session, stage.server.base_url)
+        self._talks: dict[str, str] = {}
+        self._played = Played(stage.settings.batch, stage.version)
+
+    async def play(self) -> Played:
+        """Play the day and what comes after it. Raises BenchmarkError, HomeAssistantError."""
+        self._mark(START, changes_home=False)
+        for step in DAY:
+            if isinstance(step, Ask | Task):
+                await asyncio.sleep(self._pauses[step.pause])
+                self._played.asks.append(await self._take(step))
+            else:
+                await self._happen(step)
+        for rush in RUSHES:
+            await self._rush(rush)
+        # The warm-up that the last change brings is to be seen, too.
+        await asyncio.sleep(self._pauses[Pause.SETTLE])
+        self._count_warming()
+        return self._played
+
+    async def _rush(self, rush: Rush) -> None:
+        await asyncio.sleep(self._pauses[Pause.SETTLE])
+        changed = time.perf_counter()
+        await self._happen(rush.change)
+        if rush.warming:
+            await self._stage.proxy.wait_for_warm_up(changed, self._pauses[Pause.SETTLE])
+        self._played.rushes.append(await self._take(rush.ask))
+
+    def _mark(self, name: str, *, changes_home: bool) -> None:
+        self._played.warming.append(Warming(name, changes_home, time.perf_counter()))
+
+    async def _happen(self, step: Step) -> None:
+        """Change something in the home, or restart programs."""
+        owner = self._stage.owner
+        if isinstance(step, Call):
+            await owner.call(step.domain, step.action, step.data)
+        elif isinstance(step, Change):
+            self._mark(step.name, changes_home=True)
+            for command, fields in step.commands:
+                device = self._stage.devices[step.device] if step.device else None
+                named = {"device_id": device} if command.startswith("config/device") else {}
+                await owner.command(command, **fields, **named)
+        elif isinstance(step, Restart):
+            say(f"  {step.name} ...")
+            self._mark(step.name, changes_home=False)
+            await self._stage.restart(home_assistant=step.home_assistant, server=step.server)
+
+    async def _take(self, step: Ask | Task) -> Taken:
+        """Have somebody ask, and return what that took."""
+        known = len(self._stage.proxy.exchanges)
+        began = time.perf_counter()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            if isinstance(step, Task):
+                answer, seconds = await self._task(step), None
+            else:
+                answer, seconds = await self._ask(step)
+        exchanges = self._stage.proxy.exchanges
+        own = [one for one in exchanges[known:] if not one.is_warm_up]
+        if not own:
+            raise BenchmarkError(f"nothing was asked of the server for: {step.name}")
+        for one in own:
+            if not one.complete:
+                raise BenchmarkError(f"status {one.status} from the server for: {step.name}")
+        until = max(one.ended or began for one in own)
+        delayed = sum(
+            one.overlap(began, until, self._played.batch) for one in exchanges if one.is_warm_up
+        )
+        taken = Taken(
+            name=step.name,
+            processed=sum(one.processed for one in own) + delayed,
+            delayed=delayed,
+            new=await self._new_tokens(own, step.words),
+            n_prompt=own[-1].n_prompt,
+            n_requests=len(own),
+            seconds=seconds,
+            answer=answer,
+            bodies=tuple(one.body for one in own),
+            words=step.words,
+        )
+        say(f"  {taken.name}: {taken.processed} tokens, {taken.new} new, {taken.answer[:40]!r}")
+        return taken
+
+    async def _new_tokens(self, own: list[Exchange], words: str) -> int:
+        new = 0
+        for one in own:
+            n_prompt, n_new = await self._prompts.count(one.body, words)
+            if n_prompt != one.n_prompt:
+                raise BenchmarkError(f"a prompt of {one.n_prompt} tokens is counted as {n_prompt}")
+            new += n_new
+        return new
+
+    async def _ask(self, step: Ask) -> tuple[str, float]:
+        """Ask, and return the answer and the time to its first words; raises BenchmarkError."""
+        client = self._stage.guest if step.guest else self._stage.owner
+        device = self._stage.devices[step.where] if step.where else None
+        answer = await client.ask(
+            step.words,
+            pipeline=self._agent.pipeline,
+            device_id=device,
+            conversation_id=self._talks.get(step.talk or ""),
+        )
+        if answer.is_error or answer.first_text_after is None:
+            raise BenchmarkError(f"no answer for: {step.name} ({answer.speech})")
+        if step.talk:
+            self._talks[step.talk] = answer.conversation_id or ""
+        return answer.speech, answer.first_text_after
+
+    async def _task(self, step: Task) -> str:
+        """Give a task as an automation does, and return the result.
+
+        Who has no entity for tasks is asked as an agent, which is what its users can do.
+        """
+        if entity_id := self._agent.task_entity:
+            action = "ai_task/generate_data"
+            data = {"entity_id": entity_id, "task_name": step.name, "instructions": step.words}
+        else:
+            action = "conversation/process"
+            data = {"agent_id": self._agent.entity_id, "text": step.words}
+        path = f"/api/services/{action}?return_response"
+        answer = (await self._stage.owner.request("POST", path, data))["service_response"]
+        if self._agent.task_entity:
+            return str(answer["data"])
+        return str(answer["response"]["speech"]["plain"]["speech"])
+
+    def _count_warming(self) -> None:
+        """Tell each warm-up to what had happened before it began."""
+        for exchange in self._stage.proxy.exchanges:
+            if not exchange.is_warm_up:
+                continue
+            marks = [one for one in self._played.warming if one.began <= exchange.received]
+            if marks:
+                marks[-1].requests += 1
+                marks[-1].tokens += exchange.most_processed(self._played.batch)
+                marks[-1].prompt = max(marks[-1].prompt, exchange.n_prompt)

@@ -1,0 +1,212 @@
+"""A proxy before llama-server that changes nothing and takes note of every request for words."""
+
+import asyncio
+import contextlib
+import json
+import time
+from typing import TYPE_CHECKING, Any, Self, override
+
+import aiohttp
+from aiohttp import web
+
+from dev.processes import LOOPBACK
+
+from .exchange import Exchange, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Headers that are about a connection, not about what is sent.
+OF_A_CONNECTION = {
+    *("connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"),
+    *("host", "content-length", "date"),
+}
+GENERATING = ("/chat/completions", "/completions", "/completion")
+EVENT_END = b"\n\n"
+DATA = b"data: "
+DONE = b"[DONE]"
+EVENT_STREAM = "text/event-stream"
+MAX_BODY_BYTES = 64 << 20
+
+
+class Proxy:
+    """Passes all requests on to a server; use it as an asynchronous context manager.
+
+    The one thing that it adds is the wish to be told of progress with a prompt. What the server
+    then says of it is taken out again for a client that did not ask. While the server is away,
+    connections break.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        """Describe it. upstream: the server's address."""
+        self.exchanges: list[Exchange] = []
+        self.base_url = ""
+        self._upstream = upstream
+        self._session: aiohttp.ClientSession
+        self._stack = contextlib.AsyncExitStack()
+        self._began = asyncio.Condition()
+
+    async def __aenter__(self) -> Self:
+        """Listen; `base_url` tells where."""
+        self._session = await self._stack.enter_async_context(
+            aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=None),
+                auto_decompress=False,
+                # The server closes connections that were idle, just when one is used again.
+                connector=aiohttp.TCPConnector(force_close=True),
+            )
+        )
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._pass_on)
+        runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        )
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, LOOPBACK, 0).start()
+        self.base_url = f"http://{LOOPBACK}:{runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """Stop to listen."""
+        await self._stack.aclose()
+
+    async def wait_for_warm_up(self, since: float, seconds: float) -> bool:
+        """Wait until a warm-up has begun after this moment; tell whether one has."""
+
+        def has_begun() -> bool:
+            return any(one.is_warm_up and one.received >= since for one in self.exchanges)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._began:
+                await self._began.wait_for(has_begun)
+        return has_begun()
+
+    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        exchange = _exchange(request, body)
+        if exchange:
+            self.exchanges.append(exchange)
+            async with self._began:
+                self._began.notify_all()
+            if exchange.body.get("stream"):
+                body = json.dumps({**exchange.body, "return_progress": True}).encode()
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in OF_A_CONNECTION
+        }
+        try:
+            async with self._session.request(
+                request.method, self._upstream + request.path_qs, data=body, headers=headers
+            ) as upstream:
+                return await _answer(request, upstream, exchange)
+        except aiohttp.ClientError, ConnectionError:
+            # One end has gone. What the other would see without us: a connection that broke.
+            if request.transport:
+                request.transport.abort()
+            return web.Response()
+        finally:
+            if exchange:
+                exchange.ended = time.perf_counter()
+
+
+def _exchange(request: web.Request, body: bytes) -> Exchange | None:
+    """Return a record of the request if it is one for words."""
+    if request.method != "POST" or not request.path.endswith(GENERATING):
+        return None
+    try:
+        fields = json.loads(body)
+    except ValueError:
+        return None
+    return Exchange(request.path, fields, time.perf_counter()) if isinstance(fields, dict) else None
+
+
+async def _answer(
+    request: web.Request, upstream: aiohttp.ClientResponse, exchange: Exchange | None
+) -> web.StreamResponse:
+    """Hand on the server's answer as it comes."""
+    headers = {
+        name: value
+        for name, value in upstream.headers.items()
+        if name.lower() not in OF_A_CONNECTION
+    }
+    response = web.StreamResponse(status=upstream.status, headers=headers)
+    if exchange:
+        exchange.status = upstream.status
+    reader = _reader(upstream, exchange)
+    async for chunk in upstream.content.iter_any():
+        passing = reader.passing(chunk) if reader else chunk
+        if passing:
+            if not response.prepared:
+                await response.prepare(request)
+            await response.write(passing)
+    if not response.prepared:
+        await response.prepare(request)
+    if reader:
+        reader.end()
+    await response.write_eof()
+    return response
+
+
+def _reader(upstream: aiohttp.ClientResponse, exchange: Exchange | None) -> _Reader | None:
+    if exchange is None:
+        return None
+    return _EventReader(exchange) if upstream.content_type == EVENT_STREAM else _Reader(exchange)
+
+
+class _Reader:
+    """Reads along an answer that comes in one piece."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._rest = b""
+
+    def passing(self, chunk: bytes) -> bytes:
+        """Take a further part, and return what the client is to see."""
+        self._rest += chunk
+        return chunk
+
+    def end(self) -> None:
+        """Take note of the whole."""
+        with contextlib.suppress(ValueError):
+            self._note(json.loads(self._rest))
+
+    def _note(self, data: Mapping[str, Any]) -> bool:
+        """Take note of what the server tells, and tell whether the client may see it."""
+        exchange, now = self._exchange, time.perf_counter()
+        if timings := data.get("timings"):
+            exchange.timings = timings
+        if exchange.first_words is None and _has_words(data):
+            exchange.first_words = now
+        if progress := data.get("prompt_progress"):
+            exchange.progress.append(
+                Progress(now, progress["total"], progress["cache"], progress["processed"])
+            )
+            return bool(exchange.body.get("return_progress"))
+        return True
+
+
+class _EventReader(_Reader):
+    """Reads along a stream of events."""
+
+    @override
+    def passing(self, chunk: bytes) -> bytes:
+        *events, self._rest = (self._rest + chunk).split(EVENT_END)
+        return b"".join(event + EVENT_END for event in events if self._passes(event))
+
+    @override
+    def end(self) -> None:
+        """Do nothing: a stream is taken note of as it comes."""
+
+    def _passes(self, event: bytes) -> bool:
+        data = event.removeprefix(DATA)
+        return not (event.startswith(DATA) and data != DONE) or self._note(json.loads(data))
+
+
+def _has_words(data: Mapping[str, Any]) -> bool:
+    return any(
+        (choice.get("delta") or {}).get(name)
+        for choice in data.get("choices") or ()
+        for name in ("content", "tool_calls", "reasoning_content")
+    )

@@ -1,0 +1,125 @@
+"""Where the day is played: a fresh Home Assistant, a fresh llama-server, the proxy between them."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from dev.ha_client import HomeAssistantClient
+from dev.hass import ROOT, HomeAssistant
+from dev.llama import LlamaServer
+
+from .agent import set_up_agent
+from .proxy import Proxy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .agent import DayAgent
+
+HOME = ROOT / "dev" / "homes" / "day.yaml"
+THREADS = 2
+CONTEXT_TOKENS = 8192
+GUEST = "guest"
+GUEST_PASSWORD = "guest-of-the-home"  # noqa: S105 - good for this process's loopback port only
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How llama-server is started.
+
+    cache_ram: MiB of its host cache, None: as it comes. batch: tokens that it processes in one go.
+    """
+
+    model: Path
+    template: Path
+    cache_ram: int | None = None
+    slots: int = 1
+    batch: int = 512
+
+    def flags(self, slot_folder: Path) -> list[str | Path]:
+        """Return the command line's part for this. slot_folder: for the memory of slots."""
+        return [
+            *("--ctx-size", str(CONTEXT_TOKENS * self.slots), "--parallel", str(self.slots)),
+            *("--threads", str(THREADS), "--batch-size", str(self.batch)),
+            *("--chat-template-file", self.template, "--slot-save-path", slot_folder),
+            *(() if self.cache_ram is None else ("--cache-ram", str(self.cache_ram))),
+        ]
+
+
+class Stage:
+    """All that one play needs; use it as an asynchronous context manager."""
+
+    def __init__(self, folder: Path, settings: ServerSettings, python: Path) -> None:
+        """Describe it; nothing is started. folder: for logs and configuration."""
+        slots = folder / "slots"
+        slots.mkdir(parents=True)
+        self.settings = settings
+        self.server = LlamaServer(
+            folder / "llama-server.log", *settings.flags(slots), model=settings.model
+        )
+        self.hass = HomeAssistant(folder / "config", python=python, home=HOME)
+        self.proxy = Proxy(self.server.base_url)
+        self.owner: HomeAssistantClient
+        self.guest: HomeAssistantClient
+        self.devices: dict[str, str] = {}
+        self.version = ""
+        self._stack = contextlib.AsyncExitStack()
+        self._logins = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Start everything, and log in both people. Raises ProcessError, HomeAssistantError."""
+        try:
+            await self._stack.enter_async_context(self.proxy)
+            for program in (self.server, self.hass):
+                self._stack.callback(program.stop)
+                program.start()
+            self._stack.push_async_callback(self._log_out)
+            await self._wait_ready()
+            async with HomeAssistantClient(self.hass.base_url) as first:
+                await first.wait_started()
+                await first.add_user("Guest", GUEST, GUEST_PASSWORD)
+            await self._log_in()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self.version = (await self.owner.request("GET", "/api/config"))["version"]
+        devices = await self.owner.command("config/device_registry/list")
+        self.devices = {one["name"]: one["id"] for one in devices}
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """Stop everything."""
+        await self._stack.aclose()
+
+    async def set_up(self, domain: str, *, keep_warm: bool) -> DayAgent:
+        """Set up the agent of an integration."""
+        return await set_up_agent(self.owner, domain, self.proxy.base_url, keep_warm=keep_warm)
+
+    async def restart(self, *, home_assistant: bool, server: bool) -> None:
+        """Stop one program or both, start again, and wait until all is ready."""
+        programs = [*([self.hass] if home_assistant else []), *([self.server] if server else [])]
+        if home_assistant:
+            await self._log_out()
+        for program in programs:
+            await asyncio.to_thread(program.stop)
+        for program in programs:
+            program.start()
+        await self._wait_ready()
+        if home_assistant:
+            await self._log_in()
+            await self.owner.wait_started()
+
+    async def _wait_ready(self) -> None:
+        for program in (self.server, self.hass):
+            await asyncio.to_thread(program.wait_ready)
+
+    async def _log_in(self) -> None:
+        self.owner = await self._logins.enter_async_context(HomeAssistantClient(self.hass.base_url))
+        self.guest = await self._logins.enter_async_context(
+            HomeAssistantClient(self.hass.base_url, GUEST, GUEST_PASSWORD)
+        )
+
+    async def _log_out(self) -> None:
+        await self._logins.aclose()
+        self._logins = contextlib.AsyncExitStack()
