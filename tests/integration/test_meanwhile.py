@@ -31,7 +31,7 @@ class SlowServer:
 
     def __init__(self) -> None:
         """Begin with nothing asked."""
-        self.asked = asyncio.Event()
+        self.asked = asyncio.Semaphore(0)
         self.go_on = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -42,7 +42,7 @@ class SlowServer:
             return web.json_response(PROPS)
         if is_warm_up(await request.json()):
             return await stream_events(request, sse(piece("stop")))
-        self.asked.set()
+        self.asked.release()
         await self.go_on.wait()
         return await stream_events(request, sse(piece(content="Hi."), piece("stop")))
 
@@ -83,7 +83,8 @@ async def test_reloaded_while_it_answers(
     started_id = {"conversation_id": (await act(home, "start"))["conversation_id"]}
     said = home.async_create_task(ask(home, "Hello"))
     sent = home.async_create_task(act(home, "send", **started_id, message="Hello"))
-    await slow.asked.wait()
+    for _ in range(2):
+        await slow.asked.acquire()
     await asyncio.gather(*(home.config_entries.async_reload(entry.entry_id) for _ in range(2)))
     assert entry.state is ConfigEntryState.LOADED
     slow.go_on.set()
@@ -117,7 +118,7 @@ async def test_removed_while_it_answers(
 ) -> None:
     """The user still gets the answer, and nothing stays behind."""
     turn = home.async_create_task(ask(home, "Hello"))
-    await slow.asked.wait()
+    await slow.asked.acquire()
     await home.config_entries.async_remove(entry_of(home).entry_id)
     slow.go_on.set()
     assert speech(await turn) == "Hi."
@@ -130,7 +131,7 @@ async def test_home_assistant_ends_while_it_answers(
 ) -> None:
     """What is said after all has been written is written at once."""
     turn = home.async_create_task(ask(home, "Hello"))
-    await slow.asked.wait()
+    await slow.asked.acquire()
     home.set_state(CoreState.final_write)
     home.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
     await asyncio.sleep(0)
