@@ -40,6 +40,8 @@ class SlowServer:
             return web.json_response({"status": "ok"})
         if request.path == "/props":
             return web.json_response(PROPS)
+        if request.path != "/v1/chat/completions":
+            return web.json_response({"error": {"code": 404, "message": "no"}}, status=404)
         if is_warm_up(await request.json()):
             return await stream_events(request, sse(piece("stop")))
         self.asked.release()
