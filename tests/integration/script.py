@@ -19,6 +19,7 @@ ONLY_THINK = "Think, but do not speak"
 SILENT_CALL = "Turn on the coffee maker"
 ENDLESS = "Try everything"
 QUESTION = "I am cold"
+LONG_CALL = "Turn on a lamp with a long name"
 BROKEN_TOOL = "Use the broken tool"
 
 SCRIPT: Script = {
@@ -46,5 +47,9 @@ SCRIPT: Script = {
         for number in range(MORE_ROUNDS_THAN_ALLOWED)
     ],
     BROKEN_TOOL: [str(ToolCall("break_down", {})), "The tool is broken."],
+    LONG_CALL: [
+        str(ToolCall("intent__HassTurnOn", {"name": "Lamp whose description never seems to end"})),
+        "Too long a name.",
+    ],
     QUESTION: ["Shall I turn up the heating?"],
 }

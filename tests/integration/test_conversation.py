@@ -14,6 +14,7 @@ from homeassistant.helpers import entity_registry as er
 from .conftest import AGENT, agent_of
 from .script import (
     ENDLESS,
+    LONG_CALL,
     MISSING,
     NOTHING,
     ONLY_THINK,
@@ -246,6 +247,41 @@ async def test_broken_arguments_go_back_to_the_model(
     assert [one["id"] for one in call["tool_calls"]] == ["good", "bad"]
     assert (good["tool_call_id"], bad["tool_call_id"]) == ("good", "bad")
     assert "not valid JSON" in bad["content"]
+
+
+async def test_a_call_that_is_cut_off_goes_back_to_the_model(
+    home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
+) -> None:
+    """A real server cuts a call that needs more tokens than an answer may have."""
+    entry = await add_server(scripted_server.base_url)
+    subentry = agent_of(entry)
+    options = {**subentry.data, "max_tokens": 4}
+    home.config_entries.async_update_subentry(entry, subentry, data=options)
+    await home.async_block_till_done()
+    result = await ask(home, LONG_CALL)
+    assert speech(result) == "Too long a name."
+    (told,) = [
+        content
+        for content in contents(home, result)
+        if isinstance(content, conversation.ToolResultContent)
+    ]
+    assert told.result.error
+    assert "cut off" in str(told.result.data)
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("intent__HassTurnOn", '{"name": '), ("fly", "")])
+async def test_calls_that_stay_wrong_end(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, name: str, arguments: str
+) -> None:
+    """A model that does not mend its call is asked a bounded number of times, then apologises."""
+    call = {"index": 0, "id": "1", "function": {"name": name, "arguments": arguments}}
+    url, requests = await llama_peer(peers, *[[piece(tool_calls=[call]), piece("tool_calls")]] * 20)
+    await add_server(url)
+    result = await ask(home, "Turn it on")
+    assert speech(result).startswith("I am sorry, I tried too many things")
+    assert result.response.error_code is None
+    assert len(requests) == 10
+    assert speech(await ask(home, "Turn it on", language="it")).startswith("Mi dispiace")
 
 
 async def test_an_unknown_tool_goes_back_to_the_model(
