@@ -23,6 +23,7 @@ async def async_get_config_entry_diagnostics(
     answer = coordinator.last_answer
     return {
         "entry": async_redact_data(dict(entry.data), TO_REDACT),
+        "options": dict(entry.options),
         "agents": [
             {"type": one.subentry_type, "options": async_redact_data(dict(one.data), TO_REDACT)}
             for one in entry.subentries.values()

@@ -35,11 +35,14 @@ async def test_diagnostics_without_what_is_private(
         options = {**agent_of(entry).data, "prompt": "Speak like my aunt.", "temperature": 0.5}
         home.config_entries.async_update_subentry(entry, agent_of(entry), data=options)
         await home.async_block_till_done()
+        home.config_entries.async_update_entry(entry, options={"keep_days": 7})
+        await home.async_block_till_done()
         await ask(home, "What did the doctor say?")
         told = await async_get_config_entry_diagnostics(home, entry)
     text = json.dumps(told)
     assert not [secret for secret in SECRETS if secret in text]
     assert told["entry"]["url"] == server.base_url
+    assert told["options"] == {"keep_days": 7}
     assert told["agents"][0]["options"]["temperature"] == 0.5
     assert told["server"]["props"]["n_ctx"] > 0
     assert told["last_answer"]["completion"]["usage"]["completion_tokens"] > 3

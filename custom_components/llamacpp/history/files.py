@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,8 +33,10 @@ MAX_BYTES = 512 * 1024
 # No id that is used as it is has a dot, so it is never that of a hash.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,64}|sha256\.[0-9a-f]{64})\.json", re.ASCII)
-# What a power cut leaves of a file that was being written.
+# What a power cut leaves of a file that was being written. A young one (in seconds) may be that of
+# a turn that has been going on while its server was set up anew.
 _TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}", re.ASCII)
+_ABANDONED_SECONDS = 60
 # As Home Assistant's storage does with a file that is no JSON.
 _SET_ASIDE = ".corrupt."
 
@@ -52,8 +55,9 @@ def file_name(conversation_id: str) -> str:
 def scan(folder: Path) -> Index:
     """Return what the folder's listing tells, without reading a file; no folder is an empty one.
 
-    Removes what an interrupted write has left: nobody may write meanwhile.
+    Removes what an interrupted write has left.
     """
+    abandoned = time.time() - _ABANDONED_SECONDS
     sizes: dict[str, int] = {}
     updated: dict[str, float] = {}
     with suppress(FileNotFoundError), os.scandir(folder) as listing:
@@ -62,7 +66,7 @@ def scan(folder: Path) -> Index:
                 stat = file.stat()
                 sizes[file.name] = stat.st_size
                 updated[file.name] = stat.st_mtime
-            elif _TEMPORARY.fullmatch(file.name):
+            elif _TEMPORARY.fullmatch(file.name) and file.stat().st_mtime < abandoned:
                 remove([folder / file.name])
     return Index(sizes, updated)
 
