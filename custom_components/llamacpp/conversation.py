@@ -147,7 +147,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             return
         wanted = self._wanted(options.get(CONF_LLM_HASS_API), options.get(CONF_PROMPT))
         chat_log = conversation.ChatLog(self.hass, ulid_now())
-        await self._prompts.async_provide(chat_log, self.llm_context(Context()), wanted)
+        await self._prompts.async_provide(
+            chat_log, self.llm_context(Context()), wanted, anew=not autoload
+        )
         chat_log.content.append(conversation.UserContent(""))
         await self._async_warm(chat_log, autoload=autoload)
 

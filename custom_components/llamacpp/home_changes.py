@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.auth import EVENT_USER_ADDED, EVENT_USER_REMOVED, EVENT_USER_UPDATED
 from homeassistant.components.conversation import DOMAIN as ASSISTANT
 from homeassistant.components.homeassistant.exposed_entities import async_listen_entity_updates
 from homeassistant.const import EVENT_COMPONENT_LOADED, EVENT_STATE_CHANGED
@@ -31,12 +32,15 @@ _EVENTS: tuple[EventType[Any] | str, ...] = (
     er.EVENT_ENTITY_REGISTRY_UPDATED,
     fr.EVENT_FLOOR_REGISTRY_UPDATED,
     EVENT_COMPONENT_LOADED,
+    EVENT_USER_ADDED,
+    EVENT_USER_REMOVED,
+    EVENT_USER_UPDATED,
 )
 
 
 @callback
 def async_track_home(hass: HomeAssistant, changed: Callable[[], None]) -> CALLBACK_TYPE:
-    """Call `changed` whenever entities, their names, areas or exposure may have changed.
+    """Call `changed` whenever entities, their names, areas, exposure or users may have changed.
 
     Mere states are no such change. Returns what ends that.
     """

@@ -145,6 +145,14 @@ def test_root_can_be_given_up() -> None:
     assert not CONFIG.get("privileged")
 
 
+def test_defaults_are_complete() -> None:
+    """The Supervisor refuses to start an app that lacks an option without a `?` in its schema."""
+    for name, kind in CONFIG["schema"].items():
+        first = kind[0] if isinstance(kind, list) else kind
+        is_optional = isinstance(first, str) and first.endswith("?")
+        assert is_optional or name in CONFIG["options"], name
+
+
 def test_types_of_options() -> None:
     """With a type that the Supervisor does not know, the app is not in its store."""
 

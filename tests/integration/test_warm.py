@@ -3,13 +3,17 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from aiohttp import web
 from homeassistant.components import conversation
 from homeassistant.const import ATTR_ENTITY_ID, CONF_LLM_HASS_API
+from homeassistant.helpers import entity_registry as er
 
+from custom_components.llamacpp.agent import warm
+from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
 from tests.conftest import serving
 
-from .conftest import AGENT, agent_of
+from .conftest import AGENT, TASK_AGENT, agent_of
 from .entities import entity_id_of, routing
 from .peers import stream_events
 from .talk import PROPS, ask, is_warm_up, no_slots, piece, speech, sse
@@ -17,7 +21,6 @@ from .talk import PROPS, ask, is_warm_up, no_slots, piece, speech, sse
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
@@ -209,3 +212,107 @@ async def test_a_prompt_that_cannot_be_made_is_told_when_somebody_asks(
     assert [one for one in ours if one.levelname not in ("DEBUG", "INFO")] == []
     result = await ask(home, "Hello")
     assert "Error preparing LLM API" in speech(result)
+
+
+async def task(hass: HomeAssistant) -> None:
+    """Give the server another prompt than that of the home."""
+    data = {"task_name": "t", "instructions": "Count. " * 100, "entity_id": TASK_AGENT}
+    await hass.services.async_call(
+        "ai_task", "generate_data", data, blocking=True, return_response=True
+    )
+
+
+@pytest.mark.parametrize("flags", [(), ("--cache-ram", "0")])
+async def test_what_other_prompts_push_out_is_processed_again(
+    home: HomeAssistant,
+    add_server: AddServer,
+    scripted_model: Path,
+    tmp_path: Path,
+    flags: tuple[str, ...],
+) -> None:
+    """Whether it is for one of our own prompts or for those of others."""
+    always = ("--ctx-size", "16384", "--parallel", "1")
+    with serving(tmp_path / "log.txt", *always, *flags, model=scripted_model) as server:
+        entry = await add_server(server.base_url)
+        coordinator = entry.runtime_data
+        await warmed(home)
+        await task(home)
+        await warmed(home)
+        assert await waited_for(home, entry) < FEW_TOKENS
+        # Somebody else, of whom only the server's counters tell.
+        await coordinator.async_refresh()
+        request = {"messages": [{"role": "user", "content": "Count. " * 100}], "max_tokens": 1}
+        async for _event in coordinator.client.stream_chat(request):
+            pass
+        await coordinator.async_refresh()
+        await warmed(home)
+        assert await waited_for(home, entry) < FEW_TOKENS
+
+
+async def test_processed_prompts_outlive_the_server(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """A server that may write its slots reads them again, whether somebody waits or not."""
+    folder = tmp_path / "slots"
+    folder.mkdir()
+    flags = ("--ctx-size", "16384", "--parallel", "1", "--slot-save-path", f"{folder}/")
+    with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
+        entry = await add_server(server.base_url)
+        coordinator = entry.runtime_data
+        await warmed(home)
+        (file,) = folder.iterdir()
+        for is_asked_at_once in (False, True):
+            server.kill()
+            await coordinator.async_refresh()
+            server.start()
+            server.wait_ready()
+            if is_asked_at_once:
+                await set_options(home, entry, keep_warm=False)
+                coordinator = entry.runtime_data
+            await coordinator.async_refresh()
+            await warmed(home)
+            assert await processed(coordinator) < FEW_TOKENS
+            assert await waited_for(home, entry) < FEW_TOKENS
+        # There is one file for an agent, however often its home changes.
+        assert list(folder.iterdir()) == [file]
+
+
+async def test_a_file_that_does_not_fit_is_ignored(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """Damage on the server's disk costs the time of processing, not an answer."""
+    folder = tmp_path / "slots"
+    folder.mkdir()
+    flags = ("--ctx-size", "16384", "--parallel", "1", "--slot-save-path", f"{folder}/")
+    with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
+        entry = await add_server(server.base_url)
+        await warmed(home)
+        (file,) = folder.iterdir()
+        server.kill()
+        await entry.runtime_data.async_refresh()
+        file.write_bytes(file.read_bytes()[:1000])
+        server.start()
+        server.wait_ready()
+        await entry.runtime_data.async_refresh()
+        await warmed(home)
+        assert await processed(entry.runtime_data) > 1000
+        assert await waited_for(home, entry) < FEW_TOKENS
+
+
+async def test_a_prompt_that_always_changes_is_given_up(
+    home: HomeAssistant,
+    add_server: AddServer,
+    own_server: LlamaServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is processed ahead within an hour has a bound, which the button minds, too."""
+    monkeypatch.setattr(warm, "MAX_TOKENS_PER_HOUR", 1000)
+    entry = await add_server(own_server.base_url)
+    await warmed(home)
+    before = await generated(entry.runtime_data)
+    assert before
+    er.async_get(home).async_update_entity("light.kitchen_light", name="Stove Lamp")
+    await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
+    await warmed(home)
+    assert await generated(entry.runtime_data) == before
+    assert await waited_for(home, entry) > FEW_TOKENS

@@ -66,10 +66,13 @@ class StablePrompts:
         llm_context: llm.LLMContext,
         wanted: Wanted,
         extra_prompt: str | None = None,
+        *,
+        anew: bool = False,
     ) -> str:
         """Give a chat log its system prompt and tools; return what goes with the user's words.
 
-        Raises ConverseError if an API or the template does not work.
+        anew: look again who there is to ask. Raises ConverseError if an API or the template does
+        not work.
         """
         before = chat_log.content[0]
         await _async_provide(chat_log, llm_context, wanted, extra_prompt)
@@ -82,7 +85,7 @@ class StablePrompts:
             whole = whole.removesuffix(extra)
         prompt, clock = split_clock(whole)
         frame = self._frames.get(wanted)
-        if frame is None or prompt not in frame.notes:
+        if anew or frame is None or prompt not in frame.notes:
             frame = await self._async_frame(prompt, llm_context, wanted)
             self._frames[wanted] = frame
             if len(self._frames) > 2:  # noqa: PLR2004 - its own, and one other

@@ -1,0 +1,67 @@
+"""What prompts have in common, and what each says beyond."""
+
+import pytest
+from homeassistant.components.conversation import AssistantContent, SystemContent, UserContent
+
+from custom_components.llamacpp.agent.frame import make_frame, split_clock
+from custom_components.llamacpp.agent.messages import to_messages
+from custom_components.llamacpp.agent.notes import set_note
+
+HOME = "Be brief.\n- names: Lamp\n  domain: light\n- names: Blind\n  domain: cover\n"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "common", "notes"),
+    [
+        ([HOME], HOME.rstrip(), [""]),
+        (
+            [f"{HOME}In the hall.\nNo timers.", f"{HOME}In the attic.\nNo timers."],
+            f"{HOME}No timers.",
+            ["In the hall.", "In the attic."],
+        ),
+        (
+            [f"{HOME}In the hall.", f"You speak to Ann.\n{HOME}Nowhere.", HOME],
+            HOME.rstrip(),
+            ["In the hall.", "You speak to Ann.\nNowhere.", ""],
+        ),
+        (["One", "Two"], "", ["One", "Two"]),
+    ],
+)
+def test_frame(prompts: list[str], common: str, notes: list[str]) -> None:
+    """Lines that all have stay in their order; the rest of each is its note."""
+    frame = make_frame(prompts, {})
+    assert frame.prompt == common
+    assert [frame.notes[prompt] for prompt in prompts] == notes
+
+
+def test_the_same_whatever_comes_first() -> None:
+    """What the server sees does not depend on who asked first."""
+    prompts = [f"Name {name}\n{HOME}In room {name}\nEnd" for name in "abc"]
+    assert make_frame(prompts, {}).prompt == make_frame(prompts[::-1], {}).prompt
+
+
+def test_clock() -> None:
+    """The seconds of the clock are taken out."""
+    prompt, clock = split_clock(f"{HOME}Current time is 10:00:01. Today's date is 2026-11-24.\nEnd")
+    assert prompt == f"{HOME}End"
+    assert clock == "Current time is 10:00:01. Today's date is 2026-11-24."
+
+
+def test_notes_are_told_once() -> None:
+    """A note goes with the words that it is new for; without the first turn, with the next."""
+
+    def said(words: str, note: str) -> UserContent:
+        content = UserContent(words)
+        set_note(content, note)
+        return content
+
+    system = SystemContent("Be brief.")
+    turns = [
+        [said("One", "In the hall."), AssistantContent("agent", "1")],
+        [said("Two", "In the hall."), AssistantContent("agent", "2")],
+        [said("Three", "In the attic.")],
+    ]
+    words = [one["content"] for one in to_messages([system, *turns[0], *turns[1], *turns[2]])]
+    assert words[1:] == ["[In the hall.]\nOne", "1", "Two", "2", "[In the attic.]\nThree"]
+    words = [one["content"] for one in to_messages([system, *turns[1], *turns[2]])]
+    assert words[1:] == ["[In the hall.]\nTwo", "2", "[In the attic.]\nThree"]

@@ -1,0 +1,185 @@
+"""The beginning of the prompt is the same for every satellite, user and restart."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.components import conversation
+from homeassistant.components.intent import async_register_timer_handler
+from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT
+from homeassistant.core import Context
+from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
+
+from .conftest import AGENT, agent_of
+from .talk import llama_peer, piece, state_of
+from .test_warm import FEW_TOKENS, generated, warmed
+
+if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from custom_components.llamacpp.server import LlamaServerClient
+    from dev.llama import LlamaServer
+
+    from .conftest import AddServer
+    from .peers import Peers
+
+ANSWER = [piece(content="Yes."), piece("stop")]
+
+
+def satellites(hass: HomeAssistant) -> list[str]:
+    """Return the devices of the home's satellites."""
+    return [
+        entry.device_id
+        for entry in er.async_get(hass).entities.values()
+        if entry.domain == "assist_satellite" and entry.device_id
+    ]
+
+
+def with_timers(hass: HomeAssistant, device: str) -> None:
+    """Let a satellite have timers."""
+    async_register_timer_handler(hass, device, lambda _event, _timer: None)
+
+
+async def ask_as(
+    hass: HomeAssistant, words: str = "Hello", *, device: str | None = None, user: str | None = None
+) -> None:
+    """Ask something in a new conversation."""
+    await conversation.async_converse(
+        hass,
+        words,
+        None,
+        Context(user_id=user),
+        language="en",
+        agent_id=AGENT,
+        device_id=device,
+    )
+
+
+async def settled(hass: HomeAssistant) -> None:
+    """Wait until what has changed in the home is processed."""
+    await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
+    await warmed(hass)
+
+
+async def tokens_of(client: LlamaServerClient, requests: list[Any]) -> list[list[int]]:
+    """Return the prompts that a server makes of these requests, in its tokens."""
+    prompts = [await client.apply_template(one["messages"], one.get("tools")) for one in requests]
+    return [await client.tokenize(prompt, add_special=True) for prompt in prompts]
+
+
+def n_common(prompts: list[list[int]]) -> int:
+    """Return with how many tokens all prompts begin alike."""
+    columns = zip(*prompts, strict=False)
+    return next((index for index, column in enumerate(columns) if len(set(column)) > 1), 0)
+
+
+async def test_common_beginning(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, scripted_server: LlamaServer
+) -> None:
+    """Satellites with and without timers, users, nobody, over restarts: only the end differs."""
+    url, requests = await llama_peer(peers, *[ANSWER] * 20)
+    entry = await add_server(url)
+    prompt = {CONF_PROMPT: "You speak to {{ user_name }}.\nBe brief."}
+    agent = agent_of(entry)
+    home.config_entries.async_update_subentry(entry, agent, data={**agent.data, **prompt})
+    devices = satellites(home)
+    with_timers(home, devices[0])
+    ann = await home.auth.async_create_user("Ann")
+    bob = await home.auth.async_create_user("Bob")
+    await settled(home)
+    for _restart in range(3):
+        for device in (None, *devices):
+            await ask_as(home, device=device)
+        await ask_as(home, device=devices[1], user=ann.id)
+        await ask_as(home, user=bob.id)
+        # As after a restart: nothing of the entry is left.
+        await home.config_entries.async_reload(entry.entry_id)
+        await warmed(home)
+    client = (await add_server(scripted_server.base_url)).runtime_data.client
+    prompts = await tokens_of(client, requests)
+    assert len(prompts) == 3 * (3 + len(devices))
+    common = n_common(prompts)
+    assert common > 1000
+    assert max(len(prompt) - common for prompt in prompts) < FEW_TOKENS
+    # Each was still told what is special about it.
+    words = [one["messages"][-1]["content"] for one in requests]
+    assert sum("You speak to Ann." in one for one in words) == 3
+    assert "This device is not able to start timers." not in words[1]
+    assert "This device is not able to start timers." in words[2]
+    assert all("HassStartTimer" in str(one["tools"]) for one in requests)
+
+
+async def test_another_satellite_finds_the_home_processed(
+    home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
+) -> None:
+    """Nobody waits for the home because somebody else has asked before in another room."""
+    first, second, *_ = satellites(home)
+    with_timers(home, first)
+    entry = await add_server(own_server.base_url)
+    await warmed(home)
+    for device in (first, second, None, first):
+        await ask_as(home, device=device)
+        usage = entry.runtime_data.last_answer.completion.usage
+        assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
+
+
+async def test_changes_of_the_home_are_processed_before_somebody_asks(
+    home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
+) -> None:
+    """An entity's new name and a new area reach the server by themselves; a state does not."""
+    entry = await add_server(own_server.base_url)
+    await settled(home)
+    registry, light = er.async_get(home), "light.kitchen_light"
+    before = await generated(entry.runtime_data)
+    registry.async_update_entity(light, name="Stove Lamp")
+    await settled(home)
+    assert await generated(entry.runtime_data) == before + 1
+    garden = ar.async_get(home).async_create("Winter Garden")
+    registry.async_update_entity(light, area_id=garden.id)
+    await settled(home)
+    assert await generated(entry.runtime_data) == before + 2
+    await ask_as(home)
+    usage = entry.runtime_data.last_answer.completion.usage
+    assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
+    before = await generated(entry.runtime_data)
+    state = state_of(home, light)
+    home.states.async_set(light, "on", state.attributes)
+    await settled(home)
+    assert await generated(entry.runtime_data) == before
+
+
+async def test_tasks_begin_alike(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
+    """The seconds of the clock stand behind the instructions of a task, not within them."""
+    url, requests = await llama_peer(peers, ANSWER)
+    await add_server(url)
+    data = {"task_name": "t", "instructions": "Hello", "entity_id": "ai_task.llama_cpp_ai_task"}
+    await home.services.async_call(
+        "ai_task", "generate_data", data, blocking=True, return_response=True
+    )
+    system, task = requests[0]["messages"]
+    assert "Current time" not in system["content"]
+    assert task["content"].startswith("[Current time is ")
+
+
+async def test_an_agent_that_controls_nothing(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """It is not offered what a device can do."""
+    url, requests = await llama_peer(peers, *[ANSWER] * 4)
+    entry = await add_server(url)
+    await set_api(home, entry, [])
+    first, *_ = satellites(home)
+    with_timers(home, first)
+    await ask_as(home, device=first)
+    assert [one["function"]["name"] for one in requests[0]["tools"]] == ["llm__GetDateTime"]
+
+
+async def set_api(hass: HomeAssistant, entry: ConfigEntry[Any], apis: list[str]) -> None:
+    """Change what an agent controls."""
+    agent = agent_of(entry)
+    data = {**agent.data, CONF_LLM_HASS_API: apis}
+    hass.config_entries.async_update_subentry(entry, agent, data=data)
+    await warmed(hass)
