@@ -1,4 +1,4 @@
-"""A model with fewer layers: the same tokens at a fraction of the work, where words do not matter."""
+"""A model with fewer layers: the same tokens for a fraction of the work, for counting only."""
 
 import re
 from typing import TYPE_CHECKING

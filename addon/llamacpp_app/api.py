@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from .conversations import UnknownConversationError
-from .errors import AppError
-from .guard import described
+from .events import Events
 from .schemas import CHAT, MESSAGE, START, body_of, settings_of, window_of
 from .service import SERVICE
+from .turns import silently
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -42,45 +41,17 @@ def _answered(answer: Answer) -> dict[str, Any]:
 type _Ask = Callable[[Callable[[str], Awaitable[None]]], Awaitable[Answer]]
 
 
-async def _stream(request: web.Request, ask: _Ask) -> web.StreamResponse:
-    """Answer with server-sent events: `delta` each with its words, `done` or `error` at the end."""
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "text/event-stream",
-            "Cache-Control": "no-cache",
-            "X-Accel-Buffering": "no",
-        }
-    )
-
-    async def send(event: str, data: Mapping[str, Any]) -> None:
-        if not response.prepared:
-            await response.prepare(request)
-        await response.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode())
-
-    async def tell(text: str) -> None:
-        await send("delta", {"delta": text})
-
-    try:
-        answer = await ask(tell)
-    except AppError as err:
-        if not response.prepared:
-            raise
-        await send("error", {"error": {"code": described(err)[1], "message": str(err)}})
-    else:
-        await send("done", _answered(answer))
-    await response.write_eof()
-    return response
-
-
 async def _reply(request: web.Request, values: Mapping[str, Any], ask: _Ask) -> web.StreamResponse:
     """Answer with events if that is asked for, otherwise with JSON."""
+    accepted = "text/event-stream" in request.headers.get("Accept", "")
+    if not values.get("stream", accepted):
+        return web.json_response(_answered(await ask(silently)))
+    events = Events(request)
 
-    async def keep(text: str) -> None:
-        """Nobody listens before the end."""
+    async def asked() -> dict[str, Any]:
+        return _answered(await ask(events.tell))
 
-    if values.get("stream") or "text/event-stream" in request.headers.get("Accept", ""):
-        return await _stream(request, ask)
-    return web.json_response(_answered(await ask(keep)))
+    return await events.answer(asked)
 
 
 async def chat(request: web.Request) -> web.StreamResponse:

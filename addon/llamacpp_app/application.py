@@ -25,7 +25,7 @@ from .guard import (
 from .runner import Runner
 from .service import SERVICE, Service
 from .turns import Turns
-from .upstream import Upstream
+from .upstream import Upstream, local_session
 
 if TYPE_CHECKING:
     import aiohttp
@@ -38,26 +38,31 @@ if TYPE_CHECKING:
 SHUTDOWN_SECONDS: Final = 0.5
 # The page brings all that it needs, and may be shown within Home Assistant.
 PAGE_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-PAGE_FILES: Final = {
-    "": ("index.html", "text/html"),
-    "page.css": ("page.css", "text/css"),
-    "page.js": ("page.js", "text/javascript"),
-    "texts.js": ("texts.js", "text/javascript"),
-    "charts.js": ("charts.js", "text/javascript"),
-    "chat.js": ("chat.js", "text/javascript"),
-    "client.js": ("client.js", "text/javascript"),
-    "models.js": ("models.js", "text/javascript"),
-}
+PAGE_KINDS: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+PAGE_FILES: Final = (
+    "page.css",
+    "charts.js",
+    "chat.js",
+    "client.js",
+    "elements.js",
+    "home.js",
+    "models.js",
+    "page.js",
+    "state.js",
+    "texts.js",
+)
 
 
 async def page(request: web.Request) -> web.Response:
     """Return a file of the page."""
-    name, kind = PAGE_FILES[request.match_info.get("file", "")]
+    name = request.match_info.get("file", "index.html")
+    kind = PAGE_KINDS[name.rpartition(".")[2]]
     content = files(__package__).joinpath("web", name).read_bytes()
     return web.Response(body=content, content_type=kind, charset="utf-8", headers=PAGE_HEADERS)
 
@@ -70,7 +75,7 @@ def make_application(service: Service, guard: Middleware) -> web.Application:
     app[SERVICE] = service
     app.add_routes((*api.ROUTES, *admin.ROUTES))
     app.router.add_get("/", page)
-    names = "|".join(name.replace(".", r"\.") for name in PAGE_FILES if name)
+    names = "|".join(name.replace(".", r"\.") for name in PAGE_FILES)
     app.router.add_get(f"/{{file:{names}}}", page)
     return app
 
@@ -78,7 +83,12 @@ def make_application(service: Service, guard: Middleware) -> web.Application:
 async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: int) -> None:
     """Serve until the stack ends. Raises OSError if the port is taken."""
     runner = web.AppRunner(
-        app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        # A small body that unfolds to a large one would do so before anybody is asked for a key.
+        auto_decompress=False,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
@@ -87,8 +97,9 @@ async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: 
 
 async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) -> None:
     """Run the app until this is cancelled. Raises AppError, OSError."""
-    upstream = Upstream(session, f"http://127.0.0.1:{setup.ports.server}", setup.api_key)
     async with AsyncExitStack() as stack:
+        server = f"http://127.0.0.1:{setup.ports.server}"
+        upstream = Upstream(await stack.enter_async_context(local_session()), server, setup.api_key)
         store = ConversationStore(setup.paths.conversations)
         await store.open()
         stack.push_async_callback(store.close)

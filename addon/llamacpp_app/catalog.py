@@ -147,8 +147,12 @@ class Catalog:
             await asyncio.wait([task])
         finally:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            (fault,) = await asyncio.gather(task, return_exceptions=True)
             self._fetching = None
+            if isinstance(fault, Exception):
+                # Whatever it is, the other models are looked after.
+                _LOGGER.error("The model %s cannot be had", entry.name, exc_info=fault)
+                self._set_failed(entry, f"The app made a mistake: {fault!r}")
 
     async def _fetch(self, entry: Entry) -> None:
         """Have all files of a model, looking first whether they are there."""
@@ -160,8 +164,8 @@ class Catalog:
         if option is None:
             return
         entry.state, entry.error = ModelState.DOWNLOADING, None
-        self._paths.models.mkdir(parents=True, exist_ok=True)
         try:
+            self._paths.models.mkdir(parents=True, exist_ok=True)
             paths = [
                 await self._downloader.fetch(one, self._paths.models, note)
                 for one in self._sources(option.name, option.url, option.sha256)
@@ -172,9 +176,8 @@ class Catalog:
                 entry.projector = await self._downloader.fetch(named, self._paths.models, note)
             entry.info = await asyncio.to_thread(read_parts, paths)
         except (DownloadError, InvalidReferenceError, GgufError, OSError) as err:
-            entry.state, entry.error = ModelState.FAILED, str(err)
-            entry.retry_at = time.monotonic() + RETRY_SECONDS
             _LOGGER.warning("The model %s cannot be had: %s", entry.name, err)
+            self._set_failed(entry, str(err))
             return
         finally:
             entry.progress = None
@@ -191,6 +194,10 @@ class Catalog:
             replace(one, file_name=check_file_name(name + one.file_name.removeprefix(stem)))
             for one in parts
         ]
+
+    def _set_failed(self, entry: Entry, error: str) -> None:
+        entry.state, entry.error = ModelState.FAILED, error
+        entry.retry_at = time.monotonic() + RETRY_SECONDS
 
     def _set_ready(self, entry: Entry) -> None:
         entry.state, entry.error = ModelState.READY, None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .options import OptionsError
+from .slots import prepare_slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,8 @@ MAX_TEMPLATE_BYTES: Final = 256 * 1024
 VERBOSITY: Final = {"debug": 3, "info": 3, "warning": 2, "error": 1}
 # In router mode, more models in memory than one are too much for most machines.
 MODELS_IN_MEMORY: Final = 1
+# As many tokens as are computed at once in any case.
+BATCH_SIZE: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,14 @@ class LocalModel:
 class Launch:
     """What llama-server is started with.
 
-    models: at least one, the first is loaded at once. rpc_servers: those that answer.
+    models: at least one, the first is loaded at once. rpc_servers: those that answer. cache_mib:
+    memory for prompts that are not in use just now, in MiB; None: llama-server's own default.
     """
 
     ports: Ports
     models: tuple[LocalModel, ...]
     rpc_servers: tuple[str, ...] = ()
+    cache_mib: int | None = None
 
 
 def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
@@ -63,7 +68,13 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
         *("--n-gpu-layers", str(options.gpu_layers)),
         *("--flash-attn", options.flash_attention),
         *("--cache-type-k", options.cache_type, "--cache-type-v", options.cache_type),
+        # What processes a prompt ahead gives way to somebody's question after each batch.
+        *("--batch-size", str(BATCH_SIZE)),
+        # Processed prompts outlive a restart, sleep and a change of models.
+        *("--slot-save-path", f"{prepare_slots(paths.slots)}/"),
     ]
+    if launch.cache_mib is not None:
+        command += ["--cache-ram", str(launch.cache_mib)]
     if options.threads:
         command += ["--threads", str(options.threads)]
     if options.idle_minutes:

@@ -187,7 +187,7 @@ class Downloader:
 
     def _admit(self, part: Part, remote: Remote) -> None:
         """Raise DownloadError if there is no room for what is missing."""
-        needed = (remote.n_bytes or 0) - part.n_bytes + MARGIN_BYTES
+        needed = max(0, (remote.n_bytes or 0) - part.n_bytes) + MARGIN_BYTES
         free = self._free_bytes(part.target.parent)
         if needed > free:
             raise DownloadError(

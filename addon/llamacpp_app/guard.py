@@ -13,6 +13,7 @@ from aiohttp import web
 from .catalog import CatalogError, UnknownModelError
 from .conversations import StoreError, UnknownConversationError
 from .errors import AppError
+from .schemas import SlowRequestError
 from .turns import BusyError
 from .upstream import NotReadyError, UpstreamError
 
@@ -52,6 +53,7 @@ _DESCRIPTIONS: Final = (
     (CatalogError, 409, "conflict"),
     (BusyError, 429, "busy"),
     (StoreError, 507, "storage"),
+    (SlowRequestError, 408, "too_slow"),
 )
 
 

@@ -8,6 +8,8 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Final, override
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -53,8 +55,13 @@ def set_up(level: str, secrets: Iterable[str] = ()) -> Newest:
         handlers=[logging.StreamHandler(sys.stdout), newest],
         force=True,
     )
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     return newest
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Tell whether this is about us: strangers who do not speak HTTP are not worth a word."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def log_server_line(line: str) -> None:

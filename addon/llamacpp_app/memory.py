@@ -29,6 +29,9 @@ SMALLER_KV_TYPE: Final = "q8_0"
 MIN_CONTEXT: Final = 512
 # Of a model that does not tell what it was trained for.
 MAX_CONTEXT: Final = 32768
+# The prompt of a home takes 50 to 700 MB of it; llama-server's own default is the most.
+MIN_CACHE_MIB: Final = 256
+MAX_CACHE_MIB: Final = 8192
 
 # llama-server computes so many tokens of a prompt at once, and keeps contexts in such steps.
 _BATCH: Final = 512
@@ -57,6 +60,14 @@ def available_bytes(meminfo: Path = _MEMINFO, cgroup: Path = _CGROUP) -> int:
     left = _left_of_cgroup(cgroup)
     machine = 1024 * kilobytes
     return machine if left is None else min(machine, left)
+
+
+def cache_mib(free_bytes: int) -> int:
+    """Return how much memory, in MiB, llama-server may use for prompts that are not in use.
+
+    free_bytes: what is left beside the model. Half of that is left to others.
+    """
+    return max(MIN_CACHE_MIB, min(MAX_CACHE_MIB, free_bytes // 2 // (1024 * 1024)))
 
 
 def needed_bytes(info: GgufInfo, *, context_size: int, parallel: int, kv_type: str) -> int:

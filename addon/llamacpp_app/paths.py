@@ -85,6 +85,11 @@ class Paths:
         return self.data / "models.ini"
 
     @property
+    def slots(self) -> Path:
+        """The folder of processed prompts, which llama-server writes and reads."""
+        return self.data / "slots"
+
+    @property
     def chat_template(self) -> Path:
         """The chat template of the options, as a file."""
         return self.data / "chat_template.jinja"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
 import signal
 import time
@@ -22,6 +23,8 @@ _LOGGER = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.25
 WATCH_SECONDS: Final = 15.0
+# From a slow disk, the largest models take half an hour.
+LOAD_SECONDS: Final = 3600.0
 # Six times without an answer, each waited for: a server that answers nobody for minutes is hung.
 MISSES: Final = 6
 # After so long without a crash, the next one counts as the first.
@@ -108,6 +111,8 @@ class ServerProcess:
         self._advise = advise
         self._process: asyncio.subprocess.Process | None = None
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
+        # Why we have ended a server ourselves.
+        self._given_up: str | None = None
         self.status = ProcessStatus()
         # Set whenever the status has changed.
         self.changed = asyncio.Event()
@@ -139,6 +144,7 @@ class ServerProcess:
         if shutil.which(command[0]) is None:
             raise FileNotFoundError(f"There is no program {command[0]}.")
         self._lines.clear()
+        self._given_up = None
         self._process = await asyncio.create_subprocess_exec(
             *DIE_WITH_PARENT,
             *command,
@@ -157,6 +163,13 @@ class ServerProcess:
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
+            self._end_children()
+
+    def _end_children(self) -> None:
+        """End what a server that is gone has left: a router's models would stay for seconds."""
+        if self._process is not None and self._process.returncode is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         """Take the server's lines until it closes its output."""
@@ -177,7 +190,10 @@ class ServerProcess:
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         """Wait until the server is ready; end it if it answers nobody any more."""
         started = time.monotonic()
-        while not await self._is_ready():  # noqa: ASYNC110 - another process is waited for
+        while not await self._is_ready():
+            if time.monotonic() - started > LOAD_SECONDS:
+                self._give_up(process, "llama-server has not loaded its model in an hour.")
+                return
             await asyncio.sleep(POLL_SECONDS)
         self._set(ProcessState.READY)
         _LOGGER.info("llama-server is ready after %.1f s", time.monotonic() - started)
@@ -185,12 +201,17 @@ class ServerProcess:
         while misses < MISSES:
             await asyncio.sleep(WATCH_SECONDS)
             misses = 0 if await self._is_ready() else misses + 1
-        _LOGGER.error("llama-server does not answer any more: it is started anew")
+        self._give_up(process, "llama-server did not answer any more.")
+
+    def _give_up(self, process: asyncio.subprocess.Process, reason: str) -> None:
+        """End a server that hangs."""
+        self._given_up = reason
         process.kill()
 
     def _tell_crash(self, returncode: int, pause: float) -> None:
-        reason = reason_of(returncode, self._lines)
-        if out_of_memory(returncode, self._lines) and (advice := self._advise()):
+        reason = self._given_up or reason_of(returncode, self._lines)
+        lacks_memory = not self._given_up and out_of_memory(returncode, self._lines)
+        if lacks_memory and (advice := self._advise()):
             reason = f"{reason} {advice}"
         crashes = self.status.crashes + 1
         looping = crashes >= CRASH_LOOP
@@ -223,4 +244,5 @@ class ServerProcess:
                 process.send_signal(number)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), seconds)
+        self._end_children()
         self._set(ProcessState.STOPPED)

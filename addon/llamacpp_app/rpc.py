@@ -18,7 +18,8 @@ async def is_open(address: str) -> bool:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, UnicodeError):
+        # The last of them: a name that no name server could know.
         return False
     writer.close()
     with contextlib.suppress(OSError, TimeoutError):

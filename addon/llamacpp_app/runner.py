@@ -8,10 +8,11 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from . import rpc
-from .catalog import ModelState, UnknownModelError
+from .catalog import CatalogError, ModelState, UnknownModelError
 from .command import Launch, server_command
-from .memory import available_bytes, explain
+from .memory import available_bytes, cache_mib, explain, needed_bytes
 from .process import ProcessState, ServerProcess
+from .resident import resident_bytes
 from .upstream import NotReadyError, UpstreamError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _LOGGER = logging.getLogger(__name__)
 # Workers that come back are taken in again, those that go are left out, this long afterwards.
 WORKER_SECONDS: Final = 30.0
 IDLE_POLL_SECONDS: Final = 2.0
+# Where somebody always asks, a new model comes all the same.
+LONGEST_WAIT_SECONDS: Final = 1800.0
 IN_MEMORY: Final = ("loaded", "sleeping")
 
 
@@ -71,6 +74,14 @@ class Runner:
         """The model that answers who names none."""
         names = [one.name for one in self._served]
         return self._selected if self._selected in names else next(iter(names), None)
+
+    def memory_bytes(self) -> int | None:
+        """Return the memory that llama-server has taken; None while it is not running."""
+        child = self._process.child
+        if child is None or child.returncode is not None:
+            return None
+        # It leads a session of its own.
+        return resident_bytes(child.pid)
 
     @property
     def _is_router(self) -> bool:
@@ -121,10 +132,15 @@ class Runner:
         return await rpc.alive(self._options.rpc_servers) == self.workers
 
     async def _wait_idle(self) -> None:
-        """Return when nobody waits for an answer, neither by our API nor by llama-server's."""
-        # Whether others wait at port 8080 can only be asked.
-        while self._n_waiting() or await self._is_computing():  # noqa: ASYNC110
-            await asyncio.sleep(IDLE_POLL_SECONDS)
+        """Return when nobody waits for an answer, neither by our API nor by llama-server's.
+
+        Returns after a long time at the latest.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                # Whether others wait at port 8080 can only be asked.
+                while self._n_waiting() or await self._is_computing():  # noqa: ASYNC110
+                    await asyncio.sleep(IDLE_POLL_SECONDS)
 
     async def _is_computing(self) -> bool:
         counters = await self.counters()
@@ -137,8 +153,21 @@ class Runner:
         if advice := self._advice():
             _LOGGER.warning("%s", advice)
         _LOGGER.info("Starting llama-server with %s", ", ".join(one.name for one in self._served))
-        launch = Launch(self._setup.ports, self._served, self.workers)
+        launch = Launch(self._setup.ports, self._served, self.workers, self._cache_mib())
         return await asyncio.to_thread(server_command, self._options, self._setup.paths, launch)
+
+    def _cache_mib(self) -> int | None:
+        """Return the memory for prompts that are not in use, None if the model is not known."""
+        entry = self._catalog.entries.get(self._served[0].name)
+        if entry is None or entry.info is None:
+            return None
+        needed = needed_bytes(
+            entry.info,
+            context_size=self._options.context_size,
+            parallel=self._options.parallel_requests,
+            kv_type=self._options.cache_type,
+        )
+        return cache_mib(available_bytes() - needed)
 
     def _advice(self) -> str | None:
         """Return what would fit, if the model that is loaded first does not."""
@@ -225,7 +254,9 @@ class Runner:
 
     async def load(self, name: str) -> None:
         """Bring a model into memory and make it the one that answers. Raises AppError."""
-        self._catalog.entry(name)
+        entry = self._catalog.entry(name)
+        if entry.state is ModelState.FAILED:
+            raise CatalogError(f"The model {name} cannot be loaded: {entry.error}")
         self.require_ready()
         if name not in {one.name for one in self._served}:
             raise NotReadyError(f"The model {name} is not there yet.")

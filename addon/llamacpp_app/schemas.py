@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final
 
 import voluptuous as vol
+from aiohttp import web
 
 from .errors import AppError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aiohttp import web
-
 MAX_MESSAGE: Final = 32_000
 MAX_TOKENS: Final = 32_768
 MAX_LISTED: Final = 100
+MAX_OFFSET: Final = 1_000_000
+# So long may the name of a field be that an error repeats.
+MAX_SHOWN: Final = 80
+BODY_SECONDS: Final = 30.0
 
 
 class InvalidRequestError(AppError):
     """The request's body or query makes no sense."""
+
+
+class SlowRequestError(AppError):
+    """The request's body did not come in time."""
 
 
 def _text(value: object) -> str:
@@ -89,15 +97,27 @@ ADD_MODEL: Final = vol.Schema(
 
 async def body_of(request: web.Request, schema: vol.Schema) -> dict[str, Any]:
     """Return the checked JSON of a request; what is null is left out. Raises AppError."""
-    text = await request.text()
+    text = await _read(request)
     try:
         values = schema(json.loads(text) if text.strip() else {})
     except vol.Invalid as err:
-        where = ".".join(str(one) for one in err.path) or "The body"
+        where = ".".join(str(one) for one in err.path)[:MAX_SHOWN] or "The body"
         raise InvalidRequestError(f"{where}: {err.msg}.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
+        # No JSON, no Unicode, or lists within lists without an end.
         raise InvalidRequestError("The body is no JSON.") from None
     return {name: value for name, value in values.items() if value is not None}
+
+
+async def _read(request: web.Request) -> bytes:
+    """Return the body. Raises InvalidRequestError, SlowRequestError."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise SlowRequestError("The rest of the request did not come.") from None
+    except web.RequestPayloadError:
+        raise InvalidRequestError("The body is broken.") from None
 
 
 def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,9 +127,16 @@ def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def window_of(request: web.Request) -> tuple[int, int]:
     """Return limit and offset of a list. Raises InvalidRequestError."""
-    try:
-        limit = _whole(1, MAX_LISTED)(int(request.query.get("limit", MAX_LISTED)))
-        offset = _whole(0, 1_000_000)(int(request.query.get("offset", 0)))
-    except (vol.Invalid, ValueError):
-        raise InvalidRequestError(f"limit must be 1 to {MAX_LISTED}, offset 0 or more.") from None
-    return limit, offset
+    limit = _number_of(request, "limit", MAX_LISTED, (1, MAX_LISTED))
+    return limit, _number_of(request, "offset", 0, (0, MAX_OFFSET))
+
+
+def _number_of(request: web.Request, name: str, default: int, bounds: tuple[int, int]) -> int:
+    """Return a number of the query, which is there once at most."""
+    given = request.query.getall(name, [str(default)])
+    low, high = bounds
+    # int() alone would take "1_0" and the digits of other scripts, too.
+    is_number = len(given) == 1 and given[0].isascii() and given[0].isdecimal()
+    if not is_number or len(given[0]) > len(str(high)) or not low <= int(given[0]) <= high:
+        raise InvalidRequestError(f"{name} must be a whole number from {low} to {high}.")
+    return int(given[0])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from .catalog import ModelState, Origin
+from .conversations import StoreError
 from .options import parse_options
 from .process import ProcessState
 from .statistics import SAMPLE_SECONDS, Statistics
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from .discovery import Discovery
     from .runner import Runner
     from .turns import Turns
+
+_LOGGER = logging.getLogger(__name__)
 
 PRUNE_SECONDS: Final = 3600.0
 # A conversation is active if something was said in it so lately.
@@ -61,7 +65,11 @@ class Service:
 
     async def _prune(self) -> None:
         while True:
-            await self.store.prune()
+            try:
+                await self.store.prune()
+            except StoreError as err:
+                # A full disk, say: answers go on, and there is a next time.
+                _LOGGER.warning("%s", err)
             await asyncio.sleep(PRUNE_SECONDS)
 
     async def health(self) -> dict[str, Any]:
@@ -73,6 +81,7 @@ class Service:
             "llama_server": runner.status.state.value,
             "message": None if runner.is_ready else runner.why_not(),
             "model": runner.model,
+            "memory_bytes": await asyncio.to_thread(runner.memory_bytes),
             "active_conversations": await self.store.active_count(ACTIVE_SECONDS),
             "waiting": self.turns.n_present,
             "crashes": runner.status.crashes,

@@ -59,7 +59,7 @@ class Fetch:
     async def transfer(self, part: Part, admit: Callable[[Remote], None]) -> None:
         """Append what is missing to the part.
 
-        admit: is given what the server says of the file before anything is written, and raises
+        admit: is given what the server says of the file before a block is written, and raises
         DownloadError if there is no room for it. Raises InterruptedTransferError, DownloadError,
         OSError.
         """
@@ -135,6 +135,8 @@ class Fetch:
         await part.note(remote)
         await part.write(first)
         async for block in blocks:
+            # Others fill the disk, too, and a file of an unknown size may be endless.
+            admit(remote)
             await part.write(block)
         if remote.n_bytes is not None and part.n_bytes != remote.n_bytes:
             raise InterruptedTransferError("the connection ended before the file did")

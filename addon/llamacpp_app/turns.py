@@ -16,6 +16,7 @@ from .upstream import TooLongError, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from .conversations import ConversationStore
     from .upstream import Piece, Upstream
@@ -81,7 +82,7 @@ class Turns:
     ) -> Answer:
         """Answer one message, whose words are told as they come. Raises AppError."""
         said = {"role": "user", "content": message}
-        async with self._turn():
+        async with self._turn(contextlib.nullcontext()):
             return await self._answer([*_system(system_prompt), said], settings, tell)
 
     async def within(
@@ -92,7 +93,7 @@ class Turns:
         Two messages to one conversation are answered one after the other. A turn that fails, or is
         given up, leaves no trace. Raises AppError.
         """
-        async with self._turn(), self._locks.setdefault(conversation_id, asyncio.Lock()):
+        async with self._turn(self._locks.setdefault(conversation_id, asyncio.Lock())):
             conversation = await self._store.get(conversation_id)
             if conversation is None:
                 raise UnknownConversationError(f"There is no conversation {conversation_id}.")
@@ -149,13 +150,17 @@ class Turns:
         return answer
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None]:
-        """Wait for a free place; raises BusyError if too many do already."""
+    async def _turn(self, lock: AbstractAsyncContextManager[None]) -> AsyncGenerator[None]:
+        """Wait for a free place; raises BusyError if too many do already.
+
+        lock: of the conversation, if there is one. It comes first: who waits for an earlier message
+        of the same conversation takes nobody's place.
+        """
         if self._n_present >= self._most_present:
             raise BusyError("Too many are waiting for an answer: try again in a moment.")
         self._n_present += 1
         try:
-            async with asyncio.timeout(TURN_SECONDS), self._running:
+            async with asyncio.timeout(TURN_SECONDS), lock, self._running:
                 yield
         except TimeoutError as err:
             raise UpstreamError("timeout", "The answer took too long.", 504) from err

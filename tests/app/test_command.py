@@ -1,5 +1,6 @@
 """The command line for llama-server, which the real one understands."""
 
+import os
 import subprocess
 from configparser import ConfigParser
 from dataclasses import replace
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from dev.llama import path_from_environment
+from llamacpp_app import slots
 from llamacpp_app.command import Launch, LocalModel, server_command
 from llamacpp_app.errors import AppError
 from llamacpp_app.flags import ALLOWED
+from llamacpp_app.memory import cache_mib
 from llamacpp_app.options import Options
 from llamacpp_app.paths import Paths, Ports
 
@@ -46,7 +49,7 @@ def test_every_flag_is_known(known_flags: str, paths: Paths) -> None:
         chat_template="{{ messages }}",
     )
     one = LocalModel("one", Path("/one.gguf"), Path("/mmproj-one.gguf"))
-    command = server_command(options, paths, Launch(PORTS, (one,), ("a:1",)))
+    command = server_command(options, paths, Launch(PORTS, (one,), ("a:1",), 512))
     command += server_command(options, paths, Launch(PORTS, (one, one)))
     ours = {word for word in command if word.startswith("--")}
     words = set(known_flags.replace(",", " ").split())
@@ -61,6 +64,40 @@ def test_context_is_that_of_one_conversation(paths: Paths) -> None:
     assert value_of(command, "--ctx-size") == "12288"
     assert value_of(command, "--alias") == "a"
     assert value_of(command, "--cors-origins") == "localhost"
+
+
+def test_prompts_stay_warm(paths: Paths) -> None:
+    """Processed prompts are kept on disk, and in as much memory as there is for them."""
+    launch = Launch(PORTS, (LocalModel("a", Path("/a.gguf")),), cache_mib=512)
+    command = server_command(Options(), paths, launch)
+    assert value_of(command, "--slot-save-path") == f"{paths.slots}/"
+    assert paths.slots.is_dir()
+    assert value_of(command, "--cache-ram") == "512"
+    assert value_of(command, "--batch-size") == "512"
+
+
+def test_old_processed_prompts_go(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest are kept, as many and as much as the bounds allow."""
+    monkeypatch.setattr(slots, "MAX_FILES", 3)
+    monkeypatch.setattr(slots, "MAX_BYTES", 250)
+    paths.slots.mkdir()
+    for number in range(5):
+        file = paths.slots / f"{number}.bin"
+        file.write_bytes(b"x" * 100)
+        os.utime(file, (number, number))
+    server_command(Options(), paths, Launch(PORTS, (LocalModel("a", Path("/a.gguf")),)))
+    assert sorted(one.name for one in paths.slots.iterdir()) == ["3.bin", "4.bin"]
+    monkeypatch.setattr(slots, "MAX_FILES", 1)
+    slots.prepare_slots(paths.slots)
+    assert [one.name for one in paths.slots.iterdir()] == ["4.bin"]
+
+
+@pytest.mark.parametrize(
+    ("free", "expected"), [(-1, 256), (10**9, 476), (2**30, 512), (10**12, 8192)]
+)
+def test_memory_for_prompts(free: int, expected: int) -> None:
+    """Half of what the model leaves, within bounds."""
+    assert cache_mib(free) == expected
 
 
 def test_what_is_not_set_is_not_given(paths: Paths) -> None:

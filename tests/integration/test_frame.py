@@ -1,11 +1,22 @@
 """What prompts have in common, and what each says beyond."""
 
+from typing import TYPE_CHECKING
+
 import pytest
-from homeassistant.components.conversation import AssistantContent, SystemContent, UserContent
+from homeassistant.components.conversation import (
+    AssistantContent,
+    SystemContent,
+    UserContent,
+)
 
 from custom_components.llamacpp.agent.frame import make_frame, split_clock
 from custom_components.llamacpp.agent.messages import to_messages
 from custom_components.llamacpp.agent.notes import set_note
+
+if TYPE_CHECKING:
+    from homeassistant.components.conversation import (
+        Content,
+    )
 
 HOME = "Be brief.\n- names: Lamp\n  domain: light\n- names: Blind\n  domain: cover\n"
 
@@ -56,7 +67,7 @@ def test_notes_are_told_once() -> None:
         return content
 
     system = SystemContent("Be brief.")
-    turns = [
+    turns: list[list[Content]] = [
         [said("One", "In the hall."), AssistantContent("agent", "1")],
         [said("Two", "In the hall."), AssistantContent("agent", "2")],
         [said("Three", "In the attic.")],

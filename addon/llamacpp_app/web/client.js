@@ -1,5 +1,7 @@
 /* The app's API, as the page uses it. */
 
+import { hasText, text } from "./texts.js";
+
 const KEY = "llamacpp-key";
 
 export class ApiError extends Error {
@@ -13,32 +15,50 @@ export function setKey(key) {
   sessionStorage.setItem(KEY, key.trim());
 }
 
+export function hasKey() {
+  return Boolean(sessionStorage.getItem(KEY));
+}
+
+/* Return what a refusal means, in the user's language where the page has words for it. */
+async function errorOf(response) {
+  const { error } = await response.json().catch(() => ({}));
+  if (error) {
+    return new ApiError(error.code, hasText(`error_${error.code}`) ? text(`error_${error.code}`) : error.message);
+  }
+  // It does not come from the app, but from what stands before it.
+  const isShut = response.status === 401 || response.status === 403;
+  return new ApiError("no_answer", text(isShut ? "session_over" : "no_answer"));
+}
+
 async function request(method, path, body, signal) {
   const headers = { "Content-Type": "application/json" };
-  const key = sessionStorage.getItem(KEY);
-  if (key) {
-    headers.Authorization = `Bearer ${key}`;
+  if (hasKey()) {
+    headers.Authorization = `Bearer ${sessionStorage.getItem(KEY)}`;
   }
-  // Relative: within Home Assistant the page has an address of its own.
-  const response = await fetch(`api/${path}`, {
-    method,
-    headers,
-    body: body === undefined ? undefined : JSON.stringify(body),
-    signal,
-  });
+  let response;
+  try {
+    // Relative: within Home Assistant the page has an address of its own.
+    response = await fetch(`api/${path}`, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal,
+    });
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new ApiError("no_answer", text("no_answer"));
+  }
   if (!response.ok) {
-    const { error } = await response.json().catch(() => ({ error: {} }));
-    throw new ApiError(error.code ?? "error", error.message ?? `${response.status}`);
+    throw await errorOf(response);
   }
   return response;
 }
 
-/* Ask for JSON. Throws ApiError for what the app says is wrong. */
+/* Ask for JSON. Throws ApiError, whose message is for people. */
 export async function call(method, path, body) {
   return (await request(method, path, body)).json();
 }
 
-/* Ask for events; yield each as [name, data]. */
+/* Ask for events; yield each as [name, data]. Throws ApiError, and AbortError after the signal. */
 export async function* events(path, body, signal) {
   const response = await request("POST", path, { ...body, stream: true }, signal);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

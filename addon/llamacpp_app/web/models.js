@@ -1,94 +1,146 @@
 /* The models: which there are, and what can be done with them. */
 
 import { call } from "./client.js";
-import { bytes, SUGGESTIONS, text } from "./texts.js";
+import { find, make, tell } from "./elements.js";
+import { bytes, number, SUGGESTIONS, text } from "./texts.js";
 
-const find = (id) => document.getElementById(id);
+const MEMORY_STATES = ["loaded", "loading", "sleeping"];
 
-/* Make the list and its form work; what goes wrong is told by `showProblem`. */
-export function modelList(showProblem) {
+function notesOf(model) {
+  const state = model.state === "ready" && MEMORY_STATES.includes(model.memory) ? model.memory : model.state;
+  const notes = [text(`model_${state}`)];
+  if (model.bytes) {
+    notes.push(bytes(model.bytes));
+  }
+  if (model.parameters) {
+    notes.push(text("parameters", { n: number(Math.round(model.parameters / 1e6)) }));
+  }
+  return notes.join(" · ");
+}
+
+/* Ask whether a model is really to be deleted. */
+function confirmed(name) {
+  const dialog = find("delete-dialog");
+  find("delete-question").textContent = text("delete_sure", { name });
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "delete"), { once: true });
+  });
+}
+
+/* What an address calls its file, as a name for the model. */
+function nameIn(address) {
+  return /([^/:]+)\.gguf(?:\?|$)/i.exec(address)?.[1] ?? "";
+}
+
+/* Make the list and its form work; `refresh` is called when something has changed. */
+export function modelList(refresh) {
   let shown = "";
 
-  async function act(method, path, body) {
+  async function act(place, method, path, body) {
+    tell(place, null);
     try {
       await call(method, path, body);
-      shown = "";
+      refresh();
       return true;
     } catch (error) {
-      showProblem(error.message);
+      tell(place, error.message);
       return false;
     }
   }
 
-  function button(key, action) {
-    const made = document.createElement("button");
-    made.className = "quiet";
-    made.textContent = text(key);
-    made.addEventListener("click", action);
+  function button(key, model, action) {
+    const made = make("button", "quiet", text(key));
+    made.dataset.action = `${key} ${model.name}`;
+    made.ariaLabel = `${text(key)}: ${model.name}`;
+    made.addEventListener("click", async () => {
+      made.disabled = true;
+      await action();
+      made.disabled = false;
+    });
     return made;
   }
 
-  function row(model, current) {
-    const line = document.createElement("li");
-    const name = document.createElement("strong");
-    const note = document.createElement("span");
-    name.textContent = model.name;
-    const state = model.state === "ready" && model.memory !== "unloaded" ? model.memory : model.state;
-    const words = [text(state === "downloading" ? "download" : state)];
-    if (model.bytes) {
-      words.push(bytes(model.bytes));
-    }
-    note.className = "note";
-    note.textContent = words.join(", ");
-    line.append(name, note);
-    if (model.error) {
-      const wrong = document.createElement("span");
-      wrong.className = "note wrong";
-      wrong.textContent = model.error;
-      line.append(wrong);
-    }
+  function buttonsOf(model, isCurrent) {
     const path = `models/${encodeURIComponent(model.name)}`;
-    if (model.state === "ready" && model.name !== current) {
-      line.append(button("use", () => act("POST", `${path}/load`)));
+    const place = find("list-problem");
+    const buttons = make("div", "buttons");
+    if (model.state === "ready" && !isCurrent) {
+      buttons.append(button("use", model, () => act(place, "POST", `${path}/load`)));
     }
     if (model.can_delete) {
-      line.append(
-        button("delete", () => {
-          if (confirm(text("delete_sure", { name: model.name }))) {
-            act("DELETE", path);
+      buttons.append(
+        button("delete", model, async () => {
+          if ((await confirmed(model.name)) && (await act(place, "DELETE", path))) {
+            find("models-title").focus();
           }
         }),
       );
     }
+    return buttons;
+  }
+
+  function row(model, current) {
+    const line = make("li");
+    const words = make("div", "words");
+    const isCurrent = model.name === current;
+    words.append(make("strong", "", model.name));
+    if (isCurrent) {
+      words.append(" ", make("span", "badge", text("in_use")));
+    }
+    words.append(make("span", "note", notesOf(model)));
+    if (model.error) {
+      const wrong = make("span", "note wrong", model.error);
+      // The app itself speaks English.
+      wrong.lang = "en";
+      words.append(wrong);
+    }
+    line.append(words, buttonsOf(model, isCurrent));
     return line;
   }
 
-  const select = find("suggestion");
-  select.append(new Option(text("suggestion_none"), ""));
-  for (const [memory, name, url] of SUGGESTIONS) {
-    const option = new Option(`${name} (${text("needs", { memory })})`, url);
-    option.dataset.name = name;
-    select.append(option);
+  function fillSuggestions() {
+    const select = find("suggestion");
+    select.append(new Option(text("suggestion_none"), ""));
+    for (const [memory, name, url] of SUGGESTIONS) {
+      select.append(new Option(`${name} (${text("needs", { memory })})`, url));
+    }
+    select.addEventListener("change", () => {
+      find("model-url").value = select.value;
+      find("model-name").value = nameIn(select.value);
+    });
   }
-  select.addEventListener("change", () => {
-    find("model-url").value = select.value;
-    find("model-name").value = select.selectedOptions[0].dataset.name ?? "";
+
+  fillSuggestions();
+  find("model-url").addEventListener("change", () => {
+    find("model-name").value ||= nameIn(find("model-url").value);
   });
   find("model-form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const body = { name: find("model-name").value.trim(), url: find("model-url").value.trim() };
-    if (await act("POST", "models", body)) {
+    const name = find("model-name").value.trim();
+    const body = { name, url: find("model-url").value.trim() };
+    tell(find("added"), null);
+    if (await act(find("form-problem"), "POST", "models", body)) {
       find("model-form").reset();
+      find("add-model").open = false;
+      tell(find("added"), text("added", { name }));
     }
   });
 
   return {
-    /* Show the models; only what has changed is drawn anew, so that buttons stay where they are. */
+    /* Show the models; drawn anew only when they change, and the focus stays on its button. */
     show(models, current) {
       const now = JSON.stringify([models.map((one) => ({ ...one, download: null })), current]);
-      if (now !== shown) {
-        shown = now;
-        find("models").replaceChildren(...models.map((one) => row(one, current)));
+      if (now === shown) {
+        return;
+      }
+      shown = now;
+      const focused = document.activeElement?.dataset.action;
+      find("models").replaceChildren(...models.map((one) => row(one, current)));
+      if (focused) {
+        const same = [...find("models").querySelectorAll("button")].find((one) => one.dataset.action === focused);
+        (same ?? find("models-title")).focus();
       }
     },
   };

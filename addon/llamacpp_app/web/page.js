@@ -1,98 +1,82 @@
 /* What the page does: it asks the app every few seconds, and lets one try the model. */
 
+import { drawCharts } from "./charts.js";
 import { chatBox } from "./chat.js";
-import { drawLine } from "./charts.js";
-import { ApiError, call, setKey } from "./client.js";
+import { call, hasKey, setKey } from "./client.js";
+import { find, tell } from "./elements.js";
+import { followColours } from "./home.js";
 import { modelList } from "./models.js";
-import { bytes, duration, text, translatePage } from "./texts.js";
+import { showSilence, showState } from "./state.js";
+import { text, translatePage } from "./texts.js";
 
 const POLL_MILLISECONDS = 2000;
-const SLOW_MILLISECONDS = 10000;
-const find = (id) => document.getElementById(id);
+// Charts and log are asked for with every fifth question only.
+const SLOW = 5;
 
-export function showProblem(message) {
-  find("problem").textContent = message ?? "";
-  find("problem").hidden = !message;
-}
-
-function showDownloads(downloads) {
-  find("downloads").hidden = !downloads.length;
-  find("download-list").replaceChildren(
-    ...downloads.map((one) => {
-      const block = document.createElement("div");
-      const bar = document.createElement("progress");
-      const note = document.createElement("span");
-      note.className = "note";
-      note.textContent = text("download_begins", { name: one.model });
-      if (one.total_bytes) {
-        bar.max = one.total_bytes;
-        bar.value = one.done_bytes;
-        note.textContent = text("download_state", {
-          name: one.model,
-          done: bytes(one.done_bytes),
-          total: bytes(one.total_bytes),
-          speed: bytes(one.bytes_per_second ?? 0),
-          left: one.seconds_left === null ? "?" : duration(one.seconds_left),
-        });
-      }
-      bar.ariaLabel = one.model;
-      block.append(bar, note);
-      return block;
-    }),
-  );
-}
+let rounds = 0;
+let timer = null;
 
 async function refresh() {
   const health = await call("GET", "health");
-  find("status").textContent = text(`status_${health.status}`, { model: health.model });
-  showProblem(health.status === "error" || health.crashes ? health.message : null);
-  showDownloads(health.downloads);
-  models.show((await call("GET", "models")).models, health.model);
+  const { models } = await call("GET", "models");
+  showState(health, models);
+  list.show(models, health.model);
 }
 
 async function refreshSlowly() {
-  const { samples } = await call("GET", "statistics");
-  drawLine(find("speed-chart"), samples, "generation_speed", "generation", (n) => n.toFixed(1));
-  drawLine(find("cache-chart"), samples, "cached_share", "cache", (n) => `${Math.round(100 * n)} %`);
+  drawCharts((await call("GET", "statistics")).samples);
   const log = find("log");
-  const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 5;
+  const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 20;
   log.textContent = (await call("GET", "log")).lines.join("\n");
-  if (atEnd) {
+  if (isAtEnd) {
     log.scrollTop = log.scrollHeight;
   }
 }
 
-/* Do something again and again; a key that is missing is asked for, other failures are told. */
-function repeat(task, milliseconds) {
-  const run = async () => {
-    try {
-      await task();
-      find("key-form").hidden = true;
-    } catch (error) {
-      if (error instanceof ApiError && error.code === "unauthorized") {
-        find("key-form").hidden = false;
-      } else {
-        showProblem(error instanceof ApiError ? error.message : text("no_answer"));
-      }
+/* Without the key there is nothing to show, and nothing is asked until it is given. */
+function lock(is) {
+  find("key-form").hidden = !is;
+  find("content").hidden = is;
+  if (is) {
+    tell(find("key-problem"), hasKey() ? text("error_unauthorized") : null);
+    find("key").focus();
+  }
+}
+
+/* Ask now, and again and again afterwards, as long as somebody looks. */
+async function run() {
+  clearTimeout(timer);
+  timer = null;
+  followColours();
+  try {
+    await refresh();
+    lock(false);
+    if (rounds++ % SLOW === 0) {
+      await refreshSlowly();
     }
-    setTimeout(run, milliseconds);
-  };
-  run();
+  } catch (error) {
+    if (error.code === "unauthorized") {
+      lock(true);
+      return;
+    }
+    showSilence(error.message);
+  }
+  clearTimeout(timer);
+  timer = document.hidden ? null : setTimeout(run, POLL_MILLISECONDS);
 }
 
 translatePage();
-const models = modelList(showProblem);
+const list = modelList(run);
 chatBox();
 find("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   setKey(find("key").value);
-  refresh().then(
-    () => {
-      find("key-form").hidden = true;
-      showProblem(null);
-    },
-    () => showProblem(text("wrong_key")),
-  );
+  rounds = 0;
+  run();
 });
-repeat(refresh, POLL_MILLISECONDS);
-repeat(refreshSlowly, SLOW_MILLISECONDS);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && find("key-form").hidden) {
+    run();
+  }
+});
+run();

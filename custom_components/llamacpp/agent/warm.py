@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..const import LOGGER
-from ..server import Completion
+from ..server import Completion, ServerTimeoutError
 from .saved import SavedPrompts
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _PREFIX_FIELDS = ("model", "tools", "chat_template_kwargs")
 # prompts of a large home. More is a prompt that changes all the time.
 MAX_TOKENS_PER_HOUR = 100_000
 HOUR_SECONDS = 3600.0
+# A Raspberry Pi processes the prompt of a large home in some six minutes.
+WARM_UP_SECONDS = 1200.0
 # Processed prompts are written from, and read into, this slot.
 SLOT = 0
 
@@ -219,10 +221,16 @@ class Warmer:
 
     async def _process(self, request: Request, *, autoload: bool) -> Completion:
         completion = Completion(usage=None, timings=None)
-        async with aclosing(self._client.stream_chat(request, autoload=autoload)) as events:
-            async for event in events:
-                if isinstance(event, Completion):
-                    completion = event
+        try:
+            async with (
+                asyncio.timeout(WARM_UP_SECONDS),
+                aclosing(self._client.stream_chat(request, autoload=autoload)) as events,
+            ):
+                async for event in events:
+                    if isinstance(event, Completion):
+                        completion = event
+        except TimeoutError as err:
+            raise ServerTimeoutError("The prompt was not processed in time") from err
         return completion
 
 

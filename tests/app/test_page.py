@@ -1,0 +1,358 @@
+"""The page of the app in a real browser: its state, chat, charts, languages and colours."""
+
+import asyncio
+import os
+import re
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.async_api import expect
+
+from tests.app.browser import Ingress, chromium, visit
+from tests.app.running_app import RunningApp
+from tests.app.supervisor import TOKEN
+from tests.app.test_app import children_of, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+    import aiohttp
+    from playwright.async_api import Browser
+
+pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+# Notes how long the newest answer is, whenever it has grown.
+WATCH = """() => {
+    window.lengths = [];
+    new MutationObserver(() => {
+        const said = document.querySelector("#messages .assistant:last-child span:nth-child(2)");
+        if (said && said.textContent.length !== window.lengths.at(-1)) {
+            window.lengths.push(said.textContent.length);
+        }
+    }).observe(document.getElementById("messages"), {childList: true, subtree: true});
+}"""
+
+# Returns the words on the page that do not stand out from their background (WCAG, level AA).
+TOO_FAINT = """() => {
+    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+    const rgba = (colour) => {
+        canvas.clearRect(0, 0, 1, 1);
+        canvas.fillStyle = colour;
+        canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data];
+    };
+    const light = (colour) => {
+        const [r, g, b] = colour.map((one) => {
+            const share = one / 255;
+            return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = (element) => {
+        for (let one = element; one; one = one.parentElement) {
+            const colour = rgba(getComputedStyle(one).backgroundColor);
+            if (colour[3] === 255) {
+                return colour;
+            }
+        }
+        return [255, 255, 255];
+    };
+    const hasWords = (one) =>
+        [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    return [...document.querySelectorAll("body *")]
+        .filter((one) => hasWords(one) && one.checkVisibility())
+        .filter((one) => !one.matches("option, :disabled"))
+        .filter((one) => {
+            const pair = [light(rgba(getComputedStyle(one).color)), light(ground(one))];
+            return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05) < 4.5;
+        })
+        .map((one) => one.outerHTML);
+}"""
+
+# Returns the fields and buttons that have no name for those who cannot see them.
+NAMELESS = """() => [...document.querySelectorAll("input, select, textarea, button, [role=img]")]
+    .filter((one) => !(one.labels?.length || one.ariaLabel || one.textContent.trim()))
+    .map((one) => one.outerHTML)"""
+
+
+@pytest.fixture
+async def browser() -> AsyncGenerator[Browser]:
+    """Return a browser."""
+    async with chromium() as browser:
+        yield browser
+
+
+async def ask(app: RunningApp, method: str, path: str, body: object = None) -> Any:
+    """Return what the app answers, while the browser goes on."""
+    return (await asyncio.to_thread(app.ask, method, path, body))[1]
+
+
+async def test_state_and_log(browser: Browser, shared_app: RunningApp) -> None:
+    """One sees what answers, what it takes of the memory, and the newest lines of the log."""
+    async with visit(browser, shared_app.url, key=shared_app.key) as page:
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        facts = page.page.locator("#facts")
+        await expect(facts).to_contain_text("smol")
+        await expect(facts).to_contain_text("8,192 tokens")
+        taken = (await ask(shared_app, "GET", "/api/health"))["memory_bytes"]
+        # The model's file alone has 98 MB, which the server has mapped and read.
+        assert 98e6 < taken < 2e9
+        (shown,) = [one for one in (await page.text("#facts")).split("\n") if " MB" in one]
+        assert abs(int(shown.removesuffix(" MB")) - taken / 1e6) < 50
+        await expect(page.page.locator("#models li")).to_contain_text("smol")
+        await expect(page.page.locator("#models li")).to_contain_text("135 million parameters")
+        await expect(page.page.locator("#log")).to_contain_text("llama-server is ready")
+        assert await page.page.evaluate(NAMELESS) == []
+
+
+async def test_chat(browser: Browser, shared_app: RunningApp) -> None:
+    """An answer comes word by word; a second message is within the same conversation."""
+    async with visit(browser, shared_app.url, key=shared_app.key) as page:
+        await page.page.evaluate(WATCH)
+        await page.said("Count from one to ten.")
+        assert await page.answered()
+        lengths = await page.page.evaluate("window.lengths")
+        assert len(lengths) >= 5
+        assert lengths == sorted(lengths)
+        await page.said("Hello!")
+        await page.answered()
+        (newest,) = (await ask(shared_app, "GET", "/api/conversations?limit=1"))["conversations"]
+        assert newest["message_count"] == 4
+        path = f"/api/conversation/{newest['conversation_id']}/history"
+        kept = (await ask(shared_app, "GET", path))["messages"]
+        assert [one["content"] for one in kept if one["role"] == "user"] == [
+            "Count from one to ten.",
+            "Hello!",
+        ]
+        shown = await page.page.locator(
+            "#messages .assistant > span:nth-child(2)"
+        ).all_inner_texts()
+        answers = [one["content"] for one in kept if one["role"] == "assistant"]
+        assert [one.split() for one in shown] == [one.split() for one in answers]
+        await page.page.click("#anew")
+        await expect(page.page.locator("#messages p")).to_have_count(0)
+        await expect(page.page.locator("#message")).to_be_focused()
+        await page.said("Hi.")
+        await page.answered()
+        (later,) = (await ask(shared_app, "GET", "/api/conversations?limit=1"))["conversations"]
+        assert later["conversation_id"] != newest["conversation_id"]
+        assert later["message_count"] == 2
+
+
+async def test_stop(browser: Browser, shared_app: RunningApp) -> None:
+    """A stop ends the computing, too, and one is told that nothing of it is remembered."""
+    async with visit(browser, shared_app.url, key=shared_app.key) as page:
+        await page.said("Tell a very long story about a dragon, a castle, a river and a king.")
+        await expect(page.page.locator("#messages .assistant")).to_have_text(re.compile(".{30,}"))
+        assert (await ask(shared_app, "GET", "/api/health"))["waiting"] == 1
+        await page.page.click("#stop")
+        assert "Stopped." in await page.answered()
+
+        def until_idle() -> bool:
+            return not shared_app.ask("GET", "/api/health")[1]["waiting"]
+
+        await asyncio.to_thread(until, until_idle, 10)
+        (newest,) = (await ask(shared_app, "GET", "/api/conversations?limit=1"))["conversations"]
+        assert newest["message_count"] == 0
+
+
+async def test_keyboard(browser: Browser, shared_app: RunningApp) -> None:
+    """Everything is reached by the keyboard; Shift and Enter begin a line, and send nothing."""
+    async with visit(browser, shared_app.url, key=shared_app.key) as page:
+        await expect(page.page.locator("#models li")).to_have_count(1)
+        await page.page.focus("#message")
+        await page.page.keyboard.type("one")
+        await page.page.keyboard.press("Shift+Enter")
+        await page.page.keyboard.type("two")
+        assert await page.page.input_value("#message") == "one\ntwo"
+        reached = []
+        for _ in range(3):
+            await page.page.keyboard.press("Tab")
+            reached.append(
+                await page.page.evaluate(
+                    "document.activeElement.id || document.activeElement.tagName"
+                )
+            )
+        assert reached == ["send", "SUMMARY", "log"]
+        ring = "getComputedStyle(document.activeElement).outlineStyle"
+        assert await page.page.evaluate(ring) == "solid"
+
+
+async def test_charts(browser: Browser, shared_app: RunningApp) -> None:
+    """After some answers there are lines of the speed, and of what the prompt cache saved."""
+    async with visit(browser, shared_app.url, key=shared_app.key) as page:
+        async with asyncio.timeout(150):
+            for name in ("speed", "cached"):
+                line = page.page.locator(f"#{name}-chart .line")
+                while "L" not in (await line.get_attribute("d") or ""):
+                    body = {"message": "Say hello.", "max_tokens": 4}
+                    await ask(shared_app, "POST", "/api/chat", body)
+                    await asyncio.sleep(3)
+        samples = (await ask(shared_app, "GET", "/api/statistics"))["samples"]
+        speeds = [one["generation_speed"] for one in samples if one["generation_speed"]]
+        shown = float((await page.text("#speed-newest")).replace(",", ""))
+        assert any(abs(shown - one) < 0.1 for one in speeds)
+        assert (await page.text("#cached-newest")).endswith("%")
+        label = await page.page.get_attribute("#speed-chart", "aria-label")
+        assert (label or "").startswith("Generated tokens per second: ")
+
+
+async def test_key(browser: Browser, shared_app: RunningApp) -> None:
+    """Without ingress the key is asked for; a wrong one is told in words, the right one kept."""
+    refusals = ((401, "/api/health"),)
+    async with visit(browser, shared_app.url, refusals=refusals) as page:
+        await expect(page.page.locator("#key")).to_be_focused()
+        await expect(page.page.locator("#content")).to_be_hidden()
+        await expect(page.page.locator("#key-problem")).to_be_hidden()
+        await page.page.keyboard.type("wrong")
+        await page.page.keyboard.press("Enter")
+        await expect(page.page.locator("#key-problem")).to_have_text("This is not the app's key.")
+        await page.page.fill("#key", f" {shared_app.key} ")
+        await page.page.keyboard.press("Enter")
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        await expect(page.page.locator("#key-form")).to_be_hidden()
+        await page.page.reload()
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        assert shared_app.key not in page.page.url
+
+
+async def test_italian(browser: Browser, shared_app: RunningApp) -> None:
+    """To an Italian, all words are Italian."""
+    async with visit(browser, shared_app.url, key=shared_app.key, locale="it-IT") as page:
+        await expect(page.page.locator("#status")).to_have_text("Pronto")
+        assert await page.page.get_attribute("html", "lang") == "it"
+        words = await page.text("main")
+        for word in ("Modelli", "Memoria in uso", "Registro", "8192 token", "milioni di parametri"):
+            assert word in words
+        await page.said("Ciao!")
+        assert (await page.answered()).startswith("Modello:")
+        # Every word of the one language has one in the other.
+        texts = await page.page.evaluate(
+            """async () => {
+                const source = await (await fetch("texts.js")).text();
+                return ["en", "it"].map((one) => {
+                    const block = source.split(`  ${one}: {`)[1].split("\\n  },")[0];
+                    return [...block.matchAll(/^    (\\w+):/gm)].map((match) => match[1]);
+                });
+            }"""
+        )
+        assert texts[0] == texts[1] == sorted(texts[0])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_colours(browser: Browser, shared_app: RunningApp, scheme: Any) -> None:
+    """The page is as dark as the browser wants it, and all words can be read."""
+    async with visit(browser, shared_app.url, key=shared_app.key, scheme=scheme) as page:
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        await page.page.click("#add-model summary")
+        await page.said("Hi.")
+        await page.answered()
+        ground = await page.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (ground == "rgb(17, 17, 17)") is (scheme == "dark")
+        assert await page.page.evaluate(TOO_FAINT) == []
+
+
+async def test_phone(browser: Browser, shared_app: RunningApp) -> None:
+    """On a phone nothing is wider than its screen, however long the words are."""
+    async with visit(browser, shared_app.url, key=shared_app.key, width=360) as page:
+        await expect(page.page.locator("#log")).to_contain_text("llama-server is ready")
+        await page.page.click("#add-model summary")
+        await page.said("a" * 200)
+        await page.answered()
+        assert await page.page.evaluate("document.documentElement.scrollWidth") == 360
+        boxes = [
+            await one.bounding_box() for one in await page.page.locator("button:visible").all()
+        ]
+        assert boxes
+        assert all(box and box["height"] >= 40 and box["x"] + box["width"] <= 360 for box in boxes)
+
+
+async def test_ingress(
+    browser: Browser, shared_app: RunningApp, session: aiohttp.ClientSession
+) -> None:
+    """Below the prefix of ingress all works without a key, in Home Assistant's language."""
+    async with Ingress(session, shared_app.url, shared_app.key) as ingress:
+        async with visit(browser, ingress.url) as page:
+            await expect(page.page.locator("#status")).to_have_text("Ready")
+            await page.said("Hi.")
+            assert await page.answered()
+        ingress.home = (
+            '<html lang="it"><meta name="color-scheme" content="dark">'
+            f'<link rel="icon" href="data:,"><iframe src="{ingress.url}"></iframe></html>'
+        )
+        async with visit(browser, ingress.root) as page:
+            frame = page.page.frame_locator("iframe")
+            await expect(frame.locator("#status")).to_have_text("Pronto")
+            await expect(frame.locator("body")).to_have_css("background-color", "rgb(17, 17, 17)")
+        refusals = ((401, "/api/health"),)
+        async with visit(browser, ingress.url, refusals=refusals) as page:
+            await expect(page.page.locator("#status")).to_have_text("Ready")
+            ingress.is_shut = True
+            sentence = "Home Assistant does not let this page in any more: load it again."
+            await expect(page.page.locator("#reason")).to_have_text(sentence)
+            # It is not the app's key that is missing.
+            await expect(page.page.locator("#key-form")).to_be_hidden()
+        assert ingress.asked == []
+
+
+async def test_port_of_ingress(tmp_path: Path, session: aiohttp.ClientSession, model: Path) -> None:
+    """The port without a key is there with a Supervisor, and lets nobody else in."""
+    (tmp_path / "config" / "models").mkdir(parents=True)
+    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    supervisor = {"SUPERVISOR_TOKEN": TOKEN, "SUPERVISOR_URL": "http://127.0.0.1:1"}
+    app = RunningApp(tmp_path, supervisor, model_url="http://127.0.0.1:1/smol.gguf")
+    app.start()
+    try:
+        await asyncio.to_thread(app.wait_ready)
+        for path in ("", "page.js", "api/health"):
+            url = f"http://127.0.0.1:{app.ingress_port}/{path}"
+            async with session.get(url, headers=app.headers) as answer:
+                assert answer.status == 403
+                assert "ingress alone" in (await answer.json())["error"]["message"]
+    finally:
+        app.stop()
+
+
+async def test_crash_and_end(browser: Browser, tmp_path: Path, model: Path) -> None:
+    """A crash is told in a sentence and goes away; so is an app that is gone."""
+    (tmp_path / "config" / "models").mkdir(parents=True)
+    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    app = RunningApp(tmp_path, model_url="http://127.0.0.1:1/smol.gguf", context_size="512")
+    app.start()
+    try:
+        await asyncio.to_thread(app.wait_ready)
+        refusals = ((503, "/api/conversation/…/message"),)
+        async with visit(browser, app.url, key=app.key, refusals=refusals) as page:
+            await expect(page.page.locator("#status")).to_have_text("Ready")
+            crashed: list[int] = []
+            for _ in range(3):
+                crashed.append(await asyncio.to_thread(next_server, app, crashed))
+                os.kill(crashed[-1], signal.SIGABRT)
+            words = "llama-server was ended by SIGABRT. It is started again soon."
+            await expect(page.page.locator("#reason")).to_have_text(words)
+            await expect(page.page.locator("#status")).to_have_text("There is a problem")
+            await page.said("Are you there?")
+            assert "The model is not ready yet: try again in a moment." in await page.answered()
+            # What was said is not lost.
+            assert await page.page.input_value("#message") == "Are you there?"
+            await expect(page.page.locator("#status")).to_have_text("Ready")
+            await expect(page.page.locator("#reason")).to_be_hidden()
+            await asyncio.to_thread(app.stop)
+            words = "The app does not answer. Look whether it is running."
+            await expect(page.page.locator("#reason")).to_have_text(words)
+    finally:
+        app.stop()
+
+
+def next_server(app: RunningApp, earlier: list[int]) -> int:
+    """Wait for a llama-server that is none of the earlier ones; return its process id."""
+
+    def found() -> set[int]:
+        children = children_of(app.process.pid)
+        return {pid for pid, name in children.items() if name == "llama-server"} - set(earlier)
+
+    until(lambda: bool(found()), 30)
+    (pid,) = found()
+    return pid

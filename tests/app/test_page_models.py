@@ -1,0 +1,210 @@
+"""The models on the page, in a real browser: downloads, switching, adding, deleting."""
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+from playwright.async_api import expect
+
+from tests.app.browser import chromium, visit
+from tests.app.file_server import saying
+from tests.app.running_app import RunningApp
+from tests.conftest import sockets
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+    from pathlib import Path
+
+    from playwright.async_api import Browser
+
+    from tests.app.file_server import FileServer
+
+    type MakeApp = Callable[..., RunningApp]
+
+pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+
+@pytest.fixture
+async def browser() -> AsyncGenerator[Browser]:
+    """Return a browser."""
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def make_app(tmp_path: Path, model: Path) -> Generator[MakeApp]:
+    """Return what starts an app with the small model under these names."""
+    apps: list[RunningApp] = []
+
+    def make(*names: str, **options: str) -> RunningApp:
+        folder = tmp_path / "config" / "models"
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / f"{name}.gguf").symlink_to(model)
+        options = {"model_url": "http://127.0.0.1:1/smol.gguf", "context_size": "512", **options}
+        app = RunningApp(tmp_path, {}, **options)
+        apps.append(app)
+        app.start()
+        # The key is there as soon as the API is.
+        app.wait_for("Downloading" if not names else "llama-server is ready")
+        return app
+
+    with sockets():
+        yield make
+        for app in apps:
+            app.stop()
+
+
+class SlowFile:
+    """Sends a file in pieces, each when it is told to."""
+
+    def __init__(self, server: FileServer, n_pieces: int) -> None:
+        """Describe it."""
+        self._server = server
+        self._n_pieces = n_pieces
+        self.go_on = asyncio.Semaphore(0)
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request for the whole file."""
+        content = self._server.content
+        size = -(-len(content) // self._n_pieces)
+        response = web.StreamResponse(
+            headers={"Content-Length": str(len(content)), "ETag": '"one"'}
+        )
+        await response.prepare(request)
+        for number in range(self._n_pieces):
+            await response.write(content[number * size : (number + 1) * size])
+            await self.go_on.acquire()
+        return response
+
+
+async def test_download(
+    browser: Browser, make_app: MakeApp, file_server: FileServer, model: Path
+) -> None:
+    """The bar moves with the bytes, and goes when all are there; then the model answers."""
+    file_server.content = await asyncio.to_thread(model.read_bytes)
+    slow = SlowFile(file_server, 4)
+    file_server.script = [slow]
+    app = make_app(model_url=f"{file_server.url}/smol.gguf")
+    async with visit(browser, app.url, key=app.key) as page:
+        await expect(page.page.locator("#status")).to_have_text("A model is being downloaded")
+        await expect(page.page.locator("#models li")).to_contain_text("being downloaded")
+        bar, share = (page.page.locator(f"#downloads {one}") for one in ("progress", ".share"))
+        # What comes is written in blocks, so a little is still under way.
+        for shown in ("2[0-5]%", "(4[5-9]|50)%", "7[0-5]%"):
+            await expect(share).to_have_text(re.compile(f"^{shown}$"))
+            assert await bar.evaluate("bar => `${Math.round(100 * bar.position)}%`") == (
+                await share.inner_text()
+            )
+            slow.go_on.release()
+        slow.go_on.release()
+        await expect(page.page.locator("#downloads")).to_be_hidden()
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        await page.said("Hi.")
+        assert await page.answered()
+
+
+async def test_switch(browser: Browser, make_app: MakeApp) -> None:
+    """Another model is used by a click, and answers from then on."""
+    app = make_app("smol", "second")
+    async with visit(browser, app.url, key=app.key) as page:
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        await expect(page.page.locator("#facts")).to_contain_text("smol")
+        rows = {
+            name: page.page.locator("#models li", has=page.page.get_by_text(name, exact=True))
+            for name in ("smol", "second")
+        }
+        await expect(rows["smol"]).to_contain_text("in use")
+        await expect(rows["smol"].get_by_role("button", name="Use")).to_have_count(0)
+        await rows["second"].get_by_role("button", name="Use").click()
+        await expect(rows["second"]).to_contain_text("in use")
+        await expect(rows["second"]).to_contain_text("in memory")
+        await expect(rows["smol"]).to_contain_text("on disk")
+        await expect(page.page.locator("#facts")).to_contain_text("second")
+        await page.said("Hi.")
+        assert await page.answered()
+        status, answer = await asyncio.to_thread(
+            app.ask, "POST", "/api/chat", {"message": "Hi", "max_tokens": 1}
+        )
+        assert (status, answer["model"]) == (200, "second")
+
+
+async def test_add_and_delete(
+    browser: Browser, make_app: MakeApp, file_server: FileServer, model: Path
+) -> None:
+    """A model is added by its address; it is deleted only when that is confirmed."""
+    file_server.content = await asyncio.to_thread(model.read_bytes)
+    app = make_app("smol")
+    async with visit(browser, app.url, key=app.key) as page:
+        await page.page.click("#add-model summary")
+        await page.page.get_by_label("Address").fill(f"{file_server.url}/folder/added.gguf")
+        await page.page.get_by_label("Name").focus()
+        # The name of the file is proposed.
+        assert await page.page.get_by_label("Name").input_value() == "added"
+        await page.page.keyboard.press("Enter")
+        await expect(page.page.locator("#added")).to_contain_text("added is on the list")
+        await expect(page.page.locator("#model-form")).to_be_hidden()
+        row = page.page.locator("#models li", has=page.page.get_by_text("added", exact=True))
+        await expect(row).to_contain_text("on disk")
+        path = app.folder / "config" / "models" / "added.gguf"
+        assert path.stat().st_size == len(file_server.content)
+        dialog = page.page.get_by_role("dialog", name="Delete the model added and its file?")
+        await row.get_by_role("button", name="Delete").click()
+        # Who presses Enter at once deletes nothing.
+        await expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+        await page.page.keyboard.press("Enter")
+        await expect(dialog).to_be_hidden()
+        await row.get_by_role("button", name="Delete").click()
+        await page.page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+        assert path.exists()
+        await row.get_by_role("button", name="Delete").click()
+        await dialog.get_by_role("button", name="Delete").click()
+        await expect(row).to_have_count(0)
+        await expect(page.page.locator("#models-title")).to_be_focused()
+        assert not path.exists()
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+
+
+async def test_refused(browser: Browser, make_app: MakeApp, file_server: FileServer) -> None:
+    """A wrong address, a name that is taken, a missing file: each is told where it happened."""
+    file_server.script = [saying(404)]
+    app = make_app("smol")
+    refusals = ((400, "/api/models"), (409, "/api/models"))
+    async with visit(browser, app.url, key=app.key, refusals=refusals) as page:
+        await page.page.click("#add-model summary")
+        problem = page.page.locator("#form-problem")
+
+        async def add(name: str, address: str) -> None:
+            await page.page.fill("#model-url", address)
+            await page.page.fill("#model-name", name)
+            await page.page.press("#model-name", "Enter")
+
+        await add("other", "ftp://nowhere/other.gguf")
+        await expect(problem).to_contain_text("is no address with https or http.")
+        await add("smol", f"{file_server.url}/smol.gguf")
+        await expect(problem).to_contain_text("There is a model smol already.")
+        # It stays there while the page asks for news, and what was typed stays, too.
+        await asyncio.sleep(5)
+        await expect(problem).to_contain_text("There is a model smol already.")
+        assert await page.page.input_value("#model-name") == "smol"
+        await add("missing", f"{file_server.url}/missing.gguf")
+        await expect(problem).to_be_hidden()
+        row = page.page.locator("#models li", has=page.page.get_by_text("missing", exact=True))
+        await expect(row).to_contain_text("cannot be used")
+        await expect(row.locator(".wrong")).to_contain_text("There is nothing at")
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+
+
+async def test_suggestions(browser: Browser, make_app: MakeApp) -> None:
+    """A suggestion fills in the form."""
+    app = make_app("smol")
+    async with visit(browser, app.url, key=app.key) as page:
+        await page.page.click("#add-model summary")
+        await page.page.get_by_label("Suggestions").select_option(index=1)
+        address = await page.page.get_by_label("Address").input_value()
+        name = await page.page.get_by_label("Name").input_value()
+        assert address.endswith(f"{name}.gguf")
+        assert name

@@ -1,0 +1,240 @@
+"""What the benchmark `day` makes of what it has seen: counts, verdicts, the picture."""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks.lib.day.exchange import Exchange, Progress
+from benchmarks.lib.day.measures import Case
+from benchmarks.lib.day.picture import PANEL, length, picture
+from benchmarks.lib.day.play import Played, Taken, Warming
+from benchmarks.lib.day.prompts import OTHER_WORDS, shared, with_other_words
+from benchmarks.lib.day.report import document, table
+from benchmarks.lib.day.script import DAY, Change, Restart, Task, Where, asks_of
+
+if TYPE_CHECKING:
+    from benchmarks.lib.day.measures import Measure
+
+BATCH = 512
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def warm_up(*reports: tuple[float, int], ended: float | None, whole: bool = False) -> Exchange:
+    """Return a warm-up of 2,100 tokens, 100 of which were in memory, that began at 10.0."""
+    progress = [Progress(at, 2100, 100, processed) for at, processed in reports]
+    timings = {"prompt_n": 2000, "cache_n": 100} if whole else {}
+    body = {"max_tokens": 1}
+    return Exchange(
+        "/v1/chat/completions", body, 10.0, ended=ended, progress=progress, timings=timings
+    )
+
+
+@pytest.mark.parametrize(
+    ("exchange", "since", "until", "tokens"),
+    [
+        pytest.param(warm_up((10, 100), (12, 2100), ended=13, whole=True), 14, 20, 0, id="before"),
+        pytest.param(warm_up((10, 100), (12, 2100), ended=13, whole=True), 5, 9, 0, id="after"),
+        pytest.param(warm_up((10, 100), (12, 2100), ended=13, whole=True), 9, 20, 2000, id="in it"),
+        pytest.param(warm_up((10, 100), (11, 612), ended=11.5), 11.2, 20, 512, id="one batch"),
+        pytest.param(
+            warm_up((10, 100), (11, 612), (12, 1124), ended=12.5), 11.2, 20, 1024, id="two batches"
+        ),
+        pytest.param(warm_up((10, 100), (11, 2000), ended=11.5), 11.2, 20, 100, id="the rest"),
+        pytest.param(warm_up(ended=11), 9, 20, 0, id="never begun"),
+    ],
+)
+def test_overlap(exchange: Exchange, since: float, until: float, tokens: int) -> None:
+    """Of a warm-up in an ask's way counts what the server did then, the batch at hand in full."""
+    assert exchange.is_warm_up
+    assert exchange.overlap(since, until, BATCH) == tokens
+
+
+def test_counts_of_an_exchange() -> None:
+    """The end of an answer tells the counts; a broken one is known by its progress."""
+    whole = warm_up((10, 100), ended=13, whole=True)
+    assert (whole.complete, whole.processed, whole.n_prompt) == (True, 2000, 2100)
+    assert whole.most_processed(BATCH) == 2000
+    broken = warm_up((10, 100), (11, 612), ended=11.5)
+    assert (broken.complete, broken.processed, broken.n_prompt) == (False, 512, 2100)
+    assert broken.most_processed(BATCH) == 1024
+    assert not Exchange("/v1/chat/completions", {"max_tokens": 32}, 0.0).is_warm_up
+
+
+def test_shared() -> None:
+    """What two prompts have in common ends where they first differ."""
+    assert shared([1, 2, 3], [1, 2, 4, 3]) == 2
+    assert shared([1, 2], [1, 2, 3]) == 2
+    assert shared([], [1]) == 0
+
+
+SYSTEM = {"role": "system", "content": "Lamp"}
+FIRST = {"role": "user", "content": "Lamp on"}
+CALLED: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": []}
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([SYSTEM, FIRST], [SYSTEM, {"role": "user", "content": OTHER_WORDS}]),
+        (
+            [SYSTEM, {"role": "user", "content": "In the hall.\nLamp on"}],
+            [SYSTEM, {"role": "user", "content": f"In the hall.\n{OTHER_WORDS}"}],
+        ),
+        (
+            [SYSTEM, {"role": "user", "content": [{"type": "text", "text": "Lamp on"}]}],
+            [SYSTEM, {"role": "user", "content": [{"type": "text", "text": OTHER_WORDS}]}],
+        ),
+        (
+            [FIRST, CALLED, {"role": "tool", "content": "a"}, {"role": "tool", "content": "b"}],
+            [FIRST, CALLED, *[{"role": "tool", "content": OTHER_WORDS}] * 2],
+        ),
+        (
+            [FIRST, CALLED, SYSTEM, FIRST],
+            [FIRST, CALLED, SYSTEM, {"role": "user", "content": OTHER_WORDS}],
+        ),
+    ],
+)
+def test_with_other_words(messages: list[Any], expected: list[Any]) -> None:
+    """Only what came since the model spoke last is replaced, and of the user only the words."""
+    before = {"messages": messages, "tools": [1]}
+    assert with_other_words(before, "Lamp on") == {"messages": expected, "tools": [1]}
+    assert before["messages"] is messages
+    assert messages[-1]["content"] != OTHER_WORDS
+
+
+def taken(name: str, processed: int, seconds: float, **fields: Any) -> Taken:
+    """Return an ask with 10 new tokens."""
+    values = {"delayed": 0, "new": 10, "n_prompt": 5000, "n_requests": 1, "answer": "Yes."}
+    return Taken(name=name, processed=processed, seconds=seconds, **{**values, **fields})
+
+
+def day(*processed: int, seconds: float) -> Played:
+    """Return a day of three asks, with one change of the home."""
+    names = ("first <of> the day", "talk", "after both")
+    asks = [taken(*one, seconds) for one in zip(names, processed, strict=True)]
+    warming = [
+        Warming("the start", changes_home=False, began=0.0, tokens=5000, requests=1),
+        Warming("rename", changes_home=True, began=1.0, tokens=5200, requests=1),
+    ]
+    rushes = [taken("at once", 5000, seconds, delayed=400)]
+    return Played(BATCH, "2026.11.0", asks, rushes, warming)
+
+
+@pytest.fixture
+def case() -> Case:
+    """Return a case in which every measure holds."""
+    return Case(
+        "model full",
+        ours=day(12, 60, 74, seconds=0.1),
+        core=day(5000, 60, 5000, seconds=2.0),
+        judges_time=True,
+        not_warmed=["Yes."] * 3,
+        direct={"talk": 0.09},
+    )
+
+
+def test_all_measures_hold(case: Case) -> None:
+    """A good day is told so."""
+    measures = case.measures()
+    assert [one.held for one in measures] == [True] * len(measures)
+    assert measures[0].found == "146 of 10,060 (1.5%)"
+
+
+def only_miss(case: Case) -> Measure:
+    """Return the one measure that is missed."""
+    (missed,) = (one for one in case.measures() if not one.held)
+    return missed
+
+
+def test_a_dear_ask_is_a_miss(case: Case) -> None:
+    """One ask above its own new tokens and the slack is named."""
+    case.ours.asks[1] = taken("talk", 75, 0.1)
+    assert only_miss(case).found == "1 above: talk"
+
+
+def test_too_many_tokens_are_a_miss(case: Case) -> None:
+    """The whole day counts, whatever a single ask may take."""
+    case.core = day(800, 60, 800, seconds=2.0)
+    assert only_miss(case).name.startswith("tokens while somebody waits")
+
+
+@pytest.mark.parametrize("tokens", [7501, 0])
+def test_warming_is_missed(case: Case, tokens: int) -> None:
+    """Too much warming is a miss, and so is none at all."""
+    case.ours.warming[1].tokens = tokens
+    assert only_miss(case).name.startswith("warming per change")
+
+
+def test_a_long_delay_is_a_miss(case: Case) -> None:
+    """A warm-up that does not yield within a batch is found."""
+    case.ours.rushes[0] = taken("at once", 5000, 0.1, delayed=BATCH + 1)
+    assert only_miss(case).found == "513 tokens at most, a batch has 512"
+
+
+def test_another_answer_is_a_miss(case: Case) -> None:
+    """Warming must not change a word."""
+    case.not_warmed[1] = "No."
+    assert only_miss(case).found == "1 differ: talk"
+
+
+@pytest.mark.parametrize("seconds", [0.2, math.inf])
+def test_slow_answers_are_a_miss(case: Case, seconds: float) -> None:
+    """Both ratios of time are judged, but not with a model that was cut."""
+    case.ours.asks = [replace(one, seconds=seconds) for one in case.ours.asks]
+    assert any(one.held is False for one in case.measures()[-2:])
+    case.judges_time = False
+    assert [one.held for one in case.measures()[-2:]] == [None, None]
+
+
+def test_table_and_document(case: Case) -> None:
+    """All figures are there, for people and for programs, and no request's text."""
+    text = table(case)
+    assert (
+        "all 3 (times: median)                   10,060     146    30     2,000       100" in text
+    )
+    assert "after rename                             5,200         1" in text
+    assert text.count("held") == len(case.measures())
+    found = document(case)
+    assert found["core"]["tokens_while_waiting"] == 10_060
+    assert found["ours"]["tokens_ahead"] == 10_200
+    assert "bodies" not in found["ours"]["asks"][0]
+
+
+def test_picture(case: Case) -> None:
+    """The picture is well-formed, and its bars are as long as the counts say."""
+    root = ET.fromstring(picture(case))  # noqa: S314 - we have just written it
+    bars = {
+        kind: [
+            float(one.attrib["width"])
+            for one in root.iter(f"{SVG}rect")
+            if kind in one.attrib["class"]
+        ]
+        for kind in ("core", "ours")
+    }
+    # The last one is the sample beside the heading, which comes first.
+    assert bars["core"][1:] == [round(length(one), 1) for one in (5000, 60, 5000)]
+    assert bars["ours"][1:] == [round(length(one), 1) for one in (12, 60, 74)]
+    words = [one.text for one in root.iter(f"{SVG}text")]
+    assert "first <of> the day" in words
+    assert "core llama_cpp: 10,060" in words
+    assert "prefers-color-scheme:dark" in picture(case)
+
+
+def test_length() -> None:
+    """The scale is logarithmic and ends within the picture."""
+    assert [length(one) for one in (0, 1, 100, 10_000, 10**6)] == [0, 0, PANEL / 2, PANEL, PANEL]
+
+
+def test_the_day_is_what_was_asked_for() -> None:
+    """It has all that happens in a home, and its asks have names of their own."""
+    asks = asks_of(DAY)
+    assert len(asks) >= 40
+    assert {one.where for one in asks if not isinstance(one, Task)} == set(Where)
+    assert any(isinstance(one, Task) for one in asks)
+    assert any(one.guest for one in asks if not isinstance(one, Task))
+    assert len([one for one in DAY if isinstance(one, Change)]) == 3
+    restarts = {(one.home_assistant, one.server) for one in DAY if isinstance(one, Restart)}
+    assert restarts == {(True, False), (False, True), (True, True)}

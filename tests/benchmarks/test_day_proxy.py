@@ -1,0 +1,173 @@
+"""The proxy of the benchmark `day` changes nothing and counts what a real llama-server counts."""
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from benchmarks.lib.day.prompts import Prompts
+from benchmarks.lib.day.proxy import Proxy
+from dev.processes import LOOPBACK, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from dev.llama import LlamaServer
+
+CHAT = "/v1/chat/completions"
+LONG = " ".join(f"word{number}" for number in range(300))
+
+
+@pytest.fixture(autouse=True)
+def _sockets(socket_enabled: None) -> None:
+    """Allow sockets: everything is on the loopback interface."""
+
+
+@pytest.fixture
+async def session() -> AsyncGenerator[aiohttp.ClientSession]:
+    """Return a client's session."""
+    async with aiohttp.ClientSession() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def proxy(llama_server: LlamaServer) -> AsyncGenerator[Proxy]:
+    """Return a proxy before the real server."""
+    async with Proxy(llama_server.base_url) as opened:
+        yield opened
+
+
+def request(words: str, **fields: Any) -> dict[str, Any]:
+    """Return a request with an answer that is always the same."""
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": words}]
+    return {"messages": messages, "temperature": 0, "max_tokens": 8, "stream": True, **fields}
+
+
+async def events(session: aiohttp.ClientSession, url: str, body: Any) -> list[Any]:
+    """Return the events of a stream, without what differs from one request to the next."""
+    async with session.post(url + CHAT, json=body) as response:
+        assert response.status == 200
+        text = await response.text()
+    found = []
+    for line in text.split("\n\n"):
+        data = line.removeprefix("data: ")
+        if data.startswith("{"):
+            event = json.loads(data)
+            for name in ("created", "id", "timings", "usage"):
+                event.pop(name, None)
+            found.append(event)
+        else:
+            found.append(data)
+    return found
+
+
+@pytest.mark.parametrize("fields", [{}, {"stream_options": {"include_usage": True}}])
+async def test_streams_are_the_same(
+    llama_server: LlamaServer, proxy: Proxy, session: aiohttp.ClientSession, fields: dict[str, Any]
+) -> None:
+    """A client sees the same events with the proxy and without, and the counts are known."""
+    body = request("Say hello to the garden.", **fields)
+    direct = await events(session, llama_server.base_url, body)
+    assert await events(session, proxy.base_url, body) == direct
+    (exchange,) = proxy.exchanges
+    prompts = Prompts(session, llama_server.base_url)
+    assert (exchange.status, exchange.n_prompt) == (200, len(await prompts.tokens(body)))
+    assert exchange.complete
+    assert exchange.processed == 1
+    assert exchange.first_words is not None
+    assert exchange.body == body
+
+
+async def test_progress_is_for_those_who_ask(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+    """Progress with the prompt is known to the proxy, and seen by who wants to see it."""
+    without = await events(session, proxy.base_url, request("How are you?"))
+    seen = await events(session, proxy.base_url, request("How are they?", return_progress=True))
+    assert not any("prompt_progress" in one for one in without)
+    assert any("prompt_progress" in one for one in seen)
+    assert all(one.progress for one in proxy.exchanges)
+
+
+async def test_other_requests_pass(
+    llama_server: LlamaServer, proxy: Proxy, session: aiohttp.ClientSession
+) -> None:
+    """What is no request for words passes as it is: errors, queries and bodies included."""
+    for path in ("/v1/models", "/slots", "/nowhere?a=b"):
+        answers = []
+        for url in (llama_server.base_url, proxy.base_url):
+            async with session.get(url + path) as response:
+                names = ("Content-Type", "Server")
+                head = [response.headers.get(name) for name in names]
+                answers.append((response.status, head, await response.read()))
+        assert answers[0] == answers[1]
+    async with session.post(f"{proxy.base_url}/tokenize", json={"content": "one"}) as response:
+        assert len((await response.json())["tokens"]) == 1
+    async with session.post(proxy.base_url + CHAT, json={"messages": "none"}) as response:
+        assert response.status >= 400
+    assert [one.status for one in proxy.exchanges] == [response.status]
+
+
+async def test_whole_answers_are_counted(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+    """An answer that does not come in pieces tells its counts, too."""
+    body = request("Say yes.", stream=False)
+    async with session.post(proxy.base_url + CHAT, json=body) as response:
+        counted = (await response.json())["timings"]
+    (exchange,) = proxy.exchanges
+    assert exchange.n_prompt == counted["prompt_n"] + counted["cache_n"]
+
+
+async def test_who_hangs_up_is_let_go(
+    llama_server: LlamaServer, proxy: Proxy, session: aiohttp.ClientSession
+) -> None:
+    """The server hears at once of a client that has gone; what it had done by then is known."""
+    body = request(LONG, max_tokens=1)
+    since = time.perf_counter()
+    asking = asyncio.create_task(events(session, proxy.base_url, body))
+    assert await proxy.wait_for_warm_up(since, 10.0)
+    exchange = proxy.exchanges[-1]
+    async with asyncio.timeout(120.0):
+        while not exchange.progress:  # noqa: ASYNC110 - the proxy tells nobody
+            await asyncio.sleep(0.01)
+        asking.cancel()
+        while exchange.ended is None:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+        while await busy(session, llama_server.base_url):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.1)
+    assert not exchange.complete
+    assert exchange.is_warm_up
+    total = exchange.progress[-1].total
+    assert exchange.processed < exchange.most_processed(512) <= total
+
+
+async def busy(session: aiohttp.ClientSession, url: str) -> bool:
+    """Tell whether a slot of the server is at work."""
+    async with session.get(f"{url}/slots") as response:
+        return any(one["is_processing"] for one in await response.json())
+
+
+async def test_nobody_warms_up(proxy: Proxy) -> None:
+    """The wait for a warm-up has an end."""
+    assert not await proxy.wait_for_warm_up(time.perf_counter(), 0.05)
+
+
+async def test_a_server_that_is_away(session: aiohttp.ClientSession) -> None:
+    """Connections break, as they do without a proxy."""
+    async with Proxy(f"http://{LOOPBACK}:{free_port()}") as away:
+        with pytest.raises(aiohttp.ClientError):
+            await session.get(f"{away.base_url}/health")
+
+
+async def test_new_tokens(llama_server: LlamaServer, session: aiohttp.ClientSession) -> None:
+    """New is what the user says and what the template puts behind it, unless it was said before."""
+    prompts = Prompts(session, llama_server.base_url)
+    words = "Turn on the light in the hall."
+    n_prompt, new = await prompts.count(request(words), words)
+    marks = await prompts.tokens({"messages": [{"role": "user", "content": "0"}]})
+    nothing = await prompts.tokens(request("0"))
+    said = n_prompt - len(nothing) + 1
+    assert 0 < said <= new < said + len(marks)
+    assert await prompts.count(request(words), words) == (n_prompt, 1)
+    other = "Turn on the light in the attic."
+    assert (await prompts.count(request(other), other))[1] < new
