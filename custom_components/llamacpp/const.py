@@ -37,3 +37,6 @@ BUSY_SECONDS: Final = 10
 
 # Prompts are made anew so long after a change of the home.
 HOME_CHANGE_SECONDS: Final = 1.0
+
+# What a server is must be told within this time, or an answer is begun without.
+NOTICE_SECONDS: Final = 1.0

@@ -127,6 +127,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     async def async_prepare(self, language: str | None = None) -> None:
         """Have the prompt processed while somebody still speaks; wakes a sleeping server."""
         if self.available and self.subentry.data.get(CONF_KEEP_WARM, True):
+            await self.coordinator.async_notice_restart()
             try:
                 await self.async_warm_up(autoload=True)
             except (LlamaServerError, HomeAssistantError) as err:

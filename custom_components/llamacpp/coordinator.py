@@ -1,6 +1,7 @@
 """The state of one server, asked for now and then."""
 
 import asyncio
+import contextlib
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, override
@@ -22,6 +23,7 @@ from .const import (
     LOADING_SECONDS,
     LOGGER,
     LONGEST_RETRY_SECONDS,
+    NOTICE_SECONDS,
     POLL_SECONDS,
     RETRY_SECONDS,
     UNLOADING_SECONDS,
@@ -206,6 +208,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     def _async_keep_warm(self, state: ServerState) -> None:
         """Have the prompts processed anew that the server has forgotten, or may have."""
         n_tokens = state.prompt_tokens
+        self.warmer.n_slots = state.slots_total or 1
         if state.in_memory != self._in_memory:
             # A server that has been running since before Home Assistant may know the prompts.
             self.warmer.forget(is_empty=self._in_memory is not None or not n_tokens)
@@ -219,6 +222,18 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         if n_tokens is not None and before is not None and n_tokens - before > n_own:
             # Somebody else has used the server.
             self.warmer.displaced()
+
+    async def async_notice_restart(self) -> None:
+        """Notice at once if the server has been started anew since it was asked last.
+
+        Somebody waits: what it has written to its disk can be read before they are answered.
+        """
+        with contextlib.suppress(LlamaServerError, TimeoutError):
+            async with asyncio.timeout(NOTICE_SECONDS):
+                props = await self.client.props()
+            if props.instance != self.data.props.instance:
+                self.warmer.forget()
+                self.async_check_soon()
 
     @callback
     def async_warm_soon(self) -> None:

@@ -109,6 +109,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             coordinator.warmer.asking(agent_id, is_own=is_own) as note,
         ):
             if is_own:
+                await coordinator.async_notice_restart()
                 await coordinator.warmer.restore(agent_id, self.model)
             turn = Turn(coordinator.client, chat_log, self.entity_id, settings, note)
             try:

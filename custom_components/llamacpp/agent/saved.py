@@ -35,6 +35,10 @@ class SavedPrompts:
         """Take note that the server may have been started in another way."""
         self._is_supported = True
 
+    def has(self, agent_id: str, model: str | None, prefix: bytes) -> bool:
+        """Tell whether this very prompt of the agent was written."""
+        return self._is_supported and self._written.get(_file_name(agent_id, model)) == prefix
+
     async def save(self, agent_id: str, model: str | None, prefix: bytes) -> None:
         """Write the slot, which holds the agent's prompt, unless it was written with this one."""
         name = _file_name(agent_id, model)

@@ -68,6 +68,8 @@ class Warmer:
         self._spent: deque[tuple[float, int]] = deque()
         self._is_displaced = False
         self._is_empty = False
+        # How many requests the server answers at a time.
+        self.n_slots = 1
         # Tokens of prompts of our own requests since they were last asked for.
         self._n_own_tokens = 0
 
@@ -188,10 +190,13 @@ class Warmer:
             if self._processed.get(agent_id) == prefix or self._has_spent():
                 return False
             if not self._n_pauses:
-                await self.restore(agent_id, request.get("model"), autoload=autoload)
+                await self._read(agent_id, request.get("model"), prefix, autoload=autoload)
             if self._n_pauses:
                 return False
-            body = {**request, "max_tokens": 1, "id_slot": SLOT}
+            body = {**request, "max_tokens": 1}
+            if self.n_slots > 1:
+                # Which slot the server would choose is not known, and one must be written.
+                body["id_slot"] = SLOT
             self._task = asyncio.create_task(self._process(body, autoload=autoload))
             try:
                 await asyncio.wait({self._task})
@@ -204,6 +209,14 @@ class Warmer:
             self._processed[agent_id] = prefix
             await self._saved.save(agent_id, request.get("model"), prefix)
             return True
+
+    async def _read(
+        self, agent_id: str, model: str | None, prefix: bytes, *, autoload: bool
+    ) -> None:
+        """Have the server read the prompt from its disk, if it has it there and nowhere else."""
+        # Since it was written, another prompt has taken its place.
+        self._is_empty |= self._saved.has(agent_id, model, prefix)
+        await self.restore(agent_id, model, autoload=autoload)
 
     def _has_spent(self) -> bool:
         """Tell whether the hour's tokens are used up."""
