@@ -121,7 +121,8 @@ class Cases:
         folder = Path(tempfile.mkdtemp(prefix=f"{domain}-", dir=self._folder))
         async with (
             Stage(folder, settings, self._python) as stage,
-            aiohttp.ClientSession() as session,
+            # llama-server closes connections that are idle for five seconds.
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
         ):
             agent = await stage.set_up(domain, keep_warm=keep_warm)
             played = await Player(stage, agent, self._pauses, session).play()

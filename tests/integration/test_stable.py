@@ -10,10 +10,11 @@ from homeassistant.core import Context
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import entity_registry as er
 
+from custom_components.llamacpp.agent.change import PromptParts
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
 
 from .conftest import AGENT, agent_of
-from .talk import llama_peer, piece, state_of
+from .talk import last_trace, llama_peer, piece, state_of
 from .test_warm import FEW_TOKENS, generated, warmed
 
 if TYPE_CHECKING:
@@ -183,3 +184,43 @@ async def set_api(hass: HomeAssistant, entry: ConfigEntry[Any], apis: list[str])
     data = {**agent.data, CONF_LLM_HASS_API: apis}
     hass.config_entries.async_update_subentry(entry, agent, data=data)
     await warmed(hass)
+
+
+async def test_the_trace_tells_why(
+    home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
+) -> None:
+    """Of each request: tokens from the cache, tokens processed, and from which part on."""
+    entry = await add_server(own_server.base_url)
+    await settled(home)
+
+    def told() -> dict[str, Any]:
+        (prompt,) = [one["prompt"] for one in last_trace("agent_detail") if "prompt" in one]
+        return dict(prompt)
+
+    await ask_as(home)
+    assert told()["changed_from"] == "everything"
+    assert told()["from_cache"] > 1000
+    assert 0 < told()["processed"] < FEW_TOKENS
+    await ask_as(home, device=satellites(home)[0])
+    assert told()["changed_from"] == "newest_words"
+    er.async_get(home).async_update_entity("light.kitchen_light", name="Stove Lamp")
+    await ask_as(home)
+    assert told()["changed_from"] == "system_prompt"
+    await set_api(home, entry, [])
+    await ask_as(home)
+    assert told()["changed_from"] == "everything"
+
+
+def test_what_has_changed() -> None:
+    """The first part that differs counts."""
+
+    def parts(*said: str, tools: list[str] | None = None) -> PromptParts:
+        return PromptParts.of({"messages": list(said), "tools": tools})
+
+    before = parts("system", "one", "1", "two")
+    assert parts("system", "one", "1", "two", "2", "three").changed_since(before) == "newest_words"
+    assert parts("system", "hello").changed_since(before) == "newest_words"
+    assert parts("system", "one", "2", "two").changed_since(before) == "earlier_turns"
+    assert parts("system", "one", tools=["t"]).changed_since(before) == "tools"
+    assert parts("other", "one", tools=["t"]).changed_since(before) == "system_prompt"
+    assert before.changed_since(None) == "everything"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
 
     from ..server import LlamaServerClient
+    from .change import Changed
     from .request import Request, TurnSettings
 
 # How often a model may call tools before it has to speak. Core's own agents allow as many.
@@ -74,12 +75,12 @@ class Turn:
         chat_log: ChatLog,
         agent_id: str,
         settings: TurnSettings,
-        on_answer: Callable[[Request, Completion], None],
+        on_answer: Callable[[Request, Completion], Changed],
     ) -> None:
         """Prepare a turn for a chat log that ends with what the user says.
 
         agent_id: entity id of who answers. on_answer: told of each request that was answered,
-        and of what that took.
+        and of what that took; returns from which part on the prompt was another than before.
         """
         self._client = client
         self._chat_log = chat_log
@@ -156,7 +157,17 @@ class Turn:
                     has_called |= isinstance(content, ToolResultContent)
         finally:
             self._record(deltas)
-        self._on_answer(request, deltas.completion)
+        changed = self._on_answer(request, deltas.completion)
+        if usage := deltas.completion.usage:
+            self._chat_log.async_trace(
+                {
+                    "prompt": {
+                        "from_cache": usage.cached_tokens,
+                        "processed": usage.prompt_tokens - usage.cached_tokens,
+                        "changed_from": changed.value,
+                    }
+                }
+            )
         return has_called
 
     def _record(self, deltas: AnswerDeltas) -> None:

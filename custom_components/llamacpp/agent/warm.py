@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..const import LOGGER
 from ..server import Completion, ServerTimeoutError
+from .change import PromptParts
 from .saved import SavedPrompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ..server import LlamaServerClient
+    from .change import Changed
     from .request import Request
 
 # Parts of a request, besides the first message, that change the beginning of the prompt.
@@ -63,6 +65,8 @@ class Warmer:
         self._task: asyncio.Task[Completion] | None = None
         # By agent, the beginning of the newest prompt that the server has processed.
         self._processed: dict[str, bytes] = {}
+        # By agent, the newest prompt that somebody has waited for.
+        self._parts: dict[str, PromptParts] = {}
         # By agent, the one that was asked or made last behind all others.
         self._warm_ups: dict[str, WarmUp] = {}
         self._spent: deque[tuple[float, int]] = deque()
@@ -109,6 +113,7 @@ class Warmer:
     def forget(self, *, is_empty: bool = True) -> None:
         """Take note that nothing is known of the server's memory, or that it is empty."""
         self._processed.clear()
+        self._parts.clear()
         self._is_empty = is_empty
         self._saved.forget()
 
@@ -125,15 +130,19 @@ class Warmer:
     @contextmanager
     def asking(
         self, agent_id: str, *, is_own: bool = True
-    ) -> Iterator[Callable[[Mapping[str, Any], Completion], None]]:
+    ) -> Iterator[Callable[[Mapping[str, Any], Completion], Changed]]:
         """Keep warm-ups away while somebody waits for an answer.
 
         is_own: the agent is asked with the prompt that is kept warm. Yields what takes note of a
-        request that the server has processed, and of what that took.
+        request that the server has processed, and of what that took; it returns what was another
+        than in the agent's request before.
         """
 
-        def note(request: Mapping[str, Any], completion: Completion) -> None:
+        def note(request: Mapping[str, Any], completion: Completion) -> Changed:
             self._is_empty = False
+            parts = PromptParts.of(request)
+            changed = parts.changed_since(self._parts.get(agent_id))
+            self._parts[agent_id] = parts
             if usage := completion.usage:
                 self._n_own_tokens += usage.prompt_tokens
             prefix = _prefix(request)
@@ -142,6 +151,7 @@ class Warmer:
                 self._processed[agent_id] = prefix
             elif prefix not in self._processed.values():
                 self._is_displaced = True
+            return changed
 
         with self.paused():
             yield note
