@@ -31,6 +31,8 @@ FLAGS = (
 KEY_IN_BROWSER = "sessionStorage.setItem('llamacpp-key', '{}')"
 # A small machine with several tests at once takes its time.
 WAIT_MILLISECONDS = 60_000
+# The small model does not always find an end before the context does.
+ANSWER_MILLISECONDS = 180_000
 PREFIX = "/api/hassio_ingress/token/"
 
 
@@ -84,7 +86,7 @@ class Visit:
 
     async def answered(self) -> str:
         """Wait for the end of the answer; return its words."""
-        await self.page.wait_for_selector("#send:visible")
+        await self.page.wait_for_selector("#send:visible", timeout=ANSWER_MILLISECONDS)
         return await self.page.inner_text("#messages .assistant:last-child")
 
 

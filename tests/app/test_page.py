@@ -248,6 +248,7 @@ async def test_colours(browser: Browser, shared_app: RunningApp, scheme: Any) ->
         await expect(page.page.locator("#status")).to_have_text("Ready")
         await page.page.click("#add-model summary")
         await page.said("Hi.")
+        await page.page.click("#stop")
         await page.answered()
         ground = await page.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (ground == "rgb(17, 17, 17)") is (scheme == "dark")
@@ -260,6 +261,7 @@ async def test_phone(browser: Browser, shared_app: RunningApp) -> None:
         await expect(page.page.locator("#log")).to_contain_text("llama-server is ready")
         await page.page.click("#add-model summary")
         await page.said("a" * 200)
+        await page.page.click("#stop")
         await page.answered()
         assert await page.page.evaluate("document.documentElement.scrollWidth") == 360
         boxes = [
