@@ -1,6 +1,7 @@
-"""Stores turns without a pause and tells each one that is stored, until it is killed."""
+"""Stores turns without a pause, in one process after the other, each of which gets killed."""
 
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,11 @@ TURNS_OF_A_CONVERSATION = 10
 MOST_TURNS = 100_000
 
 
+def tell(line: str) -> None:
+    """Write a line as a whole, or not at all."""
+    os.write(1, f"{line}\n".encode())
+
+
 async def write(path: Path) -> None:
     """Store turns, the number of messages of each conversation after each on a line."""
     store = ConversationStore(path)
@@ -23,8 +29,20 @@ async def write(path: Path) -> None:
         said = Message("user", f"Question {number}?" * 20, time.time())
         answer = Message("assistant", f"Answer {number}." * 200, time.time())
         count = await store.add_turn(started.id, said, answer)
-        sys.stdout.write(f"{started.id} {count}\n")
-        sys.stdout.flush()
+        tell(f"{started.id} {count}")
 
 
-asyncio.run(write(Path(sys.argv[1])))
+def main() -> None:
+    """Begin a process for each line that is read; tell its id, and when it is gone."""
+    for _ in sys.stdin:
+        # What is imported already is not imported again: hundreds of processes take seconds.
+        child = os.fork()
+        if child == 0:
+            asyncio.run(write(Path(sys.argv[1])))
+            os._exit(1)
+        tell(f"began {child}")
+        os.waitpid(child, 0)
+        tell("gone 0")
+
+
+main()

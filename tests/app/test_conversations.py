@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import sqlite3
 import sys
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 HOUR = 3600.0
-# Points at which a process is killed; the benchmark asks for more of them.
-KILLS = int(os.environ.get("LLAMACPP_KILLS", "12"))
+# Points at which a process is killed.
+KILLS = 200
+LONGEST_LIFE_SECONDS = 0.03
+SEED = 4
 WRITER = Path(__file__).with_name("conversation_writer.py")
 
 
@@ -216,36 +219,60 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     await store.close()
 
 
+class Writer:
+    """A load of conversations, whose process is killed and begun anew again and again."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        """process: `conversation_writer.py`, which has begun nothing yet."""
+        self._process = process
+        # How many messages each conversation has, as far as that was told.
+        self.acknowledged: dict[str, int] = {}
+
+    async def kill_after(self, seconds: float) -> None:
+        """Begin a process and kill it so long after its first turn."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"begin\n")
+        began, child = await self._line()
+        assert began == "began"
+        self._take(await self._line())
+        await asyncio.sleep(seconds)
+        os.kill(int(child), signal.SIGKILL)
+        while (line := await self._line())[0] != "gone":
+            self._take(line)
+
+    async def _line(self) -> tuple[str, str]:
+        assert self._process.stdout is not None
+        name, _, value = (await self._process.stdout.readline()).decode().partition(" ")
+        return name, value
+
+    def _take(self, line: tuple[str, str]) -> None:
+        self.acknowledged[line[0]] = int(line[1])
+
+
 async def test_killed_at_any_point(tmp_path: Path) -> None:
     """Of a process that is killed while it stores, every acknowledged turn is there, none half."""
     path = tmp_path / "conversations.db"
-    acknowledged: dict[str, int] = {}
-    for number in range(KILLS):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, WRITER, path, stdout=asyncio.subprocess.PIPE
-        )
-        assert process.stdout is not None
-        # A different number of turns each time, and a different moment within the next one.
-        for _ in range(3 + number * 7 % 40):
-            line = await process.stdout.readline()
-            conversation_id, count = line.decode().split()
-            acknowledged[conversation_id] = int(count)
-        await asyncio.sleep(number % 10 / 5000)
-        process.send_signal(signal.SIGKILL)
-        rest = await process.stdout.read()
-        for line in rest.splitlines(keepends=True):
-            if line.endswith(b"\n"):
-                conversation_id, count = line.decode().split()
-                acknowledged[conversation_id] = int(count)
-        await process.wait()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, WRITER, path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    writer = Writer(process)
+    moments = random.Random(SEED)
+    for _ in range(KILLS):
+        # Many turns long, so that it ends anywhere within one.
+        await writer.kill_after(moments.uniform(0, LONGEST_LIFE_SECONDS))
+    await asyncio.wait_for(process.communicate(), 10)
+    assert len(writer.acknowledged) >= KILLS
     store = ConversationStore(path)
     await store.open()
-    assert len(acknowledged) >= KILLS
-    for conversation_id, least in acknowledged.items():
+    n_more = 0
+    for conversation_id, least in writer.acknowledged.items():
         said = await store.messages(conversation_id)
-        assert len(said) >= least
+        assert len(said) - least in (0, 2)
+        n_more += len(said) > least
         assert [one.role for one in said] == ["user", "assistant"] * (len(said) // 2)
         found = await store.get(conversation_id)
         assert found is not None
         assert found.message_count == len(said)
+    # Some were killed before their last turn was on disk, others between that and its telling.
+    assert 0 < n_more < KILLS
     await store.close()
