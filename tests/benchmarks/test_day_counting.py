@@ -60,6 +60,9 @@ def test_counts_of_an_exchange() -> None:
     broken = warm_up((10, 100), (11, 612), ended=11.5)
     assert (broken.complete, broken.processed, broken.n_prompt) == (False, 512, 2100)
     assert broken.most_processed(BATCH) == 1024
+    assert (broken.queued, broken.batch_seconds(BATCH)) == (0.0, [1.0])
+    assert warm_up((10.5, 100), (11, 300), ended=12).queued == 0.5
+    assert warm_up((10.5, 100), (11, 300), ended=12).batch_seconds(BATCH) == []
     assert not Exchange("/v1/chat/completions", {"max_tokens": 32}, 0.0).is_warm_up
 
 
@@ -119,8 +122,8 @@ def day(*processed: int, seconds: float) -> Played:
         Warming("the start", changes_home=False, began=0.0, tokens=5000, requests=1),
         Warming("rename", changes_home=True, began=1.0, tokens=5200, requests=1),
     ]
-    rushes = [taken("at once", 5000, seconds, delayed=400)]
-    return Played(BATCH, "2026.11.0", asks, rushes, warming)
+    rushes = [taken("at once", 5000, seconds, delayed=400, queued=1.2)]
+    return Played(BATCH, 1.0, "2026.11.0", asks, rushes, warming)
 
 
 @pytest.fixture
@@ -170,8 +173,18 @@ def test_warming_is_missed(case: Case, tokens: int) -> None:
 
 def test_a_long_delay_is_a_miss(case: Case) -> None:
     """A warm-up that does not yield within a batch is found."""
-    case.ours.rushes[0] = taken("at once", 5000, 0.1, delayed=BATCH + 1)
-    assert only_miss(case).found == "513 tokens at most, a batch has 512"
+    case.ours.rushes[0] = taken("at once", 5000, 0.1, delayed=BATCH + 1, queued=0.5)
+    assert only_miss(case).found == (
+        "513 tokens at most, a batch has 512; 0.50 times as long as the longest batch"
+    )
+
+
+def test_a_slow_delay_is_a_miss(case: Case) -> None:
+    """So is one that takes longer than a batch, with a model whose times tell something."""
+    case.ours.rushes[0] = taken("at once", 5000, 0.1, delayed=BATCH, queued=1.3)
+    assert only_miss(case).found.endswith("1.30 times as long as the longest batch")
+    case.judges_time = False
+    assert not [one for one in case.measures() if one.held is False]
 
 
 def test_another_answer_is_a_miss(case: Case) -> None:

@@ -1,6 +1,7 @@
 """What passed between a client and llama-server: one request for words, and its answer."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,6 +63,19 @@ class Exchange:
         if self.complete:
             return int(self.timings["prompt_n"]) + int(self.timings["cache_n"])
         return self.progress[-1].total if self.progress else 0
+
+    @property
+    def queued(self) -> float:
+        """Return how many seconds the server let it wait before it began with the prompt."""
+        return self.progress[0].at - self.received if self.progress else 0.0
+
+    def batch_seconds(self, batch: int) -> list[float]:
+        """Return how long each whole batch of the prompt took."""
+        return [
+            after.at - before.at
+            for before, after in pairwise(self.progress)
+            if after.processed - before.processed == batch
+        ]
 
     def processed_until(self, moment: float) -> int:
         """Return how many tokens the server had reported as processed at this moment."""

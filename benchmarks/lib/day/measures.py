@@ -14,6 +14,8 @@ SLACK_TOKENS = 64
 DIRECT_RATIO = 1.25
 SOONER = 10.0
 WARMING_PER_CHANGE = 1.5
+# What is left of a batch, and the way to the server and back.
+LONGEST_BATCHES = 1.25
 AFTER_BOTH = "after both"
 
 
@@ -91,11 +93,17 @@ class Case:
 
     def _delay(self) -> Measure:
         name = "a warm-up delays an ask by at most one batch"
-        delay = max(one.delayed for one in (*self.ours.asks, *self.ours.rushes))
-        if not delay:
+        met = [one for one in (*self.ours.asks, *self.ours.rushes) if one.delayed]
+        if not met:
             return Measure(name, "no ask met a warm-up", None)
+        delay = max(one.delayed for one in met)
         found = f"{delay} tokens at most, a batch has {self.ours.batch}"
-        return Measure(name, found, delay <= self.ours.batch)
+        held = delay <= self.ours.batch
+        if self.ours.batch_seconds:
+            times = max(one.queued for one in met) / self.ours.batch_seconds
+            found += f"; {times:.2f} times as long as the longest batch"
+            held = held and (times <= LONGEST_BATCHES or not self.judges_time)
+        return Measure(name, found, held)
 
     def _same_answers(self) -> Measure:
         name = "the same answers with and without warming"

@@ -32,6 +32,7 @@ class Taken:
     processed: tokens that the server had to process while somebody waited: those of the ask's own
     requests, and those of a warm-up in its way (delayed). new: what a perfectly warm server would
     have to process. seconds: to the first words, None for tasks, whose answers come whole.
+    queued: seconds that its first request lay at the server before its turn came.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Taken:
     n_requests: int
     seconds: float | None
     answer: str
+    queued: float = 0.0
     bodies: tuple[Mapping[str, Any], ...] = ()
     words: str = ""
 
@@ -60,9 +62,10 @@ class Warming:
 
 @dataclass(slots=True)
 class Played:
-    """A whole day. batch: of the server."""
+    """A whole day. batch: of the server; batch_seconds: the longest that one of a warm-up took."""
 
     batch: int
+    batch_seconds: float = 0.0
     version: str = ""
     asks: list[Taken] = field(default_factory=list)
     rushes: list[Taken] = field(default_factory=list)
@@ -85,7 +88,7 @@ class Player:
         self._pauses = pauses
         self._prompts = Prompts(session, stage.server.base_url)
         self._talks: dict[str, str] = {}
-        self._played = Played(stage.settings.batch, stage.version)
+        self._played = Played(stage.settings.batch, version=stage.version)
 
     async def play(self) -> Played:
         """Play the day and what comes after it. Raises BenchmarkError, HomeAssistantError."""
@@ -159,6 +162,7 @@ class Player:
             n_requests=len(own),
             seconds=seconds,
             answer=answer,
+            queued=own[0].queued,
             bodies=tuple(one.body for one in own),
             words=step.words,
         )
@@ -212,6 +216,8 @@ class Player:
         for exchange in self._stage.proxy.exchanges:
             if not exchange.is_warm_up:
                 continue
+            longest = max(exchange.batch_seconds(self._played.batch), default=0.0)
+            self._played.batch_seconds = max(self._played.batch_seconds, longest)
             marks = [one for one in self._played.warming if one.began <= exchange.received]
             if marks:
                 marks[-1].requests += 1

@@ -42,7 +42,7 @@ class ServerSettings:
         return [
             *("--ctx-size", str(CONTEXT_TOKENS * self.slots), "--parallel", str(self.slots)),
             *("--threads", str(THREADS), "--batch-size", str(self.batch)),
-            *("--chat-template-file", self.template, "--slot-save-path", slot_folder),
+            *("--chat-template-file", self.template, "--slot-save-path", f"{slot_folder}/"),
             *(() if self.cache_ram is None else ("--cache-ram", str(self.cache_ram))),
         ]
 
