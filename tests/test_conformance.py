@@ -37,6 +37,7 @@ def test_the_table_is_whole() -> None:
         "History",
         "Entities",
         "Native feel",
+        "Warm answers",
         "Measures",
     ]
     assert all(rows for rows in TABLE.values())

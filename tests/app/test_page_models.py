@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,11 +12,11 @@ from playwright.async_api import expect
 from tests.app.browser import chromium, visit
 from tests.app.file_server import saying
 from tests.app.running_app import RunningApp
+from tests.app.test_app import children_of
 from tests.conftest import sockets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
-    from pathlib import Path
 
     from playwright.async_api import Browser
 
@@ -129,6 +130,17 @@ async def test_switch(browser: Browser, make_app: MakeApp) -> None:
             app.ask, "POST", "/api/chat", {"message": "Hi", "max_tokens": 1}
         )
         assert (status, answer["model"]) == (200, "second")
+        # What holds the model is a child of the server, and is counted with it.
+        (alone,) = [pid for pid, name in children_of(app.process.pid).items() if "llama" in name]
+        resident = resident_of(alone)
+        assert app.ask("GET", "/api/health")[1]["memory_bytes"] > resident + 50e6
+
+
+def resident_of(process: int) -> int:
+    """Return the resident memory of one process."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    (line,) = [one for one in lines if one.startswith("VmRSS:")]
+    return 1024 * int(line.split()[1])
 
 
 async def test_add_and_delete(
