@@ -256,7 +256,7 @@ async def test_killed_at_any_point(tmp_path: Path) -> None:
         sys.executable, WRITER, path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     writer = Writer(process)
-    moments = random.Random(SEED)
+    moments = random.Random(SEED)  # noqa: S311 - nothing secret
     for _ in range(KILLS):
         # Many turns long, so that it ends anywhere within one.
         await writer.kill_after(moments.uniform(0, LONGEST_LIFE_SECONDS))
