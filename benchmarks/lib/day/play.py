@@ -166,7 +166,8 @@ class Player:
             bodies=tuple(one.body for one in own),
             words=step.words,
         )
-        say(f"  {taken.name}: {taken.processed} tokens, {taken.new} new, {taken.answer[:40]!r}")
+        ahead = f" ({delayed} of a warm-up)" if delayed else ""
+        say(f"  {taken.name}: {taken.processed} tokens{ahead}, {taken.new} new")
         return taken
 
     async def _new_tokens(self, own: list[Exchange], words: str) -> int:
