@@ -1,6 +1,7 @@
 """What all entities of a server share, and how a turn is made."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components import conversation
@@ -109,8 +110,8 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             coordinator.warmer.asking(agent_id, is_own=is_own) as note,
         ):
             if is_own:
-                await coordinator.async_notice_restart()
-                await coordinator.warmer.restore(agent_id, self.model)
+                slot = await self._async_warm_slot(chat_log.conversation_id)
+                settings = replace(settings, slot=slot)
             turn = Turn(coordinator.client, chat_log, self.entity_id, settings, note)
             try:
                 outcome = await turn.run()
@@ -123,6 +124,13 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             AnswerStats(self.entity_id, outcome.completion, outcome.first_text_seconds)
         )
         return outcome
+
+    async def _async_warm_slot(self, conversation_id: str) -> int | None:
+        """Return the slot of the server in which a conversation finds its prompt processed."""
+        warmer, agent_id = self.coordinator.warmer, self.subentry.subentry_id
+        await self.coordinator.async_notice_restart()
+        await warmer.restore(agent_id, self.model)
+        return await warmer.slot_for(agent_id, self.model, conversation_id)
 
     async def _async_warm(self, chat_log: conversation.ChatLog, *, autoload: bool) -> None:
         """Have the server process a chat log ahead; raises LlamaServerError."""

@@ -1,8 +1,10 @@
 """The conversation API of the running app, with a real llama-server and a real small model."""
 
+import gzip
 import http.client
 import json
 import re
+import socket
 import sqlite3
 import threading
 import time
@@ -123,10 +125,7 @@ def test_what_is_given_up_is_not_stored(shared_app: RunningApp) -> None:
     connection.request("POST", f"/api/conversation/{found}/message", body, shared_app.headers)
     connection.getresponse().read(20)
     connection.close()
-    deadline = time.monotonic() + 10
-    while shared_app.ask("GET", "/api/health")[1]["waiting"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    waiting_is(shared_app, 0)
     assert shared_app.ask("GET", f"/api/conversation/{found}/history")[1]["messages"] == []
 
 
@@ -200,6 +199,8 @@ def test_a_long_conversation_goes_on(shared_app: RunningApp) -> None:
         ("GET /api/none", None, "404 not_found", "GET /api/none"),
         ("GET /api/conversations?limit=0", None, "400 invalid", "limit must be a whole number"),
         ("GET /api/conversations?offset=x", None, "400 invalid", "offset must be a whole number"),
+        ("GET /api/conversations?limit=1&limit=2", None, "400 invalid", "limit must be a whole"),
+        ("GET /api/conversations?limit=1_0", None, "400 invalid", "limit must be a whole number"),
         ("DELETE /api/models/none", None, "404 unknown_model", "no model none"),
         ("POST /api/models/none/load", None, "404 unknown_model", "no model none"),
         ("POST /api/models", {"name": "smol", "url": "o/r:f.gguf"}, "409 conflict", "already"),
@@ -224,13 +225,93 @@ def test_too_large(shared_app: RunningApp) -> None:
     assert (status, answer["error"]["code"]) == (413, "too_large")
 
 
-def test_no_json(shared_app: RunningApp) -> None:
-    """What is no JSON at all is told so."""
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (b"{", "identity"),
+        ('{"message": "Grüße"}'.encode("latin-1"), "identity"),
+        (b"[" * 100_000, "identity"),
+        (b'{"message": "x", "max_tokens": ' + b"1" * 5000 + b"}", "identity"),
+        (b'{"message": "x"}', "gzip, but it is not"),
+        (gzip.compress(b'{"message": "x"}'), "gzip"),
+    ],
+)
+def test_no_json(shared_app: RunningApp, body: bytes, encoding: str) -> None:
+    """What is no JSON at all is told so, whatever it is instead."""
     connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=10)
-    connection.request("POST", "/api/chat", "{", shared_app.headers)
-    answer = json.load(connection.getresponse())
+    headers = {**shared_app.headers, "Content-Encoding": encoding.partition(",")[0]}
+    connection.request("POST", "/api/chat", body, headers)
+    response = connection.getresponse()
+    assert response.status == 400
+    assert json.load(response) == {"error": {"code": "invalid", "message": "The body is no JSON."}}
     connection.close()
-    assert answer == {"error": {"code": "invalid", "message": "The body is no JSON."}}
+
+
+def test_other_alphabets(shared_app: RunningApp) -> None:
+    """JSON is read in any encoding that it may have, whatever the header says of it."""
+    connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=60)
+    headers = {**shared_app.headers, "Content-Type": "application/json; charset=nonsense"}
+    body = json.dumps({"message": "Grüße", "max_tokens": 1}, ensure_ascii=False)
+    for encoding in ("utf-8", "utf-16"):
+        connection.request("POST", "/api/chat", body.encode(encoding), headers)
+        response = connection.getresponse()
+        assert (response.status, bool(json.load(response)["response"])) == (200, True)
+    connection.close()
+
+
+def test_strangers_who_speak_no_http(shared_app: RunningApp) -> None:
+    """They are turned away, and the log has no word of it."""
+    before = shared_app.log()
+    for request in (b"\x16\x03\x01\r\n\r\n", b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n"):
+        with socket.create_connection((LOOPBACK, shared_app.api_port), timeout=10) as connection:
+            connection.sendall(request)
+            assert b" 400 " in connection.recv(100)
+    # What is asked now is answered after what was written before.
+    shared_app.ask("GET", "/api/health")
+    assert "Traceback" not in shared_app.log().removeprefix(before)
+
+
+def test_events_are_not_forced_on_anybody(shared_app: RunningApp) -> None:
+    """Who says that no stream is wanted gets none, whatever else would be accepted."""
+    connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=60)
+    headers = {**shared_app.headers, "Accept": "text/event-stream, application/json"}
+    body = json.dumps({"message": "Hi", "max_tokens": 1, "stream": False})
+    connection.request("POST", "/api/chat", body, headers)
+    assert "response" in json.load(connection.getresponse())
+    connection.close()
+
+
+def test_who_waits_for_a_conversation_takes_no_place(shared_app: RunningApp) -> None:
+    """Two messages to one conversation leave room for somebody else, who is answered meanwhile.
+
+    Who goes away while waiting leaves the queue.
+    """
+    path = f"/api/conversation/{start(shared_app)}/message"
+    body = json.dumps({"message": "Tell a very long story.", "max_tokens": 400, "stream": True})
+    connections = []
+    for _ in range(2):
+        connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=60)
+        connection.request("POST", path, body, shared_app.headers)
+        connections.append(connection)
+        waiting_is(shared_app, len(connections))
+    first = connections[0].getresponse()
+    first.read(20)
+    assert shared_app.ask("POST", "/api/chat", {"message": "Hi", "max_tokens": 1})[0] == 200
+    # Both are still there: one is being answered, the other waits for it.
+    assert shared_app.ask("GET", "/api/health")[1]["waiting"] == 2
+    connections[1].close()
+    waiting_is(shared_app, 1)
+    first.close()
+    connections[0].close()
+    waiting_is(shared_app, 0)
+
+
+def waiting_is(app: RunningApp, count: int) -> None:
+    """Wait until so many are being answered, or wait for it."""
+    deadline = time.monotonic() + 10
+    while app.ask("GET", "/api/health")[1]["waiting"] != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("key", ["", "wrong"])

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -17,7 +18,6 @@ from llamacpp_app.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
-    from pathlib import Path
 
 WAIT_SECONDS = 60.0
 
@@ -165,8 +165,45 @@ async def test_a_server_that_answers_nobody_is_started_anew(
     assert child is not None
     child.send_signal(signal.SIGSTOP)
     await reached(running.process, ProcessState.RESTARTING)
+    # We have killed it ourselves, so it did not run out of memory.
+    assert running.process.status.error == "llama-server did not answer any more."
     await reached(running.process, ProcessState.READY)
     assert running.n_starts == 2
+
+
+async def test_a_server_that_never_gets_ready_is_started_anew(
+    socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Loading has an end, too."""
+    monkeypatch.setattr(process_module, "LOAD_SECONDS", 0.1)
+    running = Running([sys.executable, "-c", "import time; time.sleep(60)"])
+    await reached(running.process, ProcessState.RESTARTING)
+    assert running.process.status.error == "llama-server has not loaded its model in an hour."
+    await running.stop()
+
+
+async def test_what_a_crash_leaves_is_ended(
+    socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
+    tmp_path: Path,
+) -> None:
+    """Children of a server that is gone do not keep their memory."""
+    told = tmp_path / "pid"
+    code = f"""
+import pathlib, subprocess
+none = subprocess.DEVNULL
+child = subprocess.Popen(["sleep", "60"], stdin=none, stdout=none, stderr=none)
+pathlib.Path({str(told)!r}).write_text(str(child.pid))
+raise SystemExit(1)
+"""
+    running = Running([sys.executable, "-c", code])
+    await reached(running.process, ProcessState.RESTARTING)
+    stat = Path(f"/proc/{told.read_text()}/stat")
+    async with asyncio.timeout(WAIT_SECONDS):
+        # Gone, or dead and not yet counted by whoever has taken it over.
+        while stat.exists() and stat.read_text().split()[2] != "Z":
+            await asyncio.sleep(0.01)
+    await running.stop()
 
 
 @pytest.mark.parametrize(

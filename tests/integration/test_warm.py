@@ -316,3 +316,32 @@ async def test_a_prompt_that_always_changes_is_given_up(
     await warmed(home)
     assert await generated(entry.runtime_data) == before
     assert await waited_for(home, entry) > FEW_TOKENS
+
+
+async def test_conversations_in_turns_keep_their_own_slots(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """Of each only the new words are processed, although another one was gone on with meanwhile."""
+    folder = tmp_path / "slots"
+    folder.mkdir()
+    flags = ("--ctx-size", "32768", "--parallel", "2", "--slot-save-path", f"{folder}/")
+    with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
+        entry = await add_server(server.base_url)
+        await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
+        await warmed(home)
+        # What is said is longer than the slack that is allowed.
+        stories = ["Tell me something. " * 40, "I have a question. " * 40]
+        ids: list[str | None] = [None, None]
+        for turn in range(3):
+            for number in range(2):
+                result = await ask(home, stories[number] if turn == 0 else "And?", ids[number])
+                ids[number] = result.conversation_id
+                usage = entry.runtime_data.last_answer.completion.usage
+                if turn:
+                    assert usage.prompt_tokens - usage.cached_tokens < 64
+        # After another prompt has been in a slot, too.
+        await task(home)
+        await warmed(home)
+        await ask(home, "Hello")
+        usage = entry.runtime_data.last_answer.completion.usage
+        assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS

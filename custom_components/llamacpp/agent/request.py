@@ -21,13 +21,14 @@ type Request = dict[str, Any]
 class TurnSettings:
     """How a turn is to be made.
 
-    options: of the agent, by the names of `options.py`. model: for a router. images: pictures of
-    the turn as `data:` URLs. response_format: what the answer must look like; the model is offered
-    no tools then.
+    options: of the agent, by the names of `options.py`. model: for a router. slot: of the server,
+    None: it chooses one. images: pictures of the turn as `data:` URLs. response_format: what the
+    answer must look like; the model is offered no tools then.
     """
 
     options: Mapping[str, Any]
     model: str | None = None
+    slot: int | None = None
     images: Mapping[Path, str] = field(default_factory=dict)
     response_format: Mapping[str, Any] | None = None
 
@@ -46,4 +47,6 @@ def to_request(
         request["tools"] = tools
     if settings.model:
         request["model"] = settings.model
+    if settings.slot is not None:
+        request["id_slot"] = settings.slot
     return request

@@ -24,10 +24,9 @@ class SavedPrompts:
     of another home or build does no harm: the server compares it with the prompt, token by token.
     """
 
-    def __init__(self, client: LlamaServerClient, slot: int) -> None:
-        """slot: the one to write from and to read into."""
+    def __init__(self, client: LlamaServerClient) -> None:
+        """Begin with a server that is not known to have written anything."""
         self._client = client
-        self._slot = slot
         self._written: dict[str, bytes] = {}
         self._is_supported = True
 
@@ -39,29 +38,30 @@ class SavedPrompts:
         """Tell whether this very prompt of the agent was written."""
         return self._is_supported and self._written.get(_file_name(agent_id, model)) == prefix
 
-    async def save(self, agent_id: str, model: str | None, prefix: bytes) -> None:
-        """Write the slot, which holds the agent's prompt, unless it was written with this one."""
+    async def save(self, slot: int, agent_id: str, model: str | None, prefix: bytes) -> None:
+        """Write a slot that holds the agent's prompt, unless it was written with this one."""
         name = _file_name(agent_id, model)
         if self._written.get(name) != prefix and await self._do(
-            "save", name, model, autoload=False
+            slot, "save", name, model, autoload=False
         ):
             self._written[name] = prefix
 
-    async def restore(self, agent_id: str, model: str | None, *, autoload: bool) -> bool:
-        """Read what was written of the agent's prompt; tell whether there was something.
+    async def restore(self, slot: int, agent_id: str, model: str | None, *, autoload: bool) -> bool:
+        """Read into a slot what was written of the agent's prompt; tell whether there was any.
 
         autoload: whether a router may load the model for that.
         """
-        return await self._do("restore", _file_name(agent_id, model), model, autoload=autoload)
+        name = _file_name(agent_id, model)
+        return await self._do(slot, "restore", name, model, autoload=autoload)
 
-    async def _do(self, action: str, name: str, model: str | None, *, autoload: bool) -> bool:
+    async def _do(
+        self, slot: int, action: str, name: str, model: str | None, *, autoload: bool
+    ) -> bool:
         if not self._is_supported:
             return False
         try:
             async with asyncio.timeout(SECONDS):
-                await self._client.slot_action(
-                    self._slot, action, name, model=model, autoload=autoload
-                )
+                await self._client.slot_action(slot, action, name, model=model, autoload=autoload)
         except NotSupportedError:
             self._is_supported = False
         except (LlamaServerError, TimeoutError) as err:

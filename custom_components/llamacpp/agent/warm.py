@@ -13,9 +13,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..const import LOGGER
-from ..server import Completion, ServerTimeoutError
+from ..server import Completion, LlamaServerError, ServerTimeoutError
 from .change import PromptParts
 from .saved import SavedPrompts
+from .slots import ConversationSlots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,7 +60,8 @@ class Warmer:
         """
         self._client = client
         self._on_displaced = on_displaced
-        self._saved = SavedPrompts(client, SLOT)
+        self._saved = SavedPrompts(client)
+        self._slots = ConversationSlots()
         self._lock = asyncio.Lock()
         self._n_pauses = 0
         self._task: asyncio.Task[Completion] | None = None
@@ -114,6 +116,7 @@ class Warmer:
         """Take note that nothing is known of the server's memory, or that it is empty."""
         self._processed.clear()
         self._parts.clear()
+        self._slots.forget()
         self._is_empty = is_empty
         self._saved.forget()
 
@@ -161,6 +164,7 @@ class Warmer:
     def displaced(self) -> None:
         """Have the prompt processed again of the agent that is likeliest to be asked next."""
         self._is_displaced = False
+        self._slots.forget()
         if agent_id := next(reversed(self._warm_ups), None):
             self._processed.pop(agent_id, None)
             self._on_displaced()
@@ -184,7 +188,28 @@ class Warmer:
         if not self._is_empty:
             return False
         self._is_empty = False
-        return await self._saved.restore(agent_id, model, autoload=autoload)
+        return await self._saved.restore(SLOT, agent_id, model, autoload=autoload)
+
+    async def slot_for(self, agent_id: str, model: str | None, conversation_id: str) -> int | None:
+        """Return the slot in which a conversation with an agent is to go on, warm.
+
+        None: the server is to choose. So it does if it has only one, or cannot write slots.
+        """
+        prefix = self._processed.get(agent_id)
+        if self.n_slots < 2 or prefix is None or not self._saved.has(agent_id, model, prefix):  # noqa: PLR2004 - one is no choice
+            return None
+        try:
+            idle = [one.id for one in await self._client.slots(model) if not one.is_processing]
+        except LlamaServerError as err:
+            LOGGER.debug("The server does not tell of its slots: %s", err)
+            return None
+        slot = self._slots.take(conversation_id, idle)
+        if slot is None or self._slots.is_filled(slot, prefix):
+            return slot
+        if not await self._saved.restore(slot, agent_id, model, autoload=False):
+            return None
+        self._slots.fill(slot, prefix)
+        return slot
 
     async def warm(self, agent_id: str, request: Request, *, autoload: bool) -> bool:
         """Have the server process the prompt of a request, unless it just has.
@@ -217,7 +242,8 @@ class Warmer:
                 return False
             self._note_spent(task.result())
             self._processed[agent_id] = prefix
-            await self._saved.save(agent_id, request.get("model"), prefix)
+            self._slots.fill(SLOT, prefix)
+            await self._saved.save(SLOT, agent_id, request.get("model"), prefix)
             return True
 
     async def _read(
