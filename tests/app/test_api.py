@@ -154,7 +154,7 @@ def test_too_many_wait(shared_app: RunningApp) -> None:
     statuses: list[int] = []
 
     def send() -> None:
-        body = {"message": "Tell a story.", "max_tokens": 40}
+        body = {"message": "Tell a story.", "max_tokens": 12}
         statuses.append(shared_app.ask("POST", "/api/chat", body)[0])
 
     threads = [threading.Thread(target=send) for _ in range(24)]
@@ -232,14 +232,13 @@ def test_too_large(shared_app: RunningApp) -> None:
         ('{"message": "Grüße"}'.encode("latin-1"), "identity"),
         (b"[" * 100_000, "identity"),
         (b'{"message": "x", "max_tokens": ' + b"1" * 5000 + b"}", "identity"),
-        (b'{"message": "x"}', "gzip, but it is not"),
         (gzip.compress(b'{"message": "x"}'), "gzip"),
     ],
 )
 def test_no_json(shared_app: RunningApp, body: bytes, encoding: str) -> None:
     """What is no JSON at all is told so, whatever it is instead."""
     connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=10)
-    headers = {**shared_app.headers, "Content-Encoding": encoding.partition(",")[0]}
+    headers = {**shared_app.headers, "Content-Encoding": encoding}
     connection.request("POST", "/api/chat", body, headers)
     response = connection.getresponse()
     assert response.status == 400

@@ -198,12 +198,18 @@ raise SystemExit(1)
 """
     running = Running([sys.executable, "-c", code])
     await reached(running.process, ProcessState.RESTARTING)
-    stat = Path(f"/proc/{told.read_text()}/stat")
     async with asyncio.timeout(WAIT_SECONDS):
-        # Gone, or dead and not yet counted by whoever has taken it over.
-        while stat.exists() and stat.read_text().split()[2] != "Z":
+        while is_alive(told.read_text()):  # noqa: ASYNC110 - another process is waited for
             await asyncio.sleep(0.01)
     await running.stop()
+
+
+def is_alive(pid: str) -> bool:
+    """Tell whether a process runs; one that is dead may still wait for its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize(
