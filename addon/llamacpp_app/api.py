@@ -162,5 +162,6 @@ ROUTES: Final = (
     web.post("/api/conversation/{id}/message", send),
     web.get("/api/conversation/{id}/history", history),
     web.get("/api/conversations", conversations),
-    web.delete("/api/conversation/{id}", delete),
+    # Else the path above would seem to have this method, too.
+    web.delete("/api/conversation/{id:(?!start$)[^{}/]+}", delete),
 )

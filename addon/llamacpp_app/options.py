@@ -26,7 +26,7 @@ DEFAULT_CONTEXT_SIZE: Final = 8192
 MAX_MODELS: Final = 32
 MAX_ENTRIES: Final = 64
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][\w.+@-]{0,127}", re.ASCII)
+_NAME: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.+@-]{0,127}", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 _ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9][A-Za-z0-9.-]*):(\d{1,5})")
 _TRUE: Final = {"1", "true", "yes", "on"}

@@ -59,6 +59,9 @@ def _number(low: float, high: float) -> Callable[[object], float]:
 
 def _whole(low: int, high: int) -> Callable[[object], int]:
     def check(value: object) -> int:
+        # To JSON, 8.0 is as whole as 8.
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise vol.Invalid(f"must be a whole number from {low} to {high}")
         return value
@@ -127,6 +130,8 @@ def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def window_of(request: web.Request) -> tuple[int, int]:
     """Return limit and offset of a list. Raises InvalidRequestError."""
+    if unknown := set(request.query) - {"limit", "offset"}:
+        raise InvalidRequestError(f"There is no parameter {min(unknown)[:MAX_SHOWN]}.")
     limit = _number_of(request, "limit", MAX_LISTED, (1, MAX_LISTED))
     return limit, _number_of(request, "offset", 0, (0, MAX_OFFSET))
 
