@@ -77,13 +77,28 @@ make_base_image() {
 container_build() {
   local bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt} trust=()
   if [ "$CONTAINER_ENGINE" = docker ]; then
-    DOCKER_BUILDKIT=1 docker build "$@"
+    docker_build "$@"
     return
   fi
   # Networks with certificates of their own are trusted as this machine does.
   [ ! -e "$bundle" ] || trust=(-v "$bundle:/etc/ssl/certs/ca-certificates.crt:ro")
   container_tool buildah bud --layers --format docker --isolation chroot --network host \
     --pull-never "${trust[@]}" "$@"
+}
+
+# docker_build ARGUMENT...: a builder of its own, as CI has, keeps its layers in the cache folder,
+# those of the newest build alone.
+docker_build() {
+  local layers=$CACHE/containers/layers from=()
+  if ! docker buildx inspect 2>/dev/null | grep -qE '^Driver: +docker-container'; then
+    DOCKER_BUILDKIT=1 docker build "$@"
+    return
+  fi
+  [ ! -e "$layers/index.json" ] || from=(--cache-from "type=local,src=$layers")
+  rm -rf "$layers.new"
+  docker buildx build --load "${from[@]}" --cache-to "type=local,dest=$layers.new,mode=max" "$@" || return
+  rm -rf "$layers"
+  mv "$layers.new" "$layers"
 }
 
 # containers_installed: as containers_ready, but nothing is installed, unless for CI.
