@@ -78,11 +78,11 @@ class Meter:
         if now - self._logged >= LOG_SECONDS and progress.total_bytes:
             self._logged = now
             _LOGGER.info(
-                "%s: %d %%, %.1f MB/s, %.0f s left",
+                "%s: %d %%, %.1f MB/s, %s s left",
                 progress.file_name,
                 100 * progress.done_bytes // progress.total_bytes,
                 progress.bytes_per_second / 1e6,
-                progress.seconds_left or 0,
+                "?" if progress.seconds_left is None else round(progress.seconds_left),
             )
 
     def _progress(self) -> Progress:

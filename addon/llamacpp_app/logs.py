@@ -26,6 +26,8 @@ _LEVELS: Final = {
     "W": logging.INFO,
     "E": logging.WARNING,
 }
+# It warns of these at every question whose prompt it knows already.
+_USUAL: Final = ("need to evaluate at least 1 token", "n_past was set to")
 _SERVER: Final = logging.getLogger("llama-server")
 
 
@@ -68,4 +70,6 @@ def log_server_line(line: str) -> None:
     """Write a line of llama-server to the log, with the level that it has there."""
     match = _SERVER_LINE.fullmatch(line)
     level, text = (_LEVELS[match[1]], match[2]) if match else (logging.DEBUG, line)
+    if any(words in text for words in _USUAL):
+        level = logging.DEBUG
     _SERVER.log(level, "%s", text[:MAX_LINE])

@@ -36,7 +36,7 @@ def root_logger() -> Generator[None]:
 @pytest.mark.parametrize(
     ("level", "expected"),
     [
-        ("debug", ["loading", "slow", "broken", "unparsed", "of a child", "ours"]),
+        ("debug", ["loading", "slow", "at least", "broken", "unparsed", "of a child", "ours"]),
         ("info", ["slow", "broken", "ours"]),
         ("warning", ["broken"]),
     ],
@@ -46,6 +46,7 @@ def test_log(capsys: pytest.CaptureFixture[str], level: str, expected: list[str]
     newest = logs.set_up(level, ("secret", ""))
     logs.log_server_line("0.00.123.456 I srv loading")
     logs.log_server_line("0.00.123.456 W srv slow")
+    logs.log_server_line("0.00.123.456 W slot: need to evaluate at least 1 token for each slot")
     logs.log_server_line("0.00.123.456 E srv broken")
     logs.log_server_line("unparsed")
     logs.log_server_line("[52425] 0.00.001.217 I of a child")
