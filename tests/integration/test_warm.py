@@ -1,6 +1,7 @@
 """Prompts that the server has processed before somebody speaks."""
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,7 @@ from .peers import stream_events
 from .talk import PROPS, ask, is_warm_up, no_slots, piece, speech, sse
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from homeassistant.config_entries import ConfigEntry
@@ -249,14 +251,23 @@ async def test_what_other_prompts_push_out_is_processed_again(
         assert await waited_for(home, entry) < FEW_TOKENS
 
 
+@contextlib.contextmanager
+def keeping_slots(folder: Path, model: Path, *, n_slots: int) -> Generator[LlamaServer]:
+    """Run a server that may write its slots to `folder / "slots"`."""
+    slots = folder / "slots"
+    slots.mkdir()
+    sizes = ("--ctx-size", str(16384 * n_slots), "--parallel", str(n_slots))
+    flags = (*sizes, "--slot-save-path", f"{slots}/")
+    with serving(folder / "log.txt", *flags, model=model) as server:
+        yield server
+
+
 async def test_processed_prompts_outlive_the_server(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
     """A server that may write its slots reads them again, whether somebody waits or not."""
-    folder = tmp_path / "slots"
-    folder.mkdir()
-    flags = ("--ctx-size", "16384", "--parallel", "1", "--slot-save-path", f"{folder}/")
-    with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
+    with keeping_slots(tmp_path, scripted_model, n_slots=1) as server:
+        folder = tmp_path / "slots"
         entry = await add_server(server.base_url)
         coordinator = entry.runtime_data
         await warmed(home)
@@ -281,10 +292,8 @@ async def test_a_file_that_does_not_fit_is_ignored(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
     """Damage on the server's disk costs the time of processing, not an answer."""
-    folder = tmp_path / "slots"
-    folder.mkdir()
-    flags = ("--ctx-size", "16384", "--parallel", "1", "--slot-save-path", f"{folder}/")
-    with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
+    with keeping_slots(tmp_path, scripted_model, n_slots=1) as server:
+        folder = tmp_path / "slots"
         entry = await add_server(server.base_url)
         await warmed(home)
         (file,) = folder.iterdir()
@@ -322,10 +331,7 @@ async def test_conversations_in_turns_keep_their_own_slots(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
     """Of each only the new words are processed, although another one was gone on with meanwhile."""
-    folder = tmp_path / "slots"
-    folder.mkdir()
-    flags = ("--ctx-size", "32768", "--parallel", "2", "--slot-save-path", f"{folder}/")
-    with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
+    with keeping_slots(tmp_path, scripted_model, n_slots=2) as server:
         entry = await add_server(server.base_url)
         await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
         await warmed(home)
