@@ -110,7 +110,7 @@ class Cases:
             plain, _ = await self._play(
                 f"{title}: ours, not warmed", OURS, settings, keep_warm=False
             )
-            case.not_warmed = [one.answer for one in plain.asks]
+            case.not_warmed = plain.asks
         return case
 
     async def _play(

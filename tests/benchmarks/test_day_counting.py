@@ -110,7 +110,14 @@ def test_with_other_words(messages: list[Any], expected: list[Any]) -> None:
 
 def taken(name: str, processed: int, seconds: float, **fields: Any) -> Taken:
     """Return an ask with 10 new tokens."""
-    values = {"delayed": 0, "new": 10, "n_prompt": 5000, "n_requests": 1, "answer": "Yes."}
+    values: dict[str, Any] = {
+        "delayed": 0,
+        "new": 10,
+        "n_prompt": 5000,
+        "n_requests": 1,
+        "answer": "Yes.",
+    }
+    values["bodies"] = ({"messages": [FIRST]},)
     return Taken(name=name, processed=processed, seconds=seconds, **{**values, **fields})
 
 
@@ -134,7 +141,7 @@ def case() -> Case:
         ours=day(12, 60, 74, seconds=0.1),
         core=day(5000, 60, 5000, seconds=2.0),
         judges_time=True,
-        not_warmed=["Yes."] * 3,
+        not_warmed=day(12, 60, 74, seconds=0.1).asks,
         direct={"talk": 0.09},
     )
 
@@ -189,8 +196,22 @@ def test_a_slow_delay_is_a_miss(case: Case) -> None:
 
 def test_another_answer_is_a_miss(case: Case) -> None:
     """Warming must not change a word."""
-    case.not_warmed[1] = "No."
+    case.not_warmed[1] = taken("talk", 60, 0.1, answer="No.")
     assert only_miss(case).found == "1 differ: talk"
+    assert only_miss(case).name.startswith("the same answers")
+    case.judges_time = False
+    assert not [one for one in case.measures() if one.held is False]
+
+
+def test_another_request_is_a_miss(case: Case) -> None:
+    """Warming must not change a request; what the model had said before may differ."""
+    said = {"messages": [FIRST, {"role": "assistant", "content": "Well."}, FIRST]}
+    case.ours.asks[1] = taken("talk", 60, 0.1, bodies=(said,))
+    said = {"messages": [FIRST, {"role": "assistant", "content": "No."}, FIRST]}
+    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=(said,))
+    assert all(one.held for one in case.measures())
+    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=({**said, "seed": 1},))
+    assert only_miss(case).name.startswith("the same requests")
 
 
 @pytest.mark.parametrize("seconds", [0.2, math.inf])

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from benchmarks.lib.day.prompts import Prompts
-from benchmarks.lib.day.proxy import Proxy
+from benchmarks.lib.day.proxy import Proxy, is_recent
 from dev.processes import LOOPBACK, free_port
 
 if TYPE_CHECKING:
@@ -145,6 +145,17 @@ async def busy(session: aiohttp.ClientSession, url: str) -> bool:
     """Tell whether a slot of the server is at work."""
     async with session.get(f"{url}/slots") as response:
         return any(one["is_processing"] for one in await response.json())
+
+
+async def test_quiet_after_a_warm_up(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+    """Quiet is when the last warm-up is a moment ago, or when that takes too long."""
+    await events(session, proxy.base_url, request("Be ready.", max_tokens=1))
+    (exchange,) = proxy.exchanges
+    await proxy.wait_for_quiet(60.0)
+    assert exchange.ended is not None
+    assert not is_recent(exchange.ended)
+    exchange.ended = None
+    await proxy.wait_for_quiet(0.05)
 
 
 async def test_nobody_warms_up(proxy: Proxy) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ class Measure:
 class Case:
     """The day as both agents had it.
 
-    not_warmed: our answers without warming, empty if that was not played. direct: by ask, seconds
+    not_warmed: our asks without warming, empty if that was not played. direct: by ask, seconds
     to the first words where llama-server is asked directly and all but the user's words is warm.
     judges_time: whether this model takes so long that times tell of prompts.
     """
@@ -41,7 +41,7 @@ class Case:
     ours: Played
     core: Played
     judges_time: bool
-    not_warmed: list[str] = field(default_factory=list)
+    not_warmed: list[Taken] = field(default_factory=list)
     direct: Mapping[str, float] = field(default_factory=dict)
 
     def measures(self) -> list[Measure]:
@@ -52,7 +52,7 @@ class Case:
             self._after_both(),
             self._warming(),
             self._delay(),
-            self._same_answers(),
+            *self._the_same(),
             *self._times(),
         ]
 
@@ -105,13 +105,20 @@ class Case:
             held = held and (times <= LONGEST_BATCHES or not self.judges_time)
         return Measure(name, found, held)
 
-    def _same_answers(self) -> Measure:
-        name = "the same answers with and without warming"
+    def _the_same(self) -> list[Measure]:
+        names = [f"the same {what} with and without warming" for what in ("requests", "answers")]
         if not self.not_warmed:
-            return Measure(name, "not played", None)
-        pairs = zip(self.ours.asks, self.not_warmed, strict=True)
-        others = [ask.name for ask, answer in pairs if ask.answer != answer]
-        return Measure(name, listed(f"{len(others)} differ", others), not others)
+            return [Measure(name, "not played", None) for name in names]
+        pairs = list(zip(self.ours.asks, self.not_warmed, strict=True))
+        requests = [one.name for one, other in pairs if asked(one) != asked(other)]
+        answers = [one.name for one, other in pairs if one.answer != other.answer]
+        # How numbers are rounded depends on how a prompt is split into batches, and a model that
+        # was cut has hardly any preference between words.
+        same = not answers if self.judges_time else None
+        return [
+            Measure(names[0], listed(f"{len(requests)} differ", requests), not requests),
+            Measure(names[1], listed(f"{len(answers)} differ", answers), same),
+        ]
 
     def _times(self) -> list[Measure]:
         ours = median_seconds(self.ours.asks)
@@ -138,6 +145,12 @@ class Case:
 def is_warm(ask: Taken) -> bool:
     """Tell whether hardly more than what was new had to be processed."""
     return ask.processed <= ask.new + SLACK_TOKENS
+
+
+def asked(ask: Taken) -> dict[str, Any]:
+    """Return the first request of an ask without what the model had said before."""
+    messages = [one for one in ask.bodies[0]["messages"] if one["role"] != "assistant"]
+    return {**ask.bodies[0], "messages": messages}
 
 
 def total(asks: Iterable[Taken]) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Longer than any answer takes, even where a full model reads the home anew.
 ANSWER_SECONDS = 280.0
+QUIET_SECONDS = 300.0
 START = "the start"
 
 
@@ -95,19 +96,29 @@ class Player:
         self._mark(START, changes_home=False)
         for step in DAY:
             if isinstance(step, Ask | Task):
-                await asyncio.sleep(self._pauses[step.pause])
+                await self._pause(step.pause)
                 self._played.asks.append(await self._take(step))
             else:
                 await self._happen(step)
         for rush in RUSHES:
             await self._rush(rush)
         # The warm-up that the last change brings is to be seen, too.
-        await asyncio.sleep(self._pauses[Pause.SETTLE])
+        await self._pause(Pause.SETTLE)
         self._count_warming()
         return self._played
 
+    async def _pause(self, kind: Pause) -> None:
+        """Wait as long as the command line says.
+
+        Who changes the home does not ask as soon as a slow machine would need to read it: such a
+        pause does not end in the midst of a warm-up, so that counts are the same on every machine.
+        """
+        await asyncio.sleep(self._pauses[kind])
+        if kind in {Pause.SETTLE, Pause.LONG}:
+            await self._stage.proxy.wait_for_quiet(QUIET_SECONDS)
+
     async def _rush(self, rush: Rush) -> None:
-        await asyncio.sleep(self._pauses[Pause.SETTLE])
+        await self._pause(Pause.SETTLE)
         changed = time.perf_counter()
         await self._happen(rush.change)
         if rush.warming:

@@ -26,6 +26,8 @@ EVENT_END = b"\n\n"
 DATA = b"data: "
 DONE = b"[DONE]"
 EVENT_STREAM = "text/event-stream"
+QUIET_SECONDS = 1.0
+QUIET_POLL_SECONDS = 0.1
 MAX_BODY_BYTES = 64 << 20
 
 
@@ -82,6 +84,16 @@ class Proxy:
                 await self._began.wait_for(has_begun)
         return has_begun()
 
+    async def wait_for_quiet(self, seconds: float) -> None:
+        """Wait until no warm-up has been under way for a moment, for so many seconds at most."""
+        deadline = time.perf_counter() + seconds
+        while self._is_warming() and time.perf_counter() < deadline:
+            await asyncio.sleep(QUIET_POLL_SECONDS)
+
+    def _is_warming(self) -> bool:
+        warm_ups = (one for one in self.exchanges if one.is_warm_up)
+        return any(one.ended is None or is_recent(one.ended) for one in warm_ups)
+
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         exchange = _exchange(request, body)
@@ -109,6 +121,11 @@ class Proxy:
         finally:
             if exchange:
                 exchange.ended = time.perf_counter()
+
+
+def is_recent(moment: float) -> bool:
+    """Tell whether something is so short ago that more of the kind may follow."""
+    return time.perf_counter() - moment < QUIET_SECONDS
 
 
 def _exchange(request: web.Request, body: bytes) -> Exchange | None:
