@@ -235,6 +235,7 @@ def test_too_large(shared_app: RunningApp) -> None:
         (b'{"message": "x", "max_tokens": ' + b"1" * 5000 + b"}", "identity"),
         (gzip.compress(b'{"message": "x"}'), "gzip"),
     ],
+    ids=["cut", "latin-1", "nested", "number", "gzip"],
 )
 def test_no_json(shared_app: RunningApp, body: bytes, encoding: str) -> None:
     """What is no JSON at all is told so, whatever it is instead."""
