@@ -87,7 +87,7 @@ class Proxy:
     async def wait_for_quiet(self, seconds: float) -> None:
         """Wait until no warm-up has been under way for a moment, for so many seconds at most."""
         deadline = time.perf_counter() + seconds
-        while self._is_warming() and time.perf_counter() < deadline:
+        while self._is_warming() and time.perf_counter() < deadline:  # noqa: ASYNC110 - time counts
             await asyncio.sleep(QUIET_POLL_SECONDS)
 
     def _is_warming(self) -> bool:
