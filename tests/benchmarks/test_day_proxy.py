@@ -125,13 +125,11 @@ async def test_who_hangs_up_is_let_go(
     body = request(LONG, max_tokens=1)
     since = time.perf_counter()
     asking = asyncio.create_task(events(session, proxy.base_url, body))
-    assert await proxy.wait_for_warm_up(since, 10.0)
+    assert await proxy.wait_for_warm_up(since, 60.0)
     exchange = proxy.exchanges[-1]
     async with asyncio.timeout(120.0):
-        while not exchange.progress:  # noqa: ASYNC110 - the proxy tells nobody
-            await asyncio.sleep(0.01)
         asking.cancel()
-        while exchange.ended is None:  # noqa: ASYNC110 - as above
+        while exchange.ended is None:  # noqa: ASYNC110 - the proxy tells nobody
             await asyncio.sleep(0.01)
         while await busy(session, llama_server.base_url):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)

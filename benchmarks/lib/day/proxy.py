@@ -27,7 +27,7 @@ DATA = b"data: "
 DONE = b"[DONE]"
 EVENT_STREAM = "text/event-stream"
 QUIET_SECONDS = 1.0
-QUIET_POLL_SECONDS = 0.1
+POLL_SECONDS = 0.01
 MAX_BODY_BYTES = 64 << 20
 
 
@@ -46,7 +46,6 @@ class Proxy:
         self._upstream = upstream
         self._session: aiohttp.ClientSession
         self._stack = contextlib.AsyncExitStack()
-        self._began = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
         """Listen; `base_url` tells where."""
@@ -74,21 +73,21 @@ class Proxy:
         await self._stack.aclose()
 
     async def wait_for_warm_up(self, since: float, seconds: float) -> bool:
-        """Wait until a warm-up has begun after this moment; tell whether one has."""
+        """Wait until the server is at a warm-up that came after this moment; tell whether it is."""
+        deadline = time.perf_counter() + seconds
+        while not self._has_begun(since) and time.perf_counter() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)
+        return self._has_begun(since)
 
-        def has_begun() -> bool:
-            return any(one.is_warm_up and one.received >= since for one in self.exchanges)
-
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds), self._began:
-                await self._began.wait_for(has_begun)
-        return has_begun()
+    def _has_begun(self, since: float) -> bool:
+        warm_ups = (one for one in self.exchanges if one.is_warm_up and one.received >= since)
+        return any(one.progress for one in warm_ups)
 
     async def wait_for_quiet(self, seconds: float) -> None:
         """Wait until no warm-up has been under way for a moment, for so many seconds at most."""
         deadline = time.perf_counter() + seconds
         while self._is_warming() and time.perf_counter() < deadline:  # noqa: ASYNC110 - time counts
-            await asyncio.sleep(QUIET_POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     def _is_warming(self) -> bool:
         warm_ups = (one for one in self.exchanges if one.is_warm_up)
@@ -99,8 +98,6 @@ class Proxy:
         exchange = _exchange(request, body)
         if exchange:
             self.exchanges.append(exchange)
-            async with self._began:
-                self._began.notify_all()
             if exchange.body.get("stream"):
                 body = json.dumps({**exchange.body, "return_progress": True}).encode()
         headers = {
