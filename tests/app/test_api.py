@@ -109,7 +109,8 @@ def test_events(shared_app: RunningApp, where: str) -> None:
     path = "/api/chat"
     if where == "conversation":
         path = f"/api/conversation/{start(shared_app)}/message"
-    *deltas, (last, answer) = events(shared_app, path, {"message": "Count.", "max_tokens": 10})
+    body = {"message": "Count.", "temperature": 0, "max_tokens": 10}
+    *deltas, (last, answer) = events(shared_app, path, body)
     assert {name for name, _ in deltas} == {"delta"}
     assert "".join(data["delta"] for _, data in deltas) == answer["response"]
     assert last == "done"

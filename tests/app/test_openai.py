@@ -74,7 +74,10 @@ def test_chat(shared_app: RunningApp) -> None:
     with client_of(shared_app) as client:
         assert [one.id for one in client.models.list()] == ["smol"]
         answer = client.chat.completions.create(
-            model="smol", messages=[{"role": "user", "content": "Say hello."}], max_tokens=4
+            model="smol",
+            messages=[{"role": "user", "content": "Say hello."}],
+            max_tokens=4,
+            temperature=0,
         )
     assert answer.choices[0].message.content
     assert answer.choices[0].finish_reason == "length"
@@ -90,6 +93,7 @@ def test_streaming(shared_app: RunningApp) -> None:
                 model="smol",
                 messages=[{"role": "user", "content": "Say hello."}],
                 max_tokens=6,
+                temperature=0,
                 stream=True,
                 stream_options={"include_usage": True},
             )

@@ -55,7 +55,7 @@ async def test_from_the_app_to_an_entry(assist: HomeAssistant, tmp_path: Path, m
             answer = await assist.services.async_call(
                 DOMAIN,
                 "chat",
-                {"message": "Say hello.", "max_tokens": 4},
+                {"message": "Say hello.", "max_tokens": 4, "temperature": 0},
                 blocking=True,
                 return_response=True,
             )
