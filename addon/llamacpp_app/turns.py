@@ -142,7 +142,8 @@ class Turns:
     ) -> Answer:
         answer = Answer()
         body = {"messages": list(messages), **settings}
-        async with contextlib.aclosing(self._upstream.chat(body)) as pieces:
+        pieces_of = self._upstream.chat(body, is_live=tell is not silently)
+        async with contextlib.aclosing(pieces_of) as pieces:
             async for piece in pieces:
                 answer.add(piece)
                 if piece.text:

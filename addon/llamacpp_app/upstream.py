@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from contextlib import asynccontextmanager
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
+from .calm import LIVE_SECONDS, QUIET_SECONDS, Calm
 from .errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Iterable, Mapping
 
 HEALTH_SECONDS: Final = 5.0
 # Loading is asked for and not waited for; the rest is answered at once.
@@ -65,6 +67,19 @@ class Piece:
     timings: Mapping[str, float] | None = None
     model: str | None = None
 
+    def and_then(self, event: Any) -> Piece:
+        """Return this piece and what follows it. Raises UpstreamError if that is an error."""
+        if "error" in event:
+            raise _error_of(500, json.dumps(event))
+        choice: dict[str, Any] = next(iter(event.get("choices") or []), {})
+        return Piece(
+            text=self.text + ((choice.get("delta") or {}).get("content") or ""),
+            finish_reason=choice.get("finish_reason") or self.finish_reason,
+            usage=event.get("usage") or self.usage,
+            timings=event.get("timings") or self.timings,
+            model=event.get("model") or self.model,
+        )
+
 
 def local_session() -> aiohttp.ClientSession:
     """Return a session of HTTP for llama-server, which somebody has to close."""
@@ -79,7 +94,8 @@ class Upstream:
         """session: not closed here. base_url: without a slash at its end."""
         self._session = session
         self._base_url = base_url
-        self._headers = {"Authorization": f"Bearer {api_key}"}
+        # It hangs up when all is said, which is how an answer that is not live is known to end.
+        self._headers = {"Authorization": f"Bearer {api_key}", "Connection": "close"}
 
     async def is_healthy(self) -> bool:
         """Tell whether the server answers and, if it is not a router, has its model."""
@@ -150,19 +166,30 @@ class Upstream:
         except TimeoutError as err:
             raise UpstreamError("timeout", "llama-server did not answer in time.", 504) from err
 
-    async def chat(self, body: Mapping[str, Any]) -> AsyncGenerator[Piece]:
+    async def chat(self, body: Mapping[str, Any], *, is_live: bool = True) -> AsyncGenerator[Piece]:
         """Ask for a chat completion and yield it piece by piece, the one with the usage last.
 
-        body: of `/v1/chat/completions`. Who ends the iteration ends the answer, too. Raises
-        UpstreamError.
+        body: of `/v1/chat/completions`. is_live: whether somebody looks before the end. Who ends
+        the iteration ends the answer, too. Raises UpstreamError.
         """
         request = {**body, "stream": True, "stream_options": {"include_usage": True}}
-        async with self._answer("POST", "/v1/chat/completions", None, json=request) as response:
-            async for line in _lines(response.content):
-                if line == "data: [DONE]":
-                    return
-                if line.startswith("data: "):
-                    yield _piece(json.loads(line.removeprefix("data: ")))
+        async with (
+            self._answer("POST", "/v1/chat/completions", None, json=request) as response,
+            contextlib.aclosing(_blocks(response.content)) as blocks,
+        ):
+            with contextlib.closing(Calm(response)) as calm:
+                if not is_live:
+                    calm.rest(QUIET_SECONDS)
+                async for lines in blocks:
+                    piece, is_end = _piece(lines)
+                    if not is_live:
+                        calm.rest(QUIET_SECONDS)
+                    elif piece.text:
+                        # The first words come at once.
+                        calm.rest(LIVE_SECONDS)
+                    yield piece
+                    if is_end:
+                        return
         raise UpstreamError("broken_answer", "llama-server's answer broke off.")
 
 
@@ -173,27 +200,26 @@ def _number(text: str) -> float:
         return math.nan
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[str]:
+async def _blocks(content: aiohttp.StreamReader) -> AsyncGenerator[list[bytes]]:
+    """Yield the lines that have come together."""
     rest = b""
     async for block in content.iter_any():
         *lines, rest = (rest + block).split(b"\n")
         if len(rest) > MAX_LINE_BYTES:
             raise ValueError("an endless line")
-        for line in lines:
-            yield line.decode().rstrip("\r")
+        yield lines
 
 
-def _piece(event: Any) -> Piece:
-    if "error" in event:
-        raise _error_of(500, json.dumps(event))
-    choice: dict[str, Any] = next(iter(event.get("choices") or []), {})
-    return Piece(
-        text=(choice.get("delta") or {}).get("content") or "",
-        finish_reason=choice.get("finish_reason"),
-        usage=event.get("usage"),
-        timings=event.get("timings"),
-        model=event.get("model"),
-    )
+def _piece(lines: Iterable[bytes]) -> tuple[Piece, bool]:
+    """Return what lines of a stream tell together, and whether they are its end."""
+    piece = Piece()
+    for line in lines:
+        data = line.removeprefix(b"data: ").strip()
+        if data == b"[DONE]":
+            return piece, True
+        if line.startswith(b"data: "):
+            piece = piece.and_then(json.loads(data))
+    return piece, False
 
 
 def _error_of(status: int, text: str) -> UpstreamError:
