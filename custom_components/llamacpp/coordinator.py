@@ -219,7 +219,9 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             return
         n_own, before = self.warmer.take_own_tokens(), self._n_tokens
         self._n_tokens = n_tokens
-        if n_tokens is not None and before is not None and n_tokens - before > n_own:
+        if n_tokens is None or before is None or n_own is None:
+            return
+        if n_tokens - before > n_own:
             # Somebody else has used the server.
             self.warmer.displaced()
 

@@ -6,8 +6,7 @@ import aiohttp
 import pytest
 
 from tests.app.file_server import FileServer
-from tests.app.running_app import RunningApp
-from tests.conftest import sockets
+from tests.app.running_app import RunningApp, serving_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -34,17 +33,12 @@ def shared_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generat
     folder = tmp_path_factory.mktemp("app")
     (folder / "config" / "models").mkdir(parents=True)
     (folder / "config" / "models" / "smol.gguf").symlink_to(model)
-    with sockets():
-        # The file is there, so nobody asks for the address.
-        app = RunningApp(
-            folder,
-            model_url="https://127.0.0.1:1/smol.gguf",
-            context_size="512",
-            parallel_requests="2",
-        )
-        app.start()
-        try:
-            app.wait_ready()
-            yield app
-        finally:
-            app.stop()
+    # The file is there, so nobody asks for the address.
+    app = RunningApp(
+        folder,
+        model_url="https://127.0.0.1:1/smol.gguf",
+        context_size="512",
+        parallel_requests="2",
+    )
+    with serving_app(app):
+        yield app

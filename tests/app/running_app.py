@@ -1,17 +1,22 @@
 """The app as a child process on the loopback interface, as its image runs it."""
 
+import contextlib
 import json
 import os
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import coverage
 
 from dev.llama import path_from_environment
 from dev.processes import LOOPBACK, ChildProcess, free_port
+from tests.conftest import sockets
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60.0
@@ -105,6 +110,18 @@ class RunningApp:
     def stop(self) -> None:
         """Stop it as the Supervisor does."""
         self.process.stop()
+
+
+@contextlib.contextmanager
+def serving_app(app: RunningApp) -> Generator[RunningApp]:
+    """Run an app for fixtures that outlive one test; it is ready and answers."""
+    with sockets():
+        app.start()
+        try:
+            app.wait_ready()
+            yield app
+        finally:
+            app.stop()
 
 
 def _measured() -> list[str]:

@@ -7,8 +7,7 @@ import openai
 import pytest
 
 from dev.scripted_model import ToolCall, write_scripted_model
-from tests.app.running_app import RunningApp
-from tests.conftest import sockets
+from tests.app.running_app import RunningApp, serving_app
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -43,20 +42,15 @@ def tool_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator
     models.mkdir(parents=True)
     script = {ASKED: [str(ToolCall("read_sensor", {"name": "Garden"})), ANSWER]}
     write_scripted_model(models / "scripted.gguf", model, script, "Hello.")
-    with sockets():
-        app = RunningApp(
-            folder,
-            {},
-            model_url="http://127.0.0.1:1/scripted.gguf",
-            context_size="2048",
-            embeddings="true",
-        )
-        app.start()
-        try:
-            app.wait_ready()
-            yield app
-        finally:
-            app.stop()
+    app = RunningApp(
+        folder,
+        {},
+        model_url="http://127.0.0.1:1/scripted.gguf",
+        context_size="2048",
+        embeddings="true",
+    )
+    with serving_app(app):
+        yield app
 
 
 def client_of(app: RunningApp, key: str | None = None) -> openai.OpenAI:

@@ -10,8 +10,7 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 
 from llamacpp_app import admin, api
-from tests.app.running_app import RunningApp
-from tests.conftest import sockets
+from tests.app.running_app import RunningApp, serving_app
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -63,16 +62,11 @@ def fuzzed_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generat
     folder = tmp_path_factory.mktemp("fuzzed")
     (folder / "config" / "models").mkdir(parents=True)
     (folder / "config" / "models" / "smol.gguf").symlink_to(model)
-    with sockets():
-        app = RunningApp(
-            folder, {"HF_ENDPOINT": NOWHERE}, model_url=f"{NOWHERE}/smol.gguf", context_size="512"
-        )
-        app.start()
-        try:
-            app.wait_ready()
-            yield app
-        finally:
-            app.stop()
+    app = RunningApp(
+        folder, {"HF_ENDPOINT": NOWHERE}, model_url=f"{NOWHERE}/smol.gguf", context_size="512"
+    )
+    with serving_app(app):
+        yield app
 
 
 @schema.parametrize()

@@ -9,8 +9,12 @@ from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT
 from homeassistant.core import Context
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import llm
 
 from custom_components.llamacpp.agent.change import PromptParts
+from custom_components.llamacpp.agent.messages import to_messages
+from custom_components.llamacpp.agent.notes import set_note
+from custom_components.llamacpp.agent.stable import StablePrompts, Wanted
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
 
 from .conftest import AGENT, agent_of
@@ -224,3 +228,32 @@ def test_what_has_changed() -> None:
     assert parts("system", "one", tools=["t"]).changed_since(before) == "tools"
     assert parts("other", "one", tools=["t"]).changed_since(before) == "system_prompt"
     assert before.changed_since(None) == "everything"
+
+
+class KeepingChatLog(conversation.ChatLog):
+    """As of Home Assistant 2026.11: a conversation goes on with the prompt and tools it has."""
+
+    async def async_provide_llm_data(self, *arguments: Any) -> None:
+        """Give what is missing."""
+        if self.llm_api is None:
+            await super().async_provide_llm_data(*arguments)
+
+
+async def test_a_conversation_that_keeps_its_prompt(home: HomeAssistant) -> None:
+    """What goes with the words stays the same from turn to turn, and does not pile up."""
+    prompts, wanted = StablePrompts(home), Wanted(("assist",), None, is_own=True)
+    device = satellites(home)[0]
+    context = llm.LLMContext("llamacpp", Context(), "it", "conversation", device)
+    chat_log = KeepingChatLog(home, "conv_1")
+    notes = []
+    for words in ("One", "Two", "Three"):
+        said = conversation.UserContent(words)
+        chat_log.content.append(said)
+        note = await prompts.async_provide(chat_log, context, wanted)
+        # As the agent adds the language of the answer.
+        set_note(said, f"{note}\nRispondi in italiano.")
+        notes.append(note)
+    assert notes[0].startswith("You are in area")
+    assert notes == [notes[0]] * 3
+    said_to_model = [one["content"] for one in to_messages(chat_log.content)[1:]]
+    assert said_to_model[1:] == ["Two", "Three"]

@@ -6,19 +6,19 @@ It goes with the words, behind everything that the server can keep from one ques
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from homeassistant.components.conversation import UserContent
+    from homeassistant.components.conversation import Content
 
 # Home Assistant knows contents by their identity, so a note is added to one rather than put into a
 # copy of it.
 _ATTRIBUTE = "_llamacpp_note"
 
 
-def set_note(content: UserContent, note: str) -> None:
-    """Add a note to what a user says; an empty one takes it away."""
+def set_note(content: Content, note: str) -> None:
+    """Add a note to a content of a chat log; an empty one takes it away."""
     object.__setattr__(content, _ATTRIBUTE, note)
 
 
-def note_of(content: UserContent) -> str:
+def note_of(content: Content) -> str:
     """Return the note, empty if there is none."""
     return getattr(content, _ATTRIBUTE, "")
 

@@ -22,12 +22,10 @@ from homeassistant.util.ulid import ulid_now
 
 from .date import DateApi
 from .frame import join_notes, make_frame, split_clock, system_prompt_of
-from .notes import note_of
+from .notes import note_of, set_note
 from .tools import GuardedApi
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from homeassistant.core import HomeAssistant
 
     from .frame import Frame
@@ -78,7 +76,7 @@ class StablePrompts:
         await _async_provide(chat_log, llm_context, wanted, extra_prompt)
         if chat_log.content[0] is before:
             # Home Assistant lets a conversation go on with the prompt and tools that it has.
-            return _newest_note(chat_log.content)
+            return note_of(before)
         whole = system_prompt_of(chat_log.content)
         extra = chat_log.extra_system_prompt
         if extra:
@@ -92,7 +90,9 @@ class StablePrompts:
                 self._frames.popitem(last=False)
         chat_log.content[0] = conversation.SystemContent(content=frame.prompt)
         chat_log.llm_api = _with_tools(chat_log.llm_api, frame)
-        return join_notes((frame.notes[prompt], clock, extra))
+        note = join_notes((frame.notes[prompt], clock, extra))
+        set_note(chat_log.content[0], note)
+        return note
 
     async def _async_frame(self, prompt: str, llm_context: llm.LLMContext, wanted: Wanted) -> Frame:
         """Return what this prompt has in common with those of the home's satellites and users."""
@@ -176,8 +176,3 @@ def _with_tools(api: llm.APIInstance | None, frame: Frame) -> llm.APIInstance | 
     names = {tool.name for tool in api.tools}
     more = [tool for name, tool in frame.tools.items() if name not in names]
     return GuardedApi(replace(api, tools=[*api.tools, *more]))
-
-
-def _newest_note(contents: Sequence[conversation.Content]) -> str:
-    said = (one for one in reversed(contents) if isinstance(one, conversation.UserContent))
-    return next((note for one in said if (note := note_of(one))), "")

@@ -78,6 +78,7 @@ class Warmer:
         self.n_slots = 1
         # Tokens of prompts of our own requests since they were last asked for.
         self._n_own_tokens = 0
+        self._is_own_known = True
 
     def register(self, agent_id: str, warm_up: WarmUp) -> Callable[[], None]:
         """Take note of how an agent's prompt is made and processed; returns what ends that."""
@@ -125,10 +126,14 @@ class Warmer:
         """Return whether somebody waits for an answer."""
         return self._n_pauses > 0
 
-    def take_own_tokens(self) -> int:
-        """Return how many tokens the prompts had that were sent since the last call."""
+    def take_own_tokens(self) -> int | None:
+        """Return how many tokens the prompts had that were sent since the last call.
+
+        None if nobody knows, for the server has processed some whose end was not waited for.
+        """
         count, self._n_own_tokens = self._n_own_tokens, 0
-        return count
+        is_known, self._is_own_known = self._is_own_known, True
+        return count if is_known else None
 
     @contextmanager
     def asking(
@@ -157,7 +162,11 @@ class Warmer:
             return changed
 
         with self.paused():
-            yield note
+            try:
+                yield note
+            except BaseException:
+                self._is_own_known = False
+                raise
         if self._is_displaced and not self._n_pauses:
             self.displaced()
 
@@ -239,6 +248,7 @@ class Warmer:
                 self._task.cancel()
                 task, self._task = self._task, None
             if task.cancelled():
+                self._is_own_known = False
                 return False
             self._note_spent(task.result())
             self._processed[agent_id] = prefix
