@@ -6,11 +6,13 @@ import aiohttp
 import pytest
 
 from tests.app.file_server import FileServer
-from tests.app.running_app import RunningApp, serving_app
+from tests.app.running_app import serving_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
+
+    from tests.app.running_app import RunningApp
 
 
 @pytest.fixture
@@ -34,11 +36,6 @@ def shared_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generat
     (folder / "config" / "models").mkdir(parents=True)
     (folder / "config" / "models" / "smol.gguf").symlink_to(model)
     # The file is there, so nobody asks for the address.
-    app = RunningApp(
-        folder,
-        model_url="https://127.0.0.1:1/smol.gguf",
-        context_size="512",
-        parallel_requests="2",
-    )
-    with serving_app(app):
+    url = "https://127.0.0.1:1/smol.gguf"
+    with serving_app(folder, model_url=url, context_size="512", parallel_requests="2") as app:
         yield app

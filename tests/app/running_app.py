@@ -113,9 +113,12 @@ class RunningApp:
 
 
 @contextlib.contextmanager
-def serving_app(app: RunningApp) -> Generator[RunningApp]:
-    """Run an app for fixtures that outlive one test; it is ready and answers."""
+def serving_app(
+    folder: Path, environment: dict[str, str] | None = None, **options: str
+) -> Generator[RunningApp]:
+    """Run an app for fixtures that outlive one test; the parameters are those of `RunningApp`."""
     with sockets():
+        app = RunningApp(folder, environment, **options)
         app.start()
         try:
             app.wait_ready()

@@ -7,13 +7,15 @@ import openai
 import pytest
 
 from dev.scripted_model import ToolCall, write_scripted_model
-from tests.app.running_app import RunningApp, serving_app
+from tests.app.running_app import serving_app
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
     from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
+
+    from tests.app.running_app import RunningApp
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
@@ -42,14 +44,8 @@ def tool_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator
     models.mkdir(parents=True)
     script = {ASKED: [str(ToolCall("read_sensor", {"name": "Garden"})), ANSWER]}
     write_scripted_model(models / "scripted.gguf", model, script, "Hello.")
-    app = RunningApp(
-        folder,
-        {},
-        model_url="http://127.0.0.1:1/scripted.gguf",
-        context_size="2048",
-        embeddings="true",
-    )
-    with serving_app(app):
+    url = "http://127.0.0.1:1/scripted.gguf"
+    with serving_app(folder, model_url=url, context_size="2048", embeddings="true") as app:
         yield app
 
 

@@ -10,13 +10,15 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 
 from llamacpp_app import admin, api
-from tests.app.running_app import RunningApp, serving_app
+from tests.app.running_app import serving_app
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
     from schemathesis import Case
+
+    from tests.app.running_app import RunningApp
 
 DOCUMENT: dict[str, Any] = json.loads(files("llamacpp_app").joinpath("openapi.json").read_text())
 EXAMPLES = 30
@@ -62,10 +64,9 @@ def fuzzed_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generat
     folder = tmp_path_factory.mktemp("fuzzed")
     (folder / "config" / "models").mkdir(parents=True)
     (folder / "config" / "models" / "smol.gguf").symlink_to(model)
-    app = RunningApp(
-        folder, {"HF_ENDPOINT": NOWHERE}, model_url=f"{NOWHERE}/smol.gguf", context_size="512"
-    )
-    with serving_app(app):
+    environment = {"HF_ENDPOINT": NOWHERE}
+    url = f"{NOWHERE}/smol.gguf"
+    with serving_app(folder, environment, model_url=url, context_size="512") as app:
         yield app
 
 
