@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev.processes import LOOPBACK
-from llamacpp_app.guard import MAX_BODY_BYTES
+from llamacpp_app.guard import MAX_BODY_BYTES, REQUESTS_PER_SECOND
 
 if TYPE_CHECKING:
-    from llamacpp_app.guard import REQUESTS_PER_SECOND
-from tests.app.running_app import RunningApp
+    from tests.app.running_app import RunningApp
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
