@@ -11,15 +11,16 @@ if TYPE_CHECKING:
 BLOCK = re.compile(r"blk\.(\d+)\.")
 
 
-def write_cut_model(path: Path, source: Path, n_layers: int) -> None:
+def write_cut_model(path: Path, source: Path, n_layers: int, *, max_tensors: int = 0) -> None:
     """Write a copy of a GGUF file that has only its first layers.
 
-    Tokenizer, chat template and all other settings are those of the source.
+    Tokenizer, chat template and all other settings are those of the source. max_tensors: of each
+    file, whose name ends in `-00001-of-00003.gguf` and so on then; 0: one file, and that name.
     """
     reader = gguf.GGUFReader(source)
     architecture = str(reader.fields[gguf.Keys.General.ARCHITECTURE].contents())
     block_count = gguf.Keys.LLM.BLOCK_COUNT.format(arch=architecture)
-    writer = gguf.GGUFWriter(path, architecture)
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=max_tensors)
     for field in reader.fields.values():
         # The writer adds these by itself.
         if field.name == gguf.Keys.General.ARCHITECTURE or field.name.startswith("GGUF."):

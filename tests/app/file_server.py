@@ -26,8 +26,9 @@ def model_bytes(n_bytes: int) -> bytes:
 
 @dataclass
 class FileServer:
-    """Serves `content` at every path. script: what the next requests are answered with instead.
+    """Serves `content` at every path but those of `others`.
 
+    script: what the next requests are answered with instead.
     n_sent: bytes of content that went out. requests: what was asked for, with its headers.
     """
 
@@ -38,6 +39,8 @@ class FileServer:
     has_ranges: bool = True
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     url: str = ""
+    # Instead of `content`, at some paths.
+    others: dict[str, bytes] = field(default_factory=dict)
 
     async def __aenter__(self) -> Self:
         """Begin to serve."""
@@ -73,10 +76,11 @@ class FileServer:
     ) -> web.StreamResponse:
         """Send what is asked for, or so many bytes of it before the connection is cut."""
         start = self._start(request)
-        rest = self.content[start:]
+        content = self.others.get(request.path, self.content)
+        rest = content[start:]
         headers = {"Content-Length": str(len(rest)), **self.headers}
         if start:
-            end = len(self.content)
+            end = len(content)
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{end}"
         response = web.StreamResponse(status=206 if start else 200, headers=headers)
         await response.prepare(request)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dev.cut_model import write_cut_model
 from dev.processes import LOOPBACK, port_is_taken
 from tests.app.file_server import saying
 from tests.app.running_app import RunningApp
@@ -222,5 +223,41 @@ async def test_download_add_delete(make_app: MakeApp, file_server: FileServer, m
             folder = app.folder / "config" / "models"
             assert [path.name for path in folder.iterdir()] == ["smol.gguf"]
             app.stop()
+
+    await asyncio.to_thread(check)
+
+
+async def test_a_model_in_parts_with_a_projector(
+    make_app: MakeApp, file_server: FileServer, model: Path, tmp_path: Path
+) -> None:
+    """All of its files are downloaded, under the model's name, and llama-server is told of them."""
+    files, source = file_server, tmp_path / "source"
+    source.mkdir()
+    write_cut_model(source / "small.gguf", model, 1, max_tensors=6)
+    parts = sorted(source.iterdir())
+    assert len(parts) > 1
+    for one in parts:
+        files.others[f"/{one.name}"] = await asyncio.to_thread(one.read_bytes)
+
+    def check() -> None:
+        with sockets():
+            app = make_app(
+                model_url=f"{files.url}/{parts[0].name}",
+                model_name="mine",
+                projector_url=f"{files.url}/mmproj.gguf",
+            )
+            # What is served as a projector is none, which only llama-server finds out.
+            app.wait_for("mmproj-mine.gguf")
+            until(lambda: app.ask("GET", "/api/health")[1]["crashes"] > 0)
+            names = {one.name for one in (app.folder / "config" / "models").iterdir()}
+            numbers = [one.name.removeprefix("small") for one in parts]
+            assert names == {"mmproj-mine.gguf", *(f"mine{number}" for number in numbers)}
+            app.stop()
+            again = make_app(model_url=f"{files.url}/{parts[0].name}", model_name="mine")
+            again.wait_ready()
+            assert again.ask("POST", "/api/chat", {"message": "Hi", "max_tokens": 2})[0] == 200
+            (mine,) = models_of(again).values()
+            assert mine["bytes"] == sum(one.stat().st_size for one in parts)
+            again.stop()
 
     await asyncio.to_thread(check)
