@@ -1,0 +1,125 @@
+"""The project's own evaluation sets: their form. What the cases do is measured, not tested."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from dev.custom_components.virtual_home.domains import DOMAINS
+from dev.custom_components.virtual_home.home import load_home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SETS = Path(__file__).parents[2] / "benchmarks" / "sets"
+LANGUAGES = ("en", "it")
+TALK = ("chat", "question")
+PARTS = ("setup", "expect_changes", "ignore_changes")
+CASE_KEYS = {"sentences", *PARTS}
+STATE_KEYS = {"state", "attributes"}
+
+
+def homes(language: str) -> list[Path]:
+    """Return the folders of a set's homes."""
+    return sorted(path.parent for path in (SETS / language).glob("*/_fixtures.yaml"))
+
+
+def cases(home: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield all cases of a home, each with its category."""
+    for path in sorted(home.glob("[!_]*.yaml")):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert content.keys() == {"category", "tests"}, path
+        assert content["category"] == path.stem, path
+        for case in content["tests"]:
+            yield content["category"], case
+
+
+def sentences(language: str) -> list[tuple[str, str]]:
+    """Return all sentences of a set, each with its category."""
+    return [
+        (category, sentence)
+        for home in homes(language)
+        for category, case in cases(home)
+        for sentence in case["sentences"]
+    ]
+
+
+ALL_HOMES = [home for language in LANGUAGES for home in homes(language)]
+each_home = pytest.mark.parametrize("home", ALL_HOMES, ids=[home.name for home in ALL_HOMES])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_set_is_large_enough(language: str) -> None:
+    """There are at least three homes, 60 sentences, and 12 of them want nothing done."""
+    said = sentences(language)
+
+    assert len(homes(language)) >= 3
+    assert len(said) >= 60
+    assert sum(category in TALK for category, _ in said) >= 12
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_sentence_occurs_twice(language: str) -> None:
+    """Nor with other capitals, spaces or signs."""
+    words = Counter(
+        "".join(sign for sign in sentence.casefold() if sign.isalnum())
+        for _, sentence in sentences(language)
+    )
+
+    assert [text for text, count in words.items() if count > 1] == []
+
+
+@each_home
+def test_home_loads(home: Path) -> None:
+    """The virtual home takes its file, and it is in the language of its set."""
+    content = yaml.safe_load((home / "_fixtures.yaml").read_text(encoding="utf-8"))
+
+    assert content["language"] == home.parent.name
+    assert 8 <= len(load_home(home / "_fixtures.yaml").entities) <= 20
+
+
+@each_home
+def test_cases_fit_their_home(home: Path) -> None:
+    """They name entities that are there, with states and attributes that these can have."""
+    entities = load_home(home / "_fixtures.yaml").entities
+
+    for _, case in cases(home):
+        assert case.keys() <= CASE_KEYS, case
+        for entity_id in [entity_id for part in PARTS for entity_id in case.get(part, {})]:
+            assert entity_id in entities, case
+        for part in ("setup", "expect_changes"):
+            for entity_id, fields in case.get(part, {}).items():
+                assert fields.keys() <= STATE_KEYS, case
+                # YAML reads an unquoted `off` as false, and Home Assistant's states are texts.
+                assert isinstance(fields.get("state", ""), str), case
+                check(entity_id.partition(".")[0], fields)
+
+
+def check(domain: str, fields: dict[str, Any]) -> None:
+    """Raise ValueError if entities of a domain cannot be so."""
+    state, attributes = fields.get("state"), dict(fields.get("attributes", {}))
+    if domain == "todo":
+        # It counts its items.
+        assert state is not None
+        assert state.isdecimal()
+        state = None
+    DOMAINS[domain].check(state, attributes)
+
+
+@each_home
+def test_only_talk_changes_nothing(home: Path) -> None:
+    """A command changes something, and chat and questions nothing."""
+    for category, case in cases(home):
+        assert bool(case.get("expect_changes")) is (category not in TALK), case
+
+
+@each_home
+def test_scripts_are_exposed(home: Path) -> None:
+    """Assist sees exactly the scripts that the home has."""
+    path = home / "_fixtures_scripts.yaml"
+    scripts = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    exposed = load_home(home / "_fixtures.yaml").expose
+    assert set(exposed) == {f"script.{name}" for name in scripts}
