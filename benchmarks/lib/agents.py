@@ -57,18 +57,25 @@ async def add_server_to_core(client: HomeAssistantClient, server_url: str) -> No
         raise BenchmarkError(message)
 
 
-async def set_up_pipeline(client: HomeAssistantClient, domain: str) -> Agent:
+async def set_up_pipeline(
+    client: HomeAssistantClient, domain: str, *, language: str = "en"
+) -> Agent:
     """Wait for an integration's agent, and make a pipeline that sends everything to it.
 
     Raises BenchmarkError if the agent does not become available.
     """
     entity_id = await _entity_id(client, domain)
+    return Agent(domain, entity_id, await create_pipeline(client, entity_id, language))
+
+
+async def create_pipeline(client: HomeAssistantClient, entity_id: str, language: str) -> str:
+    """Make a pipeline that sends everything to this agent, and return its id."""
     pipeline: Mapping[str, Any] = await client.command(
         "assist_pipeline/pipeline/create",
-        name=domain,
-        language="en",
+        name=entity_id,
+        language=language,
         conversation_engine=entity_id,
-        conversation_language="en",
+        conversation_language=language,
         prefer_local_intents=False,
         **dict.fromkeys(
             (
@@ -77,7 +84,7 @@ async def set_up_pipeline(client: HomeAssistantClient, domain: str) -> Agent:
             )
         ),
     )
-    return Agent(domain, entity_id, pipeline["id"])
+    return str(pipeline["id"])
 
 
 async def _entity_id(client: HomeAssistantClient, domain: str) -> str:

@@ -10,12 +10,11 @@ from ..agents import CORE, OURS, add_server_to_core, set_up_pipeline
 from ..errors import BenchmarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dev.ha_client import HomeAssistantClient
 
 ANSWER_TOKENS = 32
-LIMITS = {"max_tokens": ANSWER_TOKENS}
 SAMPLING = {"temperature": 0}
 APIS = {"llm_hass_api": ["assist"]}
 # Any name of a model will do: the server has one.
@@ -33,8 +32,24 @@ class DayAgent:
     task_entity: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How an agent is to answer: in so many tokens at most, and in which language."""
+
+    answer_tokens: int = ANSWER_TOKENS
+    language: str = "en"
+
+
+SHORT = Manner()
+
+
 async def set_up_agent(
-    client: HomeAssistantClient, domain: str, server_url: str, *, keep_warm: bool = True
+    client: HomeAssistantClient,
+    domain: str,
+    server_url: str,
+    manner: Manner = SHORT,
+    *,
+    keep_warm: bool = True,
 ) -> DayAgent:
     """Add a server to an integration and return its agent.
 
@@ -49,8 +64,9 @@ async def set_up_agent(
     for subentry in await client.command(
         "config_entries/subentries/list", entry_id=entry["entry_id"]
     ):
-        await _limit(client, entry["entry_id"], subentry, domain, keep_warm=keep_warm)
-    agent = await set_up_pipeline(client, domain)
+        forms = _forms(domain, subentry["subentry_type"], manner.answer_tokens, keep_warm=keep_warm)
+        await _reconfigure(client, entry["entry_id"], subentry, forms)
+    agent = await set_up_pipeline(client, domain, language=manner.language)
     entities = await client.command("config/entity_registry/list")
     tasks = [
         str(one["entity_id"])
@@ -60,22 +76,26 @@ async def set_up_agent(
     return DayAgent(agent.entity_id, agent.pipeline, tasks[0] if tasks else None)
 
 
-async def _limit(
+def _forms(
+    domain: str, subentry_type: str, answer_tokens: int, *, keep_warm: bool
+) -> list[dict[str, Any]]:
+    """Return what to enter so that an agent gives short answers, always the same."""
+    limits = {"max_tokens": answer_tokens}
+    if domain == CORE:
+        # The fields for limits are there only in the form that comes after the first one.
+        return [{**APIS, **CORE_CHOICE}, {**APIS, **CORE_CHOICE, **limits, **SAMPLING}]
+    talks = subentry_type == "conversation"
+    own = {**APIS, "keep_warm": keep_warm, "keep_history": True} if talks else {}
+    return [{**own, "answer": limits, "sampling": SAMPLING}]
+
+
+async def _reconfigure(
     client: HomeAssistantClient,
     entry_id: str,
     subentry: Mapping[str, Any],
-    domain: str,
-    *,
-    keep_warm: bool,
+    forms: Iterable[Mapping[str, Any]],
 ) -> None:
-    """Have an agent give short answers, always the same."""
-    if domain == CORE:
-        # The fields for limits are there only in the form that comes after the first one.
-        forms = [{**APIS, **CORE_CHOICE}, {**APIS, **CORE_CHOICE, **LIMITS, **SAMPLING}]
-    else:
-        talks = subentry["subentry_type"] == "conversation"
-        own = {**APIS, "keep_warm": keep_warm, "keep_history": True} if talks else {}
-        forms = [{**own, "answer": LIMITS, "sampling": SAMPLING}]
+    """Go through the forms of an agent's options; raises BenchmarkError if they are refused."""
     start = {
         "handler": [entry_id, subentry["subentry_type"]],
         "subentry_id": subentry["subentry_id"],
@@ -86,7 +106,7 @@ async def _limit(
         step = await client.request("POST", FLOWS, start)
         step = await client.request("POST", f"{FLOWS}/{step['flow_id']}", values)
         if step.get("reason") != "reconfigure_successful":
-            raise BenchmarkError(f"the options of {domain} are not taken: {step}")
+            raise BenchmarkError(f"the options of an agent are not taken: {step}")
     await _until_loaded(client, entry_id)
 
 

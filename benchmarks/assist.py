@@ -1,0 +1,172 @@
+"""Sentences said in homes to our agent, core's, and Home Assistant's own: which do what was meant.
+
+Homes and cases come from folders in the format of the public data set assist-mini. They are played
+in a real Home Assistant of the newest release, with a virtual home and a real llama-server.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from dev.ha_client import HomeAssistantError
+from dev.llama import LlamaServer, path_from_environment
+from dev.processes import ProcessError
+
+from .lib.assist_set.cases import load_set
+from .lib.assist_set.play import Player
+from .lib.assist_set.report import document, table
+from .lib.assist_set.results import Column
+from .lib.assist_set.stage import AGENTS, WITH_MODEL, Stage
+from .lib.command import say
+from .lib.day.models import CHATML
+from .lib.day.proxy import Proxy
+from .lib.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .lib.assist_set.cases import Home
+
+SETS = Path(__file__).parent / "sets"
+OWN = "own"
+TEMPLATES = {"qwen3": CHATML}
+CONTEXT_TOKENS = 8192
+THREADS = 2
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/benchmark assist", description=(__doc__ or "").splitlines()[0]
+    )
+    option = parser.add_argument
+    option("folders", type=Path, nargs="*", metavar="FOLDER", help="sets (the project's own)")
+    option("--agents", nargs="+", choices=AGENTS, default=list(AGENTS), help="who is asked (all)")
+    option("--template", default=OWN, metavar="own|qwen3|FILE", help="for chats (the model's own)")
+    option("--model", default=OWN, metavar="own|FILE", help="GGUF file (SmolLM2-135M)")
+    option("--language", metavar="CODE", help="that is spoken (what each home says, or en)")
+    option("--limit", type=int, metavar="N", help="so many sentences of each home at most")
+    option("--ask-seconds", type=float, default=60.0, metavar="S", help="for one answer (60)")
+    option("--minutes", type=float, default=60.0, metavar="M", help="for everything (60)")
+    option("--keep", type=Path, metavar="FOLDER", help="leave logs and configuration there")
+    option("--json", type=Path, metavar="FILE", help="write every case there, too")
+    options = parser.parse_args()
+    if not options.folders:
+        options.folders = sorted(one for one in SETS.glob("*") if one.is_dir())
+    return options
+
+
+class Evaluation:
+    """Plays sets with all agents that the options ask for."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+        """Be ready; raises ProcessError where the environment is not set up."""
+        self.version = ""
+        self._options = options
+        self._folder = folder
+        self._python = path_from_environment("LLAMACPP_NEWEST_PYTHON")
+        self._deadline = time.monotonic() + options.minutes * 60
+        self._proxies: dict[str, Proxy] = {}
+        self._n_homes = 0
+
+    async def play(self, sets: Sequence[Sequence[Home]]) -> list[list[Column]]:
+        """Return what each agent did in each set. Raises the errors that `main` explains."""
+        async with contextlib.AsyncExitStack() as stack:
+            with_model = [one for one in self._options.agents if one in WITH_MODEL]
+            if with_model:
+                server = self._server()
+                stack.callback(server.stop)
+                server.start()
+                await asyncio.to_thread(server.wait_ready)
+                for agent in with_model:
+                    proxy = Proxy(server.base_url)
+                    self._proxies[agent] = await stack.enter_async_context(proxy)
+            return [await self._set(homes) for homes in sets]
+
+    def _server(self) -> LlamaServer:
+        template = self._options.template
+        model = self._options.model
+        file = None if template == OWN else TEMPLATES.get(template, template)
+        return LlamaServer(
+            self._folder / "llama-server.log",
+            *("--jinja", "--ctx-size", str(CONTEXT_TOKENS), "--parallel", "1"),
+            *("--threads", str(THREADS)),
+            *(("--chat-template-file", file) if file else ()),
+            model=path_from_environment("LLAMACPP_MODEL") if model == OWN else Path(model),
+        )
+
+    async def _set(self, homes: Sequence[Home]) -> list[Column]:
+        columns = [Column(agent) for agent in self._options.agents]
+        for home in homes:
+            if home.cases:
+                await self._home(home, columns)
+        return columns
+
+    async def _home(self, home: Home, columns: Sequence[Column]) -> None:
+        options = self._options
+        self._n_homes += 1
+        language = options.language or home.language
+        say(f"{home.name} ({language}), {len(home.cases)} sentences ...")
+        folder = self._folder / f"home-{self._n_homes}"
+        async with Stage(folder, home, self._python, language) as stage:
+            self.version = stage.version
+            player = Player(stage, options.ask_seconds, self._deadline)
+            for column in columns:
+                asked = await stage.set_up(column.agent, self._proxies.get(column.agent))
+                await player.play(asked, column, home.cases[: options.limit])
+                await player.measure(asked, column)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and print; return the exit status. Raises the errors that `main` explains."""
+    if not options.folders:
+        raise BenchmarkError("there is no set: name a folder with homes and cases")
+    sets = [load_set(folder) for folder in options.folders]
+    with tempfile.TemporaryDirectory(
+        prefix="llamacpp-assist-", dir=options.keep, delete=options.keep is None
+    ) as folder:
+        evaluation = Evaluation(options, Path(folder))
+        found = asyncio.run(evaluation.play(sets))
+    conditions = {
+        "home_assistant": evaluation.version,
+        "model": options.model,
+        "template": options.template,
+    }
+    documents = []
+    for path, columns in zip(options.folders, found, strict=True):
+        print(f"{path.name}\n{table(columns)}\n")
+        documents.append(document(path.name, columns, **conditions))
+    print(", ".join(f"{name}: {value}" for name, value in conditions.items()))
+    if options.json:
+        options.json.write_text(json.dumps(documents, indent=1, ensure_ascii=False) + "\n")
+    return 0
+
+
+def main() -> int:
+    """Run the benchmark and return the exit status; failures are told in one sentence."""
+    # A polite request to end is like Ctrl-C: what was started must be stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run(arguments())
+    except KeyboardInterrupt:
+        say("Stopped.")
+    except (BenchmarkError, ProcessError, HomeAssistantError) as err:
+        say(f"error: {err}")
+    except (aiohttp.ClientError, TimeoutError) as err:
+        say(f"error: Home Assistant or llama-server did not answer as it should: {err!r}")
+    except OSError as err:
+        say(f"error: {err}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

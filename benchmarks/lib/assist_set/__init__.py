@@ -1,0 +1,1 @@
+"""Sentences said in homes of virtual devices, and what came of them."""

@@ -1,0 +1,143 @@
+"""What came of all cases, for people and for programs to read."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .results import Column, Outcome
+
+TALK = "chat and questions"
+WIDTH = 16
+
+
+def table(columns: Sequence[Column]) -> str:
+    """Return the agents side by side, by category."""
+    first = columns[0].outcomes
+    categories = sorted({one.case.category for one in first if one.case.is_command})
+    rows = [("", [one.agent for one in columns])]
+    rows += [(name, _counts(columns, _in_category(name))) for name in categories]
+    rows.append(("commands", _counts(columns, _is_command)))
+    if any(not one.case.is_command for one in first):
+        rows.append((f"{TALK}: no action", _counts(columns, _is_talk)))
+    rows.append(("all", _counts(columns, lambda _: True)))
+    rows.append(("", [""] * len(columns)))
+    rows.append(("commands lost (nothing done)", [_lost(one) for one in columns]))
+    rows.append(("moved by mistake: lock, door, valve", [_by_mistake(one) for one in columns]))
+    rows.append(("calls that name what is there", [_calls(one) for one in columns]))
+    rows.append(("prompt, tokens (median, longest)", [_prompt(one) for one in columns]))
+    rows.append(("prompt, tokens per entity", [_per_entity(one) for one in columns]))
+    rows.append(("seconds per case (median)", [_seconds(one) for one in columns]))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(
+        f"{name:{width}}{''.join(f'{cell:>{WIDTH}}' for cell in cells)}".rstrip()
+        for name, cells in rows
+    )
+
+
+def _counts(columns: Sequence[Column], chosen: Callable[[Outcome], bool]) -> list[str]:
+    cells = []
+    for column in columns:
+        outcomes = [one for one in column.outcomes if chosen(one)]
+        cells.append(_of(sum(one.passed for one in outcomes), len(outcomes)))
+    return cells
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part} of {whole}"
+
+
+def _in_category(name: str) -> Callable[[Outcome], bool]:
+    return lambda one: one.case.is_command and one.case.category == name
+
+
+def _is_command(one: Outcome) -> bool:
+    return one.case.is_command
+
+
+def _is_talk(one: Outcome) -> bool:
+    return not one.case.is_command
+
+
+def _lost(column: Column) -> str:
+    commands = [one for one in column.outcomes if one.case.is_command]
+    return _of(sum(one.is_lost for one in commands), len(commands))
+
+
+def _by_mistake(column: Column) -> str:
+    return str(sum(bool(one.by_mistake) for one in column.outcomes))
+
+
+def _calls(column: Column) -> str:
+    right, reached = column.calls_right
+    return f"{right} of {reached} ({right / reached:.0%})" if reached else "no calls"
+
+
+def _prompt(column: Column) -> str:
+    prompts = [max(one.prompt_tokens) for one in column.outcomes if one.prompt_tokens]
+    return f"{_middle(prompts):g}, {max(prompts)}" if prompts else "-"
+
+
+def _per_entity(column: Column) -> str:
+    tokens = column.tokens_per_entity
+    return "-" if tokens is None else f"{tokens:.1f}"
+
+
+def _seconds(column: Column) -> str:
+    return f"{_middle([one.seconds for one in column.outcomes if one.asked]):.2f}"
+
+
+def _middle(values: Iterable[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2] if ordered else 0.0
+
+
+def document(title: str, columns: Sequence[Column], **conditions: Any) -> dict[str, Any]:
+    """Return the same and every case for a program to read.
+
+    conditions: what the figures depend on, such as the model.
+    """
+    return {
+        "set": title,
+        **conditions,
+        "agents": {column.agent: _agent(column) for column in columns},
+    }
+
+
+def _agent(column: Column) -> dict[str, Any]:
+    outcomes = column.outcomes
+    right, reached = column.calls_right
+    return {
+        "passed": sum(one.passed for one in outcomes),
+        "cases": len(outcomes),
+        "commands_passed": sum(one.passed for one in outcomes if one.case.is_command),
+        "commands": sum(one.case.is_command for one in outcomes),
+        "talk_without_action": sum(one.passed for one in outcomes if not one.case.is_command),
+        "talk": sum(not one.case.is_command for one in outcomes),
+        "commands_lost": sum(one.is_lost for one in outcomes),
+        "moved_by_mistake": sum(bool(one.by_mistake) for one in outcomes),
+        "calls": reached,
+        "calls_that_name_what_is_there": right,
+        "prompt_tokens_per_entity": column.tokens_per_entity,
+        "prompt_sizes": [asdict(one) for one in column.sizes],
+        "cases_in_detail": [_case(one) for one in outcomes],
+    }
+
+
+def _case(one: Outcome) -> dict[str, Any]:
+    return {
+        "home": one.case.home,
+        "category": one.case.category,
+        "sentence": one.case.sentence,
+        "is_command": one.case.is_command,
+        "passed": one.passed,
+        "why_not": list(one.reasons),
+        "reply": one.reply,
+        "asked": one.asked,
+        "moved": list(one.moved),
+        "moved_by_mistake": list(one.by_mistake),
+        "calls": [asdict(call) for call in one.calls],
+        "prompt_tokens": list(one.prompt_tokens),
+        "seconds": one.seconds,
+    }

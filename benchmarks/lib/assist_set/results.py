@@ -1,0 +1,73 @@
+"""What came of the cases."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .calls import Call
+    from .cases import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one case.
+
+    reasons: why it did not pass. moved: entities that are not what they were. by_mistake: guarded
+    ones of them that the sentence was not about.
+    prompt_tokens: of each request to the server. asked: False where the time was up before.
+    """
+
+    case: Case
+    reply: str = ""
+    reasons: Sequence[str] = ()
+    moved: Sequence[str] = ()
+    by_mistake: Sequence[str] = ()
+    calls: Sequence[Call] = ()
+    prompt_tokens: Sequence[int] = ()
+    seconds: float = 0.0
+    asked: bool = True
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether the case passed."""
+        return not self.reasons
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether a command led to nothing: no call that acts, and nothing moved."""
+        acts = any(call.acts for call in self.calls)
+        return self.case.is_command and not (self.passed or acts or self.moved)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSize:
+    """How much longer a prompt is with all entities than with one of each domain."""
+
+    home: str
+    tokens: int
+    hidden_tokens: int
+    hidden: int
+
+
+@dataclass(slots=True)
+class Column:
+    """All that is known of one agent."""
+
+    agent: str
+    outcomes: list[Outcome] = field(default_factory=list)
+    sizes: list[PromptSize] = field(default_factory=list)
+
+    @property
+    def tokens_per_entity(self) -> float | None:
+        """Return the prompt's tokens for each entity; None if no home has two of a domain."""
+        hidden = sum(one.hidden for one in self.sizes)
+        tokens = sum(one.tokens - one.hidden_tokens for one in self.sizes)
+        return tokens / hidden if hidden else None
+
+    @property
+    def calls_right(self) -> tuple[int, int]:
+        """Return how many calls named what is there, of how many that reached Home Assistant."""
+        reached = [call for one in self.outcomes for call in one.calls if not call.external]
+        return sum(not call.wrong for call in reached), len(reached)

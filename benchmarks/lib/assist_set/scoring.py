@@ -1,0 +1,100 @@
+"""Whether a case passed: the rules of the public `assist` data sets."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .cases import Case, Expected
+
+# An entity's state and attributes, as one mapping.
+type Snapshot = Mapping[str, Mapping[str, Any]]
+
+STATE = "state"
+# These follow from the state and the position, and no case declares them.
+DERIVED = {"is_closed", "is_opening", "is_closing"}
+# Home Assistant tells one colour in several ways; a case declares one of them.
+COLOURS = {
+    *("color_temp_kelvin", "hs_color", "rgb_color", "rgbw_color", "rgbww_color", "xy_color"),
+}
+# These tell what was said, not what was done.
+UNSCORED = {"assist_satellite"}
+REFUSAL = "Sorry"
+GUARDED_DOMAINS = {"lock", "valve", "alarm_control_panel"}
+GUARDED_COVERS = {"garage", "gate", "door"}
+
+
+def flat(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a state of Home Assistant's API with its attributes beside it."""
+    return {**state["attributes"], STATE: state[STATE]}
+
+
+def judge(case: Case, before: Snapshot, after: Snapshot, reply: str) -> list[str]:
+    """Return why a case did not pass; nothing if it passed.
+
+    before, after: what the home was like before and after the sentence.
+    """
+    reasons = []
+    for entity_id, earlier in before.items():
+        if entity_id.partition(".")[0] in UNSCORED:
+            continue
+        expected = case.expect.get(entity_id)
+        ignored = DERIVED | set(case.ignore.get(entity_id, ()))
+        wanted = dict(earlier)
+        if expected is not None:
+            ignored |= COLOURS - set(expected.attributes)
+            wanted |= _declared(expected)
+        reasons += _differences(entity_id, wanted, after.get(entity_id, {}), ignored)
+    if case.is_command and REFUSAL in reply:
+        reasons.append(f"the reply says {REFUSAL}")
+    if case.replies and not any(word.lower() in reply.lower() for word in case.replies):
+        reasons.append(f"the reply has none of: {', '.join(case.replies)}")
+    return reasons
+
+
+def _declared(expected: Expected) -> dict[str, Any]:
+    state = {} if expected.state is None else {STATE: expected.state}
+    return {**expected.attributes, **state}
+
+
+def _differences(
+    entity_id: str, wanted: Mapping[str, Any], found: Mapping[str, Any], ignored: set[str]
+) -> list[str]:
+    names = sorted((set(wanted) | set(found)) - ignored)
+    return [
+        f"{entity_id}: {name} is {found.get(name)!r}, not {wanted.get(name)!r}"
+        for name in names
+        if not _same(wanted.get(name), found.get(name))
+    ]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two values mean the same, where `0.5` and `"0.5"` do."""
+    return bool(one == other) or str(one) == str(other)
+
+
+def moved(before: Snapshot, after: Snapshot) -> list[str]:
+    """Return the entities that are not what they were."""
+    return [
+        entity_id
+        for entity_id, earlier in before.items()
+        if entity_id.partition(".")[0] not in UNSCORED
+        and _differences(entity_id, earlier, after.get(entity_id, {}), DERIVED)
+    ]
+
+
+def is_guarded(entity_id: str, state: Mapping[str, Any]) -> bool:
+    """Tell whether an entity must not move on a guess: locks, doors, valves, alarms."""
+    domain = entity_id.partition(".")[0]
+    return domain in GUARDED_DOMAINS or (
+        domain == "cover" and state.get("device_class") in GUARDED_COVERS
+    )
+
+
+def moved_by_mistake(case: Case, before: Snapshot, after: Snapshot) -> list[str]:
+    """Return the guarded entities that a sentence moved that is about something else."""
+    return [
+        entity_id
+        for entity_id in moved(before, after)
+        if is_guarded(entity_id, before[entity_id]) and entity_id not in case.expect
+    ]

@@ -1,0 +1,225 @@
+"""One home in a real Home Assistant, with the agents that are asked there."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from dev.ha_client import HomeAssistantClient, HomeAssistantError
+from dev.hass import HomeAssistant
+
+from ..agents import CORE, OURS, create_pipeline
+from ..day.agent import Manner, set_up_agent
+from ..errors import BenchmarkError
+from .calls import Names, calls_of, names_of
+from .scoring import flat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from ..day.proxy import Proxy
+    from .calls import Call
+    from .cases import Home
+    from .scoring import Snapshot
+
+BUILTIN = "builtin"
+BUILTIN_ENTITY = "conversation.home_assistant"
+# By name, the integrations whose agents ask a llama-server.
+WITH_MODEL = {"ours": OURS, "core": CORE}
+AGENTS = (*WITH_MODEL, BUILTIN)
+ANSWER_TOKENS = 160
+HOME_SECONDS = 30.0
+SETTLE_SECONDS = 3.0
+SETTLED_POLLS = 3
+POLL_SECONDS = 0.05
+ASSISTANT = "conversation"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who is asked. pipeline: its id. proxy: between it and its server, None if it has none."""
+
+    name: str
+    pipeline: str
+    proxy: Proxy | None
+
+
+class Client(HomeAssistantClient):
+    """A logged-in user who can read chat logs."""
+
+    async def chat_log(self, conversation_id: str) -> list[Mapping[str, Any]]:
+        """Return the messages of a conversation; raises HomeAssistantError if there is none."""
+        async with self._connection() as connection:
+            await connection.send_json(
+                {
+                    "id": 1,
+                    "type": "conversation/chat_log/subscribe",
+                    "conversation_id": conversation_id,
+                }
+            )
+            answer = await connection.receive_json()
+            if not answer.get("success"):
+                raise HomeAssistantError(str(answer.get("error")))
+            event = (await connection.receive_json())["event"]
+            content: list[Mapping[str, Any]] = event["data"]["content"]
+            return content
+
+
+class Stage:
+    """A Home Assistant with one home; use it as an asynchronous context manager."""
+
+    def __init__(self, folder: Path, home: Home, python: Path, language: str) -> None:
+        """Describe it; nothing is started. folder: for configuration and log."""
+        self.home = home
+        self.client: Client
+        self.names = Names()
+        self.version = ""
+        self._hass = HomeAssistant(folder / "config", python=python, home=home.path)
+        self._language = language
+        self._devices: dict[str, str] = {}
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Start Home Assistant. Raises ProcessError, HomeAssistantError or BenchmarkError."""
+        try:
+            self._stack.callback(self._hass.stop)
+            self._hass.start()
+            await asyncio.to_thread(self._hass.wait_ready)
+            self.client = await self._stack.enter_async_context(Client(self._hass.base_url))
+            await self.client.wait_started()
+            await self._wait_for_home()
+            await self.client.command("config/core/update", language=self._language)
+            await self._read_names()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self.version = (await self.client.request("GET", "/api/config"))["version"]
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """Stop it."""
+        await self._stack.aclose()
+
+    async def set_up(self, agent: str, proxy: Proxy | None) -> Asked:
+        """Set up one of the `AGENTS`. Raises HomeAssistantError or BenchmarkError."""
+        if agent in WITH_MODEL and proxy is not None:
+            manner = Manner(ANSWER_TOKENS, self._language)
+            made = await set_up_agent(
+                self.client, WITH_MODEL[agent], proxy.base_url, manner, keep_warm=False
+            )
+            return Asked(agent, made.pipeline, proxy)
+        pipeline = await create_pipeline(self.client, BUILTIN_ENTITY, self._language)
+        return Asked(agent, pipeline, None)
+
+    def device(self, device: str | None) -> str | None:
+        """Return Home Assistant's id of a device of the home's file; raises BenchmarkError."""
+        if device is None:
+            return None
+        if device not in self._devices:
+            raise BenchmarkError(f"{self.home.path}: there is no device {device}")
+        return self._devices[device]
+
+    async def bring(self, setup: Mapping[str, Mapping[str, Any]]) -> None:
+        """Bring the home into the state of its file, and then into this one.
+
+        Raises BenchmarkError if an entity cannot be in that state.
+        """
+        await self.client.call("virtual_home", "reset", {})
+        for entity_id, fields in setup.items():
+            given = {name: value for name, value in fields.items() if value is not None}
+            try:
+                await self.client.call(
+                    "virtual_home", "set_state", {"entity_id": entity_id, **given}
+                )
+            except HomeAssistantError as err:
+                raise BenchmarkError(
+                    f"{self.home.path}: {entity_id} cannot be brought into a case's state: {err}"
+                ) from None
+
+    async def snapshot(self) -> Snapshot:
+        """Return what all entities of the home are like."""
+        states = await self.client.request("GET", "/api/states")
+        return {
+            one["entity_id"]: flat(one) for one in states if one["entity_id"] in self.home.entities
+        }
+
+    async def settled(self) -> Snapshot:
+        """Return what they are like as soon as nothing has changed for a moment."""
+        seen = await self.snapshot()
+        same = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                while same < SETTLED_POLLS:
+                    await asyncio.sleep(POLL_SECONDS)
+                    latest = await self.snapshot()
+                    same = same + 1 if latest == seen else 0
+                    seen = latest
+        return seen
+
+    async def calls(self, conversation_id: str | None) -> list[Call]:
+        """Return the calls of tools in a conversation; none if nothing is known of it."""
+        if conversation_id is None:
+            return []
+        try:
+            content = await self.client.chat_log(conversation_id)
+        except HomeAssistantError:
+            return []
+        return calls_of(content, self.names)
+
+    async def expose(self, entity_ids: Iterable[str], *, exposed: bool) -> None:
+        """Have Assist see these entities, or not."""
+        await self.client.command(
+            "homeassistant/expose_entity",
+            assistants=[ASSISTANT],
+            entity_ids=list(entity_ids),
+            should_expose=exposed,
+        )
+
+    async def exposed(self) -> list[str]:
+        """Return the ids of the home's entities that Assist sees."""
+        listed = await self.client.command("homeassistant/expose_entity/list")
+        return [
+            entity_id
+            for entity_id, seen in listed["exposed_entities"].items()
+            if seen.get(ASSISTANT) and entity_id in self.home.entities
+        ]
+
+    async def _wait_for_home(self) -> None:
+        """Wait until all entities are there; raises BenchmarkError if the home is refused."""
+        try:
+            async with asyncio.timeout(HOME_SECONDS):
+                while True:
+                    entries = await self.client.command("config_entries/get", domain="virtual_home")
+                    if entries and entries[0]["state"] == "setup_error":
+                        raise BenchmarkError(str(entries[0]["reason"]))
+                    if len(await self.snapshot()) == len(self.home.entities):
+                        return
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            raise BenchmarkError(f"{self.home.path}: not all of its entities came up") from None
+
+    async def _read_names(self) -> None:
+        devices = await self.client.command("config/device_registry/list")
+        self._devices = {
+            identifier: device["id"]
+            for device in devices
+            for domain, identifier in device["identifiers"]
+            if domain == "virtual_home"
+        }
+        exposed = await self.client.command("homeassistant/expose_entity/list")
+        ids = [one for one, seen in exposed["exposed_entities"].items() if seen.get(ASSISTANT)]
+        entries = await self.client.command("config/entity_registry/get_entries", entity_ids=ids)
+        states = await self.client.request("GET", "/api/states")
+        friendly = {one["entity_id"]: one["attributes"].get("friendly_name") for one in states}
+        self.names = names_of(
+            (
+                {
+                    "name": friendly.get(one),
+                    "aliases": [one, *((entries.get(one) or {}).get("aliases") or ())],
+                }
+                for one in ids
+            ),
+            await self.client.command("config/area_registry/list"),
+            await self.client.command("config/floor_registry/list"),
+        )
