@@ -21,6 +21,7 @@ ENDLESS = "Try everything"
 QUESTION = "I am cold"
 LONG_CALL = "Turn on a lamp with a long name"
 BROKEN_TOOL = "Use the broken tool"
+STORY = "Tell me how the day was"
 
 SCRIPT: Script = {
     TURN_ON_KITCHEN: [
@@ -50,6 +51,13 @@ SCRIPT: Script = {
     LONG_CALL: [
         str(ToolCall("intent__HassTurnOn", {"name": "Lamp whose description never seems to end"})),
         "Too long a name.",
+    ],
+    STORY: [
+        (
+            "In the morning the sun came in by the kitchen window. At noon somebody opened the "
+            "garden door and forgot to close it. Nobody was at home until the evening, and then "
+            "all lights went on at once."
+        )
     ],
     QUESTION: ["Shall I turn up the heating?"],
 }
