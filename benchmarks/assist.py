@@ -22,7 +22,8 @@ from dev.llama import LlamaServer, path_from_environment
 from dev.processes import ProcessError
 
 from .lib.assist_set.cases import load_set
-from .lib.assist_set.play import Player
+from .lib.assist_set.merge import merge
+from .lib.assist_set.play import Player, second_ones
 from .lib.assist_set.report import document, table
 from .lib.assist_set.results import Column
 from .lib.assist_set.stage import AGENTS, WITH_MODEL, Stage
@@ -32,7 +33,7 @@ from .lib.day.proxy import Proxy
 from .lib.errors import BenchmarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .lib.assist_set.cases import Home
 
@@ -53,9 +54,10 @@ def arguments() -> argparse.Namespace:
     option("--agents", nargs="+", choices=AGENTS, default=list(AGENTS), help="who is asked (all)")
     option("--template", default=OWN, metavar="own|qwen3|FILE", help="for chats (the model's own)")
     option("--model", default=OWN, metavar="own|FILE", help="GGUF file (SmolLM2-135M)")
+    option("--merged", action="store_true", help="all homes of a set as one home")
     option("--language", metavar="CODE", help="that is spoken (what each home says, or en)")
     option("--limit", type=int, metavar="N", help="so many sentences of each home at most")
-    option("--ask-seconds", type=float, default=60.0, metavar="S", help="for one answer (60)")
+    option("--ask-seconds", type=float, default=120.0, metavar="S", help="for one answer (120)")
     option("--minutes", type=float, default=60.0, metavar="M", help="for everything (60)")
     option("--keep", type=Path, metavar="FOLDER", help="leave logs and configuration there")
     option("--json", type=Path, metavar="FILE", help="write every case there, too")
@@ -78,7 +80,7 @@ class Evaluation:
         self._proxies: dict[str, Proxy] = {}
         self._n_homes = 0
 
-    async def play(self, sets: Sequence[Sequence[Home]]) -> list[list[Column]]:
+    async def play(self, sets: Iterable[Sequence[Home]]) -> list[list[Column]]:
         """Return what each agent did in each set. Raises the errors that `main` explains."""
         async with contextlib.AsyncExitStack() as stack:
             with_model = [one for one in self._options.agents if one in WITH_MODEL]
@@ -106,12 +108,15 @@ class Evaluation:
 
     async def _set(self, homes: Sequence[Home]) -> list[Column]:
         columns = [Column(agent) for agent in self._options.agents]
-        for home in homes:
-            if home.cases:
-                await self._home(home, columns)
+        if self._options.merged:
+            homes = [merge(homes, self._folder / f"merged-{self._n_homes}")]
+        played = [home for home in homes if home.cases]
+        largest = max(played, key=lambda home: len(second_ones(home.entities)))
+        for home in played:
+            await self._home(home, columns, measures=home is largest)
         return columns
 
-    async def _home(self, home: Home, columns: Sequence[Column]) -> None:
+    async def _home(self, home: Home, columns: Sequence[Column], *, measures: bool) -> None:
         options = self._options
         self._n_homes += 1
         language = options.language or home.language
@@ -123,7 +128,8 @@ class Evaluation:
             for column in columns:
                 asked = await stage.set_up(column.agent, self._proxies.get(column.agent))
                 await player.play(asked, column, home.cases[: options.limit])
-                await player.measure(asked, column)
+                if measures:
+                    await player.measure(asked, column)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -140,6 +146,7 @@ def run(options: argparse.Namespace) -> int:
         "home_assistant": evaluation.version,
         "model": options.model,
         "template": options.template,
+        "merged": options.merged,
     }
     documents = []
     for path, columns in zip(options.folders, found, strict=True):

@@ -53,10 +53,7 @@ class Player:
         The prompt with all of them is compared with one with a single entity of each domain: which
         tools are offered depends on the domains.
         """
-        by_domain = defaultdict(list)
-        for entity_id in await self._stage.exposed():
-            by_domain[entity_id.partition(".")[0]].append(entity_id)
-        hidden = [one for found in by_domain.values() for one in sorted(found)[1:]]
+        hidden = second_ones(await self._stage.exposed())
         if not hidden or asked.proxy is None or time.monotonic() > self._deadline:
             return
         tokens = await self._prompt(asked)
@@ -64,7 +61,7 @@ class Player:
         fewer = await self._prompt(asked)
         await self._stage.expose(hidden, exposed=True)
         if tokens and fewer:
-            column.sizes.append(PromptSize(self._stage.home.name, tokens, fewer, len(hidden)))
+            column.size = PromptSize(self._stage.home.name, tokens, fewer, len(hidden))
 
     async def _prompt(self, asked: Asked) -> int:
         """Return the tokens of the longest prompt of an ask, 0 if there was none."""
@@ -108,6 +105,14 @@ class Player:
             return f"no answer within {self._ask_seconds:g} s"
         except HomeAssistantError as err:
             return f"no answer: {err}"
+
+
+def second_ones(entity_ids: Iterable[str]) -> list[str]:
+    """Return all entities but one of each domain."""
+    by_domain = defaultdict(list)
+    for entity_id in sorted(entity_ids):
+        by_domain[entity_id.partition(".")[0]].append(entity_id)
+    return [one for found in by_domain.values() for one in found[1:]]
 
 
 def _n_exchanges(asked: Asked) -> int:

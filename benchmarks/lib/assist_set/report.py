@@ -120,7 +120,7 @@ def _agent(column: Column) -> dict[str, Any]:
         "calls": reached,
         "calls_that_name_what_is_there": right,
         "prompt_tokens_per_entity": column.tokens_per_entity,
-        "prompt_sizes": [asdict(one) for one in column.sizes],
+        "prompt_size": None if column.size is None else asdict(column.size),
         "cases_in_detail": [_case(one) for one in outcomes],
     }
 

@@ -53,18 +53,18 @@ class PromptSize:
 
 @dataclass(slots=True)
 class Column:
-    """All that is known of one agent."""
+    """All that is known of one agent. size: of the prompt, None if nothing was measured."""
 
     agent: str
     outcomes: list[Outcome] = field(default_factory=list)
-    sizes: list[PromptSize] = field(default_factory=list)
+    size: PromptSize | None = None
 
     @property
     def tokens_per_entity(self) -> float | None:
-        """Return the prompt's tokens for each entity; None if no home has two of a domain."""
-        hidden = sum(one.hidden for one in self.sizes)
-        tokens = sum(one.tokens - one.hidden_tokens for one in self.sizes)
-        return tokens / hidden if hidden else None
+        """Return the prompt's tokens for each entity; None if nothing was measured."""
+        if self.size is None:
+            return None
+        return (self.size.tokens - self.size.hidden_tokens) / self.size.hidden
 
     @property
     def calls_right(self) -> tuple[int, int]:

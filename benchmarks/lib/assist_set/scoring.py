@@ -17,6 +17,8 @@ DERIVED = {"is_closed", "is_opening", "is_closing"}
 COLOURS = {
     *("color_temp_kelvin", "hs_color", "rgb_color", "rgbw_color", "rgbww_color", "xy_color"),
 }
+# A player that is off does not tell whether it is muted, and some players never do.
+MUTED = "is_volume_muted"
 # These tell what was said, not what was done.
 UNSCORED = {"assist_satellite"}
 REFUSAL = "Sorry"
@@ -27,6 +29,10 @@ GUARDED_COVERS = {"garage", "gate", "door"}
 def flat(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return a state of Home Assistant's API with its attributes beside it."""
     return {**state["attributes"], STATE: state[STATE]}
+
+
+def _comparable(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {**state, MUTED: bool(state.get(MUTED))}
 
 
 def judge(case: Case, before: Snapshot, after: Snapshot, reply: str) -> list[str]:
@@ -60,10 +66,10 @@ def _declared(expected: Expected) -> dict[str, Any]:
 def _differences(
     entity_id: str, wanted: Mapping[str, Any], found: Mapping[str, Any], ignored: set[str]
 ) -> list[str]:
-    names = sorted((set(wanted) | set(found)) - ignored)
+    wanted, found = _comparable(wanted), _comparable(found)
     return [
         f"{entity_id}: {name} is {found.get(name)!r}, not {wanted.get(name)!r}"
-        for name in names
+        for name in sorted((set(wanted) | set(found)) - ignored)
         if not _same(wanted.get(name), found.get(name))
     ]
 

@@ -92,7 +92,8 @@ def fan(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  
 
 def media_player(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
     """Give a player a volume: without one "louder" means nothing."""
-    return ({} if "volume_level" in current else {"volume_level": 0.5}) | dict(changes)
+    defaults = {"volume_level": 0.5, "is_volume_muted": False}
+    return {key: value for key, value in defaults.items() if key not in current} | dict(changes)
 
 
 def climate(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
