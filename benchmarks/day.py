@@ -29,12 +29,14 @@ from .lib.day.picture import picture
 from .lib.day.play import Player
 from .lib.day.report import document, table
 from .lib.day.script import Pause
-from .lib.day.stage import ServerSettings, Stage
+from .lib.day.stage import SLOTS, ServerSettings, Stage
 from .lib.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from .lib.day.play import Played
 
+# The integration looks at the server twice a minute: by then it knows what was there before it.
+MORNING_SECONDS = 35.0
 SHORT_SECONDS = 2.0
 RESTART_SECONDS = 5.0
 
@@ -53,7 +55,7 @@ def arguments() -> argparse.Namespace:
         metavar="MIB",
         help="llama-server's host cache, 0: none; one or more (llama-server's default)",
     )
-    option("--slots", type=int, default=1, metavar="N", help="of llama-server (1)")
+    option("--slots", type=int, default=SLOTS, metavar="N", help=f"of llama-server ({SLOTS})")
     option("--batch", type=int, default=512, metavar="N", help="tokens in one go (512)")
     option("--settle", type=float, default=10.0, metavar="S", help="after a change (10)")
     option("--long-pause", type=float, default=10.0, metavar="S", help='"10 minutes" (10)')
@@ -74,6 +76,7 @@ class Cases:
         self._folder = folder
         self._python = path_from_environment("LLAMACPP_NEWEST_PYTHON")
         self._pauses = {
+            Pause.MORNING: MORNING_SECONDS,
             Pause.SHORT: SHORT_SECONDS,
             Pause.SETTLE: options.settle,
             Pause.RESTART: RESTART_SECONDS,
@@ -102,10 +105,11 @@ class Cases:
 
     async def _case(self, name: str, settings: ServerSettings) -> Case:
         memory = "" if settings.cache_ram is None else f", --cache-ram {settings.cache_ram}"
-        title = f"model {name}{memory}"
-        ours, direct = await self._play(f"{title}: ours", OURS, settings)
+        title = f"model {name}, slots: {settings.slots}{memory}"
+        is_whole = MODELS[name].is_whole
+        ours, direct = await self._play(f"{title}: ours", OURS, settings, judges_time=is_whole)
         core, _ = await self._play(f"{title}: core", CORE, settings)
-        case = Case(title, ours, core, judges_time=MODELS[name].is_whole, direct=direct)
+        case = Case(title, ours, core, judges_time=is_whole, direct=direct)
         if not self._options.no_answers:
             plain, _ = await self._play(
                 f"{title}: ours, not warmed", OURS, settings, keep_warm=False
@@ -114,9 +118,15 @@ class Cases:
         return case
 
     async def _play(
-        self, title: str, domain: str, settings: ServerSettings, *, keep_warm: bool = True
+        self,
+        title: str,
+        domain: str,
+        settings: ServerSettings,
+        *,
+        keep_warm: bool = True,
+        judges_time: bool = False,
     ) -> tuple[Played, dict[str, float]]:
-        """Play one day; for ours as it comes, ask the server directly at the end, too."""
+        """Play one day; where times are judged, ask the server directly at the end, too."""
         say(f"{title} ...")
         folder = Path(tempfile.mkdtemp(prefix=f"{domain}-", dir=self._folder))
         async with (
@@ -126,7 +136,7 @@ class Cases:
         ):
             agent = await stage.set_up(domain, keep_warm=keep_warm)
             played = await Player(stage, agent, self._pauses, session).play()
-            if domain == CORE or not keep_warm:
+            if not judges_time:
                 return played, {}
             await asyncio.to_thread(stage.hass.stop)
             say("  asking llama-server directly ...")

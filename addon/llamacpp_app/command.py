@@ -41,12 +41,14 @@ class Launch:
 
     models: at least one, the first is loaded at once. rpc_servers: those that answer. cache_mib:
     memory for prompts that are not in use just now, in MiB; None: llama-server's own default.
+    slots: conversations that it holds, None: as many as are answered at the same time.
     """
 
     ports: Ports
     models: tuple[LocalModel, ...]
     rpc_servers: tuple[str, ...] = ()
     cache_mib: int | None = None
+    slots: int | None = None
 
 
 def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
@@ -55,6 +57,7 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
     One model is served alone, several by llama-server's router. Raises OptionsError for a chat
     template that is none, OSError if a file cannot be written.
     """
+    slots = launch.slots or options.parallel_requests
     command = [
         str(paths.server),
         *("--host", launch.ports.host, "--port", str(launch.ports.server)),
@@ -62,9 +65,9 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
         *("--cors-origins", "localhost"),
         *("--metrics", "--no-ui"),
         *("--log-verbosity", str(VERBOSITY[options.log_level])),
-        *("--parallel", str(options.parallel_requests)),
+        *("--parallel", str(slots)),
         # Our context is that of one conversation, llama-server's that of all together.
-        *("--ctx-size", str(options.context_size * options.parallel_requests)),
+        *("--ctx-size", str(options.context_size * slots)),
         *("--n-gpu-layers", str(options.gpu_layers)),
         *("--flash-attn", options.flash_attention),
         *("--cache-type-k", options.cache_type, "--cache-type-v", options.cache_type),
@@ -72,6 +75,8 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
         *("--batch-size", str(BATCH_SIZE)),
         # Processed prompts outlive a restart, sleep and a change of models.
         *("--slot-save-path", f"{prepare_slots(paths.slots)}/"),
+        # What stays in its slot need not be copied whenever another one is asked.
+        "--no-cache-idle-slots",
     ]
     if launch.cache_mib is not None:
         command += ["--cache-ram", str(launch.cache_mib)]

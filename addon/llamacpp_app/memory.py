@@ -32,6 +32,8 @@ MAX_CONTEXT: Final = 32768
 # The prompt of a home takes 50 to 700 MB of it; llama-server's own default is the most.
 MIN_CACHE_MIB: Final = 256
 MAX_CACHE_MIB: Final = 8192
+# So many conversations can be gone on with in turns, without anything being read twice.
+MAX_SLOTS: Final = 4
 
 # llama-server computes so many tokens of a prompt at once, and keeps contexts in such steps.
 _BATCH: Final = 512
@@ -70,12 +72,21 @@ def cache_mib(free_bytes: int) -> int:
     return max(MIN_CACHE_MIB, min(MAX_CACHE_MIB, free_bytes // 2 // (1024 * 1024)))
 
 
-def needed_bytes(info: GgufInfo, *, context_size: int, parallel: int, kv_type: str) -> int:
-    """Return about how much memory llama-server takes with this model.
+def slot_count(parallel: int, *, conversation: int, free_bytes: int) -> int:
+    """Return how many conversations llama-server is to hold: those at the same time, and more.
 
-    context_size: tokens of one conversation. parallel: conversations at the same time. kv_type: one
-    of KV_TYPES. The prompt cache (`--cache-ram`) and the checkpoints of a context
-    (`--ctx-checkpoints`) come on top: they have limits of their own.
+    One that has a slot of its own is gone on with behind what was said in it; all in one slot push
+    each other out. conversation: bytes of one more. free_bytes: what is left beside the model with
+    `parallel` of them; a quarter of that may be taken, which is half of what `cache_mib` gives.
+    """
+    more = max(0, free_bytes) // 4 // conversation if conversation else 0
+    return max(parallel, min(MAX_SLOTS, parallel + more))
+
+
+def conversation_bytes(info: GgufInfo, *, context_size: int, kv_type: str) -> int:
+    """Return how much memory llama-server takes for what one conversation holds.
+
+    context_size: its tokens. kv_type: one of KV_TYPES.
     """
     context = _steps(context_size)
     sliding_context = context
@@ -85,9 +96,19 @@ def needed_bytes(info: GgufInfo, *, context_size: int, parallel: int, kv_type: s
     vectors = n_full_heads * context + info.n_sliding_kv_heads * sliding_context
     block_values, block_bytes = KV_TYPES[kv_type]
     values = vectors * ((info.key_length or 0) + (info.value_length or 0))
-    conversation = values * block_bytes // block_values + info.state_bytes
+    return values * block_bytes // block_values + info.state_bytes
+
+
+def needed_bytes(info: GgufInfo, *, context_size: int, parallel: int, kv_type: str) -> int:
+    """Return about how much memory llama-server takes with this model.
+
+    context_size: tokens of one conversation. parallel: conversations at the same time. kv_type: one
+    of KV_TYPES. The prompt cache (`--cache-ram`) and the checkpoints of a context
+    (`--ctx-checkpoints`) come on top: they have limits of their own.
+    """
+    conversation = conversation_bytes(info, context_size=context_size, kv_type=kv_type)
     widths = _WIDTHS_AT_ONCE * (info.n_embd or 0) * _VALUE_BYTES
-    batch = _BATCH * (widths + context * _MASK_VALUE_BYTES)
+    batch = _BATCH * (widths + _steps(context_size) * _MASK_VALUE_BYTES)
     tokenizer = _TOKENIZER_TIMES * max(0, info.file_bytes - info.tensor_bytes)
     return info.tensor_bytes + parallel * conversation + batch + tokenizer + _PROGRAM_BYTES
 

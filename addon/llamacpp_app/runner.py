@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from . import rpc
 from .catalog import CatalogError, ModelState, UnknownModelError
 from .command import Launch, server_command
-from .memory import available_bytes, cache_mib, explain, needed_bytes
+from .memory import (
+    available_bytes,
+    cache_mib,
+    conversation_bytes,
+    explain,
+    needed_bytes,
+    slot_count,
+)
 from .process import ProcessState, ServerProcess
 from .resident import resident_bytes
 from .upstream import NotReadyError, UpstreamError
@@ -153,21 +161,27 @@ class Runner:
         if advice := self._advice():
             _LOGGER.warning("%s", advice)
         _LOGGER.info("Starting llama-server with %s", ", ".join(one.name for one in self._served))
-        launch = Launch(self._setup.ports, self._served, self.workers, self._cache_mib())
+        launch = self._launch()
         return await asyncio.to_thread(server_command, self._options, self._setup.paths, launch)
 
-    def _cache_mib(self) -> int | None:
-        """Return the memory for prompts that are not in use, None if the model is not known."""
+    def _launch(self) -> Launch:
+        """Return what llama-server is started with; what memory is left goes to conversations."""
+        launch = Launch(self._setup.ports, self._served, self.workers)
         entry = self._catalog.entries.get(self._served[0].name)
         if entry is None or entry.info is None:
-            return None
-        needed = needed_bytes(
-            entry.info,
-            context_size=self._options.context_size,
-            parallel=self._options.parallel_requests,
-            kv_type=self._options.cache_type,
+            return launch
+        parallel, context_size = self._options.parallel_requests, self._options.context_size
+        kv_type = self._options.cache_type
+        free = available_bytes() - needed_bytes(
+            entry.info, context_size=context_size, parallel=parallel, kv_type=kv_type
         )
-        return cache_mib(available_bytes() - needed)
+        one = conversation_bytes(entry.info, context_size=context_size, kv_type=kv_type)
+        slots = parallel
+        if not (self.workers or self._options.gpu_layers):
+            # Of the memory of graphics cards and of other machines nothing is known.
+            slots = slot_count(parallel, conversation=one, free_bytes=free)
+        cache = cache_mib(free - 2 * one * (slots - parallel))
+        return replace(launch, cache_mib=cache, slots=slots)
 
     def _advice(self) -> str | None:
         """Return what would fit, if the model that is loaded first does not."""

@@ -214,9 +214,11 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             self.warmer.forget(is_empty=self._in_memory is not None or not n_tokens)
             self._in_memory = state.in_memory
             self.async_warm_soon()
-        if self.warmer.is_asked:
+        if self.warmer.is_busy:
             # What they take is counted by the server sooner than by us.
             return
+        if self.warmer.is_to_write:
+            self.async_warm_soon()
         n_own, before = self.warmer.take_own_tokens(), self._n_tokens
         self._n_tokens = n_tokens
         if n_tokens is None or before is None or n_own is None:

@@ -110,7 +110,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             coordinator.warmer.asking(agent_id, is_own=is_own) as note,
         ):
             if is_own:
-                slot = await self._async_warm_slot(chat_log.conversation_id)
+                slot = await self._async_warm_slot(chat_log, settings)
                 settings = replace(settings, slot=slot)
             turn = Turn(coordinator.client, chat_log, self.entity_id, settings, note)
             try:
@@ -125,12 +125,16 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         )
         return outcome
 
-    async def _async_warm_slot(self, conversation_id: str) -> int | None:
+    async def _async_warm_slot(
+        self, chat_log: conversation.ChatLog, settings: TurnSettings
+    ) -> int | None:
         """Return the slot of the server in which a conversation finds its prompt processed."""
         warmer, agent_id = self.coordinator.warmer, self.subentry.subentry_id
         await self.coordinator.async_notice_restart()
         await warmer.restore(agent_id, self.model)
-        return await warmer.slot_for(agent_id, self.model, conversation_id)
+        tools = to_tools(chat_log.llm_api) if chat_log.llm_api else []
+        request = to_request(chat_log.content, tools, settings)
+        return await warmer.slot_for(agent_id, request, chat_log.conversation_id)
 
     async def _async_warm(self, chat_log: conversation.ChatLog, *, autoload: bool) -> None:
         """Have the server process a chat log ahead; raises LlamaServerError."""

@@ -64,6 +64,10 @@ def test_context_is_that_of_one_conversation(paths: Paths) -> None:
     assert value_of(command, "--ctx-size") == "12288"
     assert value_of(command, "--alias") == "a"
     assert value_of(command, "--cors-origins") == "localhost"
+    launch = Launch(PORTS, (LocalModel("a", Path("/a.gguf")),), slots=4)
+    command = server_command(options, paths, launch)
+    assert value_of(command, "--parallel") == "4"
+    assert value_of(command, "--ctx-size") == "16384"
 
 
 def test_prompts_stay_warm(paths: Paths) -> None:
@@ -74,6 +78,7 @@ def test_prompts_stay_warm(paths: Paths) -> None:
     assert paths.slots.is_dir()
     assert value_of(command, "--cache-ram") == "512"
     assert value_of(command, "--batch-size") == "512"
+    assert command.count("--no-cache-idle-slots") == 1
 
 
 def test_old_processed_prompts_go(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """OpenAI's own client speaks to the app's llama-server on port 8080."""
 
+import json
 import urllib.request
 from typing import TYPE_CHECKING, Any, cast
 
@@ -142,6 +143,17 @@ def test_the_key(shared_app: RunningApp, key: str) -> None:
         client.chat.completions.create(
             model="smol", messages=[{"role": "user", "content": "Hello"}], max_tokens=1
         )
+
+
+def test_conversations_in_turns(shared_app: RunningApp) -> None:
+    """A small model leaves memory for four, though only two are answered at the same time."""
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        f"{shared_app.server_url}/props", headers=shared_app.headers
+    )
+    with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310 - loopback
+        props = json.load(response)
+    assert props["total_slots"] == 4
+    assert props["default_generation_settings"]["n_ctx"] == 512
 
 
 def test_pages_of_strangers_get_nothing(shared_app: RunningApp) -> None:

@@ -194,6 +194,14 @@ def test_a_slow_delay_is_a_miss(case: Case) -> None:
     assert not [one for one in case.measures() if one.held is False]
 
 
+def test_another_slot_is_no_other_request(case: Case) -> None:
+    """Where the server has a prompt makes no difference to the model; what it is asked does."""
+    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=({"messages": [FIRST], "id_slot": 2},))
+    assert all(one.held for one in case.measures())
+    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=({"messages": [FIRST], "seed": 2},))
+    assert only_miss(case).name == "the same requests with and without warming"
+
+
 def test_another_answer_is_a_miss(case: Case) -> None:
     """Warming must not change a word."""
     case.not_warmed[1] = taken("talk", 60, 0.1, answer="No.")

@@ -118,6 +118,19 @@ async def test_tools_are_sorted(hass: HomeAssistant) -> None:
     assert parameters["required"] == ["name"]
 
 
+async def test_choices_are_sorted(hass: HomeAssistant) -> None:
+    """What Home Assistant has as a set comes in one order, however deep it is in a schema."""
+    context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
+    api = await _Api(hass=hass, id="test", name="Test").async_get_api_instance(context)
+    names = sorted("abcdefghij")
+    step = probatio.Any(probatio.In(set(names)), int)
+    api.tools[1].parameters = probatio.Schema({probatio.Required("step"): [step]})
+    parameters = to_tools(api)[0]["function"]["parameters"]
+    one_of, number = parameters["properties"]["step"]["items"]["anyOf"]
+    assert one_of["enum"] == names
+    assert number == {"type": "integer"}
+
+
 async def test_schemas_are_told_apart(hass: HomeAssistant) -> None:
     """A tool is translated once per schema, and another schema of the same name anew."""
     context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)

@@ -14,19 +14,25 @@ def test_each_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     slots = ConversationSlots()
-    assert slots.take("a", [0, 1]) == 0
-    now += 1
-    assert slots.take("b", [0, 1]) == 1
-    now += 1
-    assert slots.take("a", [0, 1]) == 0
-    assert slots.take("a", [1]) is None
-    now += 1
-    assert slots.take("c", [0, 1]) == 1
+    assert slots.of("a") is None
+    assert not slots.is_needed(0)
+    for conversation, slot in (("a", 0), ("b", 1)):
+        assert slots.free([1, 0]) == slot
+        slots.give(slot, conversation)
+        assert slots.is_needed(slot)
+        now += 1
+    assert (slots.of("a"), slots.of("b")) == (0, 1)
+    slots.give(0, "a")
+    assert slots.free([0, 1]) == 1
+    assert slots.free([0]) == 0
+    assert slots.free([]) is None
+    slots.give(1, "c")
+    assert slots.of("b") is None
     now += IDLE_SECONDS
-    assert slots.take("d", [0, 1]) == 0
-    assert slots.take("e", []) is None
+    assert not slots.is_needed(0)
+    assert slots.free([0, 1]) == 0
     slots.forget()
-    assert slots.take("c", [1]) == 1
+    assert slots.of("c") is None
 
 
 def test_what_they_begin_with() -> None:

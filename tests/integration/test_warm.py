@@ -154,8 +154,10 @@ async def test_a_router_loads_no_model_for_it(
 class SlowServer:
     """A llama-server that never gets to the end of a prompt that is processed ahead."""
 
-    def __init__(self) -> None:
-        """Begin without any request."""
+    def __init__(self, n_slots: int = 1) -> None:
+        """Begin without any request. n_slots: that it says it has."""
+        self.n_slots = n_slots
+        self.bodies: list[dict[str, Any]] = []
         self.begun = asyncio.Event()
         self.ended = asyncio.Event()
         self.n_warm_ups = 0
@@ -167,10 +169,16 @@ class SlowServer:
         if request.path == "/health":
             return web.json_response({"status": "ok"})
         if request.path == "/props":
-            return web.json_response(PROPS)
+            return web.json_response({**PROPS, "total_slots": self.n_slots})
+        if request.path == "/slots":
+            # The first one does not notice at once that nobody waits any more.
+            busy = 0 if len(self.bodies) == 1 else None
+            slots = [{"id": slot, "is_processing": slot == busy} for slot in range(self.n_slots)]
+            return web.json_response(slots)
         if request.path.startswith("/slots/"):
             return no_slots()
-        if is_warm_up(await request.json()):
+        self.bodies.append(await request.json())
+        if is_warm_up(self.bodies[-1]):
             self.n_warm_ups += 1
             self.begun.set()
             try:
@@ -325,29 +333,3 @@ async def test_a_prompt_that_always_changes_is_given_up(
     await warmed(home)
     assert await generated(entry.runtime_data) == before
     assert await waited_for(home, entry) > FEW_TOKENS
-
-
-async def test_conversations_in_turns_keep_their_own_slots(
-    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
-) -> None:
-    """Of each only the new words are processed, although another one was gone on with meanwhile."""
-    with keeping_slots(tmp_path, scripted_model, n_slots=2) as server:
-        entry = await add_server(server.base_url)
-        await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
-        await warmed(home)
-        # What is said is longer than the slack that is allowed.
-        stories = ["Tell me something. " * 40, "I have a question. " * 40]
-        ids: list[str | None] = [None, None]
-        for turn in range(3):
-            for number in range(2):
-                result = await ask(home, stories[number] if turn == 0 else "And?", ids[number])
-                ids[number] = result.conversation_id
-                usage = entry.runtime_data.last_answer.completion.usage
-                if turn:
-                    assert usage.prompt_tokens - usage.cached_tokens < 64
-        # After another prompt has been in a slot, too.
-        await task(home)
-        await warmed(home)
-        await ask(home, "Hello")
-        usage = entry.runtime_data.last_answer.completion.usage
-        assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS

@@ -17,6 +17,7 @@ WARMING_PER_CHANGE = 1.5
 # What is left of a batch, and the way to the server and back.
 LONGEST_BATCHES = 1.25
 AFTER_BOTH = "after both"
+SLOT = "id_slot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +149,13 @@ def is_warm(ask: Taken) -> bool:
 
 
 def asked(ask: Taken) -> dict[str, Any]:
-    """Return the first request of an ask without what the model had said before."""
+    """Return what the model is asked first, without what it had said before.
+
+    Which slot of the server it is in makes no difference to the model.
+    """
     messages = [one for one in ask.bodies[0]["messages"] if one["role"] != "assistant"]
-    return {**ask.bodies[0], "messages": messages}
+    rest = {name: value for name, value in ask.bodies[0].items() if name != SLOT}
+    return {**rest, "messages": messages}
 
 
 def total(asks: Iterable[Taken]) -> int:

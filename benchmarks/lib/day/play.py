@@ -114,7 +114,7 @@ class Player:
         pause does not end in the midst of a warm-up, so that counts are the same on every machine.
         """
         await asyncio.sleep(self._pauses[kind])
-        if kind in {Pause.SETTLE, Pause.LONG}:
+        if kind in {Pause.MORNING, Pause.SETTLE, Pause.LONG}:
             await self._stage.proxy.wait_for_quiet(QUIET_SECONDS)
 
     async def _rush(self, rush: Rush) -> None:

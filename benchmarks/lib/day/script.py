@@ -17,6 +17,7 @@ class Where(StrEnum):
 class Pause(StrEnum):
     """What is waited for before a step; the command line says how long each is."""
 
+    MORNING = "morning"
     SHORT = "short"
     SETTLE = "settle"
     RESTART = "restart"
@@ -116,7 +117,9 @@ NEW_AREA = Change(
 
 DAY: tuple[Step, ...] = (
     # Morning
-    Ask("first of the day", "Good morning, is it cold outside?", Where.KITCHEN, pause=Pause.SETTLE),
+    Ask(
+        "first of the day", "Good morning, is it cold outside?", Where.KITCHEN, pause=Pause.MORNING
+    ),
     Ask("kitchen again", "Start the coffee maker.", Where.KITCHEN),
     Ask("first in the living room", "Open the curtain, please.", Where.LIVING_ROOM),
     Ask("first in the bedroom", "What is the temperature in here?", Where.BEDROOM),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 HOME = ROOT / "dev" / "homes" / "day.yaml"
 THREADS = 2
 CONTEXT_TOKENS = 8192
+# As our app has it where memory allows.
+SLOTS = 4
 GUEST = "guest"
 GUEST_PASSWORD = "guest-of-the-home"  # noqa: S105 - good for this process's loopback port only
 
@@ -43,6 +45,7 @@ class ServerSettings:
             *("--ctx-size", str(CONTEXT_TOKENS * self.slots), "--parallel", str(self.slots)),
             *("--threads", str(THREADS), "--batch-size", str(self.batch)),
             *("--chat-template-file", self.template, "--slot-save-path", f"{slot_folder}/"),
+            "--no-cache-idle-slots",
             *(() if self.cache_ram is None else ("--cache-ram", str(self.cache_ram))),
         ]
 

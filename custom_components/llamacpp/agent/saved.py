@@ -27,7 +27,9 @@ class SavedPrompts:
     def __init__(self, client: LlamaServerClient) -> None:
         """Begin with a server that is not known to have written anything."""
         self._client = client
+        # By file: what it holds, and what was to be written last, whether that worked or not.
         self._written: dict[str, bytes] = {}
+        self._tried: dict[str, bytes] = {}
         self._is_supported = True
 
     def forget(self) -> None:
@@ -38,12 +40,17 @@ class SavedPrompts:
         """Tell whether this very prompt of the agent was written."""
         return self._is_supported and self._written.get(_file_name(agent_id, model)) == prefix
 
+    def lacks(self, agent_id: str, model: str | None, prefix: bytes) -> bool:
+        """Tell whether this prompt of the agent is still to be written."""
+        return self._is_supported and self._tried.get(_file_name(agent_id, model)) != prefix
+
     async def save(self, slot: int, agent_id: str, model: str | None, prefix: bytes) -> None:
         """Write a slot that holds the agent's prompt, unless it was written with this one."""
         name = _file_name(agent_id, model)
-        if self._written.get(name) != prefix and await self._do(
-            slot, "save", name, model, autoload=False
-        ):
+        if self._written.get(name) == prefix:
+            return
+        self._tried[name] = prefix
+        if await self._do(slot, "save", name, model, autoload=False):
             self._written[name] = prefix
 
     async def restore(self, slot: int, agent_id: str, model: str | None, *, autoload: bool) -> bool:

@@ -37,27 +37,28 @@ class ConversationSlots:
         """Tell whether a slot begins with this prompt."""
         return self._filled.get(slot) == prefix
 
-    def take(self, conversation_id: str, idle: Collection[int]) -> int | None:
-        """Return the slot for a conversation, its own or else the one unused for longest.
+    def of(self, conversation_id: str) -> int | None:
+        """Return the slot that a conversation has been in, None if it has none."""
+        found = (slot for slot, (owner, _) in self._owners.items() if owner == conversation_id)
+        return next(found, None)
 
-        idle: the slots that are not at work. None if the conversation's own is not among them, or
-        there is none.
+    def give(self, slot: int, conversation_id: str) -> None:
+        """Have a conversation go on in this slot."""
+        self._owners[slot] = (conversation_id, time.monotonic())
+
+    def free(self, idle: Collection[int]) -> int | None:
+        """Return the slot for a new conversation: the one that has been unused for longest.
+
+        idle: the slots that are not at work. None if there is none.
         """
-        now = time.monotonic()
-        for slot, (owner, _) in self._owners.items():
-            if owner == conversation_id:
-                if slot not in idle:
-                    return None
-                self._owners[slot] = (conversation_id, now)
-                return slot
+        # Of those that nobody needs any more, the first one is warmed up.
+        return min(sorted(idle), key=self._needed_at, default=None)
 
-        def last_used(slot: int) -> float:
-            owned_at = self._owners[slot][1] if slot in self._owners else 0.0
-            # Of those that nobody needs any more, the first one is warmed up.
-            return owned_at if now - owned_at < IDLE_SECONDS else 0.0
+    def is_needed(self, slot: int) -> bool:
+        """Tell whether the conversation in a slot may be gone on with."""
+        return self._needed_at(slot) > 0
 
-        if not idle:
-            return None
-        chosen = min(sorted(idle), key=last_used)
-        self._owners[chosen] = (conversation_id, now)
-        return chosen
+    def _needed_at(self, slot: int) -> float:
+        """Return when a slot was used by a conversation that may be gone on with, 0 if by none."""
+        owned_at = self._owners[slot][1] if slot in self._owners else 0.0
+        return owned_at if time.monotonic() - owned_at < IDLE_SECONDS else 0.0

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from itertools import chain
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Any, cast, override
 
 import probatio
 from homeassistant.exceptions import HomeAssistantError
@@ -34,13 +34,13 @@ class _Schemas:
     def translated(self, schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
         """Return the JSON schema, which must not be changed."""
         if not isinstance(schema.schema, dict):
-            return _json_schema(schema, serializer)
+            return _in_order(_json_schema(schema, serializer))
         parts = (serializer, *chain.from_iterable(schema.schema.items()))
         key = tuple(map(id, parts))
         if key in self._known:
             self._known.move_to_end(key)
         else:
-            self._known[key] = (parts, _json_schema(schema, serializer))
+            self._known[key] = (parts, _in_order(_json_schema(schema, serializer)))
             if len(self._known) > MAX_SCHEMAS:
                 self._known.popitem(last=False)
         return self._known[key][1]
@@ -48,6 +48,21 @@ class _Schemas:
 
 def _json_schema(schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
     return probatio.to_openapi(schema, custom_serializer=serializer, openapi_version="3.1.0")
+
+
+def _in_order[T](schema: T) -> T:
+    """Return a schema whose choices are sorted.
+
+    Where Home Assistant has them as a set, they come in another order after each of its starts.
+    """
+    if isinstance(schema, dict):
+        ordered = {name: _in_order(value) for name, value in schema.items()}
+        if isinstance(choices := ordered.get("enum"), list):
+            ordered["enum"] = sorted(choices, key=repr)
+        return cast("T", ordered)
+    if isinstance(schema, list):
+        return cast("T", [_in_order(one) for one in schema])
+    return schema
 
 
 _SCHEMAS = _Schemas()

@@ -16,7 +16,7 @@ from ..const import LOGGER
 from ..server import Completion, LlamaServerError, ServerTimeoutError
 from .change import PromptParts
 from .saved import SavedPrompts
-from .slots import ConversationSlots
+from .slots import IDLE_SECONDS, ConversationSlots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,8 +55,8 @@ class Warmer:
     ) -> None:
         """Begin with a server of which nothing is known.
 
-        on_displaced: called when another prompt may have pushed that of the agent out that is
-        likeliest to be asked next.
+        on_displaced: called when prompts are to be processed: another one may have pushed that of
+        the agent out that is likeliest to be asked next, or somebody who asked has put it off.
         """
         self._client = client
         self._on_displaced = on_displaced
@@ -67,12 +67,19 @@ class Warmer:
         self._task: asyncio.Task[Completion] | None = None
         # By agent, the beginning of the newest prompt that the server has processed.
         self._processed: dict[str, bytes] = {}
+        # The agent whose prompt the server has in part only, for somebody has asked meanwhile.
+        self._begun: str | None = None
+        # Agents whose prompts were processed while somebody waited, and are still to be written.
+        self._unwritten: set[str] = set()
+        self._asked_at = -IDLE_SECONDS
         # By agent, the newest prompt that somebody has waited for.
         self._parts: dict[str, PromptParts] = {}
         # By agent, the one that was asked or made last behind all others.
         self._warm_ups: dict[str, WarmUp] = {}
         self._spent: deque[tuple[float, int]] = deque()
         self._is_displaced = False
+        # Whether a prompt was not processed because somebody asked.
+        self._is_put_off = False
         self._is_empty = False
         # How many requests the server answers at a time.
         self.n_slots = 1
@@ -87,6 +94,7 @@ class Warmer:
         def unregister() -> None:
             self._warm_ups.pop(agent_id, None)
             self._processed.pop(agent_id, None)
+            self._unwritten.discard(agent_id)
 
         return unregister
 
@@ -97,7 +105,7 @@ class Warmer:
         that count as processed. Raises what the warm-ups raise, once all have been tried.
         """
         failure: Exception | None = None
-        self._is_displaced = False
+        self._is_displaced = self._is_put_off = False
         for agent_id, warm_up in list(self._warm_ups.items()):
             if anew:
                 self._processed.pop(agent_id, None)
@@ -116,15 +124,25 @@ class Warmer:
     def forget(self, *, is_empty: bool = True) -> None:
         """Take note that nothing is known of the server's memory, or that it is empty."""
         self._processed.clear()
+        self._unwritten.clear()
         self._parts.clear()
         self._slots.forget()
+        self._begun = None
         self._is_empty = is_empty
         self._saved.forget()
 
     @property
-    def is_asked(self) -> bool:
-        """Return whether somebody waits for an answer."""
-        return self._n_pauses > 0
+    def is_busy(self) -> bool:
+        """Return whether somebody waits for an answer, or a warm-up is under way."""
+        return self._n_pauses > 0 or self._task is not None
+
+    @property
+    def is_to_write(self) -> bool:
+        """Return whether a prompt is still to be written, and nobody goes on with a conversation.
+
+        It is written without what was said, so the server forgets that.
+        """
+        return bool(self._unwritten) and time.monotonic() - self._asked_at >= IDLE_SECONDS
 
     def take_own_tokens(self) -> int | None:
         """Return how many tokens the prompts had that were sent since the last call.
@@ -156,7 +174,7 @@ class Warmer:
             prefix = _prefix(request)
             if is_own and agent_id in self._warm_ups:
                 self._warm_ups[agent_id] = self._warm_ups.pop(agent_id)
-                self._processed[agent_id] = prefix
+                self._note_processed(agent_id, request, prefix)
             elif prefix not in self._processed.values():
                 self._is_displaced = True
             return changed
@@ -167,8 +185,21 @@ class Warmer:
             except BaseException:
                 self._is_own_known = False
                 raise
-        if self._is_displaced and not self._n_pauses:
+        if self._n_pauses:
+            return
+        if self._is_displaced:
             self.displaced()
+        elif self._is_put_off:
+            self._on_displaced()
+
+    def _note_processed(self, agent_id: str, request: Mapping[str, Any], prefix: bytes) -> None:
+        self._processed[agent_id] = prefix
+        if self._begun == agent_id:
+            self._begun = None
+        if (slot := request.get("id_slot")) is not None:
+            self._slots.fill(slot, prefix)
+        if self._saved.lacks(agent_id, request.get("model"), prefix):
+            self._unwritten.add(agent_id)
 
     def displaced(self) -> None:
         """Have the prompt processed again of the agent that is likeliest to be asked next."""
@@ -188,6 +219,7 @@ class Warmer:
             yield
         finally:
             self._n_pauses -= 1
+            self._asked_at = time.monotonic()
 
     async def restore(self, agent_id: str, model: str | None, *, autoload: bool = True) -> bool:
         """Give a server whose memory is empty what it has written to its disk of this agent.
@@ -199,26 +231,49 @@ class Warmer:
         self._is_empty = False
         return await self._saved.restore(SLOT, agent_id, model, autoload=autoload)
 
-    async def slot_for(self, agent_id: str, model: str | None, conversation_id: str) -> int | None:
+    async def slot_for(self, agent_id: str, request: Request, conversation_id: str) -> int | None:
         """Return the slot in which a conversation with an agent is to go on, warm.
 
-        None: the server is to choose. So it does if it has only one, or cannot write slots.
+        request: what the server is about to be asked. None: it is to choose. So it does if it has
+        only one slot, or cannot write them.
         """
-        prefix = self._processed.get(agent_id)
-        if self.n_slots < 2 or prefix is None or not self._saved.has(agent_id, model, prefix):  # noqa: PLR2004 - one is no choice
+        if self.n_slots < 2:  # noqa: PLR2004 - one is no choice
             return None
+        model, prefix = request.get("model"), _prefix(request)
+        idle = await self._idle_slots(model)
+        slot = self._slots.of(conversation_id)
+        if slot is None and self._begun == agent_id:
+            slot = SLOT
+        if slot == SLOT and self._begun:
+            # It may still be at work with a batch: any other slot would begin anew.
+            self._slots.give(slot, conversation_id)
+            return slot
+        can_fill = self._can_fill(agent_id, model, prefix)
+        if slot is None and can_fill:
+            slot = self._slots.free(idle)
+        if slot is None or slot not in idle:
+            return None
+        self._slots.give(slot, conversation_id)
+        if can_fill and not self._slots.is_filled(slot, prefix):
+            await self._fill(slot, agent_id, model, prefix)
+        return slot
+
+    async def _fill(self, slot: int, agent_id: str, model: str | None, prefix: bytes) -> None:
+        """Have a slot read what was written of a prompt."""
+        if await self._saved.restore(slot, agent_id, model, autoload=False):
+            self._slots.fill(slot, prefix)
+
+    def _can_fill(self, agent_id: str, model: str | None, prefix: bytes) -> bool:
+        """Tell whether there are several slots, and what each of them can read."""
+        return self.n_slots > 1 and self._saved.has(agent_id, model, prefix)
+
+    async def _idle_slots(self, model: str | None) -> list[int]:
+        """Return the slots that are not at work, none if the server does not tell."""
         try:
-            idle = [one.id for one in await self._client.slots(model) if not one.is_processing]
+            return [one.id for one in await self._client.slots(model) if not one.is_processing]
         except LlamaServerError as err:
             LOGGER.debug("The server does not tell of its slots: %s", err)
-            return None
-        slot = self._slots.take(conversation_id, idle)
-        if slot is None or self._slots.is_filled(slot, prefix):
-            return slot
-        if not await self._saved.restore(slot, agent_id, model, autoload=False):
-            return None
-        self._slots.fill(slot, prefix)
-        return slot
+            return []
 
     async def warm(self, agent_id: str, request: Request, *, autoload: bool) -> bool:
         """Have the server process the prompt of a request, unless it just has.
@@ -231,11 +286,12 @@ class Warmer:
         """
         prefix = _prefix(request)
         async with self._lock:
-            if self._processed.get(agent_id) == prefix or self._has_spent():
+            if self._is_done(agent_id, prefix) or self._has_spent():
                 return False
             if not self._n_pauses:
                 await self._read(agent_id, request.get("model"), prefix, autoload=autoload)
             if self._n_pauses:
+                self._is_put_off = True
                 return False
             body = {**request, "max_tokens": 1}
             if self.n_slots > 1:
@@ -249,12 +305,35 @@ class Warmer:
                 task, self._task = self._task, None
             if task.cancelled():
                 self._is_own_known = False
+                self._is_put_off = True
+                self._begun = agent_id
                 return False
+            self._begun = None
             self._note_spent(task.result())
             self._processed[agent_id] = prefix
             self._slots.fill(SLOT, prefix)
+            self._unwritten.discard(agent_id)
             await self._saved.save(SLOT, agent_id, request.get("model"), prefix)
+            await self._fill_slots(agent_id, request.get("model"), prefix)
             return True
+
+    def _is_done(self, agent_id: str, prefix: bytes) -> bool:
+        """Tell whether the server has a prompt, also on its disk if it is time for that."""
+        is_to_write = agent_id in self._unwritten and self.is_to_write
+        return self._processed.get(agent_id) == prefix and not is_to_write
+
+    async def _fill_slots(self, agent_id: str, model: str | None, prefix: bytes) -> None:
+        """Have the other slots read what was written, before somebody waits for that.
+
+        Not those of conversations that may be gone on with.
+        """
+        if not self._can_fill(agent_id, model, prefix):
+            return
+        for slot in await self._idle_slots(model):
+            if self._n_pauses:
+                return
+            if not (self._slots.is_needed(slot) or self._slots.is_filled(slot, prefix)):
+                await self._fill(slot, agent_id, model, prefix)
 
     async def _read(
         self, agent_id: str, model: str | None, prefix: bytes, *, autoload: bool

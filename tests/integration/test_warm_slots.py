@@ -1,0 +1,149 @@
+"""Prompts in the slots of a server that has several."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.llamacpp.agent import warm
+from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
+
+from .talk import ask, is_warm_up, speech, until_busy
+from .test_warm import (
+    FEW_TOKENS,
+    WAIT_SECONDS,
+    SlowServer,
+    keeping_slots,
+    processed,
+    task,
+    waited_for,
+    warmed,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from .conftest import AddServer
+    from .peers import Peers
+
+
+async def talk_in_turns(home: HomeAssistant, entry: ConfigEntry[Any], n_talks: int) -> None:
+    """Go on with some conversations by turns, of each of which only the new words may be read."""
+    # What is said is longer than the slack that is allowed.
+    ids: list[str | None] = [None] * n_talks
+    for turn in range(3):
+        for number in range(n_talks):
+            words = f"Tell me something about {number}. " * 40
+            result = await ask(home, "And?" if turn else words, ids[number])
+            ids[number] = result.conversation_id
+            usage = entry.runtime_data.last_answer.completion.usage
+            if turn:
+                assert usage.prompt_tokens - usage.cached_tokens < 64
+
+
+async def test_slots_are_filled_ahead(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """All conversations find the prompt in their slot; no file is read while somebody waits."""
+    with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
+        entry = await add_server(server.base_url)
+        await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
+        await warmed(home)
+        for file in (tmp_path / "slots").iterdir():
+            file.unlink()
+        await talk_in_turns(home, entry, 3)
+
+
+async def test_conversations_in_turns_keep_their_own_slots(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """Of each only the new words are processed, although another one was gone on with meanwhile."""
+    with keeping_slots(tmp_path, scripted_model, n_slots=2) as server:
+        entry = await add_server(server.base_url)
+        await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
+        await warmed(home)
+        await talk_in_turns(home, entry, 2)
+        # After another prompt has been in a slot, too.
+        await task(home)
+        await warmed(home)
+        await ask(home, "Hello")
+        usage = entry.runtime_data.last_answer.completion.usage
+        assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
+
+
+async def test_a_change_while_people_talk(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """A conversation finds a prompt in its slot: the one that it has, or gets anew."""
+    with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
+        entry = await add_server(server.base_url)
+        coordinator = entry.runtime_data
+        await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
+        await warmed(home)
+        for _ in range(2):
+            result = await ask(home, "Tell me something.")
+        er.async_get(home).async_update_entity("light.kitchen_light", name="Stove Lamp")
+        await until_busy(coordinator.client, busy=True)
+        # What the server counts meanwhile is of our own warm-up.
+        for _ in range(2):
+            await coordinator.async_refresh()
+        await warmed(home)
+        await ask(home, "And?", result.conversation_id)
+        usage = coordinator.last_answer.completion.usage
+        assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
+        assert await waited_for(home, entry) < FEW_TOKENS
+
+
+async def test_who_asks_into_a_warm_up_waits_for_its_slot(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """In another one, the whole prompt would be processed from its beginning."""
+    server = SlowServer(n_slots=2)
+    await add_server(await peers.http(server.handle))
+    async with asyncio.timeout(WAIT_SECONDS):
+        await server.begun.wait()
+        result = await ask(home, "Are you there?")
+        assert speech(result) == "Here."
+        await ask(home, "And now?", result.conversation_id)
+    warm_up, *asks = server.bodies
+    assert is_warm_up(warm_up)
+    assert [one["id_slot"] for one in server.bodies] == [0, 0, 0]
+    assert len(asks) == 2
+
+
+async def test_what_was_processed_while_somebody_waited_is_written_later(
+    home: HomeAssistant,
+    add_server: AddServer,
+    scripted_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not while the conversation may go on, and without what was said in it."""
+    with keeping_slots(tmp_path, scripted_model, n_slots=1) as server:
+        entry = await add_server(server.base_url)
+        coordinator = entry.runtime_data
+        await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
+        await warmed(home)
+        (file,) = (tmp_path / "slots").iterdir()
+        before = file.read_bytes()
+        er.async_get(home).async_update_entity("light.kitchen_light", name="Stove Lamp")
+        assert await waited_for(home, entry) > FEW_TOKENS
+        await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
+        await coordinator.async_refresh()
+        await warmed(home)
+        assert file.read_bytes() == before
+        monkeypatch.setattr(warm, "IDLE_SECONDS", 0)
+        await coordinator.async_refresh()
+        await warmed(home)
+        assert file.read_bytes() != before
+        server.kill()
+        await coordinator.async_refresh()
+        server.start()
+        server.wait_ready()
+        await coordinator.async_refresh()
+        await warmed(home)
+        assert await processed(coordinator) < FEW_TOKENS
