@@ -11,7 +11,7 @@ from dev.hass import HomeAssistant
 from ..agents import CORE, OURS, create_pipeline
 from ..day.agent import Manner, set_up_agent
 from ..errors import BenchmarkError
-from .calls import Names, calls_of, names_of
+from .calls import Names, calls_of, names_of, normal
 from .scoring import flat
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class Stage:
             await self.client.wait_started()
             await self._wait_for_home()
             await self.client.command("config/core/update", language=self._language)
+            await self._remove_areas()
             await self._read_names()
         except BaseException:
             await self._stack.aclose()
@@ -198,6 +199,13 @@ class Stage:
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise BenchmarkError(f"{self.home.path}: not all of its entities came up") from None
+
+    async def _remove_areas(self) -> None:
+        """Remove the areas that Home Assistant makes for everybody, unless the home has them."""
+        own = {normal(str(area["name"])) for area in self.home.content.get("areas") or ()}
+        for area in await self.client.command("config/area_registry/list"):
+            if normal(area["name"]) not in own:
+                await self.client.command("config/area_registry/delete", area_id=area["area_id"])
 
     async def _read_names(self) -> None:
         devices = await self.client.command("config/device_registry/list")

@@ -1,0 +1,87 @@
+"""The benchmark `assist` with a real Home Assistant: what it says passed is what happened."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from benchmarks.lib.assist_set.cases import load_set
+from benchmarks.lib.assist_set.play import Player
+from benchmarks.lib.assist_set.results import Column
+from benchmarks.lib.assist_set.stage import BUILTIN, Stage
+from benchmarks.lib.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from benchmarks.lib.assist_set.cases import Home
+
+HOME = {
+    "areas": [{"id": "hall", "name": "Hall"}],
+    "entities": [
+        {"id": "light.lamp", "name": "Lamp", "area": "hall"},
+        {"id": "light.spot", "name": "Spot", "area": "hall"},
+    ],
+}
+BOTH = {"light.lamp": {"state": "on"}, "light.spot": {"state": "on"}}
+MODE = {"light.lamp": ["color_mode"], "light.spot": ["color_mode"]}
+TESTS: list[dict[str, Any]] = [
+    {"sentences": ["Turn on the lights in the hall"], "expect_changes": BOTH},
+    # The last case has left both on: each begins anew.
+    {"sentences": ["Turn on the lamp"], "expect_changes": {"light.lamp": {"state": "on"}}},
+    # Does more than is expected.
+    {"sentences": ["Turn on the hall lights"], "expect_changes": {"light.lamp": {"state": "on"}}},
+    {
+        "sentences": ["Turn off the spot"],
+        "setup": {"light.spot": {"state": "on"}},
+        "expect_changes": {"light.spot": {"state": "off"}},
+    },
+    {"sentences": ["Why is grass green?"]},
+]
+
+
+@pytest.fixture(autouse=True)
+def _sockets(socket_enabled: None) -> None:
+    """Allow sockets: everything is on the loopback interface."""
+
+
+def write_set(folder: Path, **changes: Any) -> Home:
+    """Write a small set and return its home."""
+    folder.mkdir()
+    (folder / "_fixtures.yaml").write_text(yaml.safe_dump({**HOME, **changes}))
+    tests = [{"ignore_changes": MODE, **test} for test in TESTS]
+    (folder / "cases.yaml").write_text(yaml.safe_dump({"category": "light", "tests": tests}))
+    (home,) = load_set(folder)
+    return home
+
+
+async def test_cases_are_played_and_judged(tmp_path: Path) -> None:
+    """Home Assistant's own agent: what it does is seen, what it does too much is, too."""
+    home = write_set(tmp_path / "set")
+    column = Column(BUILTIN)
+
+    async with Stage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
+        asked = await stage.set_up(BUILTIN, None)
+        player = Player(stage, 20.0, time.monotonic() + 120)
+        await player.play(asked, column, home.cases)
+        late = Column(BUILTIN)
+        await Player(stage, 20.0, time.monotonic()).play(asked, late, home.cases[:1])
+
+    assert [one.passed for one in column.outcomes] == [True, True, False, True, True]
+    assert column.outcomes[2].reasons == ["light.spot: state is 'on', not 'off'"]
+    assert column.outcomes[3].moved == ["light.spot"]
+    assert column.outcomes[4].moved == []
+    assert "Sorry" in column.outcomes[4].reply
+    assert stage.names.areas == {"hall"}
+    assert {"lamp", "light.spot"} <= stage.names.entities
+    assert [(one.asked, one.passed) for one in late.outcomes] == [(False, False)]
+
+
+async def test_home_that_is_refused_is_one_clear_error(tmp_path: Path) -> None:
+    """What the virtual home says of the file ends the benchmark."""
+    home = write_set(tmp_path / "set", rooms=[])
+
+    with pytest.raises(BenchmarkError, match="unknown key 'rooms'"):
+        async with Stage(tmp_path / "hass", home, Path(sys.executable), "en"):
+            pass
