@@ -179,6 +179,59 @@ def test_verbs_are_heard(code: str, text: str, tool: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "kind", "on", "off"),
+    [
+        ("en", "lock", "lock", "unlock"),
+        ("it", "lock", "blocca", "sblocca"),
+        ("it", "lock", "bloccare", "sbloccare"),
+        ("it", "cover", "aprire", "chiudere"),
+        ("it", "light", "attiva", "disattiva"),
+        ("de", "lock", "abschließen", "aufschließen"),
+        ("de", "lock", "absperren", "aufsperren"),
+        ("de", "lock", "verriegle", "entriegle"),
+        ("de", "lock", "verriegeln", "entriegeln"),
+        ("de", "light", "einschalten", "ausschalten"),
+        ("de", "light", "anschalten", "abschalten"),
+        ("de", "light", "anmachen", "ausmachen"),
+        ("de", "light", "aktivieren", "deaktivieren"),
+        ("de", "light", "aktiviere", "deaktiviere"),
+        ("de", "cover", "aufmachen", "zumachen"),
+        ("fr", "lock", "verrouille", "déverrouille"),
+        ("fr", "lock", "verrouiller", "déverrouiller"),
+        ("fr", "lock", "bloque", "débloque"),
+        ("fr", "light", "active", "désactive"),
+    ],
+)
+def test_opposites_are_not_confused(code: str, kind: str, on: str, off: str) -> None:
+    """What may be a slip of the pen elsewhere is not one where it is the opposite.
+
+    That is why some verbs are listed in a form that few people use.
+    """
+    for word, tool in ((on, "HassTurnOn"), (off, "HassTurnOff")):
+        heard = {
+            one.tool
+            for one in load(code).sentences
+            if kind in one.kinds and not one.slots and is_any(one.hear, words_of(word))
+        }
+        assert heard & {"HassTurnOn", "HassTurnOff"} == {tool}
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind"),
+    [
+        ("it", "la porta chiusa", "lock"),
+        ("it", "un attimo", "light"),
+        ("it", "le scale", "light"),
+        ("de", "das Fenster offen", "cover"),
+    ],
+)
+def test_other_words_are_not_verbs(code: str, text: str, kind: str) -> None:
+    """A word that only looks like a verb is none."""
+    sentences = [one for one in load(code).sentences if kind in one.kinds]
+    assert not [one.say for one in sentences if is_any(one.hear, words_of(text))]
+
+
+@pytest.mark.parametrize(
     ("code", "text", "is_question"),
     [
         ("en", "Is the door locked?", True),
