@@ -9,8 +9,12 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import intent
 from homeassistant.util.ulid import ulid_now
 
+from .agent.abilities import CONF_TOOL_CALLS, ModelAbilities, ToolCalls
+from .agent.commands.language import async_load
+from .agent.commands.offer import CommandsOffer
 from .agent.frame import join_notes
 from .agent.notes import set_note
+from .agent.offer import native_offer
 from .agent.stable import StablePrompts, Wanted
 from .const import (
     CONF_KEEP_HISTORY,
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers import llm
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+    from .agent.offer import Offer
     from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
 
@@ -63,6 +68,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if subentry.data.get(CONF_LLM_HASS_API):
             self._attr_supported_features = conversation.ConversationEntityFeature.CONTROL
         self._prompts = StablePrompts(self.coordinator.hass)
+        self._abilities = ModelAbilities(self.coordinator.client)
 
     @property
     @override
@@ -87,19 +93,56 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         only. Raises ConverseError if an API or the
         template does not work, LlamaServerError, and HomeAssistantError.
         """
-        wanted = self._wanted(apis, prompt)
+        wanted = await self._async_wanted(apis, prompt)
         said = chat_log.content[-1]
         note = await self._prompts.async_provide(chat_log, llm_context, wanted, extra_prompt)
+        offer = await self._async_offer(chat_log, wanted, llm_context, language)
         if isinstance(said, conversation.UserContent):
             answer_in = await async_answer_language(self.hass, language)
-            set_note(said, join_notes((note, answer_in)))
-        return await self._async_answer(chat_log, overrides=overrides, is_own=wanted.is_own)
+            set_note(said, join_notes((note, offer.note_on(said.content), answer_in)))
+        return await self._async_answer(
+            chat_log, overrides=overrides, offer=offer, is_own=wanted.is_own
+        )
 
-    def _wanted(self, apis: list[str] | None, prompt: str | None) -> Wanted:
-        """Return what a prompt is made of; that of the agent's options is kept warm."""
+    async def _async_wanted(
+        self, apis: list[str] | None, prompt: str | None, *, autoload: bool = True
+    ) -> Wanted:
+        """Return what a prompt is made of; that of the agent's options is kept warm.
+
+        autoload: whether a router may load the model to learn what it can do. Raises
+        LlamaServerError.
+        """
         options = self.subentry.data
         own = (options.get(CONF_LLM_HASS_API) or None, options.get(CONF_PROMPT))
-        return Wanted(tuple(apis) if apis else None, prompt, is_own=(apis or None, prompt) == own)
+        has_commands = bool(apis) and await self._async_has_commands(autoload=autoload)
+        return Wanted(
+            tuple(apis) if apis else None,
+            prompt,
+            is_own=(apis or None, prompt) == own,
+            commands=await async_load(self.hass) if has_commands else None,
+        )
+
+    async def _async_has_commands(self, *, autoload: bool) -> bool:
+        """Tell whether the model chooses among commands, rather than being offered tools."""
+        chosen = self.subentry.data.get(CONF_TOOL_CALLS, ToolCalls.AUTO)
+        if chosen != ToolCalls.AUTO:
+            return bool(chosen == ToolCalls.COMMANDS)
+        instance = self.coordinator.data.props.instance
+        abilities = await self._abilities.of(self.model, instance, autoload=autoload)
+        return abilities.wants_commands
+
+    async def _async_offer(
+        self,
+        chat_log: conversation.ChatLog,
+        wanted: Wanted,
+        llm_context: llm.LLMContext,
+        language: str | None = None,
+    ) -> Offer:
+        """Return how the model is offered the tools of a chat log that was given its prompt."""
+        if wanted.commands is None or chat_log.llm_api is None:
+            return native_offer(chat_log)
+        spoken = await async_load(self.hass, language)
+        return CommandsOffer(chat_log.llm_api, (wanted.commands, spoken), llm_context)
 
     def llm_context(self, context: Context) -> llm.LLMContext:
         """Return who asks, if it is nobody at a device: an automation, or nobody at all."""
@@ -146,13 +189,15 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             and self.coordinator.data.is_in_memory(self.model)
         ):
             return
-        wanted = self._wanted(options.get(CONF_LLM_HASS_API), options.get(CONF_PROMPT))
-        chat_log = conversation.ChatLog(self.hass, ulid_now())
-        await self._prompts.async_provide(
-            chat_log, self.llm_context(Context()), wanted, anew=not autoload
+        wanted = await self._async_wanted(
+            options.get(CONF_LLM_HASS_API), options.get(CONF_PROMPT), autoload=autoload
         )
+        chat_log = conversation.ChatLog(self.hass, ulid_now())
+        nobody = self.llm_context(Context())
+        await self._prompts.async_provide(chat_log, nobody, wanted, anew=not autoload)
         chat_log.content.append(conversation.UserContent(""))
-        await self._async_warm(chat_log, autoload=autoload)
+        offer = await self._async_offer(chat_log, wanted, nobody)
+        await self._async_warm(chat_log, offer, autoload=autoload)
 
     @override
     async def _async_handle_message(

@@ -12,8 +12,8 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .agent.budget import is_home_too_large
 from .agent.images import AttachmentError, image_url
-from .agent.request import TurnSettings, to_request
-from .agent.tools import to_tools
+from .agent.offer import native_offer
+from .agent.request import TurnSettings
 from .agent.turn import Turn
 from .const import DOMAIN
 from .coordinator import LlamaCppCoordinator
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigSubentry
 
+    from .agent.offer import Offer
     from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
 
@@ -89,15 +90,18 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         chat_log: conversation.ChatLog,
         *,
         overrides: Mapping[str, Any] | None = None,
+        offer: Offer | None = None,
         is_own: bool = False,
         response_format: Mapping[str, Any] | None = None,
     ) -> Outcome:
         """Have the model answer the chat log, running the tools that it calls, until it speaks.
 
-        overrides: options for this turn only. is_own: the prompt is the one that is kept warm.
-        response_format: what the answer must look like. Raises LlamaServerError, and
-        HomeAssistantError for an attachment that cannot be shown to the model.
+        overrides: options for this turn only. offer: how the model is offered tools, by default in
+        the requests. is_own: the prompt is the one that is kept warm. response_format: what the
+        answer must look like. Raises LlamaServerError, and HomeAssistantError for an attachment
+        that cannot be shown to the model.
         """
+        offer = offer or native_offer(chat_log)
         settings = TurnSettings(
             options={**self.subentry.data, **(overrides or {})},
             model=self.model,
@@ -106,13 +110,13 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         )
         coordinator, agent_id = self.coordinator, self.subentry.subentry_id
         with (
-            self._telling_if_too_large(chat_log),
+            self._telling_if_too_large(chat_log, offer),
             coordinator.warmer.asking(agent_id, is_own=is_own) as note,
         ):
             if is_own:
-                slot = await self._async_warm_slot(chat_log, settings)
+                slot = await self._async_warm_slot(chat_log, settings, offer)
                 settings = replace(settings, slot=slot)
-            turn = Turn(coordinator.client, chat_log, self.entity_id, settings, note)
+            turn = Turn(coordinator.client, chat_log, self.entity_id, settings, offer, note)
             try:
                 outcome = await turn.run()
             except LlamaServerError as err:
@@ -126,35 +130,34 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         return outcome
 
     async def _async_warm_slot(
-        self, chat_log: conversation.ChatLog, settings: TurnSettings
+        self, chat_log: conversation.ChatLog, settings: TurnSettings, offer: Offer
     ) -> int | None:
         """Return the slot of the server in which a conversation finds its prompt processed."""
         warmer, agent_id = self.coordinator.warmer, self.subentry.subentry_id
         await self.coordinator.async_notice_restart()
         await warmer.restore(agent_id, self.model)
-        tools = to_tools(chat_log.llm_api) if chat_log.llm_api else []
-        request = to_request(chat_log.content, tools, settings)
+        request = offer.request(chat_log.content, settings)
         return await warmer.slot_for(agent_id, request, chat_log.conversation_id)
 
-    async def _async_warm(self, chat_log: conversation.ChatLog, *, autoload: bool) -> None:
+    async def _async_warm(
+        self, chat_log: conversation.ChatLog, offer: Offer, *, autoload: bool
+    ) -> None:
         """Have the server process a chat log ahead; raises LlamaServerError."""
         settings = TurnSettings(options=self.subentry.data, model=self.model)
-        tools = to_tools(chat_log.llm_api) if chat_log.llm_api else []
-        with self._telling_if_too_large(chat_log):
+        with self._telling_if_too_large(chat_log, offer):
             await self.coordinator.warmer.warm(
                 self.subentry.subentry_id,
-                to_request(chat_log.content, tools, settings),
+                offer.request(chat_log.content, settings),
                 autoload=autoload,
             )
 
     @contextmanager
-    def _telling_if_too_large(self, chat_log: conversation.ChatLog) -> Iterator[None]:
+    def _telling_if_too_large(self, chat_log: conversation.ChatLog, offer: Offer) -> Iterator[None]:
         """Have Home Assistant show whether the agent's home fits into the model's context."""
         try:
             yield
         except ContextExceededError as err:
-            tools = to_tools(chat_log.llm_api) if chat_log.llm_api else []
-            if is_home_too_large(chat_log.content, tools, err.n_prompt_tokens, err.n_ctx):
+            if is_home_too_large(chat_log.content, offer.tools, err.n_prompt_tokens, err.n_ctx):
                 async_create_context_issue(self.hass, self.coordinator.name, self.subentry, err)
             raise
         async_delete_context_issue(self.hass, self.subentry)

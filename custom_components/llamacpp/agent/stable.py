@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from contextvars import Context as Variables
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from homeassistant.components import conversation
@@ -20,6 +20,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import llm
 from homeassistant.util.ulid import ulid_now
 
+from .commands.api import CommandsApi
 from .date import DateApi
 from .frame import join_notes, make_frame, split_clock, system_prompt_of
 from .notes import note_of, set_note
@@ -28,6 +29,7 @@ from .tools import GuardedApi
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
+    from .commands.language import Language
     from .frame import Frame
 
 # So many satellites and users are looked at; a home with more loses warmth, not answers.
@@ -41,12 +43,14 @@ class Wanted:
     """What an agent's prompt is made of.
 
     apis: Home Assistant's APIs that the model may use, None for none. prompt: a template with the
-    instructions. is_own: it is that of the agent's options, which is kept warm.
+    instructions. is_own: it is that of the agent's options, which is kept warm. commands: the
+    language in which a model that knows no tools chooses among commands, None: it is offered tools.
     """
 
     apis: tuple[str, ...] | None
     prompt: str | None
     is_own: bool
+    commands: Language | None = field(default=None, compare=False)
 
 
 class StablePrompts:
@@ -161,12 +165,12 @@ async def _async_provide(
     wanted: Wanted,
     extra_prompt: str | None = None,
 ) -> None:
-    await chat_log.async_provide_llm_data(
-        llm_context,
-        list(wanted.apis) if wanted.apis else DateApi(chat_log.hass),
-        wanted.prompt,
-        extra_prompt,
-    )
+    apis: list[str] | llm.API = DateApi(chat_log.hass)
+    if wanted.apis and wanted.commands:
+        apis = CommandsApi(chat_log.hass, wanted.apis, wanted.commands)
+    elif wanted.apis:
+        apis = list(wanted.apis)
+    await chat_log.async_provide_llm_data(llm_context, apis, wanted.prompt, extra_prompt)
 
 
 def _with_tools(api: llm.APIInstance | None, frame: Frame) -> llm.APIInstance | None:

@@ -20,13 +20,10 @@ from ..server import (
     Usage,
 )
 from .budget import history_of, history_surplus, surplus, words_of
-from .deltas import AnswerDeltas
 from .options import CONF_HISTORY_TOKENS, CONF_MAX_TOOL_ROUNDS
-from .request import to_request
-from .tools import to_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
     from homeassistant.components.conversation import (
         ChatLog,
@@ -35,6 +32,8 @@ if TYPE_CHECKING:
 
     from ..server import LlamaServerClient
     from .change import Changed
+    from .deltas import ChatLogDelta
+    from .offer import Deltas, Offer
     from .request import Request, TurnSettings
 
 # How often a model may call tools before it has to speak. Core's own agents allow as many.
@@ -69,18 +68,20 @@ class Outcome:
 class Turn:
     """A turn in the making."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a turn is made of, given in one place
         self,
         client: LlamaServerClient,
         chat_log: ChatLog,
         agent_id: str,
         settings: TurnSettings,
+        offer: Offer,
         on_answer: Callable[[Request, Completion], Changed],
     ) -> None:
         """Prepare a turn for a chat log that ends with what the user says.
 
-        agent_id: entity id of who answers. on_answer: told of each request that was answered,
-        and of what that took; returns from which part on the prompt was another than before.
+        agent_id: entity id of who answers. offer: how the model is offered tools. on_answer: told
+        of each request that was answered, and of what that took; returns from which part on the
+        prompt was another than before.
         """
         self._client = client
         self._chat_log = chat_log
@@ -91,7 +92,7 @@ class Turn:
         self._started = time.monotonic()
         self._first_text_seconds: float | None = None
         self._finish_reason = FinishReason.UNKNOWN
-        self._tools = to_tools(chat_log.llm_api) if chat_log.llm_api else []
+        self._offer = offer
 
     async def run(self) -> Outcome:
         """Have the model answer, and return how it ended; raises LlamaServerError.
@@ -106,6 +107,8 @@ class Turn:
                 for _round in range(rounds):
                     if not await self._ask_fitting():
                         return self._outcome("empty_answer")
+                    if self._offer.has_given_up:
+                        break
         except TimeoutError as err:
             raise ServerTimeoutError(f"The answer took more than {TURN_SECONDS} seconds") from err
         return self._outcome("too_many_tool_calls")
@@ -146,15 +149,13 @@ class Turn:
 
         Returns whether the model has called tools, so that it must be asked again.
         """
-        request = to_request(self._chat_log.content, self._tools, self._settings)
-        deltas = AnswerDeltas(with_tools="tools" in request)
-        has_called = False
+        if ready := self._offer.ready(self._chat_log.content):
+            return await self._add(_stream(ready))
+        request = self._offer.request(self._chat_log.content, self._settings)
+        deltas = self._offer.deltas(request)
         try:
             async with aclosing(self._client.stream_chat(request)) as events:
-                async for content in self._chat_log.async_add_delta_content_stream(
-                    self._agent_id, deltas.from_events(events)
-                ):
-                    has_called |= isinstance(content, ToolResultContent)
+                has_called = await self._add(deltas.from_events(events))
         finally:
             self._record(deltas)
         changed = self._on_answer(request, deltas.completion)
@@ -170,7 +171,14 @@ class Turn:
             )
         return has_called
 
-    def _record(self, deltas: AnswerDeltas) -> None:
+    async def _add(self, deltas: AsyncGenerator[ChatLogDelta]) -> bool:
+        """Add deltas to the chat log, running the tools; returns whether there were any."""
+        has_called = False
+        async for content in self._chat_log.async_add_delta_content_stream(self._agent_id, deltas):
+            has_called |= isinstance(content, ToolResultContent)
+        return has_called
+
+    def _record(self, deltas: Deltas) -> None:
         self._chat_log.async_trace(_stats(deltas.completion))
         self._finish_reason = deltas.finish_reason
         self._completion += deltas.completion
@@ -192,6 +200,11 @@ class Turn:
         del contents[first : first + count]
         # Home Assistant looks for this turn's results behind this index.
         self._chat_log.llm_input_provided_index -= count
+
+
+async def _stream(deltas: Iterable[ChatLogDelta]) -> AsyncGenerator[ChatLogDelta]:
+    for delta in deltas:
+        yield delta
 
 
 def _has_words(content: Content) -> bool:

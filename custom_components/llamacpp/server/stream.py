@@ -148,12 +148,26 @@ class ChatStream:
         if thinking := json_fields.text(delta, "reasoning_content"):
             yield ThinkingDelta(thinking)
         if content := json_fields.text(delta, "content"):
-            yield TextDelta(content)
+            yield TextDelta(content, *_likelihood(choice))
         for position, call in enumerate(json_fields.items(delta, "tool_calls") or []):
             yield _tool_call(position, call)
         if (reason := json_fields.text(choice, "finish_reason")) is not None:
             self._finished = True
             yield Finish(FinishReason(reason))
+
+
+def _likelihood(choice: json_fields.JsonObject) -> tuple[float, tuple[tuple[str, float], ...]]:
+    """Return how likely the first token of a chunk was, and what else could have been there."""
+    tokens = json_fields.items(json_fields.child(choice, "logprobs"), "content") or []
+    first = next((one for one in tokens if isinstance(one, Mapping)), None)
+    if first is None:
+        return 0.0, ()
+    others = tuple(
+        (json_fields.text(one, "token") or "", json_fields.number(one, "logprob") or 0.0)
+        for one in json_fields.items(first, "top_logprobs") or []
+        if isinstance(one, Mapping)
+    )
+    return json_fields.number(first, "logprob") or 0.0, others
 
 
 def _decoded(data: str) -> json_fields.JsonObject:

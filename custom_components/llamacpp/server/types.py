@@ -274,9 +274,15 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """Further text of the answer."""
+    """Further text of the answer.
+
+    logprob: logarithm of how likely the model held it, others: the likeliest texts in its place,
+    with theirs; only where the request asked for `logprobs`.
+    """
 
     text: str
+    logprob: float = 0.0
+    others: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,59 @@
+"""How a model is best offered tools: by its chat template, or as commands to choose among."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ..server import LlamaServerClient
+
+CONF_TOOL_CALLS: Final = "tool_calls"
+# Models with fewer weights make calls that fail more often than they choose the wrong command. On
+# the public set `assist-mini`, with tools: Llama 3.2 1B 4 %, Qwen3 1.7B 60 %, Llama 3.2 3B 82 %,
+# Qwen3 4B 87 %; with commands, SmolLM2 135M: see benchmarks/README.md.
+MIN_NATIVE_PARAMS = 2_500_000_000
+
+
+class ToolCalls(StrEnum):
+    """How the model of an agent is offered tools."""
+
+    AUTO = "auto"
+    NATIVE = "native"
+    COMMANDS = "commands"
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What matters of a model. n_params: number of its weights, None if the server did not tell."""
+
+    supports_tools: bool
+    n_params: int | None
+
+    @property
+    def wants_commands(self) -> bool:
+        """Return whether the model does better with commands."""
+        is_small = self.n_params is not None and self.n_params < MIN_NATIVE_PARAMS
+        return is_small or not self.supports_tools
+
+
+class ModelAbilities:
+    """Asks a server for its models' abilities, once for each start of it."""
+
+    def __init__(self, client: LlamaServerClient) -> None:
+        """Begin with nothing known."""
+        self._client = client
+        self._known: dict[tuple[str, str | None], Abilities] = {}
+
+    async def of(self, model: str | None, instance: str, *, autoload: bool) -> Abilities:
+        """Return what a model can do; raises LlamaServerError.
+
+        model: for a router. instance: a word that differs with every start of the server.
+        autoload: whether a router may load the model for that.
+        """
+        key = (instance, model)
+        if key not in self._known:
+            props = await self._client.props(model, autoload=autoload)
+            sizes = {one.id: one.n_params for one in await self._client.models()}
+            n_params = sizes.get(model) if model else next(iter(sizes.values()), None)
+            self._known = {key: Abilities(props.chat_template_caps.supports_tools, n_params)}
+        return self._known[key]

@@ -1,0 +1,1 @@
+"""Calls of tools as sentences that a small model can choose among."""

@@ -1,0 +1,120 @@
+"""What a model answers under a grammar of commands, on its way into a chat log."""
+
+import time
+from typing import TYPE_CHECKING
+
+from homeassistant.helpers import llm
+from homeassistant.util.ulid import ulid_now
+
+from ...server import Completion, Finish, FinishReason, TextDelta, ThinkingDelta
+from .choice import is_clear
+from .grammar import BETWEEN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+
+    from ...server import StreamEvent
+    from ..deltas import ChatLogDelta
+    from .candidates import Command
+
+
+class CommandDeltas:
+    """One answer: commands, which are not spoken, or words, which are handed on as they come.
+
+    After `from_events` has ended, `completion`, `finish_reason` and `first_text_time` tell what
+    `AnswerDeltas` tells.
+    """
+
+    def __init__(self, parts: Sequence[Sequence[Command]], question: str, failed: str) -> None:
+        """Begin an answer.
+
+        parts: for each part of what was said the commands that the model chooses among. question:
+        asks whether to do `{command}`. failed: what is said of a command that was cut off.
+        """
+        self.completion = Completion(usage=None, timings=None)
+        self.finish_reason = FinishReason.UNKNOWN
+        self.first_text_time: float | None = None
+        self._parts = parts
+        self._question = question
+        self._failed = failed
+        self._held = ""
+        self._tokens: list[TextDelta] = []
+        self._is_talk = False
+
+    async def from_events(self, events: AsyncIterable[StreamEvent]) -> AsyncGenerator[ChatLogDelta]:
+        """Yield the words as the events come, and the calls once all commands have arrived.
+
+        Raises what `events` raises.
+        """
+        yield {"role": "assistant"}
+        async for event in events:
+            match event:
+                case TextDelta(text):
+                    self._tokens.append(event)
+                    if words := self._take(text):
+                        yield self._spoken(words)
+                case ThinkingDelta(text):
+                    yield {"thinking_content": text}
+                case Finish(reason):
+                    self.finish_reason = reason
+                case Completion():
+                    self.completion = event
+                case _:
+                    # Progress only keeps the connection's time limit from passing.
+                    pass
+        if self._held:
+            yield self._decided()
+
+    def _take(self, text: str) -> str:
+        """Return what can be spoken now: all, once it is not the beginning of a command."""
+        if self._is_talk:
+            return text
+        self._held += text
+        firsts = [one.text for one in self._parts[0]]
+        if any(one.startswith(self._held) or self._held.startswith(one) for one in firsts):
+            return ""
+        self._is_talk = True
+        words, self._held = self._held, ""
+        return words
+
+    def _spoken(self, words: str) -> ChatLogDelta:
+        if self.first_text_time is None:
+            self.first_text_time = time.monotonic()
+        return {"content": words}
+
+    def _decided(self) -> ChatLogDelta:
+        """Return the calls, or a question if one of them could do harm and is not certain."""
+        chosen: list[Command] = []
+        for text, part in zip(self._held.split(BETWEEN), self._parts, strict=False):
+            command = next((one for one in part if one.text == text), None)
+            if command is None:
+                return self._spoken(self._failed.format(command=text))
+            meant = as_said(command, part)
+            if meant.is_critical and not (meant is command and self._is_certain(command, part)):
+                return self._spoken(self._question.format(command=meant.text))
+            chosen.append(meant)
+        return {"tool_calls": [to_call(one) for one in chosen]}
+
+    def _is_certain(self, command: Command, part: Sequence[Command]) -> bool:
+        """Tell whether it was said in full, and the model had no other in mind."""
+        others = [one.text for one in part if one is not command]
+        return (
+            command.is_heard and command.is_named and is_clear(command.text, others, self._tokens)
+        )
+
+
+def as_said(command: Command, part: Sequence[Command]) -> Command:
+    """Return the command that the words tell, where they contradict what the model chose.
+
+    They do if they have the verb of just one other command for the same thing, and not of this.
+    """
+    if command.is_heard:
+        return command
+    name = command.args.get("name")
+    heard = [one for one in part if one.is_heard and one.args.get("name") == name]
+    return heard[0] if len(heard) == 1 else command
+
+
+def to_call(command: Command) -> llm.ToolInput:
+    """Return the call that a command stands for."""
+    return llm.ToolInput(command.tool, dict(command.args), id=ulid_now())

@@ -1,0 +1,215 @@
+"""The commands that what was said can mean in this home, for the model to choose among."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from .said import is_any
+from .shortlist import Shortlist
+from .values import Values
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from .home import Home, Thing
+    from .language import Language, Sentence
+    from .said import Said
+
+# What must not happen by mistake: it is asked back unless it was said clearly.
+CRITICAL = frozenset(
+    ("lock", "valve", "alarm_control_panel", "siren", "cover.door", "cover.garage", "cover.gate")
+)
+MAX_COMMANDS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A sentence that the model can choose, and the call that it stands for.
+
+    is_heard: its verb was said. is_named: what it is about was said in full. is_critical: it must
+    not happen by mistake.
+    """
+
+    text: str
+    tool: str
+    args: Mapping[str, Any]
+    done: str | None = None
+    is_heard: bool = False
+    is_named: bool = False
+    is_critical: bool = False
+    reads: bool = False
+    hint: int = 0
+
+
+class Candidates:
+    """Finds the commands of one home in one language.
+
+    tools: by name behind the namespace, the whole name and the names of its arguments.
+    here: id of the area in which somebody speaks.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        language: Language,
+        tools: Mapping[str, tuple[str, Collection[str]]],
+        here: str | None = None,
+    ) -> None:
+        """Begin with a home."""
+        self._home = home
+        self._language = language
+        self._tools = tools
+        self._here = here
+
+    def for_said(self, said: Said) -> list[list[Command]]:
+        """Return the commands of each part of what was said, none if it means nothing here."""
+        whole = self.for_words(said.words)
+        if len(said.parts) < 2 or any("item" in one.slots for one in self._heard(said.words)):  # noqa: PLR2004
+            return [whole] if whole else []
+        found = [self.for_words(part, said.words) for part in said.parts]
+        if sum(map(bool, found)) < 2:  # noqa: PLR2004 - not several after all
+            return [whole] if whole else []
+        return [one for one in found if one]
+
+    def for_words(self, words: Sequence[str], around: Sequence[str] | None = None) -> list[Command]:
+        """Return the commands that these words can mean. around: what was said beside them."""
+        shortlist = Shortlist(self._home, self._language, words)
+        heard = self._heard(words) or (self._heard(around) if around else [])
+        values = Values(words, self._language, self._home, shortlist)
+        found = [
+            *self._of_things(shortlist, heard, values),
+            *self._of_places(shortlist, heard, values),
+            *self._of_nothing(heard, values),
+        ]
+        unique = list({one.text: one for one in found}.values())
+        return _with_values(unique)[:MAX_COMMANDS]
+
+    def _heard(self, words: Sequence[str]) -> list[Sentence]:
+        """Return the sentences whose verb was said."""
+        return [one for one in self._language.sentences if is_any(one.hear, words)]
+
+    def _of_things(
+        self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
+    ) -> Iterator[Command]:
+        named = {one.thing.entity_id: one.is_sure for one in shortlist.things}
+        things = [one.thing for one in shortlist.things]
+        listed = frozenset(kind for one in heard if "item" in one.slots for kind in one.kinds)
+        if listed & shortlist.kinds and not any(listed.intersection(one.kinds) for one in things):
+            # What is put on a list may well be called like something else.
+            things = shortlist.of_kinds(listed, self._here)
+        if not things and shortlist.kinds:
+            things = shortlist.of_kinds(shortlist.kinds, self._here)
+        if not things and heard:
+            kinds = frozenset(kind for one in heard for kind in one.kinds)
+            things = shortlist.of_kinds(kinds, self._here)
+            if len(things) > 1:
+                things = []
+        for thing in things:
+            is_only = len(things) == 1
+            for sentence in self._language.sentences:
+                if "item" in sentence.slots and sentence not in heard:
+                    continue
+                if sentence.fits(thing):
+                    yield from self._filled(
+                        sentence,
+                        values,
+                        thing,
+                        is_heard=sentence in heard,
+                        is_named=named.get(thing.entity_id, is_only),
+                    )
+
+    def _of_places(
+        self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
+    ) -> Iterator[Command]:
+        """Yield commands for all things of a kind in a place."""
+        for sentence in self._language.sentences:
+            kinds = [kind for kind in sorted(shortlist.kinds) if kind in sentence.kinds]
+            places: list[tuple[str, str]] = []
+            match sentence.target:
+                case "area":
+                    named = shortlist.areas or ([self._here] if self._here else [])
+                    places = [("area", self._home.areas[one].name) for one in named]
+                case "floor":
+                    places = [("floor", self._home.floors[one].name) for one in shortlist.floors]
+                case "home":
+                    if not (shortlist.areas or shortlist.floors or self._here):
+                        places = [("", "")]
+            for kind, (argument, place) in product(kinds, places):
+                if kind not in shortlist.plurals:
+                    continue
+                yield from self._filled(
+                    sentence,
+                    values,
+                    None,
+                    words={argument: place, "things": self._language.kinds[kind].all},
+                    args={**({argument: place} if argument else {}), **_kind_args(kind)},
+                    is_heard=sentence in heard,
+                    is_named=True,
+                )
+
+    def _of_nothing(self, heard: Sequence[Sentence], values: Values) -> Iterator[Command]:
+        for sentence in heard:
+            if sentence.target == "none":
+                yield from self._filled(sentence, values, None, is_heard=True, is_named=True)
+
+    def _filled(  # noqa: PLR0913 - each is a part of the command
+        self,
+        sentence: Sentence,
+        values: Values,
+        thing: Thing | None,
+        *,
+        words: Mapping[str, str] | None = None,
+        args: Mapping[str, Any] | None = None,
+        is_heard: bool,
+        is_named: bool,
+    ) -> Iterator[Command]:
+        """Yield a sentence with each value that was said."""
+        if sentence.tool not in self._tools:
+            return
+        tool, declared = self._tools[sentence.tool]
+        texts = dict(words or {})
+        fixed = {**sentence.args, **(args or {})}
+        if thing:
+            texts["name"] = thing.name
+            fixed[sentence.name_arg] = thing.name
+            if "domain" in declared:
+                fixed["domain"] = [thing.domain]
+            if self._is_ambiguous(thing) and thing.area and "area" in declared:
+                fixed["area"] = self._home.areas[thing.area].name
+                texts["name"] = f"{thing.name} ({fixed['area']})"
+        slots = [
+            [(slot, *one) for one in values.of(kind, sentence, thing)]
+            for slot, kind in sentence.slots.items()
+        ]
+        for filled in product(*slots):
+            said = texts | {slot: text for slot, text, _ in filled}
+            given = dict(fixed)
+            for slot, _, value in filled:
+                given.update(value if isinstance(value, dict) else {slot: value})
+            yield Command(
+                sentence.say.format_map(said),
+                tool,
+                {name: value for name, value in given.items() if name in declared},
+                sentence.done.format_map(said) if sentence.done else None,
+                is_heard=is_heard,
+                is_named=is_named,
+                is_critical=bool(thing and CRITICAL.intersection(thing.kinds)),
+                reads=sentence.reads,
+                hint=len(sentence.slots),
+            )
+
+    def _is_ambiguous(self, thing: Thing) -> bool:
+        return any(
+            one is not thing and one.name == thing.name and one.domain == thing.domain
+            for one in self._home.things
+        )
+
+
+def _kind_args(kind: str) -> dict[str, list[str]]:
+    domain, _, device_class = kind.partition(".")
+    return {"domain": [domain], **({"device_class": [device_class]} if device_class else {})}
+
+
+def _with_values(commands: list[Command]) -> list[Command]:
+    """Return the commands that take a value from what was said, all if there are none."""
+    return [one for one in commands if one.hint] or commands

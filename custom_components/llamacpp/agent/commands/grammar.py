@@ -1,0 +1,32 @@
+"""Grammars under which a model can only choose among commands, or talk."""
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Each command is a line of its own.
+BETWEEN = "\n"
+
+
+def grammar_for(parts: Sequence[Sequence[str]], *, may_talk: bool) -> str:
+    """Return a grammar in GBNF, the form of llama-server.
+
+    parts: for each part of what was said the commands of which one is to be chosen. may_talk: the
+    model can say something else instead: anything that does not begin like a command.
+    """
+    rules = [f"part{i} ::= {_any(texts)}" for i, texts in enumerate(parts)]
+    commands = f" {_quoted(BETWEEN)} ".join(f"part{i}" for i in range(len(parts)))
+    root = f"{commands} | talk" if may_talk else commands
+    talk = ["talk ::= [^>] [^\\x00]*"] if may_talk else []
+    return "\n".join([f"root ::= {root}", *rules, *talk])
+
+
+def _any(texts: Sequence[str]) -> str:
+    return " | ".join(map(_quoted, texts))
+
+
+def _quoted(text: str) -> str:
+    """Return a literal; GBNF knows the escapes of JSON that can be in a name."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,60 @@
+"""The home as the model may know it: what is exposed to Assist, and where it is."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """An entity that is exposed.
+
+    names: its name, then its aliases. area: id of its area. abilities: what can be set of it, by
+    the names that the sentences use.
+    """
+
+    entity_id: str
+    names: tuple[str, ...]
+    device_class: str | None = None
+    area: str | None = None
+    abilities: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """Return what it is called."""
+        return self.names[0]
+
+    @property
+    def domain(self) -> str:
+        """Return its domain."""
+        return self.entity_id.partition(".")[0]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Return what it is in the sentences' terms, the most precise first."""
+        precise = (f"{self.domain}.{self.device_class}",) if self.device_class else ()
+        return (*precise, self.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An area or a floor. names: its name, then its aliases. floor: id of an area's floor."""
+
+    names: tuple[str, ...]
+    floor: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what it is called."""
+        return self.names[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """All that is exposed. areas, floors: by id."""
+
+    things: tuple[Thing, ...]
+    areas: Mapping[str, Place] = field(default_factory=dict)
+    floors: Mapping[str, Place] = field(default_factory=dict)

@@ -1,0 +1,122 @@
+"""What a language's file of sentences says: data, so that a language is added without code."""
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .words import words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from homeassistant.core import HomeAssistant
+
+    from .home import Thing
+
+FOLDER = Path(__file__).parent / "sentences"
+FALLBACK = "en"
+
+type Phrase = tuple[str, ...]
+type Target = Literal["name", "area", "floor", "home", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A form of command, and the call of a tool that it stands for.
+
+    tool: the tool's name behind its namespace. kinds: of things that it is for, as in
+    `Thing.kinds`. say: the command with places for `{name}`, `{area}`, `{floor}`, `{things}` and
+    the slots. done: what is told when it has worked, None: the model is to speak of the result.
+    hear: phrases that hint at it. target: what it is about. needs: what a thing must be able to.
+    slots: arguments that are taken from what was said, by kind of value. args: arguments that are
+    always the same. reads: it changes nothing. name_arg: the argument for the thing.
+    """
+
+    tool: str
+    kinds: frozenset[str]
+    say: str
+    hear: tuple[Phrase, ...]
+    done: str | None = None
+    target: Target = "name"
+    needs: str | None = None
+    slots: Mapping[str, str] = field(default_factory=dict)
+    args: Mapping[str, Any] = field(default_factory=dict)
+    reads: bool = False
+    name_arg: str = "name"
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Sentence:
+        """Read one entry of `commands`."""
+        return cls(**{**raw, "kinds": frozenset(raw["kinds"]), "hear": phrases(raw["hear"])})
+
+    def fits(self, thing: Thing) -> bool:
+        """Tell whether it can be said of a thing."""
+        return (
+            self.target == "name"
+            and bool(self.kinds.intersection(thing.kinds))
+            and (self.needs is None or self.needs in thing.abilities)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What one kind of things is called. all: several of them. words: phrases for one or more."""
+
+    all: str
+    words: tuple[Phrase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language's sentences and words; each list of phrases is in the form of `words_of`."""
+
+    code: str
+    sentences: tuple[Sentence, ...]
+    kinds: Mapping[str, Kind]
+    lists: Mapping[str, tuple[Phrase, ...]]
+    numbers: Mapping[str, int]
+    units: Mapping[str, tuple[Phrase, ...]]
+    colors: Mapping[str, str]
+    texts: Mapping[str, Any]
+
+
+def phrases(texts: list[str]) -> tuple[Phrase, ...]:
+    """Return texts as phrases."""
+    return tuple(words_of(text) for text in texts)
+
+
+@lru_cache
+def load(code: str) -> Language:
+    """Return a language by its code, such as `it` or `pt-BR`; English if there is no file.
+
+    It reads a file: not to be called in an event loop.
+    """
+    known = {path.stem for path in FOLDER.glob("*.json")}
+    wanted = next((one for one in (code, code.partition("-")[0]) if one in known), FALLBACK)
+    raw = json.loads((FOLDER / f"{wanted}.json").read_text(encoding="utf-8"))
+    return Language(
+        code=wanted,
+        sentences=tuple(map(Sentence.of, raw["commands"])),
+        kinds={
+            name: Kind(one["all"], phrases([one["all"], *one["words"]]))
+            for name, one in raw["kinds"].items()
+        },
+        lists={name: phrases(raw[name]) for name in LISTS},
+        numbers={words_of(word)[0]: value for word, value in raw["numbers"].items()},
+        units={name: phrases(words) for name, words in raw["units"].items()},
+        colors={words_of(word)[0]: color for word, color in raw["colors"].items()},
+        texts=raw["texts"],
+    )
+
+
+LISTS = (
+    *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
+    "yes",
+)
+
+
+async def async_load(hass: HomeAssistant, code: str | None = None) -> Language:
+    """Return a language, by default that of the home."""
+    return await hass.async_add_executor_job(load, code or hass.config.language)

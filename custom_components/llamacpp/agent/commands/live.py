@@ -1,0 +1,59 @@
+"""The states of what somebody asks about, in a few words."""
+
+from typing import TYPE_CHECKING
+
+from homeassistant.util import dt as dt_util
+
+from .shortlist import Shortlist
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from homeassistant.core import HomeAssistant, State
+
+    from .home import Home, Thing
+    from .language import Language
+    from .said import Said
+
+MAX_THINGS = 12
+ATTRIBUTES = ("current_temperature", "temperature", "brightness", "percentage", "volume_level")
+
+
+def live_note(hass: HomeAssistant, home: Home, language: Language, said: Said) -> str:
+    """Return what a question is about as it is now, empty if it is about nothing here."""
+    lines = []
+    if said.is_question:
+        states = [
+            f"{thing.name}: {_words(state)}"
+            for thing in _meant(home, language, said)
+            if (state := hass.states.get(thing.entity_id))
+        ]
+        if states:
+            lines.append(language.texts["states"].format(states=", ".join(states)))
+        if said.is_about_time:
+            now = dt_util.now()
+            lines.append(language.texts["time"].format(time=f"{now:%A %Y-%m-%d %H:%M}"))
+    return "\n".join(lines)
+
+
+def _meant(home: Home, language: Language, said: Said) -> list[Thing]:
+    """Return the things that were named, else all of the kind, else all of the place."""
+    shortlist = Shortlist(home, language, said.words)
+    things = [one.thing for one in shortlist.things]
+    if not things and shortlist.kinds:
+        things = shortlist.of_kinds(shortlist.kinds)
+    if not things:
+        things = [one for one in home.things if one.area in shortlist.areas]
+    return things[:MAX_THINGS]
+
+
+def _words(state: State) -> str:
+    return " ".join((state.state, *_details(state)))
+
+
+def _details(state: State) -> Iterator[str]:
+    if unit := state.attributes.get("unit_of_measurement"):
+        yield str(unit)
+    for name in ATTRIBUTES:
+        if (value := state.attributes.get(name)) is not None:
+            yield f"({name.replace('_', ' ')} {value})"

@@ -1,0 +1,71 @@
+"""Home Assistant's chat log as messages for a model that chooses among commands.
+
+What was called is a command again, and a result is left out where the model has nothing to say of
+it: each turn reads as the model has made it, and templates see user and assistant in turns.
+"""
+
+from typing import TYPE_CHECKING
+
+from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
+from homeassistant.helpers.json import json_dumps
+
+from ..messages import to_messages
+from .spoken import command_text, sentence_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from homeassistant.components.conversation import Content
+
+    from ..messages import Message
+    from .language import Language
+
+
+def to_command_messages(
+    contents: Sequence[Content], language: Language, images: Mapping[Path, str]
+) -> list[Message]:
+    """Return the messages, in OpenAI's format, that say the same as these parts of a chat log.
+
+    images: attached pictures as `data:` URLs, as `to_messages` takes them.
+    """
+    plain = to_messages([one for one in contents if _is_plain(one)], images)
+    messages: list[Message] = []
+    is_told = False
+    for content in contents:
+        if isinstance(content, ToolResultContent):
+            if not is_told:
+                _add(messages, "user", f"[{json_dumps(content.result.data)}]")
+        elif isinstance(content, AssistantContent) and content.tool_calls:
+            calls = [(one.tool_name, one.tool_args) for one in content.tool_calls]
+            is_told = all(
+                (sentence := sentence_of(*call, language)) is not None and sentence.done
+                for call in calls
+            )
+            _add(messages, "assistant", "\n".join(command_text(*one, language) for one in calls))
+        elif isinstance(content, AssistantContent) and is_told:
+            # Our own words on what the command has done.
+            is_told = False
+        elif _is_plain(content) and plain:
+            is_told = False
+            message = plain.pop(0)
+            if isinstance(content, UserContent):
+                messages.append(message)
+            else:
+                _add(messages, message["role"], message["content"])
+    return messages
+
+
+def _is_plain(content: Content) -> bool:
+    return not (
+        isinstance(content, ToolResultContent)
+        or (isinstance(content, AssistantContent) and content.tool_calls)
+    )
+
+
+def _add(messages: list[Message], role: str, text: str) -> None:
+    """Add a message, or to the last one if the same speaks."""
+    if messages and messages[-1]["role"] == role and isinstance(messages[-1]["content"], str):
+        messages[-1]["content"] += f"\n{text}"
+    else:
+        messages.append({"role": role, "content": text})

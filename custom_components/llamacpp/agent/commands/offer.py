@@ -1,0 +1,167 @@
+"""A turn with a model that chooses among commands."""
+
+from typing import TYPE_CHECKING
+
+from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
+
+from ..deltas import AnswerDeltas
+from ..request import to_request
+from ..tools import to_tools
+from .answer import CommandDeltas, to_call
+from .candidates import Candidates
+from .exposed import area_of_device, exposed_home
+from .generic import generic_commands
+from .grammar import grammar_for
+from .live import live_note
+from .messages import to_command_messages
+from .prompt import examples
+from .said import understand
+from .spoken import bare, command_text, sentence_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from homeassistant.components.conversation import Content
+    from homeassistant.helpers import llm
+
+    from ..deltas import ChatLogDelta
+    from ..offer import Deltas
+    from ..request import Request, TurnSettings
+    from ..tools import ToolParam
+    from .candidates import Command
+    from .language import Language
+
+# Of so many other words the server tells how likely they were.
+N_OTHERS = 20
+
+
+class CommandsOffer:
+    """Has the model choose among the commands that what was said can mean."""
+
+    # None of them is in the requests.
+    tools: Sequence[ToolParam] = ()
+    # What it chooses is always possible.
+    has_given_up = False
+
+    def __init__(
+        self,
+        api: llm.APIInstance,
+        languages: tuple[Language, Language],
+        llm_context: llm.LLMContext,
+    ) -> None:
+        """Begin a turn.
+
+        api: of the chat log. languages: of the home, and of the speaker. llm_context: who speaks,
+        and where.
+        """
+        self._hass = api.api.hass
+        home = self._home = exposed_home(self._hass, llm_context.assistant)
+        here = area_of_device(self._hass, llm_context.device_id)
+        of_home, self._language = languages
+        self._functions = to_tools(api)
+        self._reading = {one.name for one in api.tools if one.annotations.read_only}
+        declared = {
+            bare(one["function"]["name"]): (
+                one["function"]["name"],
+                one["function"]["parameters"].get("properties", {}),
+            )
+            for one in self._functions
+        }
+        self._candidates = Candidates(home, self._language, declared, here)
+        self._examples = [
+            {"role": role, "content": text}
+            for pair in examples(home, of_home)
+            for role, text in zip(("user", "assistant"), pair, strict=True)
+        ]
+        self._parts: list[list[Command]] = []
+
+    def note_on(self, words: str) -> str:
+        """Return the states of what a question is about."""
+        return live_note(self._hass, self._home, self._language, understand(words, self._language))
+
+    def ready(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
+        """Return our words on commands that were run, or the command that the user agrees to."""
+        last = contents[-1]
+        if isinstance(last, ToolResultContent):
+            words = self._words_on_results(contents)
+            return [{"role": "assistant"}, {"content": words}] if words else []
+        if isinstance(last, UserContent) and (command := self._agreed(contents)):
+            return [{"role": "assistant"}, {"tool_calls": [to_call(command)]}]
+        return []
+
+    def request(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
+        """Return the request under whose grammar the model chooses, or one for words alone."""
+        request = to_request(contents, [], settings)
+        system, *said = to_command_messages(contents, self._language, settings.images)
+        request["messages"] = [system, *self._examples, *said]
+        last = contents[-1]
+        self._parts = self._commands(last.content) if isinstance(last, UserContent) else []
+        if self._parts:
+            is_heard = all(any(one.is_heard for one in part) for part in self._parts)
+            texts = [[one.text for one in part] for part in self._parts]
+            request["grammar"] = grammar_for(texts, may_talk=not is_heard)
+            # A command is right or wrong: nothing is gained by variety.
+            request["temperature"] = 0
+            if any(one.is_critical for part in self._parts for one in part):
+                request |= {"logprobs": True, "top_logprobs": N_OTHERS}
+        return request
+
+    def deltas(self, request: Request) -> Deltas:
+        """Return what reads the answer to the newest request."""
+        if "grammar" not in request:
+            return AnswerDeltas(None)
+        texts = self._language.texts
+        return CommandDeltas(self._parts, texts["sure"], texts["failed"])
+
+    def _commands(self, text: str) -> list[list[Command]]:
+        """Return for each part of what was said what it can mean, none if it means nothing here."""
+        said = understand(text, self._language)
+        if said.is_chat:
+            return []
+        generic = generic_commands(self._functions, self._reading, said, self._language)
+        parts = [generic] if generic else self._candidates.for_said(said)
+        kept = [
+            [
+                one
+                for one in part
+                if (one.reads or not said.is_question) and (one.is_heard or not one.is_critical)
+            ]
+            for part in parts
+        ]
+        return [part for part in kept if part]
+
+    def _agreed(self, contents: Sequence[Content]) -> Command | None:
+        """Return the command that the user was asked about, and says yes to."""
+        said = [one for one in contents if isinstance(one, UserContent)]
+        asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
+        if asked is None or not said[:-1]:
+            return None
+        if not understand(said[-1].content, self._language).is_yes:
+            return None
+        question = self._language.texts["sure"]
+        return next(
+            (
+                one
+                for part in self._commands(said[-2].content)
+                for one in part
+                if question.format(command=one.text) == asked.content
+            ),
+            None,
+        )
+
+    def _words_on_results(self, contents: Sequence[Content]) -> str:
+        """Return what is to be said of commands that were run, empty if the model is to speak."""
+        calls = next(one for one in reversed(contents) if isinstance(one, AssistantContent))
+        results = [one for one in contents if isinstance(one, ToolResultContent)]
+        by_id = {one.tool_call_id: one.result for one in results}
+        words = []
+        for call in calls.tool_calls or ():
+            sentence = sentence_of(call.tool_name, call.tool_args, self._language)
+            result = by_id.get(call.id)
+            has_failed = result is None or result.error or "error" in result.data
+            if not has_failed and (sentence is None or not sentence.done):
+                return ""
+            text = command_text(call.tool_name, call.tool_args, self._language, done=not has_failed)
+            failed = self._language.texts["failed"]
+            words.append(failed.format(command=text) if has_failed else text)
+        return " ".join(words)

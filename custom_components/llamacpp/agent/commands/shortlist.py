@@ -1,0 +1,137 @@
+"""Which things and places of the home were meant, by the words that were said."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .said import is_any
+from .words import find, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .home import Home, Place, Thing
+    from .language import Language
+
+# Less of a name than this says nothing.
+MIN_SHARE = 0.45
+# What is meant this much less than the best is not meant.
+MIN_OF_BEST = 0.75
+MAX_THINGS = 8
+MAX_PLACES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """A thing, and how much of what names it was said.
+
+    share: 0 to 1. is_sure: its whole name was said, or its kind and its place.
+    words: those that name it.
+    """
+
+    thing: Thing
+    share: float
+    is_sure: bool
+    words: frozenset[str]
+
+
+class Shortlist:
+    """What was named of a home."""
+
+    def __init__(self, home: Home, language: Language, words: Sequence[str]) -> None:
+        """Look for the names of a home in what was said."""
+        self._home = home
+        self._language = language
+        self._words = words
+        self.kinds = frozenset(
+            name for name, kind in language.kinds.items() if is_any(kind.words, words)
+        )
+        self.plurals = frozenset(
+            name for name, kind in language.kinds.items() if set(words_of(kind.all)) <= set(words)
+        )
+        self.areas = self._places(home.areas)
+        self.floors = self._places(home.floors)
+        self.things = self._things()
+
+    def of_kinds(self, kinds: frozenset[str], area: str | None = None) -> list[Thing]:
+        """Return the things of these kinds, those of an area only if there are some."""
+        found = [thing for thing in self._home.things if kinds.intersection(thing.kinds)]
+        return [thing for thing in found if area and thing.area == area] or found
+
+    def naming(self, thing: Thing | None) -> frozenset[str]:
+        """Return the words that name a thing and places: they are no values."""
+        places = [
+            *(self._home.areas[one].names for one in self.areas),
+            *(self._home.floors[one].names for one in self.floors),
+        ]
+        of_thing = (one.words for one in self.things if one.thing is thing)
+        return frozenset().union(*map(self._named, places), *of_thing)
+
+    def _places(self, places: Mapping[str, Place]) -> list[str]:
+        """Return the ids of the places that were named, those with the longest names only."""
+        named = {
+            place_id: words
+            for place_id, place in places.items()
+            if (words := self._named(place.names))
+        }
+        return [
+            one
+            for one, words in named.items()
+            if not any(words < other for other in named.values())
+        ][:MAX_PLACES]
+
+    def _named(self, names: Sequence[str]) -> frozenset[str]:
+        """Return the words of the longest name that was said as a whole."""
+        said = [
+            frozenset(words)
+            for name in names
+            if (words := words_of(name)) and all(_was_said(word, self._words) for word in words)
+        ]
+        return max(said, key=len, default=frozenset())
+
+    def _things(self) -> list[Meant]:
+        """Return the things that may be meant, the likeliest first."""
+        weights = _weights(self._home)
+        found = [meant for thing in self._home.things if (meant := self._meant(thing, weights))]
+        best = max((one.share for one in found), default=0.0)
+        if best < MIN_SHARE:
+            return []
+        near = [one for one in found if one.share >= MIN_OF_BEST * best]
+        sure = [one for one in near if one.is_sure]
+        kept = [one for one in sure or near if not any(one.words < other.words for other in sure)]
+        return sorted(kept, key=lambda one: -one.share)[:MAX_THINGS]
+
+    def _meant(self, thing: Thing, weights: Mapping[str, float]) -> Meant | None:
+        is_here = thing.area in self.areas
+        is_kind = bool(self.kinds.intersection(thing.kinds))
+        best, best_words = 0.0, frozenset[str]()
+        for name in thing.names:
+            words = words_of(name)
+            said = frozenset(word for word in words if _was_said(word, self._words))
+            whole = sum(weights.get(word, 1.0) for word in words)
+            share = sum(weights.get(word, 1.0) for word in said) / whole if whole else 0.0
+            if (share, len(said)) > (best, len(best_words)):
+                best, best_words = share, said
+        is_sure = best > 1 - 1e-9
+        if is_here and is_kind and not is_sure:
+            best = max(best, 0.95)
+            is_sure = True
+            area = self._home.areas[thing.area].names if thing.area else ()
+            best_words |= self._named(area)
+        if not best:
+            return None
+        return Meant(thing, best + 0.03 * is_here + 0.02 * is_kind, is_sure, best_words)
+
+
+def _was_said(word: str, said: Sequence[str]) -> bool:
+    return find(word, said) is not None
+
+
+def _weights(home: Home) -> dict[str, float]:
+    """Return how much each word of the names tells: less, the more names it is in."""
+    counts: dict[str, int] = {}
+    for thing in home.things:
+        for word in {word for name in thing.names for word in words_of(name)}:
+            counts[word] = counts.get(word, 0) + 1
+    n_things = len(home.things)
+    return {word: math.log(1 + n_things / count) for word, count in counts.items()}

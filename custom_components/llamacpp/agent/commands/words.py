@@ -1,0 +1,84 @@
+"""What was said, as words that can be compared with names."""
+
+import re
+import unicodedata
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_WORD = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+")
+# Words of so many letters may differ by one, or by two.
+ONE_SLIP, TWO_SLIPS = 5, 9
+SHORT, LONG = 3, 6
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Return the words of a text in their order, in small letters without accents.
+
+    Numbers are words; a percent sign is the word `percent`.
+    """
+    plain = unicodedata.normalize("NFKD", text.casefold().replace("%", " percent "))
+    letters = "".join(one for one in plain if not unicodedata.combining(one))
+    return tuple(_WORD.findall(letters.replace("'", " ").replace("\u2019", " ")))
+
+
+def is_like(one: str, other: str) -> bool:
+    """Tell whether two words are the same, but for an ending or a slip of the pen."""
+    if one == other:
+        return True
+    if not (one.isalpha() and other.isalpha()):
+        return False
+    shorter, longer = sorted((one, other), key=len)
+    common = _n_common(shorter, longer)
+    if len(shorter) >= SHORT and common >= len(longer) - (2 if len(longer) >= LONG else 1):
+        return True
+    if len(shorter) < ONE_SLIP:
+        return False
+    return _n_slips(shorter, longer) <= (2 if len(shorter) >= TWO_SLIPS else 1)
+
+
+def find(word: str, said: Sequence[str]) -> int | None:
+    """Return where a word was said, also within two that belong together; None if it was not."""
+    for index, one in enumerate(said):
+        if is_like(word, one):
+            return index
+    for index, (one, other) in enumerate(pairwise(said)):
+        if len(word) > LONG and one + other == word:
+            return index
+    return None
+
+
+def has_phrase(phrase: Sequence[str], said: Sequence[str]) -> bool:
+    """Tell whether all words of a phrase were said in this order, perhaps with others between."""
+    start = 0
+    for word in phrase:
+        index = find(word, said[start:])
+        if index is None:
+            return False
+        start += index + 1
+    return True
+
+
+def _n_common(one: str, other: str) -> int:
+    count = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        count += 1
+    return count
+
+
+def _n_slips(one: str, other: str) -> int:
+    """Return how many letters to add, leave out, change or swap make one word the other."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one, 1):
+        before, previous, row = row, before, [i]
+        for j, right in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (left != right))
+            if i > 1 and j > 1 and left == other[j - 2] and one[i - 2] == right:
+                cost = min(cost, previous[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
