@@ -10,6 +10,7 @@ from homeassistant.components.conversation import (
     ToolResultContentDeltaDict,
 )
 from homeassistant.helpers import llm
+from homeassistant.helpers.json import json_dumps
 from homeassistant.util.ulid import ulid_now
 
 from ..server import (
@@ -20,6 +21,9 @@ from ..server import (
     ThinkingDelta,
     ToolCallDelta,
 )
+from .call_error import CallError
+from .named import clipped
+from .printed import PrintedCalls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable
@@ -27,12 +31,9 @@ if TYPE_CHECKING:
     from ..server import (
         StreamEvent,
     )
+    from .possible import PossibleCalls
 
 type ChatLogDelta = AssistantContentDeltaDict | ToolResultContentDeltaDict
-
-
-class ArgumentsError(Exception):
-    """The arguments of a tool call cannot be used; the message tells the model why."""
 
 
 @dataclass(slots=True)
@@ -54,31 +55,34 @@ class AnswerDeltas:
     """One answer of the model on its way into a chat log.
 
     After `from_events` has ended, `completion` tells what the answer took, as far as the server
-    told, `finish_reason` why the model stopped, and `first_text_time` when its first words came
-    (of `time.monotonic()`), None if there were none.
+    told, `finish_reason` why the model stopped, `first_text_time` when its first words came (of
+    `time.monotonic()`), None if there were none, and `has_impossible_calls` whether it has called
+    what cannot be called.
     """
 
-    def __init__(self, *, with_tools: bool) -> None:
-        """Begin an answer; with_tools: the model was offered tools, so it may call them."""
+    def __init__(self, possible: PossibleCalls | None) -> None:
+        """Begin an answer. possible: what the model can call, None: it was offered nothing."""
         self.completion = Completion(usage=None, timings=None)
         self.finish_reason = FinishReason.UNKNOWN
         self.first_text_time: float | None = None
-        self._with_tools = with_tools
+        self.has_impossible_calls = False
+        self._possible = possible
+        self._printed = PrintedCalls(possible.tools) if possible else None
         self._calls: dict[int, _PartialCall] = {}
 
     async def from_events(self, events: AsyncIterable[StreamEvent]) -> AsyncGenerator[ChatLogDelta]:
         """Yield the deltas as the events come, and the tool calls once all have arrived.
 
-        A tool call that cannot be run yields its own result, an error that tells the model what
-        to mend. Raises what `events` raises.
+        Calls that the model has printed are calls like others, and not among its words. A call that
+        is impossible yields its own result, an error that tells the model what is possible. Raises
+        what `events` raises.
         """
         yield {"role": "assistant"}
         async for event in events:
             match event:
                 case TextDelta(text):
-                    if self.first_text_time is None:
-                        self.first_text_time = time.monotonic()
-                    yield {"content": text}
+                    for delta in self._spoken(self._printed.feed(text) if self._printed else text):
+                        yield delta
                 case ThinkingDelta(text):
                     yield {"thinking_content": text}
                 case ToolCallDelta():
@@ -90,11 +94,31 @@ class AnswerDeltas:
                 case _:
                     # Progress only keeps the connection's time limit from passing.
                     pass
-        for delta in self._tool_call_deltas():
+        for delta in (*self._end_of_text(), *self._tool_call_deltas()):
             yield delta
 
+    def _spoken(self, words: str) -> list[ChatLogDelta]:
+        """Return the delta with words, none without them."""
+        if words and self.first_text_time is None:
+            self.first_text_time = time.monotonic()
+        return [{"content": words}] if words else []
+
+    def _end_of_text(self) -> list[ChatLogDelta]:
+        """Return the words that were held back, and add the calls that were printed.
+
+        Not those that the model has made as well.
+        """
+        if self._printed is None:
+            return []
+        words = self._printed.end(is_cut=self.finish_reason is FinishReason.LENGTH)
+        for printed in self._printed.calls:
+            call = _PartialCall(name=printed.name, arguments=printed.arguments)
+            if not any(_are_same(call, one) for one in self._calls.values()):
+                self._calls[max(self._calls, default=-1) + 1] = call
+        return self._spoken(words)
+
     def _tool_call_deltas(self) -> list[ChatLogDelta]:
-        """Return one delta with all calls, then one for each that could not be understood."""
+        """Return one delta with all calls, then one for each that is impossible."""
         if not self._calls:
             return []
         tool_calls: list[llm.ToolInput] = []
@@ -102,8 +126,9 @@ class AnswerDeltas:
         for _, call in sorted(self._calls.items()):
             call_id = call.id or ulid_now()
             try:
-                arguments = self._arguments_of(call)
-            except ArgumentsError as err:
+                name, arguments = self._possible_call(call)
+            except CallError as err:
+                self.has_impossible_calls = True
                 tool_calls.append(llm.ToolInput(call.name, {}, id=call_id, external=True))
                 results.append(
                     {
@@ -114,20 +139,33 @@ class AnswerDeltas:
                     }
                 )
             else:
-                tool_calls.append(llm.ToolInput(call.name, arguments, id=call_id))
+                tool_calls.append(llm.ToolInput(name, arguments, id=call_id))
         return [{"tool_calls": tool_calls}, *results]
 
+    def _possible_call(self, call: _PartialCall) -> tuple[str, dict[str, Any]]:
+        """Return a call as Home Assistant can run it; raises CallError."""
+        if self._possible is None:
+            raise CallError("There are no tools. Answer in words.")
+        return self._possible.corrected(call.name, self._arguments_of(call))
+
     def _arguments_of(self, call: _PartialCall) -> dict[str, Any]:
-        if not self._with_tools:
-            raise ArgumentsError("There are no tools. Answer in words.")
         if not call.arguments.strip():
             return {}
         try:
             arguments = json.loads(call.arguments)
-        except ValueError as err:
+            # Home Assistant must be able to write them, too.
+            json_dumps(arguments)
+        except (ValueError, TypeError, RecursionError) as err:
             if self.finish_reason is FinishReason.LENGTH:
-                raise ArgumentsError("The call was cut off. Make it shorter.") from err
-            raise ArgumentsError(f"The arguments are not valid JSON: {err}") from err
+                raise CallError("The call was cut off. Make it shorter.") from err
+            raise CallError(f"The arguments are not valid JSON: {clipped(str(err))}") from err
         if not isinstance(arguments, dict):
-            raise ArgumentsError("The arguments must be a JSON object.")
+            raise CallError("The arguments must be a JSON object.")
         return arguments
+
+
+def _are_same(one: _PartialCall, other: _PartialCall) -> bool:
+    try:
+        return one.name == other.name and json.loads(one.arguments) == json.loads(other.arguments)
+    except ValueError, RecursionError:
+        return False

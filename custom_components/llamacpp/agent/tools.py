@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast, override
 
 import probatio
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import llm
+from homeassistant.helpers import llm, selector
 
 from ..const import LOGGER
 
@@ -17,6 +17,8 @@ type ToolParam = dict[str, Any]
 type Serializer = Callable[[Any], Any] | None
 
 MAX_SCHEMAS = 128
+# What asks for the name of a place.
+PLACES = {"area": selector.AreaSelector, "floor": selector.FloorSelector}
 
 
 class _Schemas:
@@ -47,7 +49,15 @@ class _Schemas:
 
 
 def _json_schema(schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
-    return probatio.to_openapi(schema, custom_serializer=serializer, openapi_version="3.1.0")
+    def serialize(value: Any) -> Any:
+        serialized = serializer(value) if serializer else probatio.UNSUPPORTED
+        kind = next((kind for kind, one in PLACES.items() if isinstance(value, one)), None)
+        if kind and isinstance(serialized, dict):
+            # Home Assistant only says that these are texts.
+            serialized.get("items", serialized)["format"] = kind
+        return serialized
+
+    return probatio.to_openapi(schema, custom_serializer=serialize, openapi_version="3.1.0")
 
 
 def _in_order[T](schema: T) -> T:

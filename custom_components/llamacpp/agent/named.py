@@ -1,0 +1,93 @@
+"""What is meant by a name that somebody has written, among the names that there are."""
+
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+from .commands.words import is_like, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# So many near names at most are told to a model, so many of a list, and so many letters of each.
+MAX_NEAREST = 5
+MAX_LISTED = 12
+MAX_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Meant[T]:
+    """What can be meant. is_sure: the name is the same, but for the way it is written."""
+
+    all: tuple[T, ...]
+    is_sure: bool = True
+
+
+def meant_by[T](written: str, named: Sequence[tuple[T, Sequence[str]]]) -> Meant[T]:
+    """Return what is meant by a name; named: what there is, with all of its names.
+
+    Home Assistant's own way to compare names comes first, then the words of the name, and last
+    words that differ by an ending or a slip of the pen.
+    """
+    plain = _plain(written)
+    if found := [one for one, names in named if any(_plain(name) == plain for name in names)]:
+        return Meant(tuple(found))
+    # The prompt tells all names of a thing in a row.
+    if found := [one for one, names in named if _plain(", ".join(names)) == plain]:
+        return Meant(tuple(found))
+    words = sorted(words_of(written))
+    if not words:
+        return Meant(())
+    spelled = [
+        (one, name_words)
+        for one, names in named
+        for name_words in (sorted(words_of(name)) for name in names)
+        if len(name_words) == len(words)
+    ]
+    if found := [one for one, name_words in spelled if name_words == words]:
+        return Meant(tuple(dict.fromkeys(found)))
+    found = [one for one, name_words in spelled if _are_like(words, name_words)]
+    return Meant(tuple(dict.fromkeys(found)), is_sure=False)
+
+
+def nearest(written: str, names: Iterable[str]) -> str:
+    """Return the names that are nearest to one that was written, as text."""
+    words = words_of(written)
+    plain = _plain(written)[:MAX_CHARS]
+
+    def distance(name: str) -> tuple[int, float, str]:
+        others = words_of(name)
+        common = sum(any(is_like(word, other) for other in others) for word in words)
+        likeness = SequenceMatcher(None, plain, _plain(name)[:MAX_CHARS]).ratio()
+        return -common, -likeness, name
+
+    return listed(sorted(set(names), key=distance), MAX_NEAREST)
+
+
+def listed(names: Iterable[str], most: int = MAX_LISTED) -> str:
+    """Return the first names as text that has a bound."""
+    every = list(names)
+    told = ", ".join(map(clipped, every[:most])) or "nothing"
+    return f"{told} and {len(every) - most} more" if len(every) > most else told
+
+
+def clipped(text: str) -> str:
+    """Return a text, not more than a line of it."""
+    return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _are_like(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Tell whether each word is like one of the others, and each of the others is used."""
+    left = list(others)
+    for word in words:
+        like = next((one for one in left if one == word), None) or next(
+            (one for one in left if is_like(word, one)), None
+        )
+        if like is None:
+            return False
+        left.remove(like)
+    return True

@@ -1,0 +1,103 @@
+"""Which calls are possible: of tools that exist, about what exists, with all that they need."""
+
+from typing import TYPE_CHECKING, Any
+
+from .arguments import converted_arguments, fits
+from .call_error import CallError, unknown
+from .named import listed, nearest
+from .targets import NAME, Targets
+from .toolnames import ToolNames, short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .arguments import Schema
+    from .commands.home import Home
+    from .tools import ToolParam
+
+
+class PossibleCalls:
+    """The calls that a model can make."""
+
+    def __init__(self, tools: Sequence[ToolParam], home: Callable[[], Home] | None = None) -> None:
+        """Know the tools that are offered.
+
+        home: returns what names can stand for, when there is a call; None: for anything.
+        """
+        self._parameters: dict[str, Schema] = {
+            one["function"]["name"]: one["function"].get("parameters", {}) for one in tools
+        }
+        self._names = ToolNames(self._parameters)
+        self._home = home
+
+    @property
+    def tools(self) -> Iterable[str]:
+        """Return the names of the tools."""
+        return self._parameters
+
+    def corrected(self, name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return a call with the names that Home Assistant knows, and arguments of right types.
+
+        Raises CallError, which tells what is possible, if that is not enough to make it possible.
+        """
+        tool = self._names.find(name) or self._names.find(short_name(name))
+        if tool is None:
+            raise unknown("tool", name, self._parameters)
+        parameters = self._parameters[tool]
+        properties = parameters.get("properties", {})
+        given = converted_arguments(arguments, parameters)
+        targets = Targets(self._home()) if self._home else None
+        if targets:
+            given = targets.corrected(tool, given, properties)
+        self._check_declared(tool, given, parameters)
+        for key, value in given.items():
+            if key in properties:
+                _check_choice(key, value, properties[key])
+        _check_complete(tool, given, parameters, targets)
+        return tool, given
+
+    def _check_declared(self, tool: str, given: Mapping[str, Any], parameters: Schema) -> None:
+        properties = parameters.get("properties", {})
+        surplus = [key for key in given if key not in properties]
+        if not surplus or parameters.get("additionalProperties", True):
+            return
+        others = [
+            name
+            for name, schema in self._parameters.items()
+            if set(surplus) <= schema.get("properties", {}).keys()
+        ]
+        told = f"{tool} does not take {listed(surplus)}. It takes: {listed(properties)}."
+        if others:
+            told += f" Of others there is: {nearest(tool, others)}."
+        raise CallError(told)
+
+
+def _check_complete(
+    tool: str, given: Mapping[str, Any], parameters: Schema, targets: Targets | None
+) -> None:
+    """Raise CallError if an argument is missing."""
+    properties = parameters.get("properties", {})
+    missing = [key for key in parameters.get("required", ()) if key not in given]
+    if missing:
+        told = f"{tool} needs {listed(missing)}."
+        choices = [str(one) for key in missing for one in _choices_of(properties.get(key, {}))]
+        if NAME in missing and targets:
+            choices += targets.names_for(tool, properties)
+        if choices:
+            told += f" There is: {listed(choices)}."
+        raise CallError(told)
+    ways = [one["required"] for one in parameters.get("anyOf", ()) if "required" in one]
+    if ways and not any(given.keys() >= set(one) for one in ways):
+        raise CallError(f"{tool} needs one of {listed(key for one in ways for key in one)}.")
+
+
+def _check_choice(key: str, value: Any, schema: Schema) -> None:
+    """Raise CallError for a value that is not among those that an argument can have."""
+    choices = _choices_of(schema)
+    if choices and not fits(value, schema):
+        raise unknown(f"'{key}'", str(value), map(str, choices))
+
+
+def _choices_of(schema: Schema) -> list[Any]:
+    """Return the values that an argument, or each of its values, can have; empty: any."""
+    return list(schema.get("items", schema).get("enum", ()))

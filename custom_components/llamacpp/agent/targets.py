@@ -1,0 +1,185 @@
+"""What calls are about: entities and places, by the names that Home Assistant knows."""
+
+from typing import TYPE_CHECKING, Any
+
+from .arguments import EMPTY
+from .call_error import unknown
+from .commands.candidates import CRITICAL
+from .named import Meant, meant_by
+from .places import AREA, FLOOR, Places
+from .toolnames import BETWEEN, short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .arguments import Schema
+    from .commands.home import Home, Thing
+
+# How the names of Home Assistant's own tools for the home begin, and the one that is called
+# otherwise.
+OWN = "Hass"
+LIVE_CONTEXT = "GetLiveContext"
+# In the names of those whose `name` is what somebody calls a timer.
+TIMER = "Timer"
+# With this name Home Assistant takes all entities.
+ALL = "all"
+NAME, DOMAIN, DEVICE_CLASS = "name", "domain", "device_class"
+# Where models put the name of an entity for which there is `name`.
+OTHER_NAMES = ("entity_id", "entity", "entity_name", "device", "device_name")
+# What models write for nothing.
+NOTHING = frozenset(("", "none", "null", "n/a"))
+# In schemas, what a text must be.
+ENTITY_ID = "entity_id"
+
+
+class Targets:
+    """Knows what there is in a home, and how it is called."""
+
+    def __init__(self, home: Home) -> None:
+        """Know this home."""
+        self._home = home
+        self._places = Places(home)
+        self._domains = sorted({one.domain for one in home.things})
+
+    def corrected(
+        self, tool: str, arguments: Mapping[str, Any], properties: Mapping[str, Schema]
+    ) -> dict[str, Any]:
+        """Return a call's arguments with the names that Home Assistant knows.
+
+        tool: its full name. properties: schemas of its arguments. Raises CallError, which tells
+        what there is, if something is named that does not exist.
+        """
+        given = dict(arguments)
+        for key, schema in properties.items():
+            kind = schema.get("items", schema).get("format")
+            if kind in (ENTITY_ID, AREA, FLOOR) and given.get(key) not in EMPTY:
+                written = given[key]
+                found = [self._of_format(kind, one) for one in _listed(written)]
+                given[key] = found if isinstance(written, list) else found[0]
+        short = short_name(tool)
+        if short.startswith(OWN) or short == LIVE_CONTEXT:
+            for key in (NAME, AREA, FLOOR, DOMAIN):
+                if _is_nothing(given.get(key)):
+                    given.pop(key, None)
+            self._correct_domain(given, properties)
+            if TIMER not in short:
+                self._correct_name(tool, given, properties)
+            self._places.correct(given, properties)
+        return given
+
+    def names_for(self, tool: str, properties: Mapping[str, Schema]) -> list[str]:
+        """Return the names of all entities that a tool can be about."""
+        return sorted({one.name for one in self._things(tool, properties)})
+
+    def _of_format(self, kind: str, written: Any) -> Any:
+        """Return the entity id, or the name of a place, that is meant."""
+        if not isinstance(written, str):
+            return written
+        if kind != ENTITY_ID:
+            return self._places.name(kind, written)
+        meant = self._meant(written, self._home.things)
+        if len(meant.all) != 1 or _is_guess(meant):
+            ids = {one.entity_id for one in meant.all or self._home.things}
+            raise unknown("entity", written, ids)
+        return meant.all[0].entity_id
+
+    def _correct_domain(self, given: dict[str, Any], properties: Mapping[str, Schema]) -> None:
+        if DOMAIN not in given or DOMAIN not in properties:
+            return
+        known = _choices(properties[DOMAIN]) or self._domains
+        found = []
+        for written in map(str, _listed(given[DOMAIN])):
+            meant = meant_by(written, [(one, (one,)) for one in known]).all
+            if len(meant) != 1:
+                raise unknown("domain", written, known)
+            found.append(meant[0])
+        given[DOMAIN] = found if isinstance(given[DOMAIN], list) else found[0]
+
+    def _correct_name(
+        self, tool: str, given: dict[str, Any], properties: Mapping[str, Schema]
+    ) -> None:
+        if NAME not in properties:
+            return
+        _move_name(given, properties)
+        written = given.get(NAME)
+        if not isinstance(written, str) or written.strip().casefold() == ALL:
+            return
+        things = self._things(tool, properties)
+        meant = self._meant(written, things)
+        if not meant.all and self._is_place(written, given, properties):
+            given[AREA] = given.pop(NAME)
+            return
+        names = {one.name for one in meant.all}
+        if len(names) != 1 or _is_guess(meant):
+            raise unknown("entity", written, names or {one.name for one in things})
+        if DOMAIN in given and not _choices(properties.get(DOMAIN, {})):
+            _take_domain(given, meant.all)
+        # Of several with one name the id tells more; Home Assistant takes it as a name.
+        is_id_needed = sum(one.name in names for one in self._home.things) > 1
+        given[NAME] = written if is_id_needed and written == meant.all[0].entity_id else names.pop()
+
+    def _things(self, tool: str, properties: Mapping[str, Schema]) -> list[Thing]:
+        """Return what a tool can be about: all, unless it is for some domains alone."""
+        namespace = tool.partition(BETWEEN)[0]
+        domains = _choices(properties.get(DOMAIN, {})) or (
+            [namespace] if namespace in self._domains else self._domains
+        )
+        return [one for one in self._home.things if one.domain in domains]
+
+    def _meant(self, written: str, things: Sequence[Thing]) -> Meant[Thing]:
+        """Return the things that an entity id, a name or an alias can mean."""
+        if by_id := tuple(one for one in things if one.entity_id == written):
+            return Meant(by_id)
+        meant = meant_by(written, [(one, one.names) for one in things])
+        domain, _, rest = written.partition(".")
+        if not meant.all and domain in self._domains:
+            # An id that the model has made up of a name.
+            return meant_by(rest, [(one, one.names) for one in things if one.domain == domain])
+        return meant
+
+    def _is_place(
+        self, written: str, given: Mapping[str, Any], properties: Mapping[str, Schema]
+    ) -> bool:
+        """Tell whether an area stands where a name should, and which of its things are meant."""
+        if AREA not in properties or not (given.get(DOMAIN) or given.get(DEVICE_CLASS)):
+            return False
+        found = self._places.names(AREA, written)
+        return len(found) == 1 and (
+            AREA not in given or self._places.names(AREA, given[AREA]) == found
+        )
+
+
+def _move_name(given: dict[str, Any], properties: Mapping[str, Schema]) -> None:
+    """Put the name of an entity where it belongs."""
+    key = next((one for one in OTHER_NAMES if one in given and one not in properties), None)
+    if key and NAME not in given:
+        value = _listed(given[key])
+        if len(value) == 1 and isinstance(value[0], str):
+            given[NAME] = value[0]
+            del given[key]
+
+
+def _take_domain(given: dict[str, Any], things: Sequence[Thing]) -> None:
+    """Take the domain of what is named, unless it must not be moved by mistake."""
+    domains = {one.domain for one in things}
+    if len(domains) != 1 or domains.intersection(_listed(given[DOMAIN])):
+        return
+    if not any(CRITICAL.intersection(one.kinds) for one in things):
+        given[DOMAIN] = [*domains] if isinstance(given[DOMAIN], list) else domains.pop()
+
+
+def _is_guess(meant: Meant[Thing]) -> bool:
+    """Tell whether something is meant that must not be moved by mistake, and not for sure."""
+    return not meant.is_sure and any(CRITICAL.intersection(one.kinds) for one in meant.all)
+
+
+def _is_nothing(value: Any) -> bool:
+    return value in EMPTY or (isinstance(value, str) and value.strip().casefold() in NOTHING)
+
+
+def _choices(schema: Schema) -> list[str]:
+    return list(schema.get("items", schema).get("enum", ()))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,274 @@
+"""Which calls are possible in the demo home, by Home Assistant's own tools."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
+from homeassistant.core import Context
+from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import llm
+from homeassistant.setup import async_setup_component
+
+from custom_components.llamacpp.agent.call_error import CallError
+from custom_components.llamacpp.agent.commands.exposed import exposed_home
+from custom_components.llamacpp.agent.commands.home import Home, Thing
+from custom_components.llamacpp.agent.named import MAX_CHARS, MAX_LISTED, MAX_NEAREST
+from custom_components.llamacpp.agent.possible import PossibleCalls
+from custom_components.llamacpp.agent.tools import to_tools
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+ON, OFF = "intent__HassTurnOn", "intent__HassTurnOff"
+LIVE = "homeassistant__GetLiveContext"
+SCRIPT = {
+    "water": {
+        "alias": "Water",
+        "description": "Waters a place",
+        "fields": {
+            "where": {"description": "Where", "selector": {"area": {}}},
+            "levels": {"description": "Floors", "selector": {"floor": {"multiple": True}}},
+            "valve": {"description": "Which", "selector": {"entity": {}}},
+            "name": {"description": "Of the plant", "selector": {"text": {}}},
+        },
+        "sequence": [],
+    }
+}
+
+
+async def possible_in(hass: HomeAssistant) -> PossibleCalls:
+    """Return what is possible in a home with Assist's tools."""
+    context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
+    tools = to_tools(await llm.async_get_api(hass, "assist", context))
+    return PossibleCalls(tools, lambda: exposed_home(hass, "conversation", without=()))
+
+
+# What a model calls, and what becomes of it.
+CALLS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    # Names of entities
+    (ON, {"name": "Kitchen Light"}, {"name": "Kitchen Light"}),
+    (ON, {"name": "kitchen light "}, {"name": "Kitchen Light"}),
+    (ON, {"name": "kitchen_light"}, {"name": "Kitchen Light"}),
+    (ON, {"name": "light.kitchen_light"}, {"name": "Kitchen Light"}),
+    (ON, {"name": "light.floor-lamp"}, {"name": "Floor Lamp"}),
+    (ON, {"name": "coffee machine"}, {"name": "Coffee Maker"}),
+    (ON, {"name": "Coffee Maker, coffee machine"}, {"name": "Coffee Maker"}),
+    (ON, {"name": "Kitchen Lights"}, {"name": "Kitchen Light"}),
+    (ON, {"name": "Kichen Light"}, {"name": "Kitchen Light"}),
+    (ON, {"name": ["Floor Lamp"]}, {"name": "Floor Lamp"}),
+    (ON, {"entity_id": "light.floor_lamp"}, {"name": "Floor Lamp"}),
+    (ON, {"device": ["Floor Lamp"]}, {"name": "Floor Lamp"}),
+    (ON, {"name": "all", "domain": ["light"]}, {"name": "all", "domain": ["light"]}),
+    (ON, {"name": "lock.side_door"}, {"name": "Side Door"}),
+    # Names of tools
+    ("HassTurnOn", {"name": "Floor Lamp"}, {"name": "Floor Lamp"}),
+    ("home__HassTurnOn", {"name": "Floor Lamp"}, {"name": "Floor Lamp"}),
+    # Places
+    (
+        ON,
+        {"area": "living room", "domain": "light"},
+        {"area": "Living Room", "domain": ["light"]},
+    ),
+    (ON, {"area": "lounge", "domain": "lights"}, {"area": "Living Room", "domain": ["light"]}),
+    (
+        ON,
+        {"area": "upstairs", "domain": "light"},
+        {"floor": "Upper Floor", "domain": ["light"]},
+    ),
+    (ON, {"floor": "Kitchen", "domain": "light"}, {"area": "Kitchen", "domain": ["light"]}),
+    (ON, {"name": "Kitchen", "domain": "light"}, {"area": "Kitchen", "domain": ["light"]}),
+    (
+        ON,
+        {"name": "kitchen", "area": "Kitchen", "domain": "light"},
+        {"area": "Kitchen", "domain": ["light"]},
+    ),
+    # Domains
+    (
+        ON,
+        {"name": "Coffee Maker", "domain": "light"},
+        {"name": "Coffee Maker", "domain": ["switch"]},
+    ),
+    (
+        OFF,
+        {"name": "Side Door", "domain": ["light"]},
+        {"name": "Side Door", "domain": ["light"]},
+    ),
+    (LIVE, {"domain": "lights"}, {"domain": "light"}),
+    (LIVE, {"domain": ["Light"], "area": "yard"}, {"domain": ["light"], "area": "Garden"}),
+    # What is nothing
+    (
+        ON,
+        {"name": "Floor Lamp", "area": "", "floor": "None", "domain": []},
+        {"name": "Floor Lamp"},
+    ),
+    (ON, {"name": "Floor Lamp", "area": None, "color": ""}, {"name": "Floor Lamp"}),
+    # Values
+    (
+        "light__HassLightSet",
+        {"name": "Floor Lamp", "brightness": "50%"},
+        {"name": "Floor Lamp", "brightness": 50},
+    ),
+    (
+        "todo__HassListAddItem",
+        {"item": 5, "name": "groceries"},
+        {"item": "5", "name": "Shopping List"},
+    ),
+    ("todo__get_items", {"todo_list": "shopping list"}, {"todo_list": "Shopping List"}),
+    # What has a name of its own
+    ("assist_satellite__HassBroadcast", {"message": "Moon"}, {"message": "Moon"}),
+    ("llm__GetDateTime", {"timezone": None}, {}),
+]
+# What a model calls, and what it is told.
+IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
+    ("fly", {}, "There is no tool 'fly' for this. There is: "),
+    ("HassTurnUp", {}, "intent__HassTurnOn"),
+    (ON, {"name": "Moon"}, "There is no entity 'Moon' for this. There is: "),
+    (ON, {"name": "Bathroom Lamp"}, "There is: Bathroom Light, "),
+    (ON, {"name": "light.moon"}, "'light.moon'"),
+    (ON, {"area": "Attic", "domain": "light"}, "There is no area 'Attic' for this. There is: "),
+    (ON, {"floor": "Attic"}, "There is: Ground Floor, Upper Floor."),
+    (ON, {"name": "Kitchen"}, "There is no entity 'Kitchen'"),
+    (ON, {"domain": "starship"}, "There is no domain 'starship'"),
+    (ON, {"name": "Floor Lamp", "brightness": 50}, "It takes: name, area, floor, domain"),
+    (ON, {"name": "Floor Lamp", "brightness": 50}, "Of others there is: light__HassLightSet."),
+    (ON, {"name": "Floor Lamp", "device_class": ["spoon"]}, "There is no 'device_class'"),
+    ("light__HassLightSet", {"name": "Coffee Maker"}, "There is: "),
+    ("light__HassLightSet", {"name": "Floor Lamp", "domain": ["fan"]}, "There is: light."),
+    ("HassSetVolume", {"name": "TV"}, "media_player__HassSetVolume needs volume_level."),
+    ("HassListAddItem", {"item": "Milk"}, "needs name. There is: Shopping List."),
+    ("get_items", {}, "needs todo_list. There is: Shopping List, groceries."),
+    ("HassListAddItem", {"item": "Milk", "name": "Floor Lamp"}, "There is: Shopping List."),
+    (LIVE, {"name": "Moon"}, "There is no entity 'Moon'"),
+    # It might be the wrong one, and it is no lamp.
+    (
+        OFF,
+        {"name": "Side Doors"},
+        "There is no entity 'Side Doors' for this. There is: Side Door.",
+    ),
+]
+
+
+async def test_calls(home: HomeAssistant) -> None:
+    """What is meant becomes what Home Assistant knows."""
+    possible = await possible_in(home)
+    found = [possible.corrected(name, given) for name, given, _ in CALLS]
+    assert [arguments for _, arguments in found] == [expected for *_, expected in CALLS]
+    assert {tool for tool, _ in found} <= set(possible.tools)
+
+
+async def test_impossible_calls(home: HomeAssistant) -> None:
+    """The model is told what there is, nearest first, and never too much."""
+    possible = await possible_in(home)
+    for name, given, told in IMPOSSIBLE:
+        with pytest.raises(CallError) as caught:
+            possible.corrected(name, given)
+        assert told in str(caught.value)
+        assert "nothing" not in str(caught.value)
+
+
+async def test_timers_have_names_of_their_own(home: HomeAssistant) -> None:
+    """The name of a timer is no entity, its area is one of the home; it needs a length."""
+    context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "intent__HassStartTimer",
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "hours": {"type": "integer"},
+                    "minutes": {"type": "integer"},
+                    "name": {"type": "string"},
+                    "area": {"type": "string"},
+                },
+                "additionalProperties": False,
+                "anyOf": [{"required": ["hours"]}, {"required": ["minutes"]}],
+            },
+        },
+    }
+    assert context.assistant
+    possible = PossibleCalls([tool], lambda: exposed_home(home, "conversation"))
+    assert possible.corrected(
+        "HassStartTimer", {"minutes": "5", "name": "Eggs", "area": "yard"}
+    ) == (
+        "intent__HassStartTimer",
+        {"minutes": 5, "name": "Eggs", "area": "Garden"},
+    )
+    with pytest.raises(CallError, match="needs one of hours, minutes"):
+        possible.corrected("HassStartTimer", {"name": "Eggs"})
+    with pytest.raises(CallError, match="no area 'Mars'"):
+        possible.corrected("HassStartTimer", {"minutes": 5, "area": "Mars"})
+
+
+async def test_fields_of_scripts(home: HomeAssistant) -> None:
+    """What a script asks for by a selector exists; texts are free."""
+    assert await async_setup_component(home, "script", {"script": SCRIPT})
+    async_expose_entity(home, "conversation", "script.water", should_expose=True)
+    await home.async_block_till_done()
+    possible = await possible_in(home)
+    _, arguments = possible.corrected(
+        "water",
+        {"where": "yard", "levels": "upstairs", "valve": "Irrigation", "name": "Moon flower"},
+    )
+    assert arguments == {
+        "where": "Garden",
+        "levels": ["Upper Floor"],
+        "valve": "valve.irrigation",
+        "name": "Moon flower",
+    }
+    assert possible.corrected(ON, {"name": "water"})[1] == {"name": "Water"}
+    for given in ({"where": "Mars"}, {"levels": ["Mars"]}, {"valve": "valve.mars"}):
+        with pytest.raises(CallError):
+            possible.corrected("water", given)
+
+
+async def test_names_that_several_have(home: HomeAssistant) -> None:
+    """Home Assistant tells them apart by area; an id is one of them."""
+    registry = er.async_get(home)
+    for entity_id in ("light.floor_lamp", "light.bedside_lamp"):
+        registry.async_update_entity(entity_id, name="Lamp")
+    await home.async_block_till_done()
+    possible = await possible_in(home)
+    assert possible.corrected(ON, {"name": "lamp"})[1] == {"name": "Lamp"}
+    by_id = {"name": "light.floor_lamp"}
+    assert possible.corrected(ON, by_id)[1] == by_id
+
+
+async def test_names_that_are_like_several(home: HomeAssistant) -> None:
+    """Nobody guesses among them."""
+    registry = er.async_get(home)
+    registry.async_update_entity("light.floor_lamp", name="Lantern")
+    registry.async_update_entity("light.bedside_lamp", name="Lanterns")
+    ar.async_get(home).async_create("Gardens")
+    await home.async_block_till_done()
+    possible = await possible_in(home)
+    assert possible.corrected(ON, {"name": "lanterns"})[1] == {"name": "Lanterns"}
+    assert possible.corrected(ON, {"area": "garden"})[1] == {"area": "Garden"}
+    with pytest.raises(CallError, match="There is: Lantern, Lanterns"):
+        possible.corrected(ON, {"name": "Lanternx"})
+    with pytest.raises(CallError, match="There is: Garden, Gardens"):
+        possible.corrected(ON, {"area": "Gardenx"})
+
+
+def test_what_is_told_has_a_bound() -> None:
+    """However many there are, and however long their names."""
+    things = tuple(Thing(f"light.l{n}", (f"{n} " + "very " * 100,)) for n in range(500))
+    parameters = {"properties": {"name": {"type": "string"}}, "additionalProperties": False}
+    tool = {"type": "function", "function": {"name": ON, "parameters": parameters}}
+    possible = PossibleCalls([tool], lambda: Home(things))
+    with pytest.raises(CallError, match="and 495 more") as caught:
+        possible.corrected(ON, {"name": "Moon " * 100})
+    assert len(str(caught.value)) < (MAX_NEAREST + 4) * MAX_CHARS
+    with pytest.raises(CallError, match="and 488 more") as caught:
+        possible.corrected(ON, {f"argument {n}" * 10: n for n in range(500)})
+    assert len(str(caught.value)) < (MAX_LISTED + 4) * MAX_CHARS
+
+
+def test_without_a_home_all_names_are_taken() -> None:
+    """Then only tools and types are known."""
+    parameters = {"properties": {"name": {"type": "string"}}}
+    possible = PossibleCalls(
+        [{"type": "function", "function": {"name": ON, "parameters": parameters}}]
+    )
+    assert possible.corrected("HassTurnOn", {"name": 5}) == (ON, {"name": "5"})
