@@ -26,8 +26,9 @@ MAX_COMMANDS = 48
 class Command:
     """A sentence that the model can choose, and the call that it stands for.
 
-    is_heard: its verb was said. is_named: what it is about was said in full. is_critical: it must
-    not happen by mistake.
+    done: what is told when it has worked. is_heard: its verb was said. is_named: what it is about
+    was said. is_critical: it must not happen by mistake. reads: it changes nothing. has_value: it
+    has one from what was said. is_item: that is something for a list.
     """
 
     text: str
@@ -38,7 +39,8 @@ class Command:
     is_named: bool = False
     is_critical: bool = False
     reads: bool = False
-    hint: int = 0
+    has_value: bool = False
+    is_item: bool = False
 
 
 class Candidates:
@@ -64,7 +66,8 @@ class Candidates:
     def for_said(self, said: Said) -> list[list[Command]]:
         """Return the commands of each part of what was said, none if it means nothing here."""
         whole = self.for_words(said.words)
-        if len(said.parts) < 2 or any("item" in one.slots for one in self._heard(said.words)):  # noqa: PLR2004
+        is_item = any(one.is_item and one.is_named and one.is_heard for one in whole)
+        if len(said.parts) < 2 or is_item:  # noqa: PLR2004 - an item may have an `and` in it
             return [whole] if whole else []
         found = [self.for_words(part, said.words) for part in said.parts]
         if sum(map(bool, found)) < 2:  # noqa: PLR2004 - not several after all
@@ -86,7 +89,7 @@ class Candidates:
 
     def _heard(self, words: Sequence[str]) -> list[Sentence]:
         """Return the sentences whose verb was said."""
-        return [one for one in self._language.sentences if is_any(one.hear, words)]
+        return [one for one in self._language.sentences if is_any(one.hear, words, self._language)]
 
     def _of_things(
         self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
@@ -101,11 +104,10 @@ class Candidates:
             things = shortlist.of_kinds(shortlist.kinds, self._here)
         if not things and heard:
             kinds = frozenset(kind for one in heard for kind in one.kinds)
-            things = shortlist.of_kinds(kinds, self._here)
-            if len(things) > 1:
-                things = []
+            # Only a verb: it says what is meant if there is but one thing that it can be about.
+            things = _only(shortlist.of_kinds(kinds, self._here))
         for thing in things:
-            is_only = len(things) == 1
+            is_only = len(things) == 1 and bool(shortlist.kinds.intersection(thing.kinds))
             for sentence in self._language.sentences:
                 if "item" in sentence.slots and sentence not in heard:
                     continue
@@ -195,7 +197,8 @@ class Candidates:
                 is_named=is_named,
                 is_critical=bool(thing and CRITICAL.intersection(thing.kinds)),
                 reads=sentence.reads,
-                hint=len(sentence.slots),
+                has_value=bool(sentence.slots),
+                is_item="item" in sentence.slots,
             )
 
     def _is_ambiguous(self, thing: Thing) -> bool:
@@ -205,11 +208,15 @@ class Candidates:
         )
 
 
+def _only(things: list[Thing]) -> list[Thing]:
+    return things if len(things) == 1 else []
+
+
 def _kind_args(kind: str) -> dict[str, list[str]]:
     domain, _, device_class = kind.partition(".")
     return {"domain": [domain], **({"device_class": [device_class]} if device_class else {})}
 
 
 def _with_values(commands: list[Command]) -> list[Command]:
-    """Return the commands that take a value from what was said, all if there are none."""
-    return [one for one in commands if one.hint] or commands
+    """Return the commands that take a value from what was said, if their verb was; else all."""
+    return [one for one in commands if one.has_value and one.is_heard] or commands

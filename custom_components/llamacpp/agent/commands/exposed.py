@@ -93,4 +93,6 @@ def _abilities(state: State) -> frozenset[str]:
         found.add("brightness")
     if modes & COLORFUL:
         found.add("color")
+    if "color_temp" in modes:
+        found.add("color_temp")
     return frozenset(found)

@@ -36,7 +36,7 @@ def generic_commands(
     for function in (tool["function"] for tool in tools):
         if bare(function["name"]) in known:
             continue
-        title = _said_title(function, said.words)
+        title = _said_title(function, said.words, language)
         if title is None:
             continue
         rest = [word for word in said.words if word not in words_of(title)]
@@ -54,7 +54,9 @@ def generic_commands(
     return found
 
 
-def _said_title(function: Mapping[str, Any], words: Sequence[str]) -> str | None:
+def _said_title(
+    function: Mapping[str, Any], words: Sequence[str], language: Language
+) -> str | None:
     """Return the longest of a tool's names that was said as a whole."""
     named = _CAPITALS.sub(" ", bare(function["name"])).replace("_", " ")
     aliases = _ALIASES.search(function.get("description") or "")
@@ -63,7 +65,7 @@ def _said_title(function: Mapping[str, Any], words: Sequence[str]) -> str | None
         title
         for title in titles
         if (own := [word for word in words_of(title) if word != _PREFIX])
-        and all(find(word, words) is not None for word in own)
+        and all(find(word, words, language.common) is not None for word in own)
     ]
     return max(said, key=len, default=None)
 

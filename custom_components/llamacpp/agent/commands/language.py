@@ -62,21 +62,33 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What one kind of things is called. all: several of them. words: phrases for one or more."""
+    """What one kind of things is called.
+
+    all: several of them. plurals: phrases for several. words: phrases for one or more.
+    """
 
     all: str
+    plurals: tuple[Phrase, ...]
     words: tuple[Phrase, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language's sentences and words; each list of phrases is in the form of `words_of`."""
+    """A language's sentences and words; each list of phrases is in the form of `words_of`.
+
+    numbers: what they are worth, None for what is no number though words of it are. levels: words
+    for a percentage. ones: articles that count when a length of time follows. common: words that
+    are never taken for a slip of another.
+    """
 
     code: str
     sentences: tuple[Sentence, ...]
     kinds: Mapping[str, Kind]
     lists: Mapping[str, tuple[Phrase, ...]]
-    numbers: Mapping[str, int]
+    numbers: Mapping[Phrase, int | None]
+    levels: Mapping[Phrase, int]
+    ones: frozenset[str]
+    common: frozenset[str]
     units: Mapping[str, tuple[Phrase, ...]]
     colors: Mapping[str, str]
     texts: Mapping[str, Any]
@@ -100,17 +112,26 @@ def load(code: str) -> Language:
         code=wanted,
         sentences=tuple(map(Sentence.of, raw["commands"])),
         kinds={
-            name: Kind(one["all"], phrases([one["all"], *one["words"]]))
+            name: Kind(
+                one["all"],
+                plurals := phrases([one["all"], *one.get("plurals", ())]),
+                (*plurals, *phrases(one["words"])),
+            )
             for name, one in raw["kinds"].items()
         },
         lists={name: phrases(raw[name]) for name in LISTS},
-        numbers={words_of(word)[0]: value for word, value in raw["numbers"].items()},
+        numbers={words_of(words): value for words, value in raw["numbers"].items()},
+        levels={words_of(words): value for words, value in raw["levels"].items()},
+        ones=frozenset(word for one in phrases(raw["ones"]) for word in one),
+        common=frozenset(one[0] for name in COMMON for one in phrases(raw[name]) if len(one) == 1),
         units={name: phrases(words) for name, words in raw["units"].items()},
         colors={words_of(word)[0]: color for word, color in raw["colors"].items()},
         texts=raw["texts"],
     )
 
 
+# Of these lists no word is taken for a slip of another one.
+COMMON = ("prepositions", "fillers", "also", "questions", "time")
 LISTS = (
     *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
     "yes",

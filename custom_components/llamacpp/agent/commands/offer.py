@@ -97,7 +97,9 @@ class CommandsOffer:
         last = contents[-1]
         self._parts = self._commands(last.content) if isinstance(last, UserContent) else []
         if self._parts:
-            is_heard = all(any(one.is_heard for one in part) for part in self._parts)
+            is_heard = all(
+                any(one.is_heard and one.is_named for one in part) for part in self._parts
+            )
             texts = [[one.text for one in part] for part in self._parts]
             request["grammar"] = grammar_for(texts, may_talk=not is_heard)
             # A command is right or wrong: nothing is gained by variety.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .words import has_phrase, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .language import Language, Phrase
 
@@ -48,35 +48,44 @@ def understand(text: str, language: Language) -> Said:
     )
 
 
-def numbers_in(words: Sequence[str], language: Language) -> list[float]:
+def numbers_in(
+    words: Sequence[str],
+    language: Language,
+    levels: Mapping[Phrase, int] | None = None,
+) -> list[float]:
     """Return the numbers that were said, in digits or in words, in their order.
 
-    Tens and ones belong together: `twenty`, `five` are 25.
+    Tens and ones belong together: `twenty`, `five` are 25. levels: further words with a value.
     """
+    known: dict[Phrase, int | None] = {**language.numbers, **(levels or {})}
     found: list[float] = []
     is_ten = False
-    for word in words:
-        value = _number(word, language)
+    rest = tuple(words)
+    while rest:
+        value, n_words = _number(rest, known)
         if value is not None and is_ten and 0 < value < 10:  # noqa: PLR2004 - the ones
             found[-1] += value
             is_ten = False
         elif value is not None:
             found.append(value)
-            is_ten = word in language.numbers and value >= 20 and value % 10 == 0  # noqa: PLR2004
+            is_ten = not rest[0][0].isdigit() and value >= 20 and value % 10 == 0  # noqa: PLR2004
         else:
             is_ten = False
+        rest = rest[n_words:]
     return found
 
 
-def is_any(phrases: Iterable[Phrase], words: Sequence[str]) -> bool:
+def is_any(phrases: Iterable[Phrase], words: Sequence[str], language: Language) -> bool:
     """Tell whether one of the phrases was said."""
-    return any(has_phrase(one, words) for one in phrases)
+    return any(has_phrase(one, words, language.common) for one in phrases)
 
 
-def _number(word: str, language: Language) -> float | None:
-    if word[0].isdigit():
-        return float(word.replace(",", "."))
-    return language.numbers.get(word)
+def _number(words: Phrase, known: Mapping[Phrase, int | None]) -> tuple[float | None, int]:
+    """Return the number with which the words begin, and how many of them it takes."""
+    if words[0][0].isdigit():
+        return float(words[0].replace(",", ".")), 1
+    n_words = max((len(one) for one in known if words[: len(one)] == one), default=0)
+    return (known[words[:n_words]], n_words) if n_words else (None, 1)
 
 
 def _is_question(
@@ -108,7 +117,7 @@ def _is_question(
 
 def _is_order(words: Sequence[str], language: Language) -> bool:
     """Tell whether the verb of a command that changes something was said."""
-    return any(is_any(one.hear, words) for one in language.sentences if not one.reads)
+    return any(is_any(one.hear, words, language) for one in language.sentences if not one.reads)
 
 
 def _n_begin(words: tuple[str, ...], phrases: Iterable[Phrase]) -> int:

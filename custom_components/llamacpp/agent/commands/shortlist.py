@@ -44,10 +44,12 @@ class Shortlist:
         self._language = language
         self._words = words
         self.kinds = frozenset(
-            name for name, kind in language.kinds.items() if is_any(kind.words, words)
+            name for name, kind in language.kinds.items() if is_any(kind.words, words, language)
         )
         self.plurals = frozenset(
-            name for name, kind in language.kinds.items() if set(words_of(kind.all)) <= set(words)
+            name
+            for name, kind in language.kinds.items()
+            if any(set(one) <= set(words) for one in kind.plurals)
         )
         self.areas = self._places(home.areas)
         self.floors = self._places(home.floors)
@@ -85,9 +87,12 @@ class Shortlist:
         said = [
             frozenset(words)
             for name in names
-            if (words := words_of(name)) and all(_was_said(word, self._words) for word in words)
+            if (words := words_of(name)) and all(self._was_said(word) for word in words)
         ]
         return max(said, key=len, default=frozenset())
+
+    def _was_said(self, word: str) -> bool:
+        return find(word, self._words, self._language.common) is not None
 
     def _things(self) -> list[Meant]:
         """Return the things that may be meant, the likeliest first."""
@@ -107,7 +112,7 @@ class Shortlist:
         best, best_words = 0.0, frozenset[str]()
         for name in thing.names:
             words = words_of(name)
-            said = frozenset(word for word in words if _was_said(word, self._words))
+            said = frozenset(filter(self._was_said, words))
             whole = sum(weights.get(word, 1.0) for word in words)
             share = sum(weights.get(word, 1.0) for word in said) / whole if whole else 0.0
             if (share, len(said)) > (best, len(best_words)):
@@ -121,10 +126,6 @@ class Shortlist:
         if not best:
             return None
         return Meant(thing, best + 0.03 * is_here + 0.02 * is_kind, is_sure, best_words)
-
-
-def _was_said(word: str, said: Sequence[str]) -> bool:
-    return find(word, said) is not None
 
 
 def _weights(home: Home) -> dict[str, float]:

@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from .values import duration_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,11 +47,13 @@ def _fits(sentence: Sentence, tool: str, args: Mapping[str, Any]) -> bool:
 
 def _places(sentence: Sentence, args: Mapping[str, Any], language: Language) -> dict[str, Any]:
     kind = ".".join(one[0] for name in ("domain", "device_class") if (one := args.get(name)))
-    units = (f"{args[unit]} {unit}" for unit in language.units if unit in args)
+    duration = {unit: args[unit] for unit in language.units if unit in args}
+    colors = {color: word for word, color in reversed(list(language.colors.items()))}
     things = language.kinds.get(kind) or language.kinds.get(kind.partition(".")[0])
     return {
-        "duration": " ".join(units),
+        "duration": duration_text(duration, language),
         "things": things.all if things else "",
         "name": args.get(sentence.name_arg, ""),
         **{name: f"{one:g}" if isinstance(one, float) else one for name, one in args.items()},
+        "color": colors.get(args.get("color", ""), args.get("color")),
     }

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from .said import numbers_in
-from .words import find, is_like, words_of
+from .words import find, has_phrase, is_like, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .home import Home, Thing
     from .language import Language, Sentence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_PERCENT = 100
 MAX_DEGREES = 40
+MIN_KELVIN, MAX_KELVIN = 1000, 10000
 
 
 class Values:
@@ -37,6 +38,8 @@ class Values:
                 yield from self._percents(words)
             case "degrees":
                 yield from self._degrees(words)
+            case "kelvin":
+                yield from self._kelvins(words)
             case "color":
                 known = self._language.colors
                 yield from ((word, known[word]) for word in words if word in known)
@@ -44,14 +47,13 @@ class Values:
                 named = (self._home.areas[one].name for one in self._shortlist.areas)
                 yield from ((name, name) for name in named)
             case "item":
-                if item := self._item(sentence, thing):
-                    yield item, item
+                yield from ((item, item) for item in self._items(sentence, thing))
             case "duration":
-                if duration := self._duration():
-                    yield " ".join(f"{n} {unit}" for unit, n in duration.items()), duration
+                lengths = filter(None, (self._duration(),))
+                yield from ((duration_text(one, self._language), one) for one in lengths)
 
     def _percents(self, words: Sequence[str]) -> Iterator[tuple[str, int]]:
-        for number in numbers_in(words, self._language):
+        for number in numbers_in(words, self._language, self._language.levels):
             if 0 <= number <= MAX_PERCENT and number == int(number):
                 yield str(int(number)), int(number)
 
@@ -59,6 +61,11 @@ class Values:
         for number in numbers_in(words, self._language):
             if 0 < number <= MAX_DEGREES:
                 yield f"{number:g}", number
+
+    def _kelvins(self, words: Sequence[str]) -> Iterator[tuple[str, int]]:
+        for number in numbers_in(words, self._language):
+            if MIN_KELVIN <= number <= MAX_KELVIN:
+                yield f"{number:g}", int(number)
 
     def _duration(self) -> dict[str, int]:
         """Return a length of time by units, empty if none was said."""
@@ -73,43 +80,62 @@ class Values:
                 ),
                 None,
             )
-            if unit and (numbers := numbers_in(pending, self._language)):
+            numbers = numbers_in(pending, self._language)
+            if unit and not numbers and self._language.ones.intersection(pending[-1:]):
+                numbers = [1]
+            if unit and numbers:
                 found[unit] = int(numbers[-1])
                 pending = []
             else:
                 pending.append(word)
         return found
 
-    def _item(self, sentence: Sentence, thing: Thing | None) -> str:
+    def _items(self, sentence: Sentence, thing: Thing | None) -> list[str]:
         """Return what is to be put on a list: what is left without the verb and the list."""
-        words = list(self._words)
-        for phrase in sentence.hear:
-            if (index := find(phrase[0], words)) is not None:
-                words = words[index + 1 :]
-                break
+        words = self._without_verb(sentence)
         prepositions = {one[0] for one in self._language.lists["prepositions"]}
-        fillers = {one[0] for one in self._language.lists["fillers"]}
-        listed = {
-            *(word for name in (thing.names if thing else ()) for word in words_of(name)),
-            *(
-                word
-                for kind in (thing.kinds if thing else ())
-                if kind in self._language.kinds
-                for phrase in self._language.kinds[kind].words
-                for word in phrase
-            ),
-        }
-        for index in range(len(words) - 1, 0, -1):
-            rest = [word for word in words[index + 1 :] if word not in fillers]
-            if (
-                words[index] in prepositions
-                and rest
-                and all(any(is_like(word, one) for one in listed) for word in rest)
-            ):
+        listed = _words_for(thing, self._language)
+        for index, word in enumerate(words):
+            rest = [one for one in words[index + 1 :] if not self._is_filler(one)]
+            if word in prepositions and rest and all(_is_one_of(one, listed) for one in rest):
                 words = words[:index]
                 break
-        while words and words[0] in fillers:
+        while words and self._is_filler(words[0]):
             words = words[1:]
-        while words and words[-1] in fillers:
+        while words and self._is_filler(words[-1]):
             words = words[:-1]
-        return " ".join(words)
+        return [" ".join(words)] if words else []
+
+    def _without_verb(self, sentence: Sentence) -> list[str]:
+        """Return what comes behind the verb, or before it where it comes last."""
+        words = list(self._words)
+        for phrase in sentence.hear:
+            if has_phrase(phrase, words, self._language.common):
+                index = find(phrase[0], words, self._language.common) or 0
+                last = index == len(words) - 1
+                return words[:index] if last else words[index + 1 :]
+        return words
+
+    def _is_filler(self, word: str) -> bool:
+        return _is_one_of(word, {one[0] for one in self._language.lists["fillers"]})
+
+
+def duration_text(duration: Mapping[str, int], language: Language) -> str:
+    """Return a length of time in words. duration: numbers by the names of units."""
+    units = ((number, language.units[unit]) for unit, number in duration.items())
+    return " ".join(f"{n} {' '.join(names[0] if n == 1 else names[-1])}" for n, names in units)
+
+
+def _words_for(thing: Thing | None, language: Language) -> set[str]:
+    """Return the words of a thing's names and kinds."""
+    if thing is None:
+        return set()
+    kinds = (language.kinds[one].words for one in thing.kinds if one in language.kinds)
+    return {
+        *(word for name in thing.names for word in words_of(name)),
+        *(word for phrases in kinds for phrase in phrases for word in phrase),
+    }
+
+
+def _is_one_of(word: str, words: Iterable[str]) -> bool:
+    return any(is_like(word, one) for one in words)

@@ -39,10 +39,13 @@ def is_like(one: str, other: str) -> bool:
     return _n_slips(shorter, longer) <= (2 if len(shorter) >= TWO_SLIPS else 1)
 
 
-def find(word: str, said: Sequence[str]) -> int | None:
-    """Return where a word was said, also within two that belong together; None if it was not."""
+def find(word: str, said: Sequence[str], common: frozenset[str] = frozenset()) -> int | None:
+    """Return where a word was said, also within two that belong together; None if it was not.
+
+    common: words of the language that are only like themselves.
+    """
     for index, one in enumerate(said):
-        if is_like(word, one):
+        if one == word or (one not in common and is_like(word, one)):
             return index
     for index, (one, other) in enumerate(pairwise(said)):
         if len(word) > LONG and one + other == word:
@@ -50,11 +53,13 @@ def find(word: str, said: Sequence[str]) -> int | None:
     return None
 
 
-def has_phrase(phrase: Sequence[str], said: Sequence[str]) -> bool:
+def has_phrase(
+    phrase: Sequence[str], said: Sequence[str], common: frozenset[str] = frozenset()
+) -> bool:
     """Tell whether all words of a phrase were said in this order, perhaps with others between."""
     start = 0
     for word in phrase:
-        index = find(word, said[start:])
+        index = find(word, said[start:], common)
         if index is None:
             return False
         start += index + 1
