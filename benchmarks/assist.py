@@ -1,4 +1,4 @@
-"""Sentences said in homes to our agent, core's, and Home Assistant's own: which do what was meant.
+"""Sentences said in homes: which agent does what was meant, ours, core's, or one without a model.
 
 Homes and cases come from folders in the format of the public data set assist-mini. They are played
 in a real Home Assistant of the newest release, with a virtual home and a real llama-server.

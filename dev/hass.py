@@ -14,9 +14,12 @@ DEMO_HOME = ROOT / "dev" / "homes" / "demo.yaml"
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 
+DEV_COMPONENTS = ROOT / "dev" / "custom_components"
+# What is not set up by the configuration, or by a configuration flow, costs nothing.
 INTEGRATIONS = {
     "llamacpp": ROOT / "custom_components" / "llamacpp",
-    "virtual_home": ROOT / "dev" / "custom_components" / "virtual_home",
+    "virtual_home": DEV_COMPONENTS / "virtual_home",
+    "word_overlap": DEV_COMPONENTS / "word_overlap",
 }
 
 CONFIGURATION = """\

@@ -11,7 +11,7 @@ import yaml
 from benchmarks.lib.assist_set.cases import load_set
 from benchmarks.lib.assist_set.play import Player
 from benchmarks.lib.assist_set.results import Column
-from benchmarks.lib.assist_set.stage import BUILTIN, Stage
+from benchmarks.lib.assist_set.stage import BUILTIN, OVERLAP, Stage
 from benchmarks.lib.errors import BenchmarkError
 
 if TYPE_CHECKING:
@@ -76,6 +76,25 @@ async def test_cases_are_played_and_judged(tmp_path: Path) -> None:
     assert stage.names.areas == {"hall"}
     assert {"lamp", "light.spot"} <= stage.names.entities
     assert [(one.asked, one.passed) for one in late.outcomes] == [(False, False)]
+
+
+async def test_calls_are_seen(tmp_path: Path) -> None:
+    """The agent without a model: its calls name what is there, and what it does is not lost."""
+    home = write_set(tmp_path / "set")
+    column = Column(OVERLAP)
+
+    async with Stage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
+        asked = await stage.set_up(OVERLAP, None)
+        await Player(stage, 20.0, time.monotonic() + 120).play(asked, column, home.cases[1:])
+
+    lamp, *_, chat = column.outcomes
+    (call,) = lamp.calls
+    assert (call.tool, call.arguments["name"]) == ("intent__HassTurnOn", "Lamp")
+    assert (call.wrong, call.error, call.external) == ([], None, False)
+    assert lamp.passed
+    assert chat.calls == []
+    right, reached = column.calls_right
+    assert right == reached >= 2
 
 
 async def test_home_that_is_refused_is_one_clear_error(tmp_path: Path) -> None:

@@ -175,17 +175,18 @@ def test_calls_are_read_from_a_chat_log() -> None:
             "external": True,
         },
     ]
+    failed = {"error": "MatchFailedError", "error_text": "no"}
     content: list[dict[str, Any]] = [
         {"role": "user", "content": "Oven on"},
         {"role": "assistant", "tool_calls": calls},
-        {"role": "tool_result", "tool_call_id": "1", "result": {"data": None, "error": "no"}},
+        {"role": "tool_result", "tool_call_id": "1", "result": {"data": failed, "error": True}},
         {"role": "assistant", "content": "I could not."},
     ]
 
     found = calls_of(content, NAMES)
 
     assert [(one.tool, one.external, one.error, len(one.wrong), one.acts) for one in found] == [
-        ("intent__HassTurnOn", False, "no", 1, True),
+        ("intent__HassTurnOn", False, "MatchFailedError: no", 1, True),
         ("homeassistant__GetLiveContext", True, None, 0, False),
     ]
 

@@ -76,7 +76,7 @@ def calls_of(content: Iterable[Mapping[str, Any]], names: Names) -> list[Call]:
     """
     messages = list(content)
     errors = {
-        message["tool_call_id"]: message["result"].get("error")
+        message["tool_call_id"]: _error(message["result"])
         for message in messages
         if message["role"] == "tool_result"
     }
@@ -85,7 +85,7 @@ def calls_of(content: Iterable[Mapping[str, Any]], names: Names) -> list[Call]:
             call["tool_name"],
             call["tool_args"] or {},
             bool(call.get("external")),
-            _text(errors.get(call["id"])),
+            errors.get(call["id"]),
         )
         for message in messages
         for call in message.get("tool_calls") or ()
@@ -93,8 +93,12 @@ def calls_of(content: Iterable[Mapping[str, Any]], names: Names) -> list[Call]:
     return [replace(call, wrong=wrong_with(call, names)) for call in calls]
 
 
-def _text(error: Any) -> str | None:
-    return None if error is None else str(error)
+def _error(result: Mapping[str, Any]) -> str | None:
+    """Return what Home Assistant said to a call that it could not do."""
+    if not result["error"]:
+        return None
+    data = result["data"] or {}
+    return f"{data.get('error')}: {data.get('error_text')}"
 
 
 def wrong_with(call: Call, names: Names) -> list[str]:

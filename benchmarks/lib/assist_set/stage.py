@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dev.ha_client import HomeAssistantClient, HomeAssistantError
 from dev.hass import HomeAssistant
 
-from ..agents import CORE, OURS, create_pipeline
+from ..agents import CORE, OURS, create_pipeline, set_up_pipeline
 from ..day.agent import Manner, set_up_agent
 from ..errors import BenchmarkError
 from .calls import Names, calls_of, names_of, normal
@@ -27,7 +27,9 @@ BUILTIN = "builtin"
 BUILTIN_ENTITY = "conversation.home_assistant"
 # By name, the integrations whose agents ask a llama-server.
 WITH_MODEL = {"ours": OURS, "core": CORE}
-AGENTS = (*WITH_MODEL, BUILTIN)
+OVERLAP = "overlap"
+OVERLAP_DOMAIN = "word_overlap"
+AGENTS = (*WITH_MODEL, BUILTIN, OVERLAP)
 ANSWER_TOKENS = 160
 HOME_SECONDS = 30.0
 SETTLE_SECONDS = 3.0
@@ -110,6 +112,10 @@ class Stage:
                 self.client, WITH_MODEL[agent], proxy.base_url, manner, keep_warm=False
             )
             return Asked(agent, made.pipeline, proxy)
+        if agent == OVERLAP:
+            await self.client.start_flow(OVERLAP_DOMAIN)
+            added = await set_up_pipeline(self.client, OVERLAP_DOMAIN, language=self._language)
+            return Asked(agent, added.pipeline, None)
         pipeline = await create_pipeline(self.client, BUILTIN_ENTITY, self._language)
         return Asked(agent, pipeline, None)
 

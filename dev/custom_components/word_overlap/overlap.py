@@ -1,0 +1,121 @@
+"""Plain commands for everything in a home, and the one that shares most words with a sentence.
+
+The commands are those of the integration's files of sentences; nothing else of how it understands a
+sentence is used, but for values, such as numbers, which are copied from what was said.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from custom_components.llamacpp.agent.commands.shortlist import Shortlist
+from custom_components.llamacpp.agent.commands.values import Values
+from custom_components.llamacpp.agent.commands.words import words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
+    from custom_components.llamacpp.agent.commands.language import Language, Sentence
+
+# Of the words of both: with less in common, nothing is done.
+MIN_OVERLAP = 0.5
+# The kind of value that takes all words that are left.
+FREE = "item"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A plain command. tool: its name without the namespace. free: words that can be anything."""
+
+    text: str
+    tool: str
+    args: Mapping[str, Any]
+    free: frozenset[str] = frozenset()
+
+
+def overlap(one: set[str], other: set[str]) -> float:
+    """Return how much two sentences have in common: twice the shared words, by those of both."""
+    whole = len(one) + len(other)
+    return 2 * len(one & other) / whole if whole else 0.0
+
+
+def choose(text: str, home: Home, language: Language) -> Command | None:
+    """Return the command with the largest overlap, the first of several; None below the limit."""
+    words = words_of(text)
+    best, best_overlap = None, 0.0
+    for command in commands(words, home, language):
+        # What is copied from the sentence as it is would make it like any command.
+        found = overlap(set(words) - command.free, set(words_of(command.text)) - command.free)
+        if found > best_overlap:
+            best, best_overlap = command, found
+    return best if best_overlap >= MIN_OVERLAP else None
+
+
+def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[Command]:
+    """Yield all commands that there are in a home, with the values that these words hold."""
+    values = Values(words, language, home, Shortlist(home, language, words))
+    for sentence in language.sentences:
+        if sentence.reads:
+            continue
+        for thing, texts, args in _targets(sentence, home, language):
+            slots = [
+                [(slot, *one) for one in values.of(kind, sentence, thing)]
+                for slot, kind in sentence.slots.items()
+            ]
+            for filled in product(*slots):
+                given = {**sentence.args, **args}
+                for slot, _, value in filled:
+                    given.update(value if isinstance(value, dict) else {slot: value})
+                said = texts | {slot: word for slot, word, _ in filled}
+                free = (
+                    words_of(said[slot]) for slot, kind in sentence.slots.items() if kind == FREE
+                )
+                yield Command(
+                    sentence.say.format_map(said),
+                    sentence.tool,
+                    given,
+                    frozenset(word for one in free for word in one),
+                )
+
+
+def _targets(
+    sentence: Sentence, home: Home, language: Language
+) -> Iterator[tuple[Thing | None, dict[str, str], dict[str, Any]]]:
+    """Yield what a sentence can be about: a thing if it is one, words and arguments for it."""
+    match sentence.target:
+        case "name":
+            for thing in home.things:
+                if sentence.fits(thing):
+                    args = {sentence.name_arg: thing.name, "domain": [thing.domain]}
+                    for name in thing.names:
+                        yield thing, {"name": name}, args
+        case "area" | "floor":
+            for place, there in _places(sentence.target, home):
+                yield from _of_kinds(sentence, language, there, {sentence.target: place.name})
+        case "home":
+            yield from _of_kinds(sentence, language, home.things, {})
+        case "none":
+            yield None, {}, {}
+
+
+def _places(kind: str, home: Home) -> Iterator[tuple[Place, list[Thing]]]:
+    """Yield all areas, or all floors, with what is there."""
+    places = home.areas if kind == "area" else home.floors
+    for place_id, place in places.items():
+        areas = {
+            area_id for area_id, area in home.areas.items() if place_id in {area_id, area.floor}
+        }
+        yield place, [one for one in home.things if one.area in areas]
+
+
+def _of_kinds(
+    sentence: Sentence, language: Language, things: Sequence[Thing], where: Mapping[str, str]
+) -> Iterator[tuple[None, dict[str, str], dict[str, Any]]]:
+    """Yield all kinds of things that there are in a place. where: the argument that names it."""
+    there = {kind for thing in things for kind in thing.kinds}
+    for kind in sorted(sentence.kinds & there & set(language.kinds)):
+        domain, _, device_class = kind.partition(".")
+        of_class = {"device_class": [device_class]} if device_class else {}
+        words = {**where, "things": language.kinds[kind].all}
+        yield None, words, {**where, "domain": [domain], **of_class}

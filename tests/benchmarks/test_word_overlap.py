@@ -1,0 +1,69 @@
+"""The agent without a model: the command that shares most words with a sentence."""
+
+import pytest
+
+from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
+from custom_components.llamacpp.agent.commands.language import load
+from dev.custom_components.word_overlap.overlap import choose, commands, overlap
+
+HOME = Home(
+    things=(
+        Thing("light.lamp", ("Floor Lamp",), area="den", abilities=frozenset(("brightness",))),
+        Thing("light.spot", ("Spot",), area="den"),
+        Thing("cover.door", ("Garage Door", "gate"), "garage", area="garage"),
+        Thing("todo.shopping", ("Shopping List",)),
+    ),
+    areas={"den": Place(("Den",), "ground"), "garage": Place(("Garage",))},
+    floors={"ground": Place(("Ground Floor",))},
+)
+
+
+def test_overlap_is_a_share_of_both() -> None:
+    """Twice the shared words by those of both sentences."""
+    assert overlap({"a", "b"}, {"a", "b"}) == 1
+    assert overlap({"a", "b", "c"}, {"a"}) == 0.5
+    assert overlap({"a"}, {"b"}) == 0
+    assert overlap(set(), set()) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("Please turn on the floor lamp", "turn on the Floor Lamp"),
+        ("Close the gate!", "close the gate"),
+        ("turn off all lights in the den", "turn off all lights in the Den"),
+        (
+            "set the brightness of the floor lamp to 30%",
+            "set the brightness of the Floor Lamp to 30 percent",
+        ),
+        ("Add green apples to the shopping list", "add green apples to the Shopping List"),
+        ("Why is the sky blue?", None),
+        ("", None),
+    ],
+)
+def test_command_with_most_words_is_chosen(text: str, command: str | None) -> None:
+    """With too few in common there is none."""
+    chosen = choose(text, HOME, load("en"))
+
+    assert (chosen.text if chosen else None) == command
+
+
+def test_command_stands_for_a_call() -> None:
+    """An alias stands for the name; a number is copied."""
+    gate = choose("open the gate", HOME, load("en"))
+    dimmed = choose("set the brightness of the floor lamp to 30%", HOME, load("en"))
+
+    assert gate is not None
+    assert (gate.tool, gate.args) == ("HassTurnOn", {"name": "Garage Door", "domain": ["cover"]})
+    assert dimmed is not None
+    assert dimmed.args == {"name": "Floor Lamp", "domain": ["light"], "brightness": 30}
+
+
+def test_commands_are_those_of_the_home() -> None:
+    """Nothing is offered of what is not there, and nothing that only reads."""
+    found = [one.text for one in commands((), HOME, load("en"))]
+
+    assert "turn off the Spot" in found
+    assert "turn on all lights on the Ground Floor" in found
+    assert "turn on all lights in the Garage" not in found
+    assert not any("percent" in one or "read" in one for one in found)
