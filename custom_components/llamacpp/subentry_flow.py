@@ -24,6 +24,7 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
 )
 
+from .agent.abilities import CONF_TOOL_CALLS, ToolCalls
 from .agent.options import (
     CONF_HISTORY_TOKENS,
     CONF_MAX_TOKENS,
@@ -68,6 +69,9 @@ def _number(low: float, high: float, step: float = 1) -> NumberSelector:
 THINKING_SELECTOR = SelectSelector(
     SelectSelectorConfig(options=list(Thinking), translation_key=CONF_THINKING)
 )
+TOOL_CALLS_SELECTOR = SelectSelector(
+    SelectSelectorConfig(options=list(ToolCalls), translation_key=CONF_TOOL_CALLS)
+)
 SECTIONS: Mapping[str, Mapping[str, Any]] = {
     SECTION_ANSWER: {
         CONF_THINKING: THINKING_SELECTOR,
@@ -87,14 +91,19 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 CONVERSATION_SECTIONS: Mapping[str, Mapping[str, Any]] = {
     **SECTIONS,
-    SECTION_ANSWER: {**SECTIONS[SECTION_ANSWER], CONF_HISTORY_TOKENS: _number(0, 262_144)},
+    SECTION_ANSWER: {
+        **SECTIONS[SECTION_ANSWER],
+        CONF_TOOL_CALLS: TOOL_CALLS_SELECTOR,
+        CONF_HISTORY_TOKENS: _number(0, 262_144),
+    },
 }
 
 _COMMON: dict[str, Any] = {
     CONF_MAX_TOOL_ROUNDS: MAX_TOOL_ROUNDS,
     CONF_THINKING: Thinking.DEFAULT,
 }
-_CONVERSATION: dict[str, Any] = _COMMON | {
+_AS_IT_COMES: dict[str, Any] = _COMMON | {CONF_TOOL_CALLS: ToolCalls.AUTO}
+_CONVERSATION: dict[str, Any] = _AS_IT_COMES | {
     CONF_PROMPT: llm.DEFAULT_INSTRUCTIONS_PROMPT,
     CONF_KEEP_HISTORY: True,
     CONF_KEEP_WARM: True,
@@ -112,7 +121,9 @@ def flattened(user_input: Mapping[str, Any]) -> dict[str, Any]:
     if values.get(CONF_PROMPT, "").strip() == llm.DEFAULT_INSTRUCTIONS_PROMPT.strip():
         values.pop(CONF_PROMPT)
     return {
-        key: value for key, value in values.items() if value not in (None, [], "", _COMMON.get(key))
+        key: value
+        for key, value in values.items()
+        if value not in (None, [], "", _AS_IT_COMES.get(key))
     }
 
 

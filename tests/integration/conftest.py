@@ -10,6 +10,7 @@ from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.setup import async_setup_component
 
+from custom_components.llamacpp.agent import abilities
 from custom_components.llamacpp.const import DOMAIN
 from dev.hass import DEMO_HOME
 from dev.scripted_model import write_scripted_model
@@ -46,6 +47,12 @@ def _sockets(socket_enabled: None) -> None:
 @pytest.fixture(autouse=True)
 def _custom_integrations(enable_custom_integrations: None) -> None:
     """Let Home Assistant find the integration."""
+
+
+@pytest.fixture(autouse=True)
+def _large_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the scripted model, which says what a large one would, be offered tools as those are."""
+    monkeypatch.setattr(abilities, "MIN_NATIVE_PARAMS", 0)
 
 
 @pytest.fixture

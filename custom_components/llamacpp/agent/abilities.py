@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from ..const import LOGGER
+from ..server import LlamaServerError
+
 if TYPE_CHECKING:
     from ..server import LlamaServerClient
 
@@ -53,7 +56,15 @@ class ModelAbilities:
         key = (instance, model)
         if key not in self._known:
             props = await self._client.props(model, autoload=autoload)
-            sizes = {one.id: one.n_params for one in await self._client.models()}
-            n_params = sizes.get(model) if model else next(iter(sizes.values()), None)
-            self._known = {key: Abilities(props.chat_template_caps.supports_tools, n_params)}
+            # A server that does not tell its template is taken at its word that it takes tools.
+            supports_tools = props.chat_template_caps.supports_tools or not props.chat_template
+            self._known = {key: Abilities(supports_tools, await self._n_params(model))}
         return self._known[key]
+
+    async def _n_params(self, model: str | None) -> int | None:
+        try:
+            sizes = {one.id: one.n_params for one in await self._client.models()}
+        except LlamaServerError as err:
+            LOGGER.debug("The server does not tell the size of its model: %s", err)
+            return None
+        return sizes.get(model) if model else next(iter(sizes.values()), None)
