@@ -21,6 +21,9 @@ ENDLESS = "Try everything"
 QUESTION = "I am cold"
 LONG_CALL = "Turn on a lamp with a long name"
 BROKEN_TOOL = "Use the broken tool"
+PRINTED_CALL = "Turn on the kitchen light, in other words"
+PRINTED_CODE = "Dim the lamp, in Python"
+CORRECTED = "Turn on the lamp beside my bed"
 STORY = "Tell me how the day was"
 
 SCRIPT: Script = {
@@ -44,13 +47,27 @@ SCRIPT: Script = {
     ONLY_THINK: ["<think>\nI shall keep this to myself.\n</think>\n\n"],
     SILENT_CALL: [str(ToolCall("intent__HassTurnOn", {"name": "Coffee Maker"})), ""],
     ENDLESS: [
-        str(ToolCall("intent__HassTurnOn", {"name": f"Lamp {number}"}))
+        str(ToolCall("light__HassLightSet", {"name": "Floor Lamp", "brightness": 20 + number}))
         for number in range(MORE_ROUNDS_THAN_ALLOWED)
     ],
     BROKEN_TOOL: [str(ToolCall("break_down", {})), "The tool is broken."],
     LONG_CALL: [
         str(ToolCall("intent__HassTurnOn", {"name": "Lamp whose description never seems to end"})),
         "Too long a name.",
+    ],
+    PRINTED_CALL: [
+        'Of course.\n{"name": "HassTurnOn", "parameters": {"name": "kitchen lights"}}',
+        "There is light in the kitchen.",
+    ],
+    PRINTED_CODE: [
+        "```tool_code\nprint(HassLightSet(name='Floor Lamp', brightness='31%'))\n```",
+        "The lamp is dimmed.",
+    ],
+    CORRECTED: [
+        str(ToolCall("intent__HassTurnOn", {"name": "Bedside Light"})),
+        str(ToolCall("intent__HassTurnOn", {"name": "Bedside Lamp", "area": "bed room"})),
+        str(ToolCall("intent__HassTurnOn", {"name": "bedside lamps", "domain": ["light"]})),
+        "The lamp beside your bed is on.",
     ],
     STORY: [
         (

@@ -70,6 +70,8 @@ CALLS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"area": "living room", "domain": "light"},
         {"area": "Living Room", "domain": ["light"]},
     ),
+    (ON, {"area": "livingroom", "domain": "light"}, {"area": "Living Room", "domain": ["light"]}),
+    (ON, {"name": "lamp, floor"}, {"name": "Floor Lamp"}),
     (ON, {"area": "lounge", "domain": "lights"}, {"area": "Living Room", "domain": ["light"]}),
     (
         ON,
@@ -122,7 +124,8 @@ CALLS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 # What a model calls, and what it is told.
 IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
     ("fly", {}, "There is no tool 'fly' for this. There is: "),
-    ("HassTurnUp", {}, "intent__HassTurnOn"),
+    ("HassTurnUp", {}, "There is: intent__HassTurnOn, "),
+    ("set_brightness_of_light", {}, "light__HassLightSet"),
     (ON, {"name": "Moon"}, "There is no entity 'Moon' for this. There is: "),
     (ON, {"name": "Bathroom Lamp"}, "There is: Bathroom Light, "),
     (ON, {"name": "light.moon"}, "'light.moon'"),
@@ -233,6 +236,19 @@ async def test_names_that_several_have(home: HomeAssistant) -> None:
     assert possible.corrected(ON, {"name": "lamp"})[1] == {"name": "Lamp"}
     by_id = {"name": "light.floor_lamp"}
     assert possible.corrected(ON, by_id)[1] == by_id
+
+
+async def test_numbers_are_never_alike(home: HomeAssistant) -> None:
+    """However little they differ, and wherever the spaces are."""
+    registry = er.async_get(home)
+    registry.async_update_entity("light.floor_lamp", name="Lamp 11 2")
+    registry.async_update_entity("light.bedside_lamp", name="Lamp 2")
+    await home.async_block_till_done()
+    possible = await possible_in(home)
+    for written in ("Lamp 1 12", "Lamp 3", "Lamp 22", "Lamp"):
+        with pytest.raises(CallError):
+            possible.corrected(ON, {"name": written})
+    assert possible.corrected(ON, {"name": "lamps 2"})[1] == {"name": "Lamp 2"}
 
 
 async def test_names_that_are_like_several(home: HomeAssistant) -> None:

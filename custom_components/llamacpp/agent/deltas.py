@@ -125,11 +125,13 @@ class AnswerDeltas:
         results: list[ChatLogDelta] = []
         for _, call in sorted(self._calls.items()):
             call_id = call.id or ulid_now()
+            arguments: dict[str, Any] = {}
             try:
-                name, arguments = self._possible_call(call)
+                arguments = self._arguments_of(call)
+                name, arguments = self._possible_call(call.name, arguments)
             except CallError as err:
                 self.has_impossible_calls = True
-                tool_calls.append(llm.ToolInput(call.name, {}, id=call_id, external=True))
+                tool_calls.append(llm.ToolInput(call.name, arguments, id=call_id, external=True))
                 results.append(
                     {
                         "role": "tool_result",
@@ -142,11 +144,11 @@ class AnswerDeltas:
                 tool_calls.append(llm.ToolInput(name, arguments, id=call_id))
         return [{"tool_calls": tool_calls}, *results]
 
-    def _possible_call(self, call: _PartialCall) -> tuple[str, dict[str, Any]]:
+    def _possible_call(self, name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Return a call as Home Assistant can run it; raises CallError."""
         if self._possible is None:
             raise CallError("There are no tools. Answer in words.")
-        return self._possible.corrected(call.name, self._arguments_of(call))
+        return self._possible.corrected(name, arguments)
 
     def _arguments_of(self, call: _PartialCall) -> dict[str, Any]:
         if not call.arguments.strip():

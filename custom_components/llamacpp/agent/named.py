@@ -5,6 +5,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from .commands.words import is_like, words_of
+from .toolnames import short_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,30 +36,23 @@ def meant_by[T](written: str, named: Sequence[tuple[T, Sequence[str]]]) -> Meant
     # The prompt tells all names of a thing in a row.
     if found := [one for one, names in named if _plain(", ".join(names)) == plain]:
         return Meant(tuple(found))
-    words = sorted(words_of(written))
-    if not words:
-        return Meant(())
-    spelled = [
-        (one, name_words)
-        for one, names in named
-        for name_words in (sorted(words_of(name)) for name in names)
-        if len(name_words) == len(words)
-    ]
-    if found := [one for one, name_words in spelled if name_words == words]:
+    words = words_of(written)
+    spelled = [(one, words_of(name)) for one, names in named for name in names]
+    if found := [one for one, others in spelled if words and _are_same(words, others)]:
         return Meant(tuple(dict.fromkeys(found)))
-    found = [one for one, name_words in spelled if _are_like(words, name_words)]
+    found = [one for one, others in spelled if words and _are_like(words, others)]
     return Meant(tuple(dict.fromkeys(found)), is_sure=False)
 
 
 def nearest(written: str, names: Iterable[str]) -> str:
-    """Return the names that are nearest to one that was written, as text."""
+    """Return the names that are nearest to one that was written, as text; also names of tools."""
     words = words_of(written)
-    plain = _plain(written)[:MAX_CHARS]
+    plain = _plain(short_name(written))[:MAX_CHARS]
 
     def distance(name: str) -> tuple[int, float, str]:
         others = words_of(name)
         common = sum(any(is_like(word, other) for other in others) for word in words)
-        likeness = SequenceMatcher(None, plain, _plain(name)[:MAX_CHARS]).ratio()
+        likeness = SequenceMatcher(None, plain, _plain(short_name(name))[:MAX_CHARS]).ratio()
         return -common, -likeness, name
 
     return listed(sorted(set(names), key=distance), MAX_NEAREST)
@@ -80,14 +74,21 @@ def _plain(name: str) -> str:
     return name.strip().casefold()
 
 
+def _are_same(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Tell whether these are the same words, in any order, or written together."""
+    if sorted(words) == sorted(others):
+        return True
+    # The numbers 1 and 12 are not 11 and 2.
+    together = "".join(words)
+    return together.isalpha() and together == "".join(others)
+
+
 def _are_like(words: Sequence[str], others: Sequence[str]) -> bool:
     """Tell whether each word is like one of the others, and each of the others is used."""
     left = list(others)
-    for word in words:
-        like = next((one for one in left if one == word), None) or next(
-            (one for one in left if is_like(word, one)), None
-        )
+    for word in sorted(words, key=lambda one: one not in left):
+        like = next((one for one in left if is_like(word, one)), None)
         if like is None:
             return False
-        left.remove(like)
-    return True
+        left.remove(word if word in left else like)
+    return not left

@@ -1,0 +1,112 @@
+"""Calls on their way from a real llama-server into the demo home, however a model makes them."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from homeassistant.components import conversation
+from homeassistant.helpers import chat_session
+
+from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
+
+from .conftest import agent_of
+from .script import CORRECTED, PRINTED_CALL, PRINTED_CODE
+from .talk import ask, contents, last_trace, llama_peer, piece, speech, state_of
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+
+    from .conftest import AddServer
+    from .peers import Peers
+
+
+async def add_native(home: HomeAssistant, add_server: AddServer, url: str) -> None:
+    """Set up a server whose agent offers tools in its requests, however small the model is."""
+    entry = await add_server(url)
+    options = {**agent_of(entry).data, CONF_TOOL_CALLS: ToolCalls.NATIVE}
+    home.config_entries.async_update_subentry(entry, agent_of(entry), data=options)
+    await home.async_block_till_done()
+
+
+async def test_a_printed_call_is_run_and_not_spoken(
+    home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
+) -> None:
+    """The model says something, prints a call, and speaks of it once it was run."""
+    await add_native(home, add_server, scripted_server.base_url)
+    spoken: list[str] = []
+    with (
+        chat_session.async_get_chat_session(home) as session,
+        conversation.async_get_chat_log(
+            home,
+            session,
+            chat_log_delta_listener=lambda _, delta: spoken.append(delta.get("content") or ""),
+        ),
+    ):
+        result = await ask(home, PRINTED_CALL, session.conversation_id)
+    assert "".join(spoken) == "Of course.\nThere is light in the kitchen."
+    assert speech(result) == "There is light in the kitchen."
+    assert state_of(home, "light.kitchen_light").state == "on"
+    (call,) = last_trace("tool_call")
+    assert call["tool_name"] == "intent__HassTurnOn"
+    assert call["tool_args"] == {"name": "Kitchen Light"}
+    # The model is reminded of a call, not of what it has printed.
+    answer = contents(home, result)[2]
+    assert isinstance(answer, conversation.AssistantContent)
+    assert (answer.content or "").strip() == "Of course."
+    assert len(answer.tool_calls or []) == 1
+
+
+async def test_printed_code_is_run(
+    home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
+) -> None:
+    """A block of code that is a call, with a value in words."""
+    await add_native(home, add_server, scripted_server.base_url)
+    assert speech(await ask(home, PRINTED_CODE)) == "The lamp is dimmed."
+    lamp = state_of(home, "light.floor_lamp")
+    assert lamp.attributes["brightness"] == round(0.31 * 255)
+
+
+async def test_a_model_corrects_itself_once(
+    home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
+) -> None:
+    """What does not exist never reaches Home Assistant; what is misspelt does, in its words."""
+    await add_native(home, add_server, scripted_server.base_url)
+    result = await ask(home, CORRECTED)
+    assert speech(result) == "The lamp beside your bed is on."
+    assert state_of(home, "light.bedside_lamp").state == "on"
+    results = [
+        one for one in contents(home, result) if isinstance(one, conversation.ToolResultContent)
+    ]
+    assert [one.result.error for one in results] == [True, False, False]
+    assert "There is: Bedside Lamp, " in str(results[0].result.data)
+    # The model is shown what it wanted.
+    wrong = contents(home, result)[2]
+    assert isinstance(wrong, conversation.AssistantContent)
+    assert [call.tool_args for call in wrong.tool_calls or []] == [{"name": "Bedside Light"}]
+    assert [call["tool_args"] for call in last_trace("tool_call")] == [
+        {"name": "Bedside Lamp", "area": "Bedroom"},
+        {"name": "Bedside Lamp", "domain": ["light"]},
+    ]
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        '<tool_call>{"name": "fly", "arguments": {}}</tool_call>',
+        'intent__HassTurnOn(name="Moon")',
+        '{"name": "HassTurnOn", "arguments": {"name": "Kitchen Light"',
+    ],
+)
+async def test_printed_calls_that_stay_wrong_end(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, printed: str
+) -> None:
+    """A printed call that is impossible is like any other; nothing is run and nothing is spoken."""
+    answer: list[dict[str, Any]] = [piece(content=one) for one in printed]
+    url, requests = await llama_peer(peers, *[[*answer, piece("length")]] * 3)
+    await add_native(home, add_server, url)
+    result = await ask(home, "Turn it on")
+    assert speech(result).startswith("I am sorry, I tried too many things")
+    assert len(requests) == 2
+    assert last_trace("tool_call") == []
+    assert state_of(home, "light.kitchen_light").state == "off"
