@@ -1,5 +1,6 @@
 """Which calls are possible in the demo home, by Home Assistant's own tools."""
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,8 @@ from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import llm
 from homeassistant.setup import async_setup_component
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from custom_components.llamacpp.agent.call_error import CallError
 from custom_components.llamacpp.agent.commands.exposed import exposed_home
@@ -136,6 +139,8 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
     (ON, {"name": "Floor Lamp", "brightness": 50}, "It takes: name, area, floor, domain"),
     (ON, {"name": "Floor Lamp", "brightness": 50}, "Of others there is: light__HassLightSet."),
     (ON, {"name": "Floor Lamp", "device_class": ["spoon"]}, "There is no 'device_class'"),
+    (ON, {"name": ["Floor Lamp", "TV Light"]}, "name must be one name. Make a call for each."),
+    (ON, {"area": {"name": "Kitchen"}}, "area must be one name"),
     ("light__HassLightSet", {"name": "Coffee Maker"}, "There is: "),
     ("light__HassLightSet", {"name": "Floor Lamp", "domain": ["fan"]}, "There is: light."),
     ("HassSetVolume", {"name": "TV"}, "media_player__HassSetVolume needs volume_level."),
@@ -155,7 +160,7 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
 async def test_calls(home: HomeAssistant) -> None:
     """What is meant becomes what Home Assistant knows."""
     possible = await possible_in(home)
-    found = [possible.corrected(name, given) for name, given, _ in CALLS]
+    found = [possible.corrected(name, called) for name, called, _ in CALLS]
     assert [arguments for _, arguments in found] == [expected for *_, expected in CALLS]
     assert {tool for tool, _ in found} <= set(possible.tools)
 
@@ -163,11 +168,47 @@ async def test_calls(home: HomeAssistant) -> None:
 async def test_impossible_calls(home: HomeAssistant) -> None:
     """The model is told what there is, nearest first, and never too much."""
     possible = await possible_in(home)
-    for name, given, told in IMPOSSIBLE:
+    for name, wrong, told in IMPOSSIBLE:
         with pytest.raises(CallError) as caught:
-            possible.corrected(name, given)
+            possible.corrected(name, wrong)
         assert told in str(caught.value)
         assert "nothing" not in str(caught.value)
+
+
+async def test_every_possible_call_names_what_exists(home: HomeAssistant) -> None:
+    """Whatever a model makes up, tools, entities, areas and floors are those of the home."""
+    possible = await possible_in(home)
+    known = exposed_home(home, "conversation", without=())
+    names = {name for one in known.things for name in (one.name, one.entity_id)} | {"all"}
+    places = [*known.areas.values(), *known.floors.values()]
+    written = st.sampled_from(
+        [
+            *(name for one in known.things for name in (*one.names, one.entity_id)),
+            *(name for one in places for name in one.names),
+            *("Moon", "all", "none", "", "lamp", "light", "kitchn light", "light.moon", "lights"),
+        ]
+    )
+    values = st.one_of(written, written.map(str.upper), st.lists(written, max_size=2), st.none())
+    keys = st.sampled_from(["name", "area", "floor", "domain", "entity_id", "item", "color"])
+    n_possible = 0
+
+    @given(
+        tool=st.sampled_from([*possible.tools, "HassTurnOn", "fly"]),
+        arguments=st.dictionaries(keys, values, max_size=4),
+    )
+    @settings(max_examples=500, deadline=None, database=None, derandomize=True)
+    def check(tool: str, arguments: dict[str, Any]) -> None:
+        nonlocal n_possible
+        with contextlib.suppress(CallError):
+            tool, corrected = possible.corrected(tool, arguments)
+            n_possible += 1
+            assert tool in possible.tools
+            assert corrected.get("name", "all") in names
+            assert corrected.get("area") in (None, *(one.name for one in known.areas.values()))
+            assert corrected.get("floor") in (None, *(one.name for one in known.floors.values()))
+
+    check()
+    assert n_possible > 50
 
 
 async def test_timers_have_names_of_their_own(home: HomeAssistant) -> None:
@@ -221,9 +262,9 @@ async def test_fields_of_scripts(home: HomeAssistant) -> None:
         "name": "Moon flower",
     }
     assert possible.corrected(ON, {"name": "water"})[1] == {"name": "Water"}
-    for given in ({"where": "Mars"}, {"levels": ["Mars"]}, {"valve": "valve.mars"}):
+    for wrong in ({"where": "Mars"}, {"levels": ["Mars"]}, {"valve": "valve.mars"}):
         with pytest.raises(CallError):
-            possible.corrected("water", given)
+            possible.corrected("water", wrong)
 
 
 async def test_names_that_several_have(home: HomeAssistant) -> None:

@@ -39,12 +39,13 @@ class Places:
     def correct(self, given: dict[str, Any], declared: Container[str]) -> None:
         """Put right the places among a call's arguments, also one that stands for the other kind.
 
-        declared: names of the tool's arguments. Raises CallError for a place that does not exist.
+        given: with texts for places. declared: names of the tool's arguments. Raises CallError for
+        a place that does not exist.
         """
         for kind, other in ((AREA, FLOOR), (FLOOR, AREA)):
-            written = given.get(kind)
-            if kind not in declared or not isinstance(written, str):
+            if kind not in declared or kind not in given:
                 continue
+            written = given[kind]
             if not self.names(kind, written) and other in declared and other not in given:
                 elsewhere = self.names(other, written)
                 if len(elsewhere) == 1:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .arguments import EMPTY
-from .call_error import unknown
+from .call_error import CallError, unknown
 from .commands.candidates import CRITICAL
 from .named import Meant, meant_by
 from .places import AREA, FLOOR, Places
@@ -58,9 +58,12 @@ class Targets:
                 given[key] = found if isinstance(written, list) else found[0]
         short = short_name(tool)
         if short.startswith(OWN) or short == LIVE_CONTEXT:
+            _move_name(given, properties)
             for key in (NAME, AREA, FLOOR, DOMAIN):
                 if _is_nothing(given.get(key)):
                     given.pop(key, None)
+                elif key != DOMAIN and not isinstance(given[key], str):
+                    raise CallError(f"{key} must be one name. Make a call for each.")
             self._correct_domain(given, properties)
             if TIMER not in short:
                 self._correct_name(tool, given, properties)
@@ -98,11 +101,8 @@ class Targets:
     def _correct_name(
         self, tool: str, given: dict[str, Any], properties: Mapping[str, Schema]
     ) -> None:
-        if NAME not in properties:
-            return
-        _move_name(given, properties)
-        written = given.get(NAME)
-        if not isinstance(written, str) or written.strip().casefold() == ALL:
+        written = given.get(NAME, ALL)
+        if NAME not in properties or written.strip().casefold() == ALL:
             return
         things = self._things(tool, properties)
         meant = self._meant(written, things)
@@ -152,7 +152,7 @@ class Targets:
 def _move_name(given: dict[str, Any], properties: Mapping[str, Schema]) -> None:
     """Put the name of an entity where it belongs."""
     key = next((one for one in OTHER_NAMES if one in given and one not in properties), None)
-    if key and NAME not in given:
+    if key and NAME in properties and NAME not in given:
         value = _listed(given[key])
         if len(value) == 1 and isinstance(value[0], str):
             given[NAME] = value[0]
