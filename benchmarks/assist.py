@@ -73,6 +73,7 @@ class Evaluation:
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         """Be ready; raises ProcessError where the environment is not set up."""
         self.version = ""
+        self.found: list[list[Column]] = []
         self._options = options
         self._folder = folder
         self._python = path_from_environment("LLAMACPP_NEWEST_PYTHON")
@@ -80,8 +81,8 @@ class Evaluation:
         self._proxies: dict[str, Proxy] = {}
         self._n_homes = 0
 
-    async def play(self, sets: Iterable[Sequence[Home]]) -> list[list[Column]]:
-        """Return what each agent did in each set. Raises the errors that `main` explains."""
+    async def play(self, sets: Iterable[Sequence[Home]]) -> None:
+        """Put what each agent did in each set into `found`; raises the errors of `main`."""
         async with contextlib.AsyncExitStack() as stack:
             with_model = [one for one in self._options.agents if one in WITH_MODEL]
             if with_model:
@@ -92,7 +93,8 @@ class Evaluation:
                 for agent in with_model:
                     proxy = Proxy(server.base_url)
                     self._proxies[agent] = await stack.enter_async_context(proxy)
-            return [await self._set(homes) for homes in sets]
+            for homes in sets:
+                await self._set(homes)
 
     def _server(self) -> LlamaServer:
         template = self._options.template
@@ -106,15 +108,15 @@ class Evaluation:
             model=path_from_environment("LLAMACPP_MODEL") if model == OWN else Path(model),
         )
 
-    async def _set(self, homes: Sequence[Home]) -> list[Column]:
+    async def _set(self, homes: Sequence[Home]) -> None:
         columns = [Column(agent) for agent in self._options.agents]
+        self.found.append(columns)
         if self._options.merged:
             homes = [merge(homes, self._folder / f"merged-{self._n_homes}")]
         played = [home for home in homes if home.cases]
         largest = max(played, key=lambda home: len(second_ones(home.entities)))
         for home in played:
             await self._home(home, columns, measures=home is largest)
-        return columns
 
     async def _home(self, home: Home, columns: Sequence[Column], *, measures: bool) -> None:
         options = self._options
@@ -141,7 +143,12 @@ def run(options: argparse.Namespace) -> int:
         prefix="llamacpp-assist-", dir=options.keep, delete=options.keep is None
     ) as folder:
         evaluation = Evaluation(options, Path(folder))
-        found = asyncio.run(evaluation.play(sets))
+        stopped = False
+        try:
+            asyncio.run(evaluation.play(sets))
+        except KeyboardInterrupt:
+            stopped = True
+            say("Stopped: this is what was asked until then.")
     conditions = {
         "home_assistant": evaluation.version,
         "model": options.model,
@@ -149,13 +156,13 @@ def run(options: argparse.Namespace) -> int:
         "merged": options.merged,
     }
     documents = []
-    for path, columns in zip(options.folders, found, strict=True):
+    for path, columns in zip(options.folders, evaluation.found, strict=False):
         print(f"{path.name}\n{table(columns)}\n")
         documents.append(document(path.name, columns, **conditions))
     print(", ".join(f"{name}: {value}" for name, value in conditions.items()))
     if options.json:
         options.json.write_text(json.dumps(documents, indent=1, ensure_ascii=False) + "\n")
-    return 0
+    return 1 if stopped else 0
 
 
 def main() -> int:
