@@ -128,7 +128,13 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if chosen != ToolCalls.AUTO:
             return bool(chosen == ToolCalls.COMMANDS)
         instance = self.coordinator.data.props.instance
-        abilities = await self._abilities.of(self.model, instance, autoload=autoload)
+        try:
+            abilities = await self._abilities.of(self.model, instance, autoload=autoload)
+        except LlamaServerError:
+            if not autoload:
+                raise
+            # What is asked next fails in the same way, and there it is told.
+            return False
         return abilities.wants_commands
 
     async def _async_offer(
