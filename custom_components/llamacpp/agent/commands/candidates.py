@@ -1,12 +1,13 @@
 """The commands that what was said can mean in this home, for the model to choose among."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from .said import is_any
 from .shortlist import Shortlist
 from .values import Values
+from .words import heard_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ CRITICAL = frozenset(
     ("lock", "valve", "alarm_control_panel", "siren", "cover.door", "cover.garage", "cover.gate")
 )
 MAX_COMMANDS = 48
+# So many things are switched by one sentence that names them together.
+MAX_TOGETHER = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +71,54 @@ class Candidates:
         whole = self.for_words(said.words)
         is_item = any(one.is_item and one.is_named and one.is_heard for one in whole)
         if len(said.parts) < 2 or is_item:  # noqa: PLR2004 - an item may have an `and` in it
-            return [whole] if whole else []
+            return self._for_each(whole, said)
         found = [self.for_words(part, said.words) for part in said.parts]
         if sum(map(bool, found)) < 2:  # noqa: PLR2004 - not several after all
-            return [whole] if whole else []
+            return self._for_each(whole, said)
         return [one for one in found if one]
+
+    def _for_each(self, commands: list[Command], said: Said) -> list[list[Command]]:
+        """Return the commands as one part; for each thing if several were meant together."""
+        names = list(dict.fromkeys(one.args.get("name") for one in commands))
+        is_all = is_any(self._language.lists["all"], said.words, self._language)
+        if not (is_all and 1 < len(names) <= MAX_TOGETHER and all(names)):
+            return [commands] if commands else []
+        return [
+            [replace(one, is_named=True) for one in commands if one.args["name"] == name]
+            for name in names
+        ]
 
     def for_words(self, words: Sequence[str], around: Sequence[str] | None = None) -> list[Command]:
         """Return the commands that these words can mean. around: what was said beside them."""
         shortlist = Shortlist(self._home, self._language, words)
         heard = self._heard(words) or (self._heard(around) if around else [])
         values = Values(words, self._language, self._home, shortlist)
-        found = [
-            *self._of_things(shortlist, heard, values),
-            *self._of_places(shortlist, heard, values),
-            *self._of_nothing(heard, values),
-        ]
+        of_places = list(self._of_places(shortlist, heard, values))
+        of_things = list(self._of_things(shortlist, heard, values))
+        is_all = is_any(self._language.lists["all"], words, self._language)
+        is_one = not is_all or shortlist.is_specific
+        if of_places and not (is_one and len({one.args.get("name") for one in of_things}) == 1):
+            # Several were meant, and there is one command for all of them.
+            of_things = []
+        found = [*of_things, *of_places, *self._of_nothing(heard, values)]
         unique = list({one.text: one for one in found}.values())
         return _with_values(unique)[:MAX_COMMANDS]
 
     def _heard(self, words: Sequence[str]) -> list[Sentence]:
-        """Return the sentences whose verb was said."""
-        return [one for one in self._language.sentences if is_any(one.hear, words, self._language)]
+        """Return the sentences whose verb was said; `carry on` is not the verb `on`."""
+        common = self._language.common
+        found = [(one, heard_words(one.hear, words, common)) for one in self._language.sentences]
+        return [
+            sentence
+            for sentence, own in found
+            if own
+            and not any(own < other and sentence.kinds & one.kinds for one, other in found)
+        ]
 
     def _of_things(
         self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
     ) -> Iterator[Command]:
-        named = {one.thing.entity_id: one.is_sure for one in shortlist.things}
+        named = {one.thing.entity_id: one.is_sure or one.is_only for one in shortlist.things}
         things = [one.thing for one in shortlist.things]
         listed = frozenset(kind for one in heard if "item" in one.slots for kind in one.kinds)
         if listed & shortlist.kinds and not any(listed.intersection(one.kinds) for one in things):
@@ -134,7 +158,8 @@ class Candidates:
                 case "floor":
                     places = [("floor", self._home.floors[one].name) for one in shortlist.floors]
                 case "home":
-                    if not (shortlist.areas or shortlist.floors or self._here):
+                    is_everywhere = not (shortlist.areas or shortlist.floors or self._here)
+                    if is_everywhere and not shortlist.is_specific:
                         places = [("", "")]
             for kind, (argument, place) in product(kinds, places):
                 if kind not in shortlist.plurals:

@@ -1,11 +1,11 @@
 """Which things and places of the home were meant, by the words that were said."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .said import is_any
-from .words import find, words_of
+from .words import find, is_like, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MIN_SHARE = 0.45
 # What is meant this much less than the best is not meant.
 MIN_OF_BEST = 0.75
+MOST_OF_NAME = 0.6
 MAX_THINGS = 8
 MAX_PLACES = 4
 
@@ -25,14 +26,15 @@ MAX_PLACES = 4
 class Meant:
     """A thing, and how much of what names it was said.
 
-    share: 0 to 1. is_sure: its whole name was said, or its kind and its place.
-    words: those that name it.
+    share: 0 to 1. is_sure: its whole name was said, or its kind and its place. is_only: nothing
+    else was named, and of this most. words: those that name it.
     """
 
     thing: Thing
     share: float
     is_sure: bool
     words: frozenset[str]
+    is_only: bool = False
 
 
 class Shortlist:
@@ -43,6 +45,9 @@ class Shortlist:
         self._home = home
         self._language = language
         self._words = words
+        self._known = _words_of_names(home) | {
+            word for kind in language.kinds.values() for one in kind.words for word in one
+        }
         self.kinds = frozenset(
             name for name, kind in language.kinds.items() if is_any(kind.words, words, language)
         )
@@ -60,14 +65,31 @@ class Shortlist:
         found = [thing for thing in self._home.things if kinds.intersection(thing.kinds)]
         return [thing for thing in found if area and thing.area == area] or found
 
+    @property
+    def is_specific(self) -> bool:
+        """Return whether more of a thing was named than its kind and its place."""
+        kinds = (self._language.kinds[one].words for one in self.kinds)
+        other = [word for phrases in kinds for phrase in phrases for word in phrase]
+        other += self._of_places
+        return any(
+            not any(is_like(word, one) for one in other)
+            for meant in self.things
+            for word in meant.words
+        )
+
     def naming(self, thing: Thing | None) -> frozenset[str]:
         """Return the words that name a thing and places: they are no values."""
-        places = [
+        of_thing = (one.words for one in self.things if one.thing is thing)
+        return self._of_places.union(*of_thing)
+
+    @property
+    def _of_places(self) -> frozenset[str]:
+        """Return the words that name places."""
+        places = (
             *(self._home.areas[one].names for one in self.areas),
             *(self._home.floors[one].names for one in self.floors),
-        ]
-        of_thing = (one.words for one in self.things if one.thing is thing)
-        return frozenset().union(*map(self._named, places), *of_thing)
+        )
+        return frozenset[str]().union(*map(self._named, places))
 
     def _places(self, places: Mapping[str, Place]) -> list[str]:
         """Return the ids of the places that were named, those with the longest names only."""
@@ -92,7 +114,7 @@ class Shortlist:
         return max(said, key=len, default=frozenset())
 
     def _was_said(self, word: str) -> bool:
-        return find(word, self._words, self._language.common) is not None
+        return find(word, self._words, self._language.common, self._known) is not None
 
     def _things(self) -> list[Meant]:
         """Return the things that may be meant, the likeliest first."""
@@ -104,6 +126,8 @@ class Shortlist:
         near = [one for one in found if one.share >= MIN_OF_BEST * best]
         sure = [one for one in near if one.is_sure]
         kept = [one for one in sure or near if not any(one.words < other.words for other in sure)]
+        if len(kept) == 1 and kept[0].share >= MOST_OF_NAME:
+            kept = [replace(kept[0], is_only=True)]
         return sorted(kept, key=lambda one: -one.share)[:MAX_THINGS]
 
     def _meant(self, thing: Thing, weights: Mapping[str, float]) -> Meant | None:
@@ -126,6 +150,12 @@ class Shortlist:
         if not best:
             return None
         return Meant(thing, best + 0.03 * is_here + 0.02 * is_kind, is_sure, best_words)
+
+
+def _words_of_names(home: Home) -> frozenset[str]:
+    places = (*home.areas.values(), *home.floors.values())
+    named = (*(one.names for one in home.things), *(one.names for one in places))
+    return frozenset(word for names in named for name in names for word in words_of(name))
 
 
 def _weights(home: Home) -> dict[str, float]:

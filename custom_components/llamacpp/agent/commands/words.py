@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+")
 # Words of so many letters may differ by one, or by two.
@@ -24,8 +24,8 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(letters.replace("'", " ").replace("\u2019", " ")))
 
 
-def is_like(one: str, other: str) -> bool:
-    """Tell whether two words are the same, but for an ending or a slip of the pen."""
+def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
+    """Tell whether two words are the same, but for an ending, or for a slip of the pen."""
     if one == other:
         return True
     if not (one.isalpha() and other.isalpha()):
@@ -34,18 +34,26 @@ def is_like(one: str, other: str) -> bool:
     common = _n_common(shorter, longer)
     if len(shorter) >= SHORT and common >= len(longer) - (2 if len(longer) >= LONG else 1):
         return True
-    if len(shorter) < ONE_SLIP:
+    if not may_slip or len(shorter) < ONE_SLIP:
         return False
     return _n_slips(shorter, longer) <= (2 if len(shorter) >= TWO_SLIPS else 1)
 
 
-def find(word: str, said: Sequence[str], common: frozenset[str] = frozenset()) -> int | None:
+def find(
+    word: str,
+    said: Sequence[str],
+    common: frozenset[str] = frozenset(),
+    known: frozenset[str] = frozenset(),
+) -> int | None:
     """Return where a word was said, also within two that belong together; None if it was not.
 
-    common: words of the language that are only like themselves.
+    common: words of the language that are only like themselves. known: words that are no slip of
+    another one.
     """
     for index, one in enumerate(said):
-        if one == word or (one not in common and is_like(word, one)):
+        if one == word:
+            return index
+        if one not in common and is_like(word, one, may_slip=one not in known):
             return index
     for index, (one, other) in enumerate(pairwise(said)):
         if len(word) > LONG and one + other == word:
@@ -64,6 +72,14 @@ def has_phrase(
             return False
         start += index + 1
     return True
+
+
+def heard_words(
+    phrases: Iterable[Sequence[str]], said: Sequence[str], common: frozenset[str]
+) -> frozenset[str]:
+    """Return the words of the longest phrase that was said."""
+    found = (frozenset(one) for one in phrases if has_phrase(one, said, common))
+    return max(found, key=lambda one: (len(one), sum(map(len, one))), default=frozenset())
 
 
 def _n_common(one: str, other: str) -> int:
