@@ -18,6 +18,9 @@ MIN_SHARE = 0.45
 # What is meant this much less than the best is not meant.
 MIN_OF_BEST = 0.75
 MOST_OF_NAME = 0.6
+# How much it tells that a thing is of a kind in a place, beside its whole name; and what either
+# adds to its name.
+BY_PLACE, HERE, OF_KIND = 0.95, 0.03, 0.02
 MAX_THINGS = 8
 MAX_PLACES = 4
 
@@ -125,7 +128,7 @@ class Shortlist:
             return []
         near = [one for one in found if one.share >= MIN_OF_BEST * best]
         sure = [one for one in near if one.is_sure]
-        kept = [one for one in sure or near if not any(one.words < other.words for other in sure)]
+        kept = [one for one in sure or near if not any(_is_less(one, other) for other in sure)]
         if len(kept) == 1 and kept[0].share >= MOST_OF_NAME:
             kept = [replace(kept[0], is_only=True)]
         return sorted(kept, key=lambda one: -one.share)[:MAX_THINGS]
@@ -143,13 +146,19 @@ class Shortlist:
                 best, best_words = share, said
         is_sure = best > 1 - 1e-9
         if is_here and is_kind and not is_sure:
-            best = max(best, 0.95)
+            best = max(best, BY_PLACE)
             is_sure = True
-            area = self._home.areas[thing.area].names if thing.area else ()
-            best_words |= self._named(area)
+        if is_here and is_sure and thing.area:
+            best_words |= self._named(self._home.areas[thing.area].names)
         if not best:
             return None
-        return Meant(thing, best + 0.03 * is_here + 0.02 * is_kind, is_sure, best_words)
+        return Meant(thing, best + HERE * is_here + OF_KIND * is_kind, is_sure, best_words)
+
+
+def _is_less(one: Meant, other: Meant) -> bool:
+    """Tell whether another thing is meant, as all that names this one names that one better."""
+    is_named_better = one.share <= BY_PLACE + HERE + OF_KIND < other.share
+    return one.words < other.words or (one.words == other.words and is_named_better)
 
 
 def _words_of_names(home: Home) -> frozenset[str]:
