@@ -90,13 +90,15 @@ class Candidates:
 
     def for_words(self, words: Sequence[str], around: Sequence[str] | None = None) -> list[Command]:
         """Return the commands that these words can mean. around: what was said beside them."""
-        shortlist = Shortlist(self._home, self._language, words)
         heard = self._heard(words) or (self._heard(around) if around else [])
+        shortlist = Shortlist(self._home, self._language, words, self._implied(words))
         values = Values(words, self._language, self._home, shortlist)
         of_places = list(self._of_places(shortlist, heard, values))
         of_things = list(self._of_things(shortlist, heard, values))
         is_all = is_any(self._language.lists["all"], words, self._language)
         is_one = not is_all or shortlist.is_specific
+        if not is_all and any(one.is_whole for one in shortlist.things):
+            of_places = []
         if of_places and not (is_one and len({one.args.get("name") for one in of_things}) == 1):
             # Several were meant, and there is one command for all of them.
             of_things = []
@@ -104,16 +106,29 @@ class Candidates:
         unique = list({one.text: one for one in found}.values())
         return _with_values(unique)[:MAX_COMMANDS]
 
+    def _phrases(self, words: Sequence[str]) -> list[tuple[Sentence, frozenset[str]]]:
+        """Return the sentences whose verb was said, each with the words of its verb."""
+        common = self._language.common
+        found = ((one, heard_words(one.hear, words, common)) for one in self._language.sentences)
+        return [(sentence, own) for sentence, own in found if own]
+
     def _heard(self, words: Sequence[str]) -> list[Sentence]:
         """Return the sentences whose verb was said; `carry on` is not the verb `on`."""
-        common = self._language.common
-        found = [(one, heard_words(one.hear, words, common)) for one in self._language.sentences]
+        found = self._phrases(words)
         return [
             sentence
             for sentence, own in found
-            if own
-            and not any(own < other and sentence.kinds & one.kinds for one, other in found)
+            if not any(own < other and sentence.kinds & one.kinds for one, other in found)
         ]
+
+    def _implied(self, words: Sequence[str]) -> frozenset[str]:
+        """Return the kind of things that a verb is only used for, such as `lock`; empty if none."""
+        found = self._phrases(words)
+        kinds = {
+            sentence.kinds for sentence, own in found if not any(own < other for _, other in found)
+        }
+        only = next(iter(kinds), frozenset[str]())
+        return only if len(kinds) == len(only) == 1 else frozenset()
 
     def _of_things(
         self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
@@ -218,7 +233,7 @@ class Candidates:
                 tool,
                 {name: value for name, value in given.items() if name in declared},
                 sentence.done.format_map(said) if sentence.done else None,
-                is_heard=is_heard,
+                is_heard=is_heard or any(map(values.tell, sentence.slots.values())),
                 is_named=is_named,
                 is_critical=bool(thing and CRITICAL.intersection(thing.kinds)),
                 reads=sentence.reads,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MIN_SHARE = 0.45
 # What is meant this much less than the best is not meant.
 MIN_OF_BEST = 0.75
-MOST_OF_NAME = 0.6
+MOST_OF_NAME = 0.5
 # How much it tells that a thing is of a kind in a place, beside its whole name; and what either
 # adds to its name.
 BY_PLACE, HERE, OF_KIND = 0.95, 0.03, 0.02
@@ -29,12 +29,13 @@ MAX_PLACES = 4
 class Meant:
     """A thing, and how much of what names it was said.
 
-    share: 0 to 1. is_sure: its whole name was said, or its kind and its place. is_only: nothing
-    else was named, and of this most. words: those that name it.
+    share: 0 to 1. is_whole: its whole name was said. is_sure: that, or its kind and its place.
+    is_only: nothing else was named, and of this half or more. words: those that name it.
     """
 
     thing: Thing
     share: float
+    is_whole: bool
     is_sure: bool
     words: frozenset[str]
     is_only: bool = False
@@ -43,17 +44,23 @@ class Meant:
 class Shortlist:
     """What was named of a home."""
 
-    def __init__(self, home: Home, language: Language, words: Sequence[str]) -> None:
-        """Look for the names of a home in what was said."""
+    def __init__(
+        self,
+        home: Home,
+        language: Language,
+        words: Sequence[str],
+        implied: frozenset[str] = frozenset(),
+    ) -> None:
+        """Look for the names of a home in what was said. implied: kinds that go with its verb."""
         self._home = home
         self._language = language
         self._words = words
         self._known = _words_of_names(home) | {
             word for kind in language.kinds.values() for one in kind.words for word in one
         }
-        self.kinds = frozenset(
+        self.kinds = implied | {
             name for name, kind in language.kinds.items() if is_any(kind.words, words, language)
-        )
+        }
         self.plurals = frozenset(
             name
             for name, kind in language.kinds.items()
@@ -144,7 +151,7 @@ class Shortlist:
             share = sum(weights.get(word, 1.0) for word in said) / whole if whole else 0.0
             if (share, len(said)) > (best, len(best_words)):
                 best, best_words = share, said
-        is_sure = best > 1 - 1e-9
+        is_sure = is_whole = best > 1 - 1e-9
         if is_here and is_kind and not is_sure:
             best = max(best, BY_PLACE)
             is_sure = True
@@ -152,7 +159,9 @@ class Shortlist:
             best_words |= self._named(self._home.areas[thing.area].names)
         if not best:
             return None
-        return Meant(thing, best + HERE * is_here + OF_KIND * is_kind, is_sure, best_words)
+        return Meant(
+            thing, best + HERE * is_here + OF_KIND * is_kind, is_whole, is_sure, best_words
+        )
 
 
 def _is_less(one: Meant, other: Meant) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .said import numbers_in
+from .said import is_any, numbers_in
 from .words import find, has_phrase, is_like, words_of
 
 if TYPE_CHECKING:
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .language import Language, Sentence
     from .shortlist import Shortlist
 
+# As `words_of` reads the sign.
+PERCENT = "percent"
 MAX_PERCENT = 100
 MAX_DEGREES = 40
 MIN_KELVIN, MAX_KELVIN = 1000, 10000
@@ -51,6 +53,17 @@ class Values:
             case "duration":
                 lengths = filter(None, (self._duration(),))
                 yield from ((duration_text(one, self._language), one) for one in lengths)
+
+    def tell(self, kind: str) -> bool:
+        """Tell whether a value of this kind needs no verb: what to do with it is clear."""
+        match kind:
+            case "percent":
+                levels = self._language.levels
+                return PERCENT in self._words or is_any(levels, self._words, self._language)
+            case "degrees" | "kelvin" | "color":
+                return True
+            case _:
+                return False
 
     def _percents(self, words: Sequence[str]) -> Iterator[tuple[str, int]]:
         for number in numbers_in(words, self._language, self._language.levels):
