@@ -130,7 +130,8 @@ class Values:
         return words
 
     def _is_filler(self, word: str) -> bool:
-        return _is_one_of(word, {one[0] for one in self._language.lists["fillers"]})
+        fillers = (one[0] for one in self._language.lists["fillers"])
+        return any(is_like(word, one, may_slip=False) for one in fillers)
 
 
 def duration_text(duration: Mapping[str, int], language: Language) -> str:
