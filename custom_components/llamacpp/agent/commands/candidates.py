@@ -68,11 +68,11 @@ class Candidates:
 
     def for_said(self, said: Said) -> list[list[Command]]:
         """Return the commands of each part of what was said, none if it means nothing here."""
-        whole = self.for_words(said.words)
+        whole = self.for_words(said.words, said)
         is_item = any(one.is_item and one.is_named and one.is_heard for one in whole)
         if len(said.parts) < 2 or is_item:  # noqa: PLR2004 - an item may have an `and` in it
             return self._for_each(whole, said)
-        found = [self.for_words(part, said.words) for part in said.parts]
+        found = [self.for_words(part, said) for part in said.parts]
         if sum(map(bool, found)) < 2:  # noqa: PLR2004 - not several after all
             return self._for_each(whole, said)
         return [one for one in found if one]
@@ -88,11 +88,11 @@ class Candidates:
             for name in names
         ]
 
-    def for_words(self, words: Sequence[str], around: Sequence[str] | None = None) -> list[Command]:
-        """Return the commands that these words can mean. around: what was said beside them."""
-        heard = self._heard(words) or (self._heard(around) if around else [])
+    def for_words(self, words: Sequence[str], said: Said | None = None) -> list[Command]:
+        """Return the commands that these words can mean. said: what they are a part of."""
+        heard = self._heard(words) or (self._heard(said.words) if said else [])
         shortlist = Shortlist(self._home, self._language, words, self._implied(words))
-        values = Values(words, self._language, self._home, shortlist)
+        values = Values(words, self._language, self._home, shortlist, said.written if said else {})
         of_places = list(self._of_places(shortlist, heard, values))
         of_things = list(self._of_things(shortlist, heard, values))
         is_all = is_any(self._language.lists["all"], words, self._language)

@@ -39,7 +39,8 @@ def generic_commands(
         title = _said_title(function, said.words, language)
         if title is None:
             continue
-        rest = [word for word in said.words if word not in words_of(title)]
+        named = words_of(title)
+        rest = [said.written.get(word, word) for word in said.words if word not in named]
         found += [
             Command(
                 text=_text(title, args, language),

@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .words import has_phrase, words_of
+from .words import has_phrase, words_of, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,9 +19,13 @@ _CLAUSE_ENDS = re.compile(r"[,.;:!](?!\d)")
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was said. words: all of it. parts: of it, between words such as `and`."""
+    """What was said.
+
+    words: all of it. written: how these were written. parts: of it, between words such as `and`.
+    """
 
     words: tuple[str, ...]
+    written: Mapping[str, str]
     parts: tuple[tuple[str, ...], ...]
     is_question: bool
     is_chat: bool
@@ -38,6 +42,7 @@ def understand(text: str, language: Language) -> Said:
     ends_in_order = any(_is_order(words_of(one), language) for one in _CLAUSE_ENDS.split(text)[1:])
     return Said(
         words=words,
+        written=written(text),
         parts=_parts(words, joins),
         is_question=_is_question(
             words, joins, language, has_mark="?" in text, ends_in_order=ends_in_order

@@ -23,9 +23,15 @@ class Values:
     """The values that one part of what was said holds."""
 
     def __init__(
-        self, words: Sequence[str], language: Language, home: Home, shortlist: Shortlist
+        self,
+        words: Sequence[str],
+        language: Language,
+        home: Home,
+        shortlist: Shortlist,
+        written: Mapping[str, str],
     ) -> None:
-        """Look for values in these words. shortlist: what they name."""
+        """Look for values in these words. shortlist: what they name. written: how, by word."""
+        self._written = written
         self._words = words
         self._shortlist = shortlist
         self._language = language
@@ -117,7 +123,7 @@ class Values:
             words = words[1:]
         while words and self._is_filler(words[-1]):
             words = words[:-1]
-        return [" ".join(words)] if words else []
+        return [" ".join(self._written.get(word, word) for word in words)] if words else []
 
     def _without_verb(self, sentence: Sentence) -> list[str]:
         """Return what comes behind the verb, or before it where it comes last."""

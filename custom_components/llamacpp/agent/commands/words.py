@@ -24,6 +24,13 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(letters.replace("'", " ").replace("\u2019", " ")))
 
 
+def written(text: str) -> dict[str, str]:
+    """Return how each word of a text was written: accents and capitals by the word without."""
+    plain = unicodedata.normalize("NFC", text)
+    found = ((words_of(word), word) for word in _WORD.findall(plain))
+    return {words[0]: word for words, word in found if len(words) == 1}
+
+
 def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
     """Tell whether two words are the same, but for an ending, or for a slip of the pen."""
     if one == other:
