@@ -1,6 +1,7 @@
 """What users are told about the integration: the docs name all that there is."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +128,19 @@ def test_every_entity_is_described() -> None:
 
 
 def test_every_repair_is_described() -> None:
-    """Each issue is explained by the title that its dialogue has."""
+    """Each issue is explained by the title that it, or its dialogue, has."""
     for issue in TEXTS["issues"].values():
-        titles = [step["title"] for step in issue["fix_flow"]["step"].values()]
-        assert any(title in part("## Troubleshooting") for title in titles)
+        steps = issue.get("fix_flow", {"step": {"": issue}})["step"].values()
+        assert any(step["title"] in part("## Troubleshooting") for step in steps)
+
+
+def test_learn_more() -> None:
+    """The issues lead to headings that the docs have."""
+    source = (INTEGRATION / "issues.py").read_text()
+    anchors = set(re.findall(r"\{DOCS_URL\}#([\w-]+)", source))
+    headings = {line.lstrip("# ").lower().replace(" ", "-") for line in DOCS.splitlines()}
+    assert anchors
+    assert anchors <= headings
 
 
 @pytest.mark.parametrize(

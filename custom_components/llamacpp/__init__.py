@@ -11,10 +11,12 @@ from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.start import async_at_started
 
+from .agent.keeping import Loss
 from .const import DOMAIN, HOME_CHANGE_SECONDS, LOGGER
 from .coordinator import LlamaCppCoordinator
 from .history import History, HistoryError, Retention
 from .home_changes import async_track_home
+from .issues import async_delete_loss_issue, async_withdraw_loss_issues
 from .options_flow import retention_of
 from .services import async_register_services
 
@@ -74,7 +76,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> 
 @callback
 def _async_keep_warm(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:
     """Have the prompts of the agents processed anew whenever the home has changed."""
-    warm_soon = entry.runtime_data.async_warm_soon
+    warm_soon = entry.runtime_data.warmth.async_warm_soon
     # A change seldom comes alone.
     changes = Debouncer(
         hass, LOGGER, cooldown=HOME_CHANGE_SECONDS, immediate=False, function=warm_soon
@@ -93,12 +95,15 @@ async def async_unload_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) ->
     """Take one server away again; its conversations stay stored."""
     is_unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if is_unloaded:
+        async_withdraw_loss_issues(hass, entry.entry_id)
         await entry.runtime_data.history.async_unload()
     return is_unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:
-    """Remove the conversations of a server that is removed for good."""
+    """Remove the conversations of a server that is removed for good, and what was told of it."""
+    for loss in Loss:
+        async_delete_loss_issue(hass, entry.entry_id, loss)
     await History(hass, entry.entry_id, Retention()).async_remove()
 
 

@@ -5,6 +5,10 @@ from typing import Final
 
 DOMAIN: Final = "llamacpp"
 LOGGER: Final = logging.getLogger(__package__)
+DOCS_URL: Final = (
+    "https://github.com/llamacpp-home-assistant/llamacpp-home-assistant"
+    "/blob/main/docs/integration.md"
+)
 
 # Where our app serves its own API for conversations, beside that of llama-server.
 CONF_API_PORT: Final = "api_port"

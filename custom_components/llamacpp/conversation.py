@@ -170,17 +170,20 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         self.async_on_remove(
             self.coordinator.warmer.register(self.subentry.subentry_id, self.async_warm_up)
         )
-        self.coordinator.async_warm_soon()
+        self.coordinator.warmth.async_warm_soon()
 
     @override
     async def async_prepare(self, language: str | None = None) -> None:
         """Have the prompt processed while somebody still speaks; wakes a sleeping server."""
-        if self.available and self.subentry.data.get(CONF_KEEP_WARM, True):
-            await self.coordinator.async_notice_restart()
-            try:
-                await self.async_warm_up(autoload=True)
-            except (LlamaServerError, HomeAssistantError) as err:
-                LOGGER.debug("%s is not warmed up: %s", self.entity_id, err)
+        if not (self.available and self.subentry.data.get(CONF_KEEP_WARM, True)):
+            return
+        warmth = self.coordinator.warmth
+        await warmth.async_notice(self.model)
+        try:
+            await self.async_warm_up(autoload=True)
+        except (LlamaServerError, HomeAssistantError) as err:
+            LOGGER.debug("%s is not warmed up: %s", self.entity_id, err)
+        warmth.async_follow_up()
 
     async def async_warm_up(self, *, autoload: bool) -> None:
         """Have the server process the agent's prompt, unless somebody waits for an answer.

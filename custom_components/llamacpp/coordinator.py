@@ -1,7 +1,6 @@
 """The state of one server, asked for now and then."""
 
 import asyncio
-import contextlib
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, override
@@ -9,12 +8,11 @@ from typing import TYPE_CHECKING, override
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import callback
-from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
+from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from yarl import URL
 
-from .agent.warm import Warmer
 from .const import (
     BUSY_SECONDS,
     CONF_API_PORT,
@@ -23,7 +21,6 @@ from .const import (
     LOADING_SECONDS,
     LOGGER,
     LONGEST_RETRY_SECONDS,
-    NOTICE_SECONDS,
     POLL_SECONDS,
     RETRY_SECONDS,
     UNLOADING_SECONDS,
@@ -40,11 +37,13 @@ from .server import (
     ServerTimeoutError,
 )
 from .state import IN_MEMORY, ON_THE_WAY, ServerState, ServerStatus
+from .warmth import Warmth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from homeassistant.core import HomeAssistant
+    from homeassistant.exceptions import HomeAssistantError
 
     from .history import History
     from .server import Model, ServerProps
@@ -93,16 +92,13 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         self._n_active = 0
         self._app = self._app_client()
         self._is_starting = False
-        self.warmer = Warmer(self.client, self.async_warm_soon)
-        self._warming: asyncio.Task[None] | None = None
-        self._is_warming_due = False
-        self._n_tokens: float | None = None
+        self.warmth = Warmth(self)
+        self.warmer = self.warmth.warmer
         self.last_answer: AnswerStats | None = None
         self._error: LlamaServerError | None = None
         self._told: ServerStatus | None = None
         self._retry_interval = RETRY_INTERVAL
         self._identity: tuple[object, ...] | None = None
-        self._in_memory: frozenset[str] | None = None
         self._selected: str | None = None
         # By model, the newest that is known; a single model has no name.
         self._metrics: dict[str, Mapping[str, float]] = {}
@@ -203,64 +199,6 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         self.update_interval = RETRY_INTERVAL if is_loading else POLL_INTERVAL
         self._async_reload_if_replaced(state.props)
         return state
-
-    @callback
-    def _async_keep_warm(self, state: ServerState) -> None:
-        """Have the prompts processed anew that the server has forgotten, or may have."""
-        n_tokens = state.prompt_tokens
-        self.warmer.n_slots = state.slots_total or 1
-        if state.in_memory != self._in_memory:
-            # A server that has been running since before Home Assistant may know the prompts.
-            self.warmer.forget(is_empty=self._in_memory is not None or not n_tokens)
-            self._in_memory = state.in_memory
-            self.async_warm_soon()
-        if self.warmer.is_busy:
-            # What they take is counted by the server sooner than by us.
-            return
-        if self.warmer.is_to_write:
-            self.async_warm_soon()
-        n_own, before = self.warmer.take_own_tokens(), self._n_tokens
-        self._n_tokens = n_tokens
-        if n_tokens is None or before is None or n_own is None:
-            return
-        if n_tokens - before > n_own:
-            # Somebody else has used the server.
-            self.warmer.displaced()
-
-    async def async_notice_restart(self) -> None:
-        """Notice at once if the server has been started anew since it was asked last.
-
-        Somebody waits: what it has written to its disk can be read before they are answered.
-        """
-        with contextlib.suppress(LlamaServerError, TimeoutError):
-            async with asyncio.timeout(NOTICE_SECONDS):
-                props = await self.client.props()
-            if props.instance != self.data.props.instance:
-                self.warmer.forget()
-                self.async_check_soon()
-
-    @callback
-    def async_warm_soon(self) -> None:
-        """Have the agents' prompts processed in the background, as far as they are not."""
-        if not self.hass.is_running or (self._warming and not self._warming.done()):
-            self._is_warming_due = self.hass.is_running
-            return
-        self._warming = self.config_entry.async_create_background_task(
-            self.hass, self._async_warm(), f"{DOMAIN} warm-up of {self.name}"
-        )
-
-    async def _async_warm(self) -> None:
-        # What changes while this is done is looked at again.
-        self._is_warming_due = True
-        while self._is_warming_due:
-            self._is_warming_due = False
-            try:
-                if (await self.client.props()).is_sleeping:
-                    # Since it was asked last: only somebody who speaks may wake it.
-                    return
-                await self.warmer.warm_all()
-            except (LlamaServerError, HomeAssistantError) as err:
-                LOGGER.debug("%s is not warmed up: %s", self.name, err)
 
     def _app_client(self) -> LlamaServerClient | None:
         """Return a client for the API of the app that runs the server; others have none."""
@@ -367,7 +305,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     @callback
     def _async_refresh_finished(self) -> None:
         if not self._error:
-            self._async_keep_warm(self.data)
+            self.warmth.async_look(self.data)
         # The base class tells the entities only of other data of the server: not that the reason
         # for its absence has changed, nor that a conversation is over because nobody goes on.
         n_active = self.history.active_count()

@@ -134,8 +134,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
     ) -> int | None:
         """Return the slot of the server in which a conversation finds its prompt processed."""
         warmer, agent_id = self.coordinator.warmer, self.subentry.subentry_id
-        await self.coordinator.async_notice_restart()
-        await warmer.restore(agent_id, self.model)
+        await self.coordinator.warmth.async_notice(self.model)
         request = offer.request(chat_log.content, settings)
         return await warmer.slot_for(agent_id, request, chat_log.conversation_id)
 

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 from homeassistant.core import callback
 from homeassistant.helpers import issue_registry as ir
 
-from .const import DOMAIN
+from .agent.keeping import Loss
+from .const import DOCS_URL, DOMAIN
 from .errors import translation_placeholders
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from homeassistant.config_entries import ConfigSubentry
     from homeassistant.core import HomeAssistant
 
@@ -26,6 +29,7 @@ def async_create_context_issue(
         _context_issue(agent),
         data={"subentry_id": agent.subentry_id},
         is_fixable=True,
+        learn_more_url=f"{DOCS_URL}#troubleshooting",
         severity=ir.IssueSeverity.ERROR,
         translation_key="context_too_small",
         translation_placeholders={
@@ -44,3 +48,42 @@ def async_delete_context_issue(hass: HomeAssistant, agent: ConfigSubentry) -> No
 
 def _context_issue(agent: ConfigSubentry) -> str:
     return f"context_too_small_{agent.subentry_id}"
+
+
+@callback
+def async_create_loss_issue(
+    hass: HomeAssistant, entry_id: str, loss: Loss, placeholders: Mapping[str, str]
+) -> None:
+    """Tell that a server loses prompts in this way, and which of its flags make it keep them."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        _loss_issue(entry_id, loss),
+        is_fixable=False,
+        learn_more_url=f"{DOCS_URL}#prompts-that-do-not-stay-warm",
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=loss.value,
+        translation_placeholders=dict(placeholders),
+    )
+
+
+@callback
+def async_delete_loss_issue(hass: HomeAssistant, entry_id: str, loss: Loss) -> None:
+    """Take it back; if nothing was told, it is no error."""
+    ir.async_delete_issue(hass, DOMAIN, _loss_issue(entry_id, loss))
+
+
+@callback
+def async_withdraw_loss_issues(hass: HomeAssistant, entry_id: str) -> None:
+    """Take back what was told of a server that is not looked at for now.
+
+    What the user has dismissed stays so if it is found again.
+    """
+    for loss in Loss:
+        issue = ir.async_get(hass).async_get_issue(DOMAIN, _loss_issue(entry_id, loss))
+        if issue and issue.dismissed_version is None:
+            async_delete_loss_issue(hass, entry_id, loss)
+
+
+def _loss_issue(entry_id: str, loss: Loss) -> str:
+    return f"{loss}_{entry_id}"

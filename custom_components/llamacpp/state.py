@@ -120,17 +120,21 @@ class ServerState:
         return shown.id if shown else None
 
     @property
-    def in_memory(self) -> frozenset[str]:
-        """Return a word for each model in memory; another start of the server has other words."""
-        if self.is_router:
-            loaded = [one.id for one in self.models if one.status is ModelStatus.LOADED]
-        else:
-            loaded = [] if self.props.is_sleeping else [""]
-        return frozenset(f"{self.props.instance} {model}" for model in loaded)
+    def in_memory(self) -> dict[str, str]:
+        """Return the models that could answer at once, with a word for each.
+
+        The word differs with every start, and is empty if it is not known. The id of a single model
+        is empty, too.
+        """
+        if not self.is_router:
+            return {} if self.props.is_sleeping else {"": self.props.instance}
+        known = {self.model.id: self.loaded.instance} if self.model and self.loaded else {}
+        loaded = [one.id for one in self.models if one.status is ModelStatus.LOADED]
+        return {one: known.get(one, "") for one in loaded}
 
     def is_in_memory(self, model: str | None) -> bool:
         """Tell whether a model, named if the server is a router, could answer at once."""
-        return f"{self.props.instance} {model or ''}" in self.in_memory
+        return ((model or "") if self.is_router else "") in self.in_memory
 
     @property
     def context_size(self) -> int | None:

@@ -3,10 +3,20 @@
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# Parts of a request, besides the first message, that change the beginning of the prompt.
+_PREFIX_FIELDS = ("model", "tools", "chat_template_kwargs")
+
+
+def prefix_of(request: Mapping[str, Any]) -> bytes:
+    """Return a digest of the part of the prompt that stays from one question to the next."""
+    parts = [request["messages"][0], *(request.get(name) for name in _PREFIX_FIELDS)]
+    return sha256(json.dumps(parts).encode()).digest()
 
 
 class Changed(StrEnum):

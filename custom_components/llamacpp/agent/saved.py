@@ -30,19 +30,22 @@ class SavedPrompts:
         # By file: what it holds, and what was to be written last, whether that worked or not.
         self._written: dict[str, bytes] = {}
         self._tried: dict[str, bytes] = {}
-        self._is_supported = True
+        # Whether the server writes and reads at all, None: it was not asked to.
+        self.is_supported: bool | None = None
 
     def forget(self) -> None:
         """Take note that the server may have been started in another way."""
-        self._is_supported = True
+        self.is_supported = None
 
     def has(self, agent_id: str, model: str | None, prefix: bytes) -> bool:
         """Tell whether this very prompt of the agent was written."""
-        return self._is_supported and self._written.get(_file_name(agent_id, model)) == prefix
+        is_written = self._written.get(_file_name(agent_id, model)) == prefix
+        return is_written and self.is_supported is not False
 
     def lacks(self, agent_id: str, model: str | None, prefix: bytes) -> bool:
         """Tell whether this prompt of the agent is still to be written."""
-        return self._is_supported and self._tried.get(_file_name(agent_id, model)) != prefix
+        is_tried = self._tried.get(_file_name(agent_id, model)) == prefix
+        return not is_tried and self.is_supported is not False
 
     async def save(self, slot: int, agent_id: str, model: str | None, prefix: bytes) -> None:
         """Write a slot that holds the agent's prompt, unless it was written with this one."""
@@ -64,16 +67,17 @@ class SavedPrompts:
     async def _do(
         self, slot: int, action: str, name: str, model: str | None, *, autoload: bool
     ) -> bool:
-        if not self._is_supported:
+        if self.is_supported is False:
             return False
         try:
             async with asyncio.timeout(SECONDS):
                 await self._client.slot_action(slot, action, name, model=model, autoload=autoload)
         except NotSupportedError:
-            self._is_supported = False
+            self.is_supported = False
         except (LlamaServerError, TimeoutError) as err:
             LOGGER.debug("The server does not %s %s: %s", action, name, err)
         else:
+            self.is_supported = True
             return True
         return False
 

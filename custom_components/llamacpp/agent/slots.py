@@ -33,6 +33,10 @@ class ConversationSlots:
         """Take note of the prompt that a slot begins with."""
         self._filled[slot] = prefix
 
+    def beginning_of(self, slot: int) -> bytes | None:
+        """Return the prompt that a slot begins with, None if that is not known."""
+        return self._filled.get(slot)
+
     def is_filled(self, slot: int, prefix: bytes) -> bool:
         """Tell whether a slot begins with this prompt."""
         return self._filled.get(slot) == prefix

@@ -5,36 +5,33 @@ llama-server that has read it once starts the next answer behind it.
 """
 
 import asyncio
-import json
 import time
 from collections import deque
 from contextlib import aclosing, contextmanager
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..const import LOGGER
-from ..server import Completion, LlamaServerError, ServerTimeoutError
-from .change import PromptParts
+from ..server import Completion, ServerTimeoutError
+from .change import PromptParts, prefix_of
+from .filling import SLOT, Filling
+from .keeping import Asked, Loss, Losses
+from .kept import Kept
 from .saved import SavedPrompts
-from .slots import IDLE_SECONDS, ConversationSlots
+from .slots import IDLE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from ..server import LlamaServerClient
+    from ..server import LlamaServerClient, Usage
     from .change import Changed
     from .request import Request
 
-# Parts of a request, besides the first message, that change the beginning of the prompt.
-_PREFIX_FIELDS = ("model", "tools", "chat_template_kwargs")
 # All agents of a server together may have so many tokens processed ahead in an hour: some twenty
 # prompts of a large home. More is a prompt that changes all the time.
 MAX_TOKENS_PER_HOUR = 100_000
 HOUR_SECONDS = 3600.0
 # A Raspberry Pi processes the prompt of a large home in some six minutes.
 WARM_UP_SECONDS = 1200.0
-# Processed prompts are written from, and read into, this slot.
-SLOT = 0
 
 
 class WarmUp(Protocol):
@@ -47,13 +44,14 @@ class WarmUp(Protocol):
 class Warmer:
     """Has one server process its agents' prompts: one at a time, and never while somebody waits.
 
-    What a server has processed is forgotten with `forget`, when it has been started anew.
+    What a server has processed is forgotten with `forget`, when a model has come into its memory
+    or has left it.
     """
 
     def __init__(
         self, client: LlamaServerClient, on_displaced: Callable[[], None] = lambda: None
     ) -> None:
-        """Begin with a server of which nothing is known.
+        """Begin with a server of which nothing is known, and that serves a single model.
 
         on_displaced: called when prompts are to be processed: another one may have pushed that of
         the agent out that is likeliest to be asked next, or somebody who asked has put it off.
@@ -61,28 +59,21 @@ class Warmer:
         self._client = client
         self._on_displaced = on_displaced
         self._saved = SavedPrompts(client)
-        self._slots = ConversationSlots()
+        self.filling = Filling(client, self._saved)
         self._lock = asyncio.Lock()
         self._n_pauses = 0
         self._task: asyncio.Task[Completion] | None = None
-        # By agent, the beginning of the newest prompt that the server has processed.
-        self._processed: dict[str, bytes] = {}
-        # The agent whose prompt the server has in part only, for somebody has asked meanwhile.
-        self._begun: str | None = None
-        # Agents whose prompts were processed while somebody waited, and are still to be written.
-        self._unwritten: set[str] = set()
+        # By model, that of a server with a single one is empty.
+        self._kept: dict[str, Kept] = {}
+        self._losses = Losses()
+        self._is_looked_at = False
         self._asked_at = -IDLE_SECONDS
-        # By agent, the newest prompt that somebody has waited for.
-        self._parts: dict[str, PromptParts] = {}
         # By agent, the one that was asked or made last behind all others.
         self._warm_ups: dict[str, WarmUp] = {}
         self._spent: deque[tuple[float, int]] = deque()
-        self._is_displaced = False
         # Whether a prompt was not processed because somebody asked.
         self._is_put_off = False
-        self._is_empty = False
-        # How many requests the server answers at a time.
-        self.n_slots = 1
+        self.is_router = False
         # Tokens of prompts of our own requests since they were last asked for.
         self._n_own_tokens = 0
         self._is_own_known = True
@@ -93,8 +84,7 @@ class Warmer:
 
         def unregister() -> None:
             self._warm_ups.pop(agent_id, None)
-            self._processed.pop(agent_id, None)
-            self._unwritten.discard(agent_id)
+            self._drop(agent_id)
 
         return unregister
 
@@ -105,10 +95,10 @@ class Warmer:
         that count as processed. Raises what the warm-ups raise, once all have been tried.
         """
         failure: Exception | None = None
-        self._is_displaced = self._is_put_off = False
+        self._is_put_off = False
         for agent_id, warm_up in list(self._warm_ups.items()):
             if anew:
-                self._processed.pop(agent_id, None)
+                self._drop(agent_id)
             try:
                 await warm_up(autoload=autoload)
             except Exception as err:  # noqa: BLE001 - raised below
@@ -118,18 +108,49 @@ class Warmer:
 
     async def warm_up(self, agent_id: str) -> None:
         """Process the prompt of an agent anew; raises KeyError, and what its warm-up raises."""
-        self._processed.pop(agent_id, None)
+        self._drop(agent_id)
         await self._warm_ups[agent_id](autoload=True)
 
-    def forget(self, *, is_empty: bool = True) -> None:
-        """Take note that nothing is known of the server's memory, or that it is empty."""
-        self._processed.clear()
-        self._unwritten.clear()
-        self._parts.clear()
-        self._slots.forget()
-        self._begun = None
-        self._is_empty = is_empty
+    def _drop(self, agent_id: str) -> None:
+        for kept in self._kept.values():
+            kept.drop(agent_id)
+
+    def forget(self, models: Iterable[str], *, is_empty: bool = True) -> None:
+        """Take note that these models have come into the server's memory, or have left it.
+
+        models: by id, that of a server's single one is empty. is_empty: nothing was processed since
+        then; if not, that is not known.
+        """
+        for model in models:
+            self._kept[model] = Kept(is_empty=is_empty, is_volatile=self._is_looked_at)
+            self._losses.of(model).interrupt()
+        self._is_looked_at = True
+        self._is_put_off |= self._n_pauses > 0
         self._saved.forget()
+
+    def _key_of(self, model: str | None) -> str:
+        return (model or "") if self.is_router else ""
+
+    def _kept_of(self, model: str | None) -> Kept:
+        """Return what is known of the memory of the model that a request names."""
+        return self._kept.setdefault(self._key_of(model), Kept())
+
+    def suffers(self, loss: Loss) -> bool | None:
+        """Tell whether the server loses prompts in this way, None if that is not known."""
+        if loss is Loss.PUSHED_OUT and self._saved.is_supported is not False:
+            # What has been pushed out is read from its disk.
+            return False if self._saved.is_supported else None
+        return self._losses.suffers(loss)
+
+    @property
+    def n_tokens_lost(self) -> int:
+        """Return how many tokens were processed again when a prompt was lost last."""
+        return self._losses.n_tokens
+
+    @property
+    def n_agents(self) -> int:
+        """Return how many agents have prompts that can be kept warm."""
+        return len(self._warm_ups)
 
     @property
     def is_busy(self) -> bool:
@@ -142,7 +163,8 @@ class Warmer:
 
         It is written without what was said, so the server forgets that.
         """
-        return bool(self._unwritten) and time.monotonic() - self._asked_at >= IDLE_SECONDS
+        is_unwritten = any(kept.unwritten for kept in self._kept.values())
+        return is_unwritten and time.monotonic() - self._asked_at >= IDLE_SECONDS
 
     def take_own_tokens(self) -> int | None:
         """Return how many tokens the prompts had that were sent since the last call.
@@ -165,18 +187,22 @@ class Warmer:
         """
 
         def note(request: Mapping[str, Any], completion: Completion) -> Changed:
-            self._is_empty = False
+            kept, prefix = self._kept_of(request.get("model")), prefix_of(request)
+            kept.is_empty = False
+            slot = request.get("id_slot", None if self.filling.n_slots > 1 else SLOT)
+            if slot is not None:
+                kept.note_processed(slot, prefix)
             parts = PromptParts.of(request)
-            changed = parts.changed_since(self._parts.get(agent_id))
-            self._parts[agent_id] = parts
+            changed = parts.changed_since(kept.parts.get(agent_id))
+            kept.parts[agent_id] = parts
             if usage := completion.usage:
                 self._n_own_tokens += usage.prompt_tokens
-            prefix = _prefix(request)
+                self._learn(kept, request, usage)
             if is_own and agent_id in self._warm_ups:
                 self._warm_ups[agent_id] = self._warm_ups.pop(agent_id)
-                self._note_processed(agent_id, request, prefix)
-            elif prefix not in self._processed.values():
-                self._is_displaced = True
+                self._note_processed(kept, agent_id, request)
+            elif prefix not in kept.processed.values():
+                kept.is_displaced = True
             return changed
 
         with self.paused():
@@ -185,28 +211,59 @@ class Warmer:
             except BaseException:
                 self._is_own_known = False
                 raise
-        if self._n_pauses:
-            return
-        if self._is_displaced:
-            self.displaced()
-        elif self._is_put_off:
-            self._on_displaced()
 
-    def _note_processed(self, agent_id: str, request: Mapping[str, Any], prefix: bytes) -> None:
-        self._processed[agent_id] = prefix
-        if self._begun == agent_id:
-            self._begun = None
-        if (slot := request.get("id_slot")) is not None:
-            self._slots.fill(slot, prefix)
+    def _note_processed(self, kept: Kept, agent_id: str, request: Mapping[str, Any]) -> None:
+        """Take note that an agent's prompt was processed while somebody waited."""
+        prefix = kept.processed[agent_id] = prefix_of(request)
+        if kept.begun and kept.begun[0] == agent_id:
+            kept.begun = None
         if self._saved.lacks(agent_id, request.get("model"), prefix):
-            self._unwritten.add(agent_id)
+            kept.unwritten.add(agent_id)
+            # The next change of models, or the next sleep, may come before it is quiet.
+            self._is_put_off |= kept.is_volatile
+
+    def _learn(
+        self, kept: Kept, request: Mapping[str, Any], usage: Usage, *, is_warm_up: bool = False
+    ) -> None:
+        """Learn from an answer whether the server keeps prompts."""
+        prefix = prefix_of(request)
+        asked = Asked(
+            prefix,
+            usage,
+            n_messages=len(request["messages"]),
+            is_warm_up=is_warm_up,
+            was_read=prefix in kept.read,
+        )
+        kept.read.discard(prefix)
+        self._losses.of(self._key_of(request.get("model"))).note(asked)
 
     def displaced(self) -> None:
         """Have the prompt processed again of the agent that is likeliest to be asked next."""
-        self._is_displaced = False
-        self._slots.forget()
-        if agent_id := next(reversed(self._warm_ups), None):
-            self._processed.pop(agent_id, None)
+        for kept in self._kept.values():
+            kept.is_displaced = True
+        self._catch_up()
+
+    def _displace(self, kept: Kept) -> None:
+        kept.is_displaced = False
+        kept.slots.forget()
+        likeliest = next((one for one in reversed(self._warm_ups) if one in kept.processed), "")
+        if kept.processed.pop(likeliest, None):
+            self._is_put_off = True
+
+    def _put_off(self) -> None:
+        """Have a prompt processed later, if somebody waits for an answer, or else soon."""
+        self._is_put_off = True
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Have processed what had to wait and what was pushed out, unless somebody waits."""
+        if self._n_pauses:
+            return
+        for kept in self._kept.values():
+            if kept.is_displaced:
+                self._displace(kept)
+        if self._is_put_off and self._warm_ups:
+            self._is_put_off = False
             self._on_displaced()
 
     @contextmanager
@@ -220,60 +277,18 @@ class Warmer:
         finally:
             self._n_pauses -= 1
             self._asked_at = time.monotonic()
-
-    async def restore(self, agent_id: str, model: str | None, *, autoload: bool = True) -> bool:
-        """Give a server whose memory is empty what it has written to its disk of this agent.
-
-        autoload: whether a router may load the model for that. Returns whether it has read it.
-        """
-        if not self._is_empty:
-            return False
-        self._is_empty = False
-        return await self._saved.restore(SLOT, agent_id, model, autoload=autoload)
+            self._catch_up()
 
     async def slot_for(self, agent_id: str, request: Request, conversation_id: str) -> int | None:
         """Return the slot in which a conversation with an agent is to go on, warm.
 
-        request: what the server is about to be asked. None: it is to choose. So it does if it has
-        only one slot, or cannot write them.
+        request: what the server is about to be asked. None: it is to choose.
         """
-        if self.n_slots < 2:  # noqa: PLR2004 - one is no choice
-            return None
-        model, prefix = request.get("model"), _prefix(request)
-        idle = await self._idle_slots(model)
-        slot = self._slots.of(conversation_id)
-        if slot is None and self._begun == agent_id:
-            slot = SLOT
-        if slot == SLOT and self._begun:
-            # It may still be at work with a batch: any other slot would begin anew.
-            self._slots.give(slot, conversation_id)
-            return slot
-        can_fill = self._can_fill(agent_id, model, prefix)
-        if slot is None and can_fill:
-            slot = self._slots.free(idle)
-        if slot is None or slot not in idle:
-            return None
-        self._slots.give(slot, conversation_id)
-        if can_fill and not self._slots.is_filled(slot, prefix):
-            await self._fill(slot, agent_id, model, prefix)
-        return slot
-
-    async def _fill(self, slot: int, agent_id: str, model: str | None, prefix: bytes) -> None:
-        """Have a slot read what was written of a prompt."""
-        if await self._saved.restore(slot, agent_id, model, autoload=False):
-            self._slots.fill(slot, prefix)
-
-    def _can_fill(self, agent_id: str, model: str | None, prefix: bytes) -> bool:
-        """Tell whether there are several slots, and what each of them can read."""
-        return self.n_slots > 1 and self._saved.has(agent_id, model, prefix)
-
-    async def _idle_slots(self, model: str | None) -> list[int]:
-        """Return the slots that are not at work, none if the server does not tell."""
-        try:
-            return [one.id for one in await self._client.slots(model) if not one.is_processing]
-        except LlamaServerError as err:
-            LOGGER.debug("The server does not tell of its slots: %s", err)
-            return []
+        model = request.get("model")
+        kept, has_lost = self._kept_of(model), self._losses.of(self._key_of(model)).has_lost
+        return await self.filling.slot_for(
+            kept, agent_id, request, conversation_id, has_lost=has_lost
+        )
 
     async def warm(self, agent_id: str, request: Request, *, autoload: bool) -> bool:
         """Have the server process the prompt of a request, unless it just has.
@@ -284,19 +299,19 @@ class Warmer:
         before or meanwhile, nor if too much was processed ahead in the last hour. Raises
         LlamaServerError.
         """
-        prefix = _prefix(request)
+        model, prefix = request.get("model"), prefix_of(request)
         async with self._lock:
-            if self._is_done(agent_id, prefix) or self._has_spent():
+            kept = self._kept_of(model)
+            if self._is_done(kept, agent_id, request) or self._has_spent():
                 return False
             if not self._n_pauses:
-                await self._read(agent_id, request.get("model"), prefix, autoload=autoload)
+                await self.filling.read_ahead(kept, agent_id, model, prefix, autoload=autoload)
             if self._n_pauses:
-                self._is_put_off = True
+                self._put_off()
                 return False
-            body = {**request, "max_tokens": 1}
-            if self.n_slots > 1:
-                # Which slot the server would choose is not known, and one must be written.
-                body["id_slot"] = SLOT
+            body, slot = {**request, "max_tokens": 1}, self._slot_to_warm(kept, agent_id)
+            if slot is not None:
+                body["id_slot"] = slot
             self._task = asyncio.create_task(self._process(body, autoload=autoload))
             try:
                 await asyncio.wait({self._task})
@@ -305,43 +320,50 @@ class Warmer:
                 task, self._task = self._task, None
             if task.cancelled():
                 self._is_own_known = False
-                self._is_put_off = True
-                self._begun = agent_id
+                kept.begun = None if slot is None else (agent_id, slot)
+                self._put_off()
                 return False
-            self._begun = None
-            self._note_spent(task.result())
-            self._processed[agent_id] = prefix
-            self._slots.fill(SLOT, prefix)
-            self._unwritten.discard(agent_id)
-            await self._saved.save(SLOT, agent_id, request.get("model"), prefix)
-            await self._fill_slots(agent_id, request.get("model"), prefix)
+            self._note_warm(kept, agent_id, body, task.result())
+            await self._saved.save(SLOT, agent_id, model, prefix)
+            await self.filling.fill_others(
+                kept, agent_id, model, prefix, lambda: not self._n_pauses
+            )
             return True
 
-    def _is_done(self, agent_id: str, prefix: bytes) -> bool:
+    def _is_done(self, kept: Kept, agent_id: str, request: Request) -> bool:
         """Tell whether the server has a prompt, also on its disk if it is time for that."""
-        is_to_write = agent_id in self._unwritten and self.is_to_write
-        return self._processed.get(agent_id) == prefix and not is_to_write
+        keeping = self._losses.of(self._key_of(request.get("model")))
+        if agent_id in kept.warmed and keeping.suffers(Loss.NOT_CACHED):
+            # The server would forget it at once, as it has done before.
+            return True
+        is_to_write = agent_id in kept.unwritten and (kept.is_volatile or self.is_to_write)
+        return kept.processed.get(agent_id) == prefix_of(request) and not is_to_write
 
-    async def _fill_slots(self, agent_id: str, model: str | None, prefix: bytes) -> None:
-        """Have the other slots read what was written, before somebody waits for that.
+    def _slot_to_warm(self, kept: Kept, agent_id: str) -> int | None:
+        """Return the slot in which an agent's prompt is processed ahead; None: the server chooses.
 
-        Not those of conversations that may be gone on with.
+        It does so by what is in its slots and in its host cache, but what it has chosen is not
+        known, and one must be written.
         """
-        if not self._can_fill(agent_id, model, prefix):
-            return
-        for slot in await self._idle_slots(model):
-            if self._n_pauses:
-                return
-            if not (self._slots.is_needed(slot) or self._slots.is_filled(slot, prefix)):
-                await self._fill(slot, agent_id, model, prefix)
+        n_slots = self.filling.n_slots
+        if n_slots > 1 and self._saved.is_supported is not False:
+            return SLOT
+        if n_slots > 1 and agent_id not in kept.warmed:
+            # So that the prompts of several agents do not push each other out.
+            return [*self._warm_ups].index(agent_id) % n_slots
+        return None
 
-    async def _read(
-        self, agent_id: str, model: str | None, prefix: bytes, *, autoload: bool
-    ) -> None:
-        """Have the server read the prompt from its disk, if it has it there and nowhere else."""
-        # Since it was written, another prompt has taken its place.
-        self._is_empty |= self._saved.has(agent_id, model, prefix)
-        await self.restore(agent_id, model, autoload=autoload)
+    def _note_warm(self, kept: Kept, agent_id: str, body: Request, completion: Completion) -> None:
+        """Take note that an agent's prompt was processed ahead."""
+        prefix = kept.processed[agent_id] = prefix_of(body)
+        kept.is_empty, kept.begun = False, None
+        kept.note_processed(body.get("id_slot", SLOT), prefix)
+        kept.warmed.add(agent_id)
+        kept.unwritten.discard(agent_id)
+        if usage := completion.usage:
+            self._n_own_tokens += usage.prompt_tokens
+            self._spent.append((time.monotonic(), usage.prompt_tokens - usage.cached_tokens))
+            self._learn(kept, body, usage, is_warm_up=True)
 
     def _has_spent(self) -> bool:
         """Tell whether the hour's tokens are used up."""
@@ -351,11 +373,6 @@ class Warmer:
             return False
         LOGGER.debug("Nothing is warmed up: too much was, within the hour")
         return True
-
-    def _note_spent(self, completion: Completion) -> None:
-        if usage := completion.usage:
-            self._n_own_tokens += usage.prompt_tokens
-            self._spent.append((time.monotonic(), usage.prompt_tokens - usage.cached_tokens))
 
     async def _process(self, request: Request, *, autoload: bool) -> Completion:
         completion = Completion(usage=None, timings=None)
@@ -370,9 +387,3 @@ class Warmer:
         except TimeoutError as err:
             raise ServerTimeoutError("The prompt was not processed in time") from err
         return completion
-
-
-def _prefix(request: Mapping[str, Any]) -> bytes:
-    """Return a digest of the part of the prompt that stays from one question to the next."""
-    parts = [request["messages"][0], *(request.get(name) for name in _PREFIX_FIELDS)]
-    return sha256(json.dumps(parts).encode()).digest()

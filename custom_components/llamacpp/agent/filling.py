@@ -1,0 +1,121 @@
+"""Slots of the server that are filled with processed prompts from its own disk."""
+
+from typing import TYPE_CHECKING
+
+from ..const import LOGGER
+from ..server import LlamaServerError
+from .change import prefix_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..server import LlamaServerClient
+    from .kept import Kept
+    from .request import Request
+    from .saved import SavedPrompts
+
+# Processed prompts are written from, and first read into, this slot.
+SLOT = 0
+
+
+class Filling:
+    """Has one server read what it has written of the agents' prompts, where it is needed."""
+
+    def __init__(self, client: LlamaServerClient, saved: SavedPrompts) -> None:
+        """Begin with a server that answers one request at a time."""
+        self._client = client
+        self._saved = saved
+        self.n_slots = 1
+
+    async def slot_for(
+        self, kept: Kept, agent_id: str, request: Request, conversation_id: str, *, has_lost: bool
+    ) -> int | None:
+        """Return the slot in which a conversation with an agent is to go on, warm.
+
+        request: what the server is about to be asked. has_lost: it does not keep prompts beside
+        those in its slots. None: it is to choose. So it does if it has only one slot, or cannot
+        write them.
+        """
+        model, prefix = request.get("model"), prefix_of(request)
+        if kept.is_empty:
+            kept.is_empty = False
+            if await self._saved.restore(SLOT, agent_id, model, autoload=True):
+                kept.note_read(SLOT, prefix)
+        if self.n_slots > 1:
+            return await self._choose(kept, agent_id, request, conversation_id)
+        is_lost = has_lost and not kept.slots.is_filled(SLOT, prefix)
+        if (is_lost or prefix in kept.on_disk) and self._saved.has(agent_id, model, prefix):
+            await self._read(kept, SLOT, agent_id, model, prefix)
+        return None
+
+    async def _choose(
+        self, kept: Kept, agent_id: str, request: Request, conversation_id: str
+    ) -> int | None:
+        """Return one of several slots: the conversation's own, or one that is free and filled."""
+        model, prefix = request.get("model"), prefix_of(request)
+        idle = await self._idle_slots(model)
+        slot = kept.slots.of(conversation_id)
+        if kept.begun:
+            begun_agent, begun_slot = kept.begun
+            if slot is None and begun_agent == agent_id:
+                slot = begun_slot
+            if slot == begun_slot:
+                # It may still be at work with a batch: any other slot would begin anew.
+                kept.slots.give(slot, conversation_id)
+                return slot
+        can_fill = self._saved.has(agent_id, model, prefix)
+        if slot is None and can_fill:
+            slot = kept.slots.free(idle)
+        if slot is None or slot not in idle:
+            return None
+        kept.slots.give(slot, conversation_id)
+        if can_fill and not kept.slots.is_filled(slot, prefix):
+            await self._read(kept, slot, agent_id, model, prefix)
+        return slot
+
+    async def read_ahead(
+        self, kept: Kept, agent_id: str, model: str | None, prefix: bytes, *, autoload: bool
+    ) -> None:
+        """Have the server read a prompt if it has it on its disk and nowhere else.
+
+        autoload: whether a router may load the model for that.
+        """
+        # If it was written, another prompt has taken its place since.
+        if kept.is_empty or self._saved.has(agent_id, model, prefix):
+            kept.is_empty = False
+            if await self._saved.restore(SLOT, agent_id, model, autoload=autoload):
+                kept.note_read(SLOT, prefix)
+
+    async def fill_others(
+        self,
+        kept: Kept,
+        agent_id: str,
+        model: str | None,
+        prefix: bytes,
+        may_go_on: Callable[[], bool],
+    ) -> None:
+        """Have the other slots read what was written, before somebody waits for that.
+
+        Not those of conversations that may be gone on with.
+        """
+        if self.n_slots < 2 or not self._saved.has(agent_id, model, prefix):  # noqa: PLR2004 - there are no others
+            return
+        for slot in await self._idle_slots(model):
+            if not may_go_on():
+                return
+            if not (kept.slots.is_needed(slot) or kept.slots.is_filled(slot, prefix)):
+                await self._read(kept, slot, agent_id, model, prefix)
+
+    async def _read(
+        self, kept: Kept, slot: int, agent_id: str, model: str | None, prefix: bytes
+    ) -> None:
+        if await self._saved.restore(slot, agent_id, model, autoload=False):
+            kept.note_read(slot, prefix)
+
+    async def _idle_slots(self, model: str | None) -> list[int]:
+        """Return the slots that are not at work, none if the server does not tell."""
+        try:
+            return [one.id for one in await self._client.slots(model) if not one.is_processing]
+        except LlamaServerError as err:
+            LOGGER.debug("The server does not tell of its slots: %s", err)
+            return []

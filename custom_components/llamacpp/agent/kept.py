@@ -1,0 +1,58 @@
+"""What a server is known to hold of prompts in the memory of one model."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .slots import ConversationSlots
+
+if TYPE_CHECKING:
+    from .change import PromptParts
+
+
+@dataclass(slots=True)
+class Kept:
+    """What was processed since the model came into memory.
+
+    is_empty: nothing was, so that what is on the server's disk is worth reading. is_volatile: the
+    model has been out of memory before. is_displaced: another prompt may have pushed those of the
+    agents out.
+
+    processed: by agent, the beginning of its newest prompt. parts: by agent, of the newest prompt
+    that somebody has waited for. warmed: agents whose prompts were processed ahead. begun: agent
+    and slot of a prompt of which only a part was processed, for somebody has asked meanwhile.
+    unwritten: agents whose prompts were processed while somebody waited, and are to be written.
+
+    read: beginnings of prompts that were read from the disk and not used since. on_disk: those in
+    whose place another one was read, so that only the disk has them.
+    """
+
+    is_empty: bool = True
+    is_volatile: bool = False
+    is_displaced: bool = False
+    processed: dict[str, bytes] = field(default_factory=dict)
+    parts: dict[str, PromptParts] = field(default_factory=dict)
+    warmed: set[str] = field(default_factory=set)
+    begun: tuple[str, int] | None = None
+    unwritten: set[str] = field(default_factory=set)
+    read: set[bytes] = field(default_factory=set)
+    on_disk: set[bytes] = field(default_factory=set)
+    slots: ConversationSlots = field(default_factory=ConversationSlots)
+
+    def note_read(self, slot: int, prefix: bytes) -> None:
+        """Take note that the server has read the prompt with this beginning into a slot."""
+        if pushed_out := self.slots.beginning_of(slot):
+            self.on_disk.add(pushed_out)
+            self.on_disk &= {*self.processed.values()}
+        self.note_processed(slot, prefix)
+        self.read.add(prefix)
+
+    def note_processed(self, slot: int, prefix: bytes) -> None:
+        """Take note that the server has processed the prompt with this beginning in a slot."""
+        self.on_disk.discard(prefix)
+        self.slots.fill(slot, prefix)
+
+    def drop(self, agent_id: str) -> None:
+        """Take the prompt of an agent for one that was never processed."""
+        self.processed.pop(agent_id, None)
+        self.warmed.discard(agent_id)
+        self.unwritten.discard(agent_id)

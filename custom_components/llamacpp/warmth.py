@@ -1,0 +1,158 @@
+"""Keeps the prompts of a server's agents warm: notices what the server may have forgotten."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError
+
+from .agent.keeping import Loss
+from .agent.warm import Warmer
+from .const import CONF_API_PORT, DOMAIN, LOGGER, NOTICE_SECONDS
+from .issues import async_create_loss_issue, async_delete_loss_issue
+from .server import BadRequestError, LlamaServerError
+
+if TYPE_CHECKING:
+    from .coordinator import LlamaCppCoordinator
+    from .state import ServerState
+
+
+class Warmth:
+    """Has the prompts of one server's agents processed whenever the server may not know them."""
+
+    def __init__(self, coordinator: LlamaCppCoordinator) -> None:
+        """Begin with a server that has told nothing yet."""
+        self._coordinator = coordinator
+        self.warmer = Warmer(coordinator.client, self.async_warm_soon)
+        self._task: asyncio.Task[None] | None = None
+        self._is_due = False
+        # Somebody who asked has found the server in another state than it was in before.
+        self._is_outdated = False
+        self._n_tokens: float | None = None
+        # By the id of each model in memory, a word that differs with every start; "": not known.
+        self._in_memory: dict[str, str] | None = None
+
+    @callback
+    def async_look(self, state: ServerState) -> None:
+        """Have the prompts processed anew that the server has forgotten, or may have."""
+        self.warmer.filling.n_slots = state.slots_total or 1
+        self.warmer.is_router = state.is_router
+        self._tell_losses()
+        if self.warmer.is_busy:
+            # A model may be on its way, and what is asked is counted by the server sooner than by
+            # us.
+            return
+        self._look_at_memory(state)
+        if self.warmer.is_to_write:
+            self.async_warm_soon()
+        n_tokens = state.prompt_tokens
+        n_own, before = self.warmer.take_own_tokens(), self._n_tokens
+        self._n_tokens = n_tokens
+        if n_tokens is None or before is None or n_own is None:
+            return
+        if n_tokens - before > n_own:
+            # Somebody else has used the server.
+            self.warmer.displaced()
+
+    def _look_at_memory(self, state: ServerState) -> None:
+        """Compare the models in memory with those of the time before."""
+        before, now = self._in_memory, state.in_memory
+        if before is None:
+            # A server that has been running since before Home Assistant may know the prompts.
+            self.warmer.forget(now, is_empty=not state.prompt_tokens)
+        elif changed := {one for one in {*before, *now} if _has_changed(one, before, now)}:
+            self.warmer.forget(changed)
+        else:
+            self._in_memory = {one: word or before[one] for one, word in now.items()}
+            return
+        self._in_memory = dict(now)
+        self.async_warm_soon()
+
+    def _tell_losses(self) -> None:
+        """Have Home Assistant show whether the server loses prompts, and which flags prevent it.
+
+        Not of the server of our app: its flags are fine.
+        """
+        coordinator = self._coordinator
+        hass, entry = coordinator.hass, coordinator.config_entry
+        if CONF_API_PORT in entry.data:
+            return
+        placeholders = {
+            "server": coordinator.name,
+            "tokens": str(self.warmer.n_tokens_lost),
+            "agents": str(self.warmer.n_agents),
+            "slots": str(self.warmer.filling.n_slots),
+        }
+        for loss in Loss:
+            is_suffered = self.warmer.suffers(loss)
+            if is_suffered:
+                async_create_loss_issue(hass, entry.entry_id, loss, placeholders)
+            elif is_suffered is False:
+                async_delete_loss_issue(hass, entry.entry_id, loss)
+
+    async def async_notice(self, model: str | None) -> None:
+        """Notice at once if the server has forgotten a model's prompts since it was asked last.
+
+        It was started anew, sleeps, or has given the memory to another model. Somebody waits: what
+        it has written to its disk can be read before they are answered.
+        """
+        is_router = self._coordinator.data.is_router
+        key = (model or "") if is_router else ""
+        word: str | None = None
+        try:
+            async with asyncio.timeout(NOTICE_SECONDS):
+                props = await self._coordinator.client.props(
+                    model if is_router else None, autoload=False
+                )
+            word = None if props.is_sleeping else props.instance
+        except BadRequestError:
+            LOGGER.debug("%s has not loaded %s", self._coordinator.name, model)
+        except LlamaServerError, TimeoutError:
+            return
+        before = self._in_memory or {}
+        # Whoever asks has the model loaded.
+        self._in_memory = {**before, key: word or ""}
+        now = {} if word is None else {key: word}
+        if word is None or _has_changed(key, before, now):
+            self.warmer.forget([key])
+            self._is_outdated = True
+
+    @callback
+    def async_follow_up(self) -> None:
+        """Have the prompts of the other agents processed, too, if something was noticed."""
+        if self._is_outdated:
+            self.async_warm_soon()
+
+    @callback
+    def async_warm_soon(self) -> None:
+        """Have the agents' prompts processed in the background, as far as they are not."""
+        coordinator = self._coordinator
+        if not coordinator.hass.is_running or (self._task and not self._task.done()):
+            self._is_due = coordinator.hass.is_running
+            return
+        self._task = coordinator.config_entry.async_create_background_task(
+            coordinator.hass, self._async_warm(), f"{DOMAIN} warm-up of {coordinator.name}"
+        )
+
+    async def _async_warm(self) -> None:
+        # What changes while this is done is looked at again.
+        self._is_due = True
+        while self._is_due:
+            self._is_due = False
+            if self._is_outdated:
+                self._is_outdated = False
+                await self._coordinator.async_refresh()
+            try:
+                if (await self._coordinator.client.props()).is_sleeping:
+                    # Since it was asked last: only somebody who speaks may wake it.
+                    return
+                await self.warmer.warm_all()
+            except (LlamaServerError, HomeAssistantError) as err:
+                LOGGER.debug("%s is not warmed up: %s", self._coordinator.name, err)
+
+
+def _has_changed(model: str, before: dict[str, str], now: dict[str, str]) -> bool:
+    """Tell whether a model has come into memory, has left it, or both."""
+    if model not in before or model not in now:
+        return True
+    return "" not in (before[model], now[model]) and before[model] != now[model]

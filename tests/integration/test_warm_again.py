@@ -1,0 +1,219 @@
+"""Processed prompts that the server reads from its disk: after a change of models, after sleep."""
+
+import asyncio
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from homeassistant.components import conversation
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.const import CONF_LLM_HASS_API, CONF_MODEL
+from homeassistant.core import Context
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import llm
+
+from custom_components.llamacpp.const import SUBENTRY_CONVERSATION
+from tests.conftest import serving
+
+from .conftest import AGENT, agent_of
+from .entities import routing
+from .talk import ask
+from .test_warm import SlowServer, generated, keeping_slots, processed, task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from custom_components.llamacpp.server import LlamaServerClient, Timings
+
+    from .conftest import AddServer
+    from .peers import Peers
+
+# A question, and the marks of the template around it; the home takes thousands.
+FEW_TOKENS = 100
+MANY_TOKENS = 1000
+WAIT_SECONDS = 60.0
+POLL_SECONDS = 0.2
+SECOND_AGENT = "conversation.second"
+
+
+async def until_warm(hass: HomeAssistant) -> None:
+    """Wait until nothing is being warmed up."""
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def timings_of(hass: HomeAssistant, entry: ConfigEntry[Any], agent: str = AGENT) -> Timings:
+    """Ask an agent something; return where the time of its answer went."""
+    await conversation.async_converse(hass, "Hello", None, Context(), agent_id=agent)
+    timings: Timings = entry.runtime_data.last_answer.completion.timings
+    return timings
+
+
+def is_warm(timings: Timings) -> bool:
+    """Tell whether an answer found the home processed."""
+    return timings.prompt_n < FEW_TOKENS and timings.cache_n > MANY_TOKENS
+
+
+async def until_asleep(client: LlamaServerClient) -> None:
+    """Wait until the server has put its model out of memory."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            if (await client.props()).is_sleeping:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def add_agent(hass: HomeAssistant, entry: ConfigEntry[Any], **options: Any) -> None:
+    """Add a second agent that knows the home."""
+    data = {CONF_LLM_HASS_API: [llm.LLM_API_ASSIST], **options}
+    agent = ConfigSubentry(
+        data=MappingProxyType(data),
+        subentry_type=SUBENTRY_CONVERSATION,
+        title="Second",
+        unique_id=None,
+    )
+    hass.config_entries.async_add_subentry(entry, agent)
+    await until_warm(hass)
+
+
+@pytest.mark.parametrize("n_slots", [1, 2])
+@pytest.mark.parametrize("is_polled", [False, True])
+async def test_after_a_change_of_models(  # noqa: PLR0913 - fixtures and parameters
+    home: HomeAssistant,
+    add_server: AddServer,
+    scripted_model: Path,
+    tmp_path: Path,
+    *,
+    n_slots: int,
+    is_polled: bool,
+) -> None:
+    """A router that has room for one model reads each one's prompt when it loads it again."""
+    sizes = ("--ctx-size", str(16384 * n_slots), "--parallel", str(n_slots))
+    (tmp_path / "slots").mkdir()
+    flags = (*sizes, "--slot-save-path", f"{tmp_path}/slots/")
+    with routing(tmp_path, scripted_model, *flags) as router:
+        entry = await add_server(router.base_url)
+        first = agent_of(entry).data[CONF_MODEL]
+        second = {"apple": "pear", "pear": "apple"}[first]
+        await add_agent(home, entry, model=second)
+        coordinator = entry.runtime_data
+        answers: dict[str, list[Timings]] = {AGENT: [], SECOND_AGENT: []}
+        for _ in range(3):
+            for agent, timings in answers.items():
+                timings.append(await timings_of(home, entry, agent))
+                if is_polled:
+                    await coordinator.async_refresh()
+                await until_warm(home)
+        for timings in answers.values():
+            assert timings[0].prompt_n > MANY_TOKENS
+            assert [is_warm(one) for one in timings[1:]] == [True, True], answers
+        assert len(list((tmp_path / "slots").iterdir())) == 2
+
+
+@pytest.mark.parametrize("n_slots", [1, 2])
+@pytest.mark.parametrize("is_noticed", [False, True])
+async def test_after_sleep(  # noqa: PLR0913 - fixtures and parameters
+    home: HomeAssistant,
+    add_server: AddServer,
+    scripted_model: Path,
+    tmp_path: Path,
+    *,
+    n_slots: int,
+    is_noticed: bool,
+) -> None:
+    """A server that has put its model out of memory reads the prompt as it wakes up."""
+    sizes = ("--ctx-size", str(16384 * n_slots), "--parallel", str(n_slots))
+    (tmp_path / "slots").mkdir()
+    flags = (*sizes, "--sleep-idle-seconds", "1", "--slot-save-path", f"{tmp_path}/slots/")
+    with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
+        entry = await add_server(server.base_url)
+        coordinator = entry.runtime_data
+        await until_warm(home)
+        assert is_warm(await timings_of(home, entry))
+        for _ in range(2):
+            await until_asleep(coordinator.client)
+            if is_noticed:
+                await coordinator.async_refresh()
+                await until_warm(home)
+                assert coordinator.status == "sleeping"
+            assert is_warm(await timings_of(home, entry))
+
+
+async def test_a_change_just_before_a_change_of_models(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """What was processed while somebody waited is on the disk before the model leaves."""
+    (tmp_path / "slots").mkdir()
+    flags = ("--ctx-size", "16384", "--parallel", "1", "--slot-save-path", f"{tmp_path}/slots/")
+    with routing(tmp_path, scripted_model, *flags) as router:
+        entry = await add_server(router.base_url)
+        first = agent_of(entry).data[CONF_MODEL]
+        await add_agent(home, entry, model={"apple": "pear", "pear": "apple"}[first])
+        for agent in (AGENT, SECOND_AGENT, AGENT):
+            await timings_of(home, entry, agent)
+            await until_warm(home)
+        er.async_get(home).async_update_entity("light.kitchen_light", name="Stove Lamp")
+        assert not is_warm(await timings_of(home, entry))
+        await until_warm(home)
+        await timings_of(home, entry, SECOND_AGENT)
+        assert is_warm(await timings_of(home, entry))
+
+
+async def test_what_the_host_cache_has_is_not_processed_again(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """A server that chooses its slots itself finds the prompt that another one has pushed out."""
+    flags = ("--ctx-size", "16384")
+    with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
+        entry = await add_server(server.base_url)
+        await until_warm(home)
+        before = await processed(entry.runtime_data), await generated(entry.runtime_data)
+        await task(home)
+        await until_warm(home)
+        # The task, and the home once more.
+        assert await generated(entry.runtime_data) > before[1] + 1
+        assert await processed(entry.runtime_data) < before[0] + MANY_TOKENS
+        assert is_warm(await timings_of(home, entry))
+
+
+async def test_all_agents_after_a_restart_that_one_has_noticed(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """Who begins to speak to one of them has the prompts of the others processed, too."""
+    with keeping_slots(tmp_path, scripted_model, n_slots=1) as server:
+        entry = await add_server(server.base_url)
+        await add_agent(home, entry, prompt="You are the second.")
+        server.kill()
+        server.start()
+        server.wait_ready()
+        await conversation.async_prepare_agent(home, AGENT, "en")
+        await until_warm(home)
+        for agent in (SECOND_AGENT, AGENT):
+            assert is_warm(await timings_of(home, entry, agent))
+
+
+async def test_what_a_question_has_broken_off_is_done_later(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """An agent that was not asked is warmed up when the answer of another one is there."""
+    server = SlowServer()
+    entry = await add_server(await peers.http(server.handle))
+    async with asyncio.timeout(WAIT_SECONDS):
+        await server.begun.wait()
+        home.config_entries.async_update_subentry(entry, agent_of(entry), data={"keep_warm": False})
+        await server.ended.wait()
+        server.begun.clear()
+        data = {CONF_LLM_HASS_API: [llm.LLM_API_ASSIST]}
+        second = ConfigSubentry(
+            data=MappingProxyType(data),
+            subentry_type=SUBENTRY_CONVERSATION,
+            title="Second",
+            unique_id=None,
+        )
+        home.config_entries.async_add_subentry(entry, second)
+        await server.begun.wait()
+        server.begun.clear()
+        await ask(home, "Hello")
+        await server.begun.wait()
