@@ -54,7 +54,7 @@ def choose(text: str, home: Home, language: Language) -> Command | None:
 
 def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[Command]:
     """Yield all commands that there are in a home, with the values that these words hold."""
-    values = Values(words, language, home, Shortlist(home, language, words))
+    values = Values(words, language, home, Shortlist(home, language, words), {})
     for sentence in language.sentences:
         if sentence.reads:
             continue
