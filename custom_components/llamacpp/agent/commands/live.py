@@ -1,9 +1,10 @@
-"""The states of what somebody asks about, in a few words."""
+"""What the model has to know beside the words of a user: the states of what is asked about."""
 
 from typing import TYPE_CHECKING
 
 from homeassistant.util import dt as dt_util
 
+from .prompt import is_listed
 from .shortlist import Shortlist
 
 if TYPE_CHECKING:
@@ -20,19 +21,21 @@ ATTRIBUTES = ("current_temperature", "temperature", "brightness", "percentage", 
 
 
 def live_note(hass: HomeAssistant, home: Home, language: Language, said: Said) -> str:
-    """Return what a question is about as it is now, empty if it is about nothing here."""
+    """Return what a question is about as it is now, empty if it is about nothing here.
+
+    Of a home that is too large for the prompt, what was named is told of other sentences as well.
+    """
+    meant = _meant(home, language, said)
+    texts = language.texts
     lines = []
     if said.is_question:
-        states = [
-            f"{thing.name}: {_words(state)}"
-            for thing in _meant(home, language, said)
-            if (state := hass.states.get(thing.entity_id))
-        ]
-        if states:
-            lines.append(language.texts["states"].format(states=", ".join(states)))
-        if said.is_about_time:
-            now = dt_util.now()
-            lines.append(language.texts["time"].format(time=f"{now:%A %Y-%m-%d %H:%M}"))
+        found = ((thing, hass.states.get(thing.entity_id)) for thing in meant)
+        states = [f"{thing.name}: {_words(state)}" for thing, state in found if state]
+        lines += [texts["states"].format(states=", ".join(states))] if states else []
+        now = f"{dt_util.now():%A %Y-%m-%d %H:%M}"
+        lines += [texts["time"].format(time=now)] if said.is_about_time else []
+    elif meant and not is_listed(home):
+        lines.append(f"{texts['home']} {', '.join(thing.name for thing in meant)}")
     return "\n".join(lines)
 
 

@@ -20,15 +20,19 @@ def home_prompt(home: Home, language: Language, here: str | None) -> str:
     """
     texts = language.texts
     lines = list(_lines(home))
-    is_short = sum(map(len, lines)) <= MAX_LIST_CHARACTERS
     area = home.areas.get(here) if here else None
     return "\n".join(
         (
             texts["protocol"],
-            *((texts["home"], *lines) if lines and is_short else ()),
+            *((texts["home"], *lines) if lines and is_listed(home) else ()),
             *((texts["here"].format(area=area.name),) if area else ()),
         )
     )
+
+
+def is_listed(home: Home) -> bool:
+    """Tell whether the home is short enough for a prompt."""
+    return sum(map(len, _lines(home))) <= MAX_LIST_CHARACTERS
 
 
 def examples(home: Home, language: Language) -> list[tuple[str, str]]:
