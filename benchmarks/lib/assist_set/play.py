@@ -82,10 +82,14 @@ class Player:
         else:
             reply, conversation, reasons = answer.speech, answer.conversation_id, []
         after = await self._stage.settled()
+        reasons += judge(case, before, after, reply)
+        if reasons and not isinstance(answer, str) and answer.is_error:
+            # Not a reason by itself, but the best one to be told first.
+            reasons.insert(0, f"the agent reports an error: {reply}")
         return Outcome(
             case,
             reply,
-            [*reasons, *judge(case, before, after, reply)],
+            reasons,
             moved(before, after),
             moved_by_mistake(case, before, after),
             await self._stage.calls(conversation),
