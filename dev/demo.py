@@ -41,15 +41,10 @@ Home Assistant   {url}
 llama-server     {server_url}  (model {model})
 
 What to try: press the speech bubble at the top right of the overview and type, for example
+  Turn on the kitchen light.
   What is the capital of France?
-  Write a two-line poem about a warm kitchen.
 or, from another terminal: scripts/demo --ask "What is the capital of France?"
-{tools}Press Ctrl-C to stop both.
-"""
-
-NO_TOOLS = """
-This model's chat template knows no tools: it can talk, but not switch anything yet. A model that
-does (Qwen 3 or Llama 3.2, for example) can be tried with --model FILE_OR_URL.
+Press Ctrl-C to stop both.
 """
 
 
@@ -183,13 +178,6 @@ async def set_up(addresses: Addresses) -> None:
         await ensure_agent(home, addresses.llama_server)
 
 
-async def knows_tools(addresses: Addresses) -> bool:
-    """Tell whether the model can be offered tools."""
-    async with aiohttp.ClientSession() as session:
-        props = await LlamaServerClient(session, addresses.llama_server).props()
-        return props.chat_template_caps.supports_tools
-
-
 def wait_for_the_end(programs: Sequence[LlamaServer | HomeAssistant]) -> None:
     """Wait for Ctrl-C; raises DemoError if a program ends by itself before."""
     while True:
@@ -227,7 +215,6 @@ def run(options: argparse.Namespace) -> None:
                     user=USER,
                     password=PASSWORD,
                     model=Path(options.model or os.environ["LLAMACPP_MODEL"]).name,
-                    tools="" if asyncio.run(knows_tools(addresses)) else NO_TOOLS,
                 ),
                 flush=True,
             )

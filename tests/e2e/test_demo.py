@@ -63,7 +63,7 @@ def test_talk_and_stop(demo: Start) -> None:
     try:
         banner = output_until(running, "Press Ctrl-C")
         assert f"http://{LOOPBACK}:{port}" in banner
-        assert "knows no tools" in banner
+        assert "Turn on the kitchen light." in banner
 
         asking = demo("--ask", "What is the capital of France?")
         answer, told = asking.communicate(timeout=READY_SECONDS)

@@ -134,7 +134,9 @@ class Candidates:
         self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
     ) -> Iterator[Command]:
         named = {one.thing.entity_id: one.is_sure or one.is_only for one in shortlist.things}
-        things = [one.thing for one in shortlist.things]
+        is_named = shortlist.is_specific or any(one.is_sure for one in shortlist.things)
+        # Only a kind of things may be in the names of some: any of the kind can be meant.
+        things = [one.thing for one in shortlist.things] if is_named else []
         listed = frozenset(kind for one in heard if "item" in one.slots for kind in one.kinds)
         if listed & shortlist.kinds and not any(listed.intersection(one.kinds) for one in things):
             # What is put on a list may well be called like something else.
@@ -177,7 +179,7 @@ class Candidates:
                     if is_everywhere and not shortlist.is_specific:
                         places = [("", "")]
             for kind, (argument, place) in product(kinds, places):
-                if kind not in shortlist.plurals:
+                if kind not in shortlist.plurals and not self._are_several(kind, place):
                     continue
                 yield from self._filled(
                     sentence,
@@ -188,6 +190,11 @@ class Candidates:
                     is_heard=sentence in heard,
                     is_named=True,
                 )
+
+    def _are_several(self, kind: str, place: str) -> bool:
+        """Tell whether an area has several things of a kind: one word can mean all of them."""
+        areas = {one for one, area in self._home.areas.items() if area.name == place}
+        return sum(kind in one.kinds and one.area in areas for one in self._home.things) > 1
 
     def _of_nothing(self, heard: Sequence[Sentence], values: Values) -> Iterator[Command]:
         for sentence in heard:
