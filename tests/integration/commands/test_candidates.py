@@ -125,10 +125,7 @@ def test_one_name_for_different_kinds() -> None:
 
 def test_where_somebody_speaks() -> None:
     """Without a place, those of the satellite's area are meant, if there are any."""
-    assert heard("turn on the light", here="kitchen") == {
-        "turn on the Kitchen Light",
-        "turn on the Stove Lamp",
-    }
+    assert heard("turn on the light", here="kitchen") == {"turn on all lights in the Kitchen"}
     assert heard("turn on the light", here="bedroom") == {
         "turn on the Ceiling Light (Bedroom)",
     }

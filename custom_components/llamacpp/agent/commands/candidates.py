@@ -41,6 +41,7 @@ class Command:
     is_heard: bool = False
     is_named: bool = False
     is_critical: bool = False
+    thing: str = ""
     reads: bool = False
     has_value: bool = False
     is_item: bool = False
@@ -87,6 +88,18 @@ class Candidates:
             [replace(one, is_named=True) for one in commands if one.args["name"] == name]
             for name in names
         ]
+
+    def unclear(self, parts: Sequence[Sequence[Command]]) -> list[str]:
+        """Return the things of which one is meant, but not said which; empty if that is clear.
+
+        parts: what was said can mean, as from `for_said`.
+        """
+        for part in parts:
+            heard = [one for one in part if one.is_heard]
+            names = list(dict.fromkeys(one.thing for one in heard if one.thing))
+            if len(names) > 1 and not any(one.is_named for one in heard):
+                return names
+        return []
 
     def for_words(self, words: Sequence[str], said: Said | None = None) -> list[Command]:
         """Return the commands that these words can mean. said: what they are a part of."""
@@ -143,6 +156,8 @@ class Candidates:
             things = shortlist.of_kinds(listed, self._here)
         if not things and shortlist.kinds:
             things = shortlist.of_kinds(shortlist.kinds, self._here)
+            called = [one.thing for one in shortlist.things if one.thing in things]
+            things = called if called and not self._here else things
         if not things and heard:
             kinds = frozenset(kind for one in heard for kind in one.kinds)
             # Only a verb: it says what is meant if there is but one thing that it can be about.
@@ -243,6 +258,7 @@ class Candidates:
                 is_heard=is_heard or any(map(values.tell, sentence.slots.values())),
                 is_named=is_named,
                 is_critical=bool(thing and CRITICAL.intersection(thing.kinds)),
+                thing=texts["name"] if thing else "",
                 reads=sentence.reads,
                 has_value=bool(sentence.slots),
                 is_item="item" in sentence.slots,

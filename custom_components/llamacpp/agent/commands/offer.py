@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # Of so many other words the server tells how likely they were.
 N_OTHERS = 20
+# So many things are named when it is asked which of them is meant.
+MAX_NAMES = 8
 
 
 class CommandsOffer:
@@ -85,8 +87,12 @@ class CommandsOffer:
         if isinstance(last, ToolResultContent):
             words = self._words_on_results(contents)
             return [{"role": "assistant"}, {"content": words}] if words else []
-        if isinstance(last, UserContent) and (command := self._agreed(contents)):
+        if not isinstance(last, UserContent):
+            return []
+        if command := self._agreed(contents):
             return [{"role": "assistant"}, {"tool_calls": [to_call(command)]}]
+        if names := self._candidates.unclear(self._commands(self._whole(contents))):
+            return [{"role": "assistant"}, {"content": self._which(names)}]
         return []
 
     def request(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
@@ -95,7 +101,8 @@ class CommandsOffer:
         system, *said = to_command_messages(contents, self._language, settings.images)
         request["messages"] = [system, *self._examples, *said]
         last = contents[-1]
-        self._parts = self._commands(last.content) if isinstance(last, UserContent) else []
+        is_said = isinstance(last, UserContent)
+        self._parts = self._commands(self._whole(contents)) if is_said else []
         if self._parts:
             is_heard = all(
                 any(one.is_heard and one.is_named for one in part) for part in self._parts
@@ -131,6 +138,21 @@ class CommandsOffer:
             for part in parts
         ]
         return [part for part in kept if part]
+
+    def _which(self, names: Sequence[str]) -> str:
+        return str(self._language.texts["which"]).format(names=", ".join(names[:MAX_NAMES]))
+
+    def _whole(self, contents: Sequence[Content]) -> str:
+        """Return what the user has said; with what it is about, if that was asked for."""
+        said = [one.content for one in contents if isinstance(one, UserContent)]
+        asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
+        before = said[-2] if said[1:] else ""
+        names = self._candidates.unclear(self._commands(before)) if before and asked else []
+        return (
+            f"{before} {said[-1]}"
+            if names and asked and asked.content == self._which(names)
+            else said[-1]
+        )
 
     def _agreed(self, contents: Sequence[Content]) -> Command | None:
         """Return the command that the user was asked about, and says yes to."""
