@@ -12,7 +12,8 @@ type Message = dict[str, Any]
 
 # Stands for whatever else somebody might have said, or a tool might have returned.
 OTHER_WORDS = "0"
-HTTP_SECONDS = 60.0
+# A server that is at work answers only between two batches, and machines can be busy.
+HTTP_SECONDS = 280.0
 
 
 class Prompts:
