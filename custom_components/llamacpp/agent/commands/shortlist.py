@@ -71,9 +71,16 @@ class Shortlist:
         self.things = self._things()
 
     def of_kinds(self, kinds: frozenset[str], area: str | None = None) -> list[Thing]:
-        """Return the things of these kinds, those of an area only if there are some."""
-        found = [thing for thing in self._home.things if kinds.intersection(thing.kinds)]
+        """Return the things of these kinds, those of an area only if there are some.
+
+        A blind is also a cover, but who speaks of blinds does not mean the garage door.
+        """
+        precise = frozenset(one for one in kinds if "." in one)
+        found = self._of(precise) or self._of(kinds)
         return [thing for thing in found if area and thing.area == area] or found
+
+    def _of(self, kinds: frozenset[str]) -> list[Thing]:
+        return [thing for thing in self._home.things if kinds.intersection(thing.kinds)]
 
     @property
     def is_specific(self) -> bool:
