@@ -20,11 +20,9 @@ class Places:
         """Know those of this home."""
         self._places = {AREA: home.areas, FLOOR: home.floors}
 
-    def names(self, kind: str, written: Any) -> set[str]:
+    def names(self, kind: str, written: str) -> set[str]:
         """Return the areas or floors that a name, alias or id can mean. kind: `area` or `floor`."""
         places = self._places[kind]
-        if not isinstance(written, str):
-            return set()
         if written in places:
             return {places[written].name}
         return {one.name for one in meant_by(written, [(p, p.names) for p in places.values()]).all}

@@ -84,6 +84,12 @@ def to_tools(api: llm.APIInstance) -> list[ToolParam]:
     Home Assistant gives them in the order in which integrations happened to start; a prompt that
     changes with every start could not be kept warm.
     """
+    # The names of the home are no enumerations in the schemas, though the server would then let a
+    # model write no others. In a home of 58 entities they make a prompt of 6,247 tokens longer:
+    # domains by 299, floors by 204, areas by 1,118, entities by 1,835, all by 3,456. And a model
+    # that has begun a call must end it: SmolLM2 135M, asked for 12 things that do not exist, moved
+    # another one 12 times, and none without enumerations. `PossibleCalls` puts names right for no
+    # tokens, and tells the model what there is when it has named what there is not.
     return [_to_tool(tool, api) for tool in sorted(api.tools, key=lambda tool: tool.name)]
 
 
