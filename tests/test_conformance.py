@@ -38,6 +38,7 @@ def test_the_table_is_whole() -> None:
         "Entities",
         "Native feel",
         "Warm answers",
+        "Every model controls the home",
         "Measures",
     ]
     assert all(rows for rows in TABLE.values())
