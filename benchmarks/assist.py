@@ -134,21 +134,8 @@ class Evaluation:
                     await player.measure(asked, column)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Measure and print; return the exit status. Raises the errors that `main` explains."""
-    if not options.folders:
-        raise BenchmarkError("there is no set: name a folder with homes and cases")
-    sets = [load_set(folder) for folder in options.folders]
-    with tempfile.TemporaryDirectory(
-        prefix="llamacpp-assist-", dir=options.keep, delete=options.keep is None
-    ) as folder:
-        evaluation = Evaluation(options, Path(folder))
-        stopped = False
-        try:
-            asyncio.run(evaluation.play(sets))
-        except KeyboardInterrupt:
-            stopped = True
-            say("Stopped: this is what was asked until then.")
+def report(options: argparse.Namespace, evaluation: Evaluation) -> None:
+    """Print what is known, and write it if that is wanted."""
     conditions = {
         "home_assistant": evaluation.version,
         "model": options.model,
@@ -157,12 +144,29 @@ def run(options: argparse.Namespace) -> int:
     }
     documents = []
     for path, columns in zip(options.folders, evaluation.found, strict=False):
-        print(f"{path.name}\n{table(columns)}\n")
-        documents.append(document(path.name, columns, **conditions))
-    print(", ".join(f"{name}: {value}" for name, value in conditions.items()))
+        if columns[0].outcomes:
+            print(f"{path.name}\n{table(columns)}\n")
+            documents.append(document(path.name, columns, **conditions))
+    if documents:
+        print(", ".join(f"{name}: {value}" for name, value in conditions.items()))
     if options.json:
         options.json.write_text(json.dumps(documents, indent=1, ensure_ascii=False) + "\n")
-    return 1 if stopped else 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure and print. Raises the errors that `main` explains."""
+    if not options.folders:
+        raise BenchmarkError("there is no set: name a folder with homes and cases")
+    sets = [load_set(folder) for folder in options.folders]
+    with tempfile.TemporaryDirectory(
+        prefix="llamacpp-assist-", dir=options.keep, delete=options.keep is None
+    ) as folder:
+        evaluation = Evaluation(options, Path(folder))
+        try:
+            asyncio.run(evaluation.play(sets))
+        finally:
+            # A long run that is broken off has told much until then.
+            report(options, evaluation)
 
 
 def main() -> int:
@@ -170,7 +174,7 @@ def main() -> int:
     # A polite request to end is like Ctrl-C: what was started must be stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run(arguments())
+        run(arguments())
     except KeyboardInterrupt:
         say("Stopped.")
     except (BenchmarkError, ProcessError, HomeAssistantError) as err:
@@ -179,6 +183,8 @@ def main() -> int:
         say(f"error: Home Assistant or llama-server did not answer as it should: {err!r}")
     except OSError as err:
         say(f"error: {err}")
+    else:
+        return 0
     return 1
 
 

@@ -206,6 +206,7 @@ def test_table_and_document_count_the_same() -> None:
         Outcome(ON, "No", ["it is off"], by_mistake=["lock.door"], calls=[wrong]),
         Outcome(CHAT, "Hello"),
         Outcome(CHAT, "Done", ["it is on"], ["light.lamp"]),
+        Outcome(CHAT, "It was on", calls=[right]),
     ]
     ours = Column("ours", outcomes, PromptSize("home", 130, 100, 4))
     builtin = Column("builtin", [Outcome(one.case) for one in outcomes])
@@ -215,15 +216,17 @@ def test_table_and_document_count_the_same() -> None:
 
     assert cells["light"] == ["1 of 3", "3 of 3"]
     assert cells["commands"] == ["1 of 3", "3 of 3"]
-    assert cells["chat and questions: no action"] == ["1 of 2", "2 of 2"]
-    assert cells["all"] == ["2 of 5", "5 of 5"]
+    assert cells["chat and questions: no action"] == ["1 of 3", "3 of 3"]
+    assert cells["all"] == ["3 of 6", "6 of 6"]
     assert cells["commands lost (nothing done)"] == ["1 of 3", "0 of 3"]
     assert cells["moved by mistake: lock, door, valve"] == ["1", "0"]
-    assert cells["calls that name what is there"] == ["1 of 2 (50%)", "no calls"]
+    assert cells["calls that name what is there"] == ["2 of 3 (67%)", "no calls"]
     assert cells["prompt, tokens (median, longest)"] == ["100, 100", "-"]
     assert cells["prompt, tokens per entity"] == ["7.5", "-"]
     agent = document("set", [ours, builtin], model="own")["agents"]["ours"]
-    assert (agent["passed"], agent["cases"], agent["commands_lost"]) == (2, 5, 1)
-    assert (agent["talk_without_action"], agent["moved_by_mistake"]) == (1, 1)
-    assert [one["passed"] for one in agent["cases_in_detail"]] == [True, False, False, True, False]
+    assert (agent["passed"], agent["cases"], agent["commands_lost"]) == (3, 6, 1)
+    assert (agent["talk_without_action"], agent["talk_passed"]) == (1, 2)
+    assert agent["moved_by_mistake"] == 1
+    passed = [one["passed"] for one in agent["cases_in_detail"]]
+    assert passed == [True, False, False, True, False, True]
     assert agent["cases_in_detail"][2]["why_not"] == ["it is off"]

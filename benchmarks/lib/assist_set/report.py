@@ -20,7 +20,7 @@ def table(columns: Sequence[Column]) -> str:
     rows += [(name, _counts(columns, _in_category(name))) for name in categories]
     rows.append(("commands", _counts(columns, _is_command)))
     if any(not one.case.is_command for one in first):
-        rows.append((f"{TALK}: no action", _counts(columns, _is_talk)))
+        rows.append((f"{TALK}: no action", [_calm(one) for one in columns]))
     rows.append(("all", _counts(columns, lambda _: True)))
     rows.append(("", [""] * len(columns)))
     rows.append(("commands lost (nothing done)", [_lost(one) for one in columns]))
@@ -56,8 +56,9 @@ def _is_command(one: Outcome) -> bool:
     return one.case.is_command
 
 
-def _is_talk(one: Outcome) -> bool:
-    return not one.case.is_command
+def _calm(column: Column) -> str:
+    talk = [one for one in column.outcomes if not one.case.is_command]
+    return _of(sum(one.is_calm for one in talk), len(talk))
 
 
 def _lost(column: Column) -> str:
@@ -113,7 +114,8 @@ def _agent(column: Column) -> dict[str, Any]:
         "cases": len(outcomes),
         "commands_passed": sum(one.passed for one in outcomes if one.case.is_command),
         "commands": sum(one.case.is_command for one in outcomes),
-        "talk_without_action": sum(one.passed for one in outcomes if not one.case.is_command),
+        "talk_passed": sum(one.passed for one in outcomes if not one.case.is_command),
+        "talk_without_action": sum(one.is_calm for one in outcomes),
         "talk": sum(not one.case.is_command for one in outcomes),
         "commands_lost": sum(one.is_lost for one in outcomes),
         "moved_by_mistake": sum(bool(one.by_mistake) for one in outcomes),

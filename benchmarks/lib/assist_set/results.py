@@ -35,10 +35,19 @@ class Outcome:
         return not self.reasons
 
     @property
+    def acts(self) -> bool:
+        """Tell whether something was done: something moved, or a tool was called that acts."""
+        return bool(self.moved) or any(call.acts for call in self.calls)
+
+    @property
     def is_lost(self) -> bool:
-        """Tell whether a command led to nothing: no call that acts, and nothing moved."""
-        acts = any(call.acts for call in self.calls)
-        return self.case.is_command and not (self.passed or acts or self.moved)
+        """Tell whether a command led to nothing."""
+        return self.case.is_command and not (self.passed or self.acts)
+
+    @property
+    def is_calm(self) -> bool:
+        """Tell whether chat or a question led to nothing, as it should."""
+        return self.asked and not (self.case.is_command or self.acts)
 
 
 @dataclass(frozen=True, slots=True)
