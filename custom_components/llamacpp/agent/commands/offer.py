@@ -76,6 +76,8 @@ class CommandsOffer:
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
         self._parts: list[list[Command]] = []
+        # By what was said; a turn looks at it several times.
+        self._found: dict[str, list[list[Command]]] = {}
 
     def note_on(self, words: str) -> str:
         """Return the states of what a question is about."""
@@ -124,6 +126,11 @@ class CommandsOffer:
 
     def _commands(self, text: str) -> list[list[Command]]:
         """Return for each part of what was said what it can mean, none if it means nothing here."""
+        if text not in self._found:
+            self._found[text] = self._find(text)
+        return self._found[text]
+
+    def _find(self, text: str) -> list[list[Command]]:
         said = understand(text, self._language)
         if said.is_chat:
             return []

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ ONE_SLIP, TWO_SLIPS = 5, 9
 SHORT, LONG = 3, 6
 
 
+@lru_cache(maxsize=4096)
 def words_of(text: str) -> tuple[str, ...]:
     """Return the words of a text in their order, in small letters without accents.
 
@@ -31,6 +33,7 @@ def written(text: str) -> dict[str, str]:
     return {words[0]: word for words, word in found if len(words) == 1}
 
 
+@lru_cache(maxsize=1 << 16)
 def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
     """Tell whether two words are the same, but for an ending, or for a slip of the pen."""
     if one == other:
@@ -43,7 +46,11 @@ def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
         return True
     if not may_slip or len(shorter) < ONE_SLIP:
         return False
-    return _n_slips(shorter, longer) <= (2 if len(shorter) >= TWO_SLIPS else 1)
+    allowed = 2 if len(shorter) >= TWO_SLIPS else 1
+    # Most words are told apart by this already, and there are many pairs of words in a home.
+    if len(longer) - len(shorter) > allowed or len({*longer} - {*shorter}) > allowed:
+        return False
+    return _n_slips(shorter, longer) <= allowed
 
 
 def find(
