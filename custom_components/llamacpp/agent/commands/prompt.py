@@ -1,6 +1,8 @@
-"""The home in as few tokens as possible: a line for each area, without states."""
+"""The home in as few tokens as possible: names by area, without states."""
 
 from typing import TYPE_CHECKING
+
+from .words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,12 +58,20 @@ def examples(home: Home, language: Language) -> list[tuple[str, str]]:
 
 
 def _lines(home: Home) -> Iterator[str]:
-    """Yield a line for each area, then one for what is nowhere."""
+    """Yield a line for what needs no place, then one for each area."""
+    placed = {thing.entity_id for thing in home.things if _needs_place(thing, home)}
+    if names := _names(thing for thing in home.things if thing.entity_id not in placed):
+        yield names
     for area_id, area in sorted(home.areas.items(), key=lambda one: one[1].name):
-        if names := _names(thing for thing in home.things if thing.area == area_id):
+        here = (one for one in home.things if one.area == area_id and one.entity_id in placed)
+        if names := _names(here):
             yield f"{area.name}: {names}"
-    if names := _names(thing for thing in home.things if thing.area not in home.areas):
-        yield f"-: {names}"
+
+
+def _needs_place(thing: Thing, home: Home) -> bool:
+    """Tell whether a thing is somewhere, and its name does not say where."""
+    area = home.areas.get(thing.area) if thing.area else None
+    return area is not None and not set(words_of(area.name)) <= set(words_of(thing.name))
 
 
 def _names(things: Iterable[Thing]) -> str:
