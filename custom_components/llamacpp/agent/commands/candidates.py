@@ -149,7 +149,8 @@ class Candidates:
         named = {one.thing.entity_id: one.is_sure or one.is_only for one in shortlist.things}
         is_named = shortlist.is_specific or any(one.is_sure for one in shortlist.things)
         # Only a kind of things may be in the names of some: any of the kind can be meant.
-        things = [one.thing for one in shortlist.things] if is_named else []
+        things = [one.thing for one in shortlist.things]
+        things = things if is_named or not shortlist.kinds else []
         listed = frozenset(kind for one in heard if "item" in one.slots for kind in one.kinds)
         if listed & shortlist.kinds and not any(listed.intersection(one.kinds) for one in things):
             # What is put on a list may well be called like something else.

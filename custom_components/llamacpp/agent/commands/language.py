@@ -134,7 +134,7 @@ def load(code: str) -> Language:
 COMMON = ("prepositions", "fillers", "also", "questions", "time")
 LISTS = (
     *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
-    "yes",
+    *("yes", "degrees"),
 )
 
 

@@ -72,6 +72,8 @@ class Values:
                 return False
 
     def _percents(self, words: Sequence[str]) -> Iterator[tuple[str, int]]:
+        if is_any(self._language.lists["degrees"], words, self._language):
+            return
         for number in numbers_in(words, self._language, self._language.levels):
             if 0 <= number <= MAX_PERCENT and number == int(number):
                 yield str(int(number)), int(number)
