@@ -34,10 +34,14 @@ class DayAgent:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How an agent is to answer: in so many tokens at most, and in which language."""
+    """How an agent is to answer: in so many tokens at most, and in which language.
+
+    tool_calls: our option, how it is offered tools.
+    """
 
     answer_tokens: int = ANSWER_TOKENS
     language: str = "en"
+    tool_calls: str = "auto"
 
 
 SHORT = Manner()
@@ -64,7 +68,7 @@ async def set_up_agent(
     for subentry in await client.command(
         "config_entries/subentries/list", entry_id=entry["entry_id"]
     ):
-        forms = _forms(domain, subentry["subentry_type"], manner.answer_tokens, keep_warm=keep_warm)
+        forms = _forms(domain, subentry["subentry_type"], manner, keep_warm=keep_warm)
         await _reconfigure(client, entry["entry_id"], subentry, forms)
     agent = await set_up_pipeline(client, domain, language=manner.language)
     entities = await client.command("config/entity_registry/list")
@@ -77,16 +81,18 @@ async def set_up_agent(
 
 
 def _forms(
-    domain: str, subentry_type: str, answer_tokens: int, *, keep_warm: bool
+    domain: str, subentry_type: str, manner: Manner, *, keep_warm: bool
 ) -> list[dict[str, Any]]:
     """Return what to enter so that an agent gives short answers, always the same."""
-    limits = {"max_tokens": answer_tokens}
+    limits = {"max_tokens": manner.answer_tokens}
     if domain == CORE:
         # The fields for limits are there only in the form that comes after the first one.
         return [{**APIS, **CORE_CHOICE}, {**APIS, **CORE_CHOICE, **limits, **SAMPLING}]
     talks = subentry_type == "conversation"
-    own = {**APIS, "keep_warm": keep_warm, "keep_history": True} if talks else {}
-    return [{**own, "answer": limits, "sampling": SAMPLING}]
+    if not talks:
+        return [{"answer": limits, "sampling": SAMPLING}]
+    own = {**APIS, "keep_warm": keep_warm, "keep_history": True}
+    return [{**own, "answer": {**limits, "tool_calls": manner.tool_calls}, "sampling": SAMPLING}]
 
 
 async def _reconfigure(

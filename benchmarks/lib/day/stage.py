@@ -9,7 +9,7 @@ from dev.ha_client import HomeAssistantClient
 from dev.hass import ROOT, HomeAssistant
 from dev.llama import LlamaServer
 
-from .agent import set_up_agent
+from .agent import Manner, set_up_agent
 from .proxy import Proxy
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ THREADS = 2
 CONTEXT_TOKENS = 8192
 # As our app has it where memory allows.
 SLOTS = 4
+# The model stands for those that are given the home and its tools as core gives them.
+MANNER = Manner(tool_calls="native")
 GUEST = "guest"
 GUEST_PASSWORD = "guest-of-the-home"  # noqa: S105 - good for this process's loopback port only
 
@@ -97,7 +99,9 @@ class Stage:
 
     async def set_up(self, domain: str, *, keep_warm: bool) -> DayAgent:
         """Set up the agent of an integration."""
-        return await set_up_agent(self.owner, domain, self.proxy.base_url, keep_warm=keep_warm)
+        return await set_up_agent(
+            self.owner, domain, self.proxy.base_url, MANNER, keep_warm=keep_warm
+        )
 
     async def restart(self, *, home_assistant: bool, server: bool) -> None:
         """Stop one program or both, start again, and wait until all is ready."""
