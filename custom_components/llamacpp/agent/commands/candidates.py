@@ -103,7 +103,16 @@ class Candidates:
 
     def for_words(self, words: Sequence[str], said: Said | None = None) -> list[Command]:
         """Return the commands that these words can mean. said: what they are a part of."""
-        heard = self._heard(words) or (self._heard(said.words) if said else [])
+        found = self._found(words, self._heard(words), said)
+        if said and not any(one.is_heard for one in found):
+            # The verb was said in another part.
+            return self._found(words, self._heard(said.words), said)
+        return found
+
+    def _found(
+        self, words: Sequence[str], heard: Sequence[Sentence], said: Said | None
+    ) -> list[Command]:
+        """Return the commands that words can mean. heard: what their verbs hint at."""
         shortlist = Shortlist(self._home, self._language, words, self._implied(words))
         values = Values(words, self._language, self._home, shortlist, said.written if said else {})
         of_places = list(self._of_places(shortlist, heard, values))
@@ -156,9 +165,12 @@ class Candidates:
             # What is put on a list may well be called like something else.
             things = shortlist.of_kinds(listed, self._here)
         if not things and shortlist.kinds:
-            things = shortlist.of_kinds(shortlist.kinds, self._here)
-            called = [one.thing for one in shortlist.things if one.thing in things]
-            things = called if called and not self._here else things
+            called = [one.thing for one in shortlist.things]
+            things = (
+                called
+                if called and not self._here
+                else shortlist.of_kinds(shortlist.kinds, self._here)
+            )
         if not things and heard:
             kinds = frozenset(kind for one in heard for kind in one.kinds)
             # Only a verb: it says what is meant if there is but one thing that it can be about.

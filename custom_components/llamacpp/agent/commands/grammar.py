@@ -19,7 +19,8 @@ def grammar_for(parts: Sequence[Sequence[str]], *, may_talk: bool) -> str:
     rules = [f"part{i} ::= {_any(texts)}" for i, texts in enumerate(parts)]
     commands = f" {_quoted(BETWEEN)} ".join(f"part{i}" for i in range(len(parts)))
     root = f"{commands} | talk" if may_talk else commands
-    talk = ["talk ::= [^>] [^\\x00]*"] if may_talk else []
+    firsts = "".join(f"\\x{byte:02x}" for byte in sorted({}))
+    talk = [f"talk ::= [^{_firsts(parts)}] [^\\x00]*"] if may_talk else []
     return "\n".join([f"root ::= {root}", *rules, *talk])
 
 

@@ -40,13 +40,15 @@ def live_note(hass: HomeAssistant, home: Home, language: Language, said: Said) -
 
 
 def _meant(home: Home, language: Language, said: Said) -> list[Thing]:
-    """Return the things that were named, else all of the kind, else all of the place."""
+    """Return the things that were named, else all of the place, else all of the kind."""
     shortlist = Shortlist(home, language, said.words)
     things = [one.thing for one in shortlist.things]
+    if not any(one.is_sure for one in shortlist.things):
+        # A question seldom names a sensor: it asks how warm it is somewhere.
+        there = [one for one in home.things if one.area in shortlist.areas]
+        things = list(dict.fromkeys((*there, *things)))
     if not things and shortlist.kinds:
         things = shortlist.of_kinds(shortlist.kinds)
-    if not things:
-        things = [one for one in home.things if one.area in shortlist.areas]
     return things[:MAX_THINGS]
 
 

@@ -29,7 +29,7 @@ def to_command_messages(
 
     images: attached pictures as `data:` URLs, as `to_messages` takes them.
     """
-    plain = to_messages([one for one in contents if _is_plain(one)], images)
+    plain = iter(to_messages([one for one in contents if _is_plain(one)], images))
     messages: list[Message] = []
     is_told = False
     for content in contents:
@@ -43,16 +43,14 @@ def to_command_messages(
                 for call in calls
             )
             _add(messages, "assistant", "\n".join(command_text(*one, language) for one in calls))
-        elif isinstance(content, AssistantContent) and is_told:
-            # Our own words on what the command has done.
-            is_told = False
-        elif _is_plain(content) and plain:
-            is_told = False
-            message = plain.pop(0)
+        elif content.content or isinstance(content, UserContent):
+            message = next(plain)
+            # The words that follow a command are our own, on what it has done.
             if isinstance(content, UserContent):
                 messages.append(message)
-            else:
+            elif not (is_told and isinstance(content, AssistantContent)):
                 _add(messages, message["role"], message["content"])
+            is_told = False
     return messages
 
 

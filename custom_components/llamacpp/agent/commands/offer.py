@@ -107,7 +107,8 @@ class CommandsOffer:
         self._parts = self._commands(self._whole(contents)) if is_said else []
         if self._parts:
             is_heard = all(
-                any(one.is_heard and one.is_named for one in part) for part in self._parts
+                any(one.is_heard and (one.is_named or one.is_critical) for one in part)
+                for part in self._parts
             )
             texts = [[one.text for one in part] for part in self._parts]
             request["grammar"] = grammar_for(texts, may_talk=not is_heard)

@@ -1,0 +1,108 @@
+"""A demo home whose agent's model knows no tools, and what is sent to its server."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+from homeassistant.components import conversation
+from homeassistant.helpers import chat_session
+from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import load_yaml_dict
+
+from dev.hass import DEMO_HOME
+from tests.integration.conftest import agent_of
+from tests.integration.talk import ask, is_warm_up
+
+if TYPE_CHECKING:
+    import aiohttp
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+    from tests.integration.conftest import AddServer
+    from tests.integration.peers import Peers
+
+SCRIPTS = DEMO_HOME.with_name("demo_scripts.yaml")
+# Small models ramble.
+MAX_TOKENS = 40
+
+
+class Talk:
+    """An agent in the demo home. requests: the bodies of what was asked of its server."""
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+        """Begin. entry: of the server, which must be set up."""
+        self.hass = hass
+        self.entry = entry
+        self.requests: list[dict[str, Any]] = []
+
+    @property
+    def newest(self) -> list[dict[str, Any]]:
+        """Return the messages of the newest request."""
+        messages: list[dict[str, Any]] = self.requests[-1]["messages"]
+        return messages
+
+    async def set_options(self, **options: Any) -> None:
+        """Change options of the agent."""
+        agent = agent_of(self.entry)
+        data = {**agent.data, "max_tokens": MAX_TOKENS, **options}
+        self.hass.config_entries.async_update_subentry(self.entry, agent, data=data)
+        await self.hass.async_block_till_done(wait_background_tasks=True)
+
+    async def pieces(self, text: str) -> list[str]:
+        """Say this and return in which pieces the answer came."""
+        deltas: list[dict[str, Any]] = []
+        with (
+            chat_session.async_get_chat_session(self.hass) as session,
+            conversation.async_get_chat_log(
+                self.hass, session, chat_log_delta_listener=lambda _, one: deltas.append(one)
+            ),
+        ):
+            await ask(self.hass, text, session.conversation_id)
+        return [one["content"] for one in deltas if one.get("content")]
+
+
+@pytest.fixture
+async def home(assist: HomeAssistant) -> HomeAssistant:
+    """Return Home Assistant with the demo home and its script, exposed to Assist."""
+    scripts = await assist.async_add_executor_job(load_yaml_dict, str(SCRIPTS))
+    assert await async_setup_component(assist, "script", {"script": scripts})
+    assert await async_setup_component(
+        assist, "virtual_home", {"virtual_home": {"home": str(DEMO_HOME)}}
+    )
+    await assist.async_block_till_done()
+    return assist
+
+
+@pytest.fixture
+async def talk(
+    home: HomeAssistant,
+    add_server: AddServer,
+    peers: Peers,
+    session: aiohttp.ClientSession,
+    llama_server: LlamaServer,
+) -> Talk:
+    """Return an agent whose real model, with its own template, knows no tools."""
+    requests: list[dict[str, Any]] = []
+
+    async def forward(request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        if request.path == "/v1/chat/completions" and not is_warm_up(asked := json.loads(body)):
+            requests.append(asked)
+        url = llama_server.base_url + request.path_qs
+        async with session.request(
+            request.method, url, data=body or None, headers={"Content-Type": "application/json"}
+        ) as answer:
+            response = web.StreamResponse(
+                status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]}
+            )
+            await response.prepare(request)
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+        return response
+
+    talk = Talk(home, await add_server(await peers.http(forward)))
+    talk.requests = requests
+    await talk.set_options()
+    return talk
