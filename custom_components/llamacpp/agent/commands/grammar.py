@@ -19,9 +19,14 @@ def grammar_for(parts: Sequence[Sequence[str]], *, may_talk: bool) -> str:
     rules = [f"part{i} ::= {_any(texts)}" for i, texts in enumerate(parts)]
     commands = f" {_quoted(BETWEEN)} ".join(f"part{i}" for i in range(len(parts)))
     root = f"{commands} | talk" if may_talk else commands
-    firsts = "".join(f"\\x{byte:02x}" for byte in sorted({}))
-    talk = [f"talk ::= [^{_firsts(parts)}] [^\\x00]*"] if may_talk else []
+    # What only begins like a command would sound as if it had been done.
+    firsts = "".join(f"\\U{ord(one):08X}" for one in sorted({*" \n", *_firsts(parts)}))
+    talk = [f"talk ::= [^{firsts}] [^\\x00]*"] if may_talk else []
     return "\n".join([f"root ::= {root}", *rules, *talk])
+
+
+def _firsts(parts: Sequence[Sequence[str]]) -> set[str]:
+    return {text[0] for texts in parts for text in texts if text}
 
 
 def _any(texts: Sequence[str]) -> str:
