@@ -93,18 +93,16 @@ async def test_it_may_talk(llama_server: LlamaServer, session: aiohttp.ClientSes
     assert choosing in texts[0]
 
 
-async def test_talk_does_not_sound_like_a_command(
+async def test_talk_does_not_begin_like_a_command(
     llama_server: LlamaServer, session: aiohttp.ClientSession
 ) -> None:
-    """A model that begins like a command has to end it, and there is no other beginning."""
-    texts = ["unlock the Door", "öffne das Tor", "]^-\\ the gate"]
+    """What begins like one has to be one: the model does not say that it does something else."""
+    words = "Tell me something about Paris."
+    freely = await said_under(llama_server, session, "root ::= [^\\x00]*", words)
+    texts = [f"{freely[0]}urn on the X", "öffne Y", "]^-\\ Z"]
     grammar = grammar_for([texts], may_talk=True)
-    for text in texts:
-        words = f"Please repeat these words and say nothing else: {text}"
-        said = await said_under(llama_server, session, grammar, words)
-        assert said in texts or said[0] not in "uö] \n"
-    echo = 'root ::= "unlock the " [a-z ]+'
-    assert (await said_under(llama_server, session, echo)).startswith("unlock the ")
+    said = await said_under(llama_server, session, grammar, words)
+    assert said in texts or said[0] not in {*" \n", *(text[0] for text in texts)}
 
 
 @pytest.mark.parametrize(
