@@ -26,7 +26,7 @@ from .lib.assist_set.merge import merge
 from .lib.assist_set.play import Player, second_ones
 from .lib.assist_set.report import document, table
 from .lib.assist_set.results import Column
-from .lib.assist_set.stage import AGENTS, WITH_MODEL, Stage
+from .lib.assist_set.stage import AGENTS, WITH_MODEL, Stage, integration, name_of
 from .lib.command import say
 from .lib.day.models import CHATML
 from .lib.day.proxy import Proxy
@@ -51,7 +51,14 @@ def arguments() -> argparse.Namespace:
     )
     option = parser.add_argument
     option("folders", type=Path, nargs="*", metavar="FOLDER", help="sets (the project's own)")
-    option("--agents", nargs="+", choices=AGENTS, default=list(AGENTS), help="who is asked (all)")
+    option(
+        "--agents",
+        nargs="+",
+        type=agent,
+        default=list(AGENTS),
+        metavar="AGENT",
+        help=f"who is asked: {', '.join(AGENTS)} (all), or DOMAIN={{JSON}} of an integration",
+    )
     option("--template", default=OWN, metavar="own|qwen3|FILE", help="for chats (the model's own)")
     option("--model", default=OWN, metavar="own|FILE", help="GGUF file (SmolLM2-135M)")
     option("--merged", action="store_true", help="all homes of a set as one home")
@@ -65,6 +72,15 @@ def arguments() -> argparse.Namespace:
     if not options.folders:
         options.folders = sorted(one for one in SETS.glob("*") if one.is_dir())
     return options
+
+
+def agent(text: str) -> str:
+    """Return who is to be asked, as it was written; raises ArgumentTypeError."""
+    try:
+        integration(text)
+    except BenchmarkError as err:
+        raise argparse.ArgumentTypeError(str(err)) from err
+    return text
 
 
 class Evaluation:
@@ -90,9 +106,9 @@ class Evaluation:
                 stack.callback(server.stop)
                 server.start()
                 await asyncio.to_thread(server.wait_ready)
-                for agent in with_model:
+                for one in with_model:
                     proxy = Proxy(server.base_url)
-                    self._proxies[agent] = await stack.enter_async_context(proxy)
+                    self._proxies[one] = await stack.enter_async_context(proxy)
             for homes in sets:
                 await self._set(homes)
 
@@ -109,7 +125,7 @@ class Evaluation:
         )
 
     async def _set(self, homes: Sequence[Home]) -> None:
-        columns = [Column(agent) for agent in self._options.agents]
+        columns = [Column(name_of(one)) for one in self._options.agents]
         self.found.append(columns)
         if self._options.merged:
             homes = [merge(homes, self._folder / f"merged-{self._n_homes}")]
@@ -127,8 +143,8 @@ class Evaluation:
         async with Stage(folder, home, self._python, language) as stage:
             self.version = stage.version
             player = Player(stage, options.ask_seconds, self._deadline)
-            for column in columns:
-                asked = await stage.set_up(column.agent, self._proxies.get(column.agent))
+            for wanted, column in zip(options.agents, columns, strict=True):
+                asked = await stage.set_up(wanted, self._proxies.get(wanted))
                 await player.play(asked, column, home.cases[: options.limit])
                 if measures:
                     await player.measure(asked, column)

@@ -11,8 +11,9 @@ import yaml
 from benchmarks.lib.assist_set.cases import load_set
 from benchmarks.lib.assist_set.play import Player
 from benchmarks.lib.assist_set.results import Column
-from benchmarks.lib.assist_set.stage import BUILTIN, OVERLAP, Stage
+from benchmarks.lib.assist_set.stage import BUILTIN, OVERLAP, Stage, integration, name_of
 from benchmarks.lib.errors import BenchmarkError
+from dev.ha_client import HomeAssistantError
 
 if TYPE_CHECKING:
     from benchmarks.lib.assist_set.cases import Home
@@ -78,13 +79,17 @@ async def test_cases_are_played_and_judged(tmp_path: Path) -> None:
     assert [(one.asked, one.passed) for one in late.outcomes] == [(False, False)]
 
 
-async def test_calls_are_seen(tmp_path: Path) -> None:
-    """The agent without a model: its calls name what is there, and what it does is not lost."""
+@pytest.mark.parametrize("agent", [OVERLAP, 'word_overlap={"field": "there is none"}'])
+async def test_calls_are_seen(tmp_path: Path, agent: str) -> None:
+    """The agent without a model: its calls name what is there, and what it does is not lost.
+
+    It can be named as any integration, too.
+    """
     home = write_set(tmp_path / "set")
-    column = Column(OVERLAP)
+    column = Column(name_of(agent))
 
     async with Stage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
-        asked = await stage.set_up(OVERLAP, None)
+        asked = await stage.set_up(agent, None)
         await Player(stage, 20.0, time.monotonic() + 120).play(asked, column, home.cases[1:])
 
     lamp, *_, chat = column.outcomes
@@ -95,6 +100,21 @@ async def test_calls_are_seen(tmp_path: Path) -> None:
     assert chat.calls == []
     right, reached = column.calls_right
     assert right == reached >= 2
+
+
+async def test_an_integration_that_is_not_there(tmp_path: Path) -> None:
+    """Who cannot be set up is told by name."""
+    home = write_set(tmp_path / "set")
+    async with Stage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
+        with pytest.raises((BenchmarkError, HomeAssistantError)):
+            await stage.set_up("no_such_integration", None)
+
+
+@pytest.mark.parametrize("agent", ["two words", "domain={", "domain=[]", "=", ""])
+def test_no_agent(agent: str) -> None:
+    """What names neither one of ours nor an integration is refused."""
+    with pytest.raises(BenchmarkError):
+        integration(agent)
 
 
 async def test_home_that_is_refused_is_one_clear_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,11 +32,33 @@ OVERLAP = "overlap"
 OVERLAP_DOMAIN = "word_overlap"
 AGENTS = (*WITH_MODEL, BUILTIN, OVERLAP)
 ANSWER_TOKENS = 160
+# Of a configuration flow.
+MAX_STEPS = 8
 HOME_SECONDS = 30.0
 SETTLE_SECONDS = 3.0
 SETTLED_POLLS = 3
 POLL_SECONDS = 0.05
 ASSISTANT = "conversation"
+
+
+def integration(agent: str) -> tuple[str, dict[str, Any]]:
+    """Return the domain of an integration, and the values for its flow, of `DOMAIN={JSON}`.
+
+    Raises BenchmarkError if it is something else.
+    """
+    domain, _, values = agent.partition("=")
+    try:
+        fields = json.loads(values or "{}")
+    except ValueError:
+        fields = None
+    if not (domain.isidentifier() and isinstance(fields, dict)):
+        raise BenchmarkError(f"{domain} is no agent, and no DOMAIN={{JSON}} of an integration")
+    return domain, fields
+
+
+def name_of(agent: str) -> str:
+    """Return what an agent is called in tables: without the values, which may be secret."""
+    return agent.partition("=")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +128,37 @@ class Stage:
         await self._stack.aclose()
 
     async def set_up(self, agent: str, proxy: Proxy | None) -> Asked:
-        """Set up one of the `AGENTS`. Raises HomeAssistantError or BenchmarkError."""
+        """Set up one of the `AGENTS`, or that of an integration. agent: as on the command line.
+
+        Raises HomeAssistantError or BenchmarkError.
+        """
         if agent in WITH_MODEL and proxy is not None:
             manner = Manner(ANSWER_TOKENS, self._language)
             made = await set_up_agent(
                 self.client, WITH_MODEL[agent], proxy.base_url, manner, keep_warm=False
             )
             return Asked(agent, made.pipeline, proxy)
-        if agent == OVERLAP:
-            await self.client.start_flow(OVERLAP_DOMAIN)
-            added = await set_up_pipeline(self.client, OVERLAP_DOMAIN, language=self._language)
-            return Asked(agent, added.pipeline, None)
+        if agent != BUILTIN:
+            domain, values = (OVERLAP_DOMAIN, {}) if agent == OVERLAP else integration(agent)
+            await self._add(domain, values)
+            added = await set_up_pipeline(self.client, domain, language=self._language)
+            return Asked(name_of(agent), added.pipeline, None)
         pipeline = await create_pipeline(self.client, BUILTIN_ENTITY, self._language)
         return Asked(agent, pipeline, None)
+
+    async def _add(self, domain: str, values: Mapping[str, Any]) -> None:
+        """Go through an integration's flow, giving each form what it has fields for."""
+        step = await self.client.start_flow(domain)
+        for _ in range(MAX_STEPS):
+            if step["type"] != "form" or step.get("errors"):
+                break
+            fields = {one["name"] for one in step.get("data_schema") or ()}
+            given = {name: value for name, value in values.items() if name in fields}
+            step = await self.client.next_step(step["flow_id"], given)
+        if step["type"] != "create_entry":
+            raise BenchmarkError(
+                f"{domain} is not set up with these values: {step.get('errors') or step['type']}"
+            )
 
     def device(self, device: str | None) -> str | None:
         """Return Home Assistant's id of a device of the home's file; raises BenchmarkError."""
