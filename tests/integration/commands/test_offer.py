@@ -88,6 +88,7 @@ async def test_a_chat_streams(talk: Talk) -> None:
         ("Is the side door locked?", "Side Door: locked"),
         ("Is the kitchen light on?", "Kitchen Light: off"),
         ("Are the garden lights on?", "Garden Lights: off"),
+        ("How warm is it in the garden?", "Garden Motion Garden Temperature: 11.3 °C"),
     ],
 )
 async def test_a_question(talk: Talk, words: str, told: str) -> None:
