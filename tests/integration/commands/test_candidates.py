@@ -215,6 +215,13 @@ def test_harm_is_heard(words: str, command: str) -> None:
     assert [one.text for one in critical] == [command]
 
 
+def test_something_else_is_no_harm() -> None:
+    """A gate is no door: what was named is another thing, so it is asked back."""
+    for words, is_named in (("unlock the front door", True), ("unlock the front gate", False)):
+        (command,) = [one for one in commands(words) if one.is_critical and one.is_heard]
+        assert (command.text, command.is_named) == ("unlock the Front Door", is_named)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .said import is_any
 from .shortlist import Shortlist
-from .values import Values
+from .values import Values, words_for
 from .words import heard_words
 
 if TYPE_CHECKING:
@@ -177,6 +177,10 @@ class Candidates:
             things = _only(shortlist.of_kinds(kinds, self._here))
         for thing in things:
             is_only = len(things) == 1 and bool(shortlist.kinds.intersection(thing.kinds))
+            is_other = bool(
+                CRITICAL.intersection(thing.kinds)
+                and shortlist.kind_words - words_for(thing, self._language)
+            )
             for sentence in self._language.sentences:
                 if "item" in sentence.slots and sentence not in heard:
                     continue
@@ -186,7 +190,7 @@ class Candidates:
                         values,
                         thing,
                         is_heard=sentence in heard,
-                        is_named=named.get(thing.entity_id, is_only),
+                        is_named=named.get(thing.entity_id, is_only) and not is_other,
                     )
 
     def _of_places(

@@ -94,6 +94,13 @@ class Shortlist:
             for word in meant.words
         )
 
+    @property
+    def kind_words(self) -> frozenset[str]:
+        """Return the words that were said for kinds of things: `gate` means no door."""
+        kinds = self._language.kinds.values()
+        known = frozenset(word for kind in kinds for one in kind.words for word in one)
+        return known.intersection(self._words)
+
     def naming(self, thing: Thing | None) -> frozenset[str]:
         """Return the words that name a thing and places: they are no values."""
         of_thing = (one.words for one in self.things if one.thing is thing)

@@ -115,7 +115,7 @@ class Values:
         """Return what is to be put on a list: what is left without the verb and the list."""
         words = self._without_verb(sentence)
         prepositions = {one[0] for one in self._language.lists["prepositions"]}
-        listed = _words_for(thing, self._language)
+        listed = words_for(thing, self._language)
         for index, word in enumerate(words):
             rest = [one for one in words[index + 1 :] if not self._is_filler(one)]
             if word in prepositions and rest and all(_is_one_of(one, listed) for one in rest):
@@ -148,7 +148,7 @@ def duration_text(duration: Mapping[str, int], language: Language) -> str:
     return " ".join(f"{n} {' '.join(names[0] if n == 1 else names[-1])}" for n, names in units)
 
 
-def _words_for(thing: Thing | None, language: Language) -> set[str]:
+def words_for(thing: Thing | None, language: Language) -> set[str]:
     """Return the words of a thing's names and kinds."""
     if thing is None:
         return set()
