@@ -228,6 +228,11 @@ async def test_a_tool_that_fails_is_told(talk: Talk) -> None:
     assert speech(result) == "That did not work: turn on the Kitchen Light. Turned off Floor Lamp."
     assert state_of(talk.hass, LIGHT).state == "off"
     assert state_of(talk.hass, "light.floor_lamp").state == "off"
+    await ask(talk.hass, "Thanks, that was nice of you", result.conversation_id)
+    *_, done, failed, told, _ = talk.newest
+    assert done["content"] == "turn on the Kitchen Light\nturn off the Floor Lamp"
+    assert (failed["role"], told["content"]) == ("user", speech(result))
+    assert "The fuse is blown" in failed["content"]
 
 
 async def test_it_can_be_chosen(talk: Talk) -> None:

@@ -82,6 +82,7 @@ def test_a_value_goes_before() -> None:
     ("words", "items"),
     [
         ("add milk to the shopping list", ["milk"]),
+        ("note down butter on the shopping list", ["butter"]),
         ("add oat milk to my shopping list please", ["oat milk"]),
         ("add milk and eggs to the shopping list", ["milk and eggs"]),
         ("we need bread on the shopping list", ["bread"]),

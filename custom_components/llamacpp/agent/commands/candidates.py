@@ -30,8 +30,9 @@ class Command:
     """A sentence that the model can choose, and the call that it stands for.
 
     done: what is told when it has worked. is_heard: its verb was said. is_named: what it is about
-    was said. is_critical: it must not happen by mistake. reads: it changes nothing. has_value: it
-    has one from what was said. is_item: that is something for a list.
+    was said. is_critical: it must not happen by mistake. thing: what it is about is called, empty
+    if it is about several. reads: it changes nothing. has_value: it has one from what was said.
+    is_item: that is something for a list.
     """
 
     text: str

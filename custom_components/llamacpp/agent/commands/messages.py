@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from homeassistant.components.conversation import Content
+    from homeassistant.helpers import llm
 
     from ..messages import Message
     from .language import Language
@@ -34,6 +35,7 @@ def to_command_messages(
     is_told = False
     for content in contents:
         if isinstance(content, ToolResultContent):
+            is_told = is_told and not has_failed(content.result)
             if not is_told:
                 _add(messages, "user", f"[{json_dumps(content.result.data)}]")
         elif isinstance(content, AssistantContent) and content.tool_calls:
@@ -52,6 +54,11 @@ def to_command_messages(
                 _add(messages, message["role"], message["content"])
             is_told = False
     return messages
+
+
+def has_failed(result: llm.ToolResult) -> bool:
+    """Tell whether a tool has not done what it was called for."""
+    return result.error or "error" in result.data
 
 
 def _is_plain(content: Content) -> bool:

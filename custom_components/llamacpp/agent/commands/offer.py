@@ -13,7 +13,7 @@ from .exposed import area_of_device, exposed_home
 from .generic import generic_commands
 from .grammar import grammar_for
 from .live import live_note
-from .messages import to_command_messages
+from .messages import has_failed, to_command_messages
 from .prompt import examples
 from .said import understand
 from .spoken import bare, command_text, sentence_of
@@ -190,10 +190,10 @@ class CommandsOffer:
         for call in calls.tool_calls or ():
             sentence = sentence_of(call.tool_name, call.tool_args, self._language)
             result = by_id.get(call.id)
-            has_failed = result is None or result.error or "error" in result.data
-            if not has_failed and (sentence is None or not sentence.done):
+            is_failed = result is None or has_failed(result)
+            if not is_failed and (sentence is None or not sentence.done):
                 return ""
-            text = command_text(call.tool_name, call.tool_args, self._language, done=not has_failed)
+            text = command_text(call.tool_name, call.tool_args, self._language, done=not is_failed)
             failed = self._language.texts["failed"]
-            words.append(failed.format(command=text) if has_failed else text)
+            words.append(failed.format(command=text) if is_failed else text)
         return " ".join(words)

@@ -133,8 +133,10 @@ class Values:
         for phrase in sentence.hear:
             if has_phrase(phrase, words, self._language.common):
                 index = find(phrase[0], words, self._language.common) or 0
-                last = index == len(words) - 1
-                return words[:index] if last else words[index + 1 :]
+                rest = words[index + 1 :]
+                for word in phrase[1:]:
+                    rest = rest[1:] if rest[:1] == [word] else rest
+                return rest or words[:index]
         return words
 
     def _is_filler(self, word: str) -> bool:
