@@ -175,9 +175,10 @@ async def test_no_does_nothing(talk: Talk, words: str) -> None:
 
 
 async def test_a_script(talk: Talk) -> None:
-    """What no sentence is about can be called by its name; the model speaks of the result."""
+    """What no sentence is about can be called by its name; without a result it is just done."""
     await ask(talk.hass, "Turn on the kitchen light")
-    await ask(talk.hass, "Run the good night script")
+    result = await ask(talk.hass, "Run the good night script")
+    assert speech(result) == "Done."
     await talk.hass.async_block_till_done()
     assert '"use good night"' in talk.requests[1]["grammar"].casefold()
     assert state_of(talk.hass, LIGHT).state == "off"

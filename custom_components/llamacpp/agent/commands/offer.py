@@ -192,8 +192,16 @@ class CommandsOffer:
             result = by_id.get(call.id)
             is_failed = result is None or has_failed(result)
             if not is_failed and (sentence is None or not sentence.done):
-                return ""
+                if sentence or call.tool_name in self._reading or _tells(result):
+                    return ""
+                words.append(self._language.texts["done"])
+                continue
             text = command_text(call.tool_name, call.tool_args, self._language, done=not is_failed)
             failed = self._language.texts["failed"]
             words.append(failed.format(command=text) if is_failed else text)
         return " ".join(words)
+
+
+def _tells(result: llm.ToolResult | None) -> bool:
+    """Tell whether a result has something to speak of, beside that it worked."""
+    return result is not None and any(value and value is not True for value in result.data.values())
