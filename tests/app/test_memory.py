@@ -12,20 +12,21 @@ import numpy as np
 import pytest
 
 from dev.processes import LOOPBACK
-from llamacpp_app.gguf import GgufInfo, read_gguf
+from llamacpp_app.gguf import read_gguf
 from llamacpp_app.memory import (
     KV_TYPES,
     available_bytes,
-    conversation_bytes,
     explain,
     fitting_context,
     needed_bytes,
-    slot_count,
 )
 from tests.conftest import serving
 
+from .models import GEMMA, LLAMA
+
 if TYPE_CHECKING:
     from dev.llama import LlamaServer
+    from llamacpp_app.gguf import GgufInfo
 
 GB = 1_000_000_000
 MIB = 1024 * 1024
@@ -34,41 +35,6 @@ UNLIMITED = 9223372036854771712
 LEAST_TAKEN = 0.65
 MOST_TAKEN = 1.15
 PROMPT_TOKENS = 400
-
-# Gemma 3 1B in Q4_K_M, the default model, by its published numbers.
-GEMMA = GgufInfo(
-    architecture="gemma3",
-    name="Gemma 3 1b It",
-    n_params=999_885_952,
-    n_layers=26,
-    n_ctx_train=32768,
-    n_embd=1152,
-    n_heads=4,
-    n_kv_heads=26,
-    key_length=256,
-    value_length=256,
-    sliding_window=512,
-    split_no=0,
-    split_count=1,
-    has_chat_template=True,
-    tensor_bytes=800_000_000,
-    file_bytes=806_000_000,
-    n_sliding_kv_heads=22,
-)
-# A model of 8 thousand million parameters, all of whose layers keep everything.
-LLAMA = replace(
-    GEMMA,
-    architecture="llama",
-    n_ctx_train=131072,
-    n_embd=4096,
-    n_kv_heads=32 * 8,
-    key_length=128,
-    value_length=128,
-    sliding_window=None,
-    tensor_bytes=4_900_000_000,
-    file_bytes=4_908_000_000,
-    n_sliding_kv_heads=0,
-)
 
 
 def taken_bytes(server: LlamaServer) -> int:
@@ -219,39 +185,6 @@ def test_projector() -> None:
     )
     needed = needed_bytes(projector, context_size=512, parallel=1, kv_type="f16")
     assert 0 < needed - projector.tensor_bytes < 100 * MIB
-
-
-@pytest.mark.parametrize("info", [GEMMA, LLAMA])
-def test_one_conversation_more(info: GgufInfo) -> None:
-    """It takes what llama-server needs more with it than without."""
-    two, one = (
-        needed_bytes(info, context_size=8192, parallel=parallel, kv_type="q8_0")
-        for parallel in (2, 1)
-    )
-    assert conversation_bytes(info, context_size=8192, kv_type="q8_0") == two - one
-
-
-@pytest.mark.parametrize(
-    ("info", "parallel", "free", "expected"),
-    [
-        # The default model's take 57 MB each, four of them in a quarter of what is free.
-        (GEMMA, 1, 0.2 * GB, 1),
-        (GEMMA, 1, 0.3 * GB, 2),
-        (GEMMA, 1, 1 * GB, 4),
-        (GEMMA, 1, 100 * GB, 4),
-        (GEMMA, 3, 1 * GB, 4),
-        (GEMMA, 6, 100 * GB, 6),
-        # Those of a model of eight thousand million parameters take a gigabyte.
-        (LLAMA, 1, 4 * GB, 1),
-        (LLAMA, 1, 5 * GB, 2),
-        (LLAMA, 2, -1 * GB, 2),
-        (replace(LLAMA, key_length=None, value_length=None), 1, 100 * GB, 1),
-    ],
-)
-def test_conversations_in_turns(info: GgufInfo, parallel: int, free: float, expected: int) -> None:
-    """There are slots for up to four, as far as there is memory for them that nobody needs."""
-    one = conversation_bytes(info, context_size=8192, kv_type="f16")
-    assert slot_count(parallel, conversation=one, free_bytes=int(free)) == expected
 
 
 @pytest.mark.parametrize(

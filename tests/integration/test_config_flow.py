@@ -294,37 +294,6 @@ async def test_all_options_of_an_agent(
     assert entry.subentries[subentry.subentry_id].data == {}
 
 
-async def test_how_a_model_calls_tools(
-    assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
-) -> None:
-    """The choice is shown and stored; what is left to us is not, and tasks have no choice."""
-    entry = await add_server(scripted_server.base_url)
-    flows = assist.config_entries.subentries
-    subentry_id = agent_of(entry).subentry_id
-    context = SubentryFlowContext(source="reconfigure", subentry_id=subentry_id)
-
-    async def shown() -> tuple[str, Any]:
-        step = await flows.async_init((entry.entry_id, "conversation"), context=context)
-        assert step["data_schema"] is not None
-        folded = step["data_schema"].schema["answer"].schema.schema
-        (key,) = [one for one in folded if one == "tool_calls"]
-        assert folded[key].config["options"] == ["auto", "native", "commands"]
-        return step["flow_id"], key.description["suggested_value"]
-
-    for chosen, before in (("commands", "auto"), ("native", "commands"), ("auto", "native")):
-        flow_id, suggested = await shown()
-        assert suggested == before
-        await flows.async_configure(flow_id, {"answer": {"tool_calls": chosen}, "sampling": {}})
-        await assist.async_block_till_done()
-        stored = {} if chosen == "auto" else {"tool_calls": chosen}
-        assert agent_of(entry).data == stored
-    task = next(iter(entry.get_subentries_of_type("ai_task_data")))
-    context = SubentryFlowContext(source="reconfigure", subentry_id=task.subentry_id)
-    step = await flows.async_init((entry.entry_id, "ai_task_data"), context=context)
-    assert step["data_schema"] is not None
-    assert "tool_calls" not in step["data_schema"].schema["answer"].schema.schema
-
-
 @pytest.mark.parametrize("kind", ["conversation", "ai_task_data"])
 async def test_little_is_asked_at_first(
     assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, kind: str
