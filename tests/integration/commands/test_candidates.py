@@ -222,6 +222,17 @@ def test_something_else_is_no_harm() -> None:
         assert (command.text, command.is_named) == ("unlock the Front Door", is_named)
 
 
+def test_small_words_name_nothing_else() -> None:
+    """The `a` of `chiudi a chiave` is also in names of kinds, which are not meant with it."""
+    home = Home((Thing("lock.cellar", ("Porta cantina",)),))
+    (command,) = [
+        one
+        for one in commands("Chiudi a chiave la porta cantina", None, "it", home)
+        if one.is_heard
+    ]
+    assert (command.text, command.is_named) == ("chiudi a chiave Porta cantina", True)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -99,7 +99,7 @@ class Shortlist:
         """Return the words that were said for kinds of things: `gate` means no door."""
         kinds = self._language.kinds.values()
         known = frozenset(word for kind in kinds for one in kind.words for word in one)
-        return known.intersection(self._words)
+        return known.intersection(self._words) - self._language.common
 
     def naming(self, thing: Thing | None) -> frozenset[str]:
         """Return the words that name a thing and places: they are no values."""
