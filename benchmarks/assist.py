@@ -10,7 +10,6 @@ import contextlib
 import json
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +26,7 @@ from .lib.assist_set.play import Player, second_ones
 from .lib.assist_set.report import document, table
 from .lib.assist_set.results import Column
 from .lib.assist_set.stage import AGENTS, WITH_MODEL, Stage, integration, name_of
-from .lib.command import say
+from .lib.command import say, working_folder
 from .lib.day.models import CHATML
 from .lib.day.proxy import Proxy
 from .lib.errors import BenchmarkError
@@ -174,9 +173,7 @@ def run(options: argparse.Namespace) -> None:
     if not options.folders:
         raise BenchmarkError("there is no set: name a folder with homes and cases")
     sets = [load_set(folder) for folder in options.folders]
-    with tempfile.TemporaryDirectory(
-        prefix="llamacpp-assist-", dir=options.keep, delete=options.keep is None
-    ) as folder:
+    with working_folder("llamacpp-assist-", options.keep) as folder:
         evaluation = Evaluation(options, Path(folder))
         try:
             asyncio.run(evaluation.play(sets))

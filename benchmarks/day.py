@@ -21,7 +21,7 @@ from dev.llama import path_from_environment
 from dev.processes import ProcessError
 
 from .lib.agents import CORE, OURS
-from .lib.command import say
+from .lib.command import say, working_folder
 from .lib.day.direct import direct_seconds
 from .lib.day.measures import Case
 from .lib.day.models import MODELS, ModelMissingError
@@ -145,9 +145,7 @@ class Cases:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print; return the exit status. Raises the errors that `main` explains."""
-    with tempfile.TemporaryDirectory(
-        prefix="llamacpp-day-", dir=options.keep, delete=options.keep is None
-    ) as folder:
+    with working_folder("llamacpp-day-", options.keep) as folder:
         cases = asyncio.run(Cases(options, Path(folder)).play())
     for case in cases:
         print(f"{table(case)}\n")

@@ -2,12 +2,24 @@
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 
 def say(text: str) -> None:
     """Tell what is going on, where it does not mix with the figures."""
     print(text, file=sys.stderr, flush=True)
+
+
+def working_folder(prefix: str, keep: Path | None) -> tempfile.TemporaryDirectory[str]:
+    """Return a folder to use in a `with`, which stays if it is in a folder to keep.
+
+    keep: where the new folder is made, itself made if need be; None: anywhere, for the while.
+    Raises OSError.
+    """
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix=prefix, dir=keep, delete=keep is None)
 
 
 def arguments(
