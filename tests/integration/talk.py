@@ -26,11 +26,22 @@ POLL_SECONDS = 0.05
 
 
 async def ask(
-    hass: HomeAssistant, text: str, conversation_id: str | None = None, language: str = "en"
+    hass: HomeAssistant,
+    text: str,
+    conversation_id: str | None = None,
+    language: str = "en",
+    *,
+    device_id: str | None = None,
 ) -> conversation.ConversationResult:
-    """Say this to the agent and return its answer."""
+    """Say this to the agent and return its answer. device_id: where it is said."""
     return await conversation.async_converse(
-        hass, text, conversation_id, Context(), language=language, agent_id=AGENT
+        hass,
+        text,
+        conversation_id,
+        Context(),
+        language=language,
+        agent_id=AGENT,
+        device_id=device_id,
     )
 
 

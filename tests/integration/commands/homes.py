@@ -69,7 +69,10 @@ TOOLS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("HassVacuumStart", "HassVacuumReturnToBase"), ("name", "area", "floor")),
     "HassVacuumCleanArea": ("name", "area"),
     **dict.fromkeys(("HassListAddItem", "HassListCompleteItem"), ("name", "item")),
-    "HassStartTimer": ("name", "hours", "minutes", "seconds"),
+    "HassStartTimer": ("name", "hours", "minutes", "seconds", "conversation_command"),
+    **dict.fromkeys(("HassIncreaseTimer", "HassDecreaseTimer"), ("hours", "minutes", "seconds")),
+    **dict.fromkeys(("HassPauseTimer", "HassUnpauseTimer", "HassTimerStatus"), ("name", "area")),
+    "HassCancelTimer": ("name", "area"),
     "HassCancelAllTimers": ("area",),
     "get_items": ("todo_list", "status"),
 }

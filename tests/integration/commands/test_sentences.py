@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from custom_components.llamacpp.agent.commands.language import FALLBACK, FOLDER, LISTS, load
-from custom_components.llamacpp.agent.commands.said import is_any, numbers_in, understand
+from custom_components.llamacpp.agent.commands.numbers import numbers_in
+from custom_components.llamacpp.agent.commands.said import is_any, understand
 from custom_components.llamacpp.agent.commands.words import words_of
 
 CODES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -76,13 +77,15 @@ def test_fallback_has_the_same_keys(code: str) -> None:
         )
         assert len(texts) == len(others)
         assert [_places(one) for one in texts] == [_places(one) for one in others]
+    assert _calls(raw["later"]) == _calls(fallback["later"])
     assert set(fallback["colors"].values()) <= set(raw["colors"].values())
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_sentences_can_be_filled(code: str) -> None:
     """A command names all that tells it from others, and its result nothing that is not known."""
-    for command in _raw(code)["commands"]:
+    raw = _raw(code)
+    for command in (*raw["commands"], raw["later"]):
         assert set(command) <= KEYS
         places = PLACES[command.get("target", "name")] | set(command.get("slots", ()))
         assert _places(command["say"]) == places
@@ -113,6 +116,8 @@ def test_words_can_be_heard(code: str) -> None:
         **raw["units"],
         "numbers": list(raw["numbers"]),
         "ones": raw["ones"],
+        "parts": list(raw["parts"]),
+        "later": raw["later"]["hear"],
         "colors": list(raw["colors"]),
     }
     for name, texts in phrases.items():

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from custom_components.llamacpp.agent.commands.language import FOLDER, load
-from custom_components.llamacpp.agent.commands.values import duration_text
 
 from .homes import commands, parts_of
 
@@ -111,13 +110,6 @@ def test_lengths_of_time(code: str, words: str, given: dict[str, int]) -> None:
     """Numbers with their units."""
     found = [one.args for one in commands(words, code=code) if one.tool == "test__HassStartTimer"]
     assert found == [given]
-
-
-def test_lengths_in_words() -> None:
-    """One of a unit is told in the singular."""
-    language = load("en")
-    assert duration_text({"hours": 1, "minutes": 30}, language) == "1 hour 30 minutes"
-    assert duration_text({"seconds": 2}, language) == "2 seconds"
 
 
 @pytest.mark.parametrize("code", CODES)

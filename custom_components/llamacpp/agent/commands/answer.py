@@ -110,8 +110,7 @@ def as_said(command: Command, part: Sequence[Command]) -> Command:
     """
     if command.is_heard:
         return command
-    name = command.args.get("name")
-    heard = [one for one in part if one.is_heard and one.args.get("name") == name]
+    heard = [one for one in part if one.is_heard and one.thing == command.thing]
     return heard[0] if len(heard) == 1 else command
 
 

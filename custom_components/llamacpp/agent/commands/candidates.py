@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from .durations import duration_text, lengths
 from .said import is_any
 from .shortlist import Shortlist
 from .values import Values, words_for
@@ -21,6 +22,8 @@ CRITICAL = frozenset(
     ("lock", "valve", "alarm_control_panel", "siren", "cover.door", "cover.garage", "cover.gate")
 )
 MAX_COMMANDS = 48
+# The kind of value that is a length of time, and what sentences call it.
+DURATION = "duration"
 # So many things are switched by one sentence that names them together.
 MAX_TOGETHER = 6
 
@@ -69,7 +72,46 @@ class Candidates:
         self._here = here
 
     def for_said(self, said: Said) -> list[list[Command]]:
-        """Return the commands of each part of what was said, none if it means nothing here."""
+        """Return the commands of each part of what was said, none if it means nothing here.
+
+        What is to be done later is said by a timer then, if who speaks has timers.
+        """
+        if not self._is_delayed(said):
+            return self._by_part(said)
+        parts = self._by_part(said.at_once) if said.at_once and self._can_wait else []
+        return [[self.later(one, said.delay) for one in part] for part in parts]
+
+    def needs_timers(self, said: Said) -> bool:
+        """Tell whether what was said takes timers, and who speaks has none."""
+        if self._is_delayed(said):
+            return not self._can_wait
+        heard = self._heard(said.words)
+        return any(one.target == "none" and one.tool not in self._tools for one in heard)
+
+    def later(self, command: Command, delay: Mapping[str, int]) -> Command:
+        """Return a command that is to be done after a length of time, by units."""
+        later = self._language.later
+        ((slot, _),) = (one for one in later.slots.items() if one[1] != DURATION)
+        said = {slot: command.text, DURATION: duration_text(delay, self._language)}
+        return replace(
+            command,
+            text=later.say.format_map(said),
+            tool=self._tools[later.tool][0],
+            args={**delay, slot: command.text},
+            done=later.done.format_map(said) if later.done else None,
+        )
+
+    @property
+    def _can_wait(self) -> bool:
+        later = self._language.later
+        return {*later.slots} - {DURATION} <= {*self._tools.get(later.tool, ("", ()))[1]}
+
+    def _is_delayed(self, said: Said) -> bool:
+        """Tell whether something is to be done later: a length of time can be a timer's own."""
+        is_for_timer = any(DURATION in one.slots.values() for one in self._heard(said.words))
+        return bool(said.delay) and not said.is_question and not is_for_timer
+
+    def _by_part(self, said: Said) -> list[list[Command]]:
         whole = self.for_words(said.words, said)
         is_item = any(one.is_item and one.is_named and one.is_heard for one in whole)
         if len(said.parts) < 2 or is_item:  # noqa: PLR2004 - an item may have an `and` in it
@@ -132,16 +174,27 @@ class Candidates:
     def _phrases(self, words: Sequence[str]) -> list[tuple[Sentence, frozenset[str]]]:
         """Return the sentences whose verb was said, each with the words of its verb."""
         common = self._language.common
-        found = ((one, heard_words(one.hear, words, common)) for one in self._language.sentences)
+        has_length = bool(lengths(words, self._language))
+        found = (
+            (one, heard_words(one.hear, words, common))
+            for one in self._language.sentences
+            if has_length or DURATION not in one.slots.values()
+        )
         return [(sentence, own) for sentence, own in found if own]
 
     def _heard(self, words: Sequence[str]) -> list[Sentence]:
-        """Return the sentences whose verb was said; `carry on` is not the verb `on`."""
+        """Return the sentences whose verb was said; `carry on` is not the verb `on`.
+
+        Nor is `pause the timer` about music.
+        """
         found = self._phrases(words)
         return [
             sentence
             for sentence, own in found
-            if not any(own < other and sentence.kinds & one.kinds for one, other in found)
+            if not any(
+                own < other and (sentence.kinds & one.kinds or one.target == "none")
+                for one, other in found
+            )
         ]
 
     def _implied(self, words: Sequence[str]) -> frozenset[str]:

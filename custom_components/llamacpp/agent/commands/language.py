@@ -76,17 +76,20 @@ class Kind:
 class Language:
     """A language's sentences and words; each list of phrases is in the form of `words_of`.
 
+    later: the sentence for what is to be done later, whose phrases come before a length of time.
     numbers: what they are worth, None for what is no number though words of it are. levels: words
-    for a percentage. ones: articles that count when a length of time follows. common: words that
-    are never taken for a slip of another.
+    for a percentage. parts: for parts of a unit of time. ones: articles that count when a length
+    of time follows. common: words that are never taken for a slip of another.
     """
 
     code: str
     sentences: tuple[Sentence, ...]
+    later: Sentence
     kinds: Mapping[str, Kind]
     lists: Mapping[str, tuple[Phrase, ...]]
     numbers: Mapping[Phrase, int | None]
     levels: Mapping[Phrase, int]
+    parts: Mapping[Phrase, float]
     ones: frozenset[str]
     common: frozenset[str]
     units: Mapping[str, tuple[Phrase, ...]]
@@ -111,6 +114,7 @@ def load(code: str) -> Language:
     return Language(
         code=wanted,
         sentences=tuple(map(Sentence.of, raw["commands"])),
+        later=Sentence.of(raw["later"]),
         kinds={
             name: Kind(
                 one["all"],
@@ -122,6 +126,7 @@ def load(code: str) -> Language:
         lists={name: phrases(raw[name]) for name in LISTS},
         numbers={words_of(words): value for words, value in raw["numbers"].items()},
         levels={words_of(words): value for words, value in raw["levels"].items()},
+        parts={words_of(words): value for words, value in raw["parts"].items()},
         ones=frozenset(word for one in phrases(raw["ones"]) for word in one),
         common=frozenset(one[0] for name in COMMON for one in phrases(raw[name]) if len(one) == 1),
         units={name: phrases(words) for name, words in raw["units"].items()},

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
+from homeassistant.helpers.intent import IntentResponseType
 
 from ..deltas import AnswerDeltas
 from ..request import to_request
@@ -91,6 +92,8 @@ class CommandsOffer:
             return [{"role": "assistant"}, {"content": words}] if words else []
         if not isinstance(last, UserContent):
             return []
+        if self._needs_timers(self._whole(contents)):
+            return [{"role": "assistant"}, {"content": self._language.texts["no_timers"]}]
         if command := self._agreed(contents):
             return [{"role": "assistant"}, {"tool_calls": [to_call(command)]}]
         if names := self._candidates.unclear(self._commands(self._whole(contents))):
@@ -146,6 +149,13 @@ class CommandsOffer:
             for part in parts
         ]
         return [part for part in kept if part]
+
+    def _needs_timers(self, text: str) -> bool:
+        """Tell whether only timers could do it, and there are none: the model would promise it."""
+        said = understand(text, self._language)
+        is_clear = any(one.is_heard for part in self._commands(text) for one in part)
+        is_order = not (is_clear or said.is_question or said.is_chat)
+        return is_order and self._candidates.needs_timers(said)
 
     def _which(self, names: Sequence[str]) -> str:
         return str(self._language.texts["which"]).format(names=", ".join(names[:MAX_NAMES]))
@@ -204,4 +214,9 @@ class CommandsOffer:
 
 def _tells(result: llm.ToolResult | None) -> bool:
     """Tell whether a result has something to speak of, beside that it worked."""
-    return result is not None and any(value and value is not True for value in result.data.values())
+    if result is None:
+        return False
+    if result.data.get("response_type") == IntentResponseType.ACTION_DONE.value:
+        # What it was done to was named in the command.
+        return bool(result.data.get("speech"))
+    return any(value and value is not True for value in result.data.values())

@@ -1,15 +1,17 @@
-"""What somebody said: its parts, its numbers, and whether it is a question or a chat."""
+"""What somebody said: its parts, when it is to be done, and whether it is a question or a chat."""
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from .durations import lengths
 from .words import has_phrase, words_of, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from .durations import Length
     from .language import Language, Phrase
 
 # As `words_of` divides a text, but a word keeps an apostrophe behind it.
@@ -22,6 +24,8 @@ class Said:
     """What was said.
 
     words: all of it. written: how these were written. parts: of it, between words such as `and`.
+    delay: the length of time by units after which it is to be done, empty if that was not said.
+    at_once: the same without the words for that, None if it was not said.
     """
 
     words: tuple[str, ...]
@@ -31,16 +35,19 @@ class Said:
     is_chat: bool
     is_about_time: bool
     is_yes: bool
+    delay: Mapping[str, int] = field(default_factory=dict)
+    at_once: Said | None = None
 
 
 def understand(text: str, language: Language) -> Said:
     """Return what somebody said in a language."""
     lists = language.lists
     words = words_of(text)
-    joins = _joins(text, words, lists["also"])
+    times = lengths(words, language)
+    joins = _joins(text, words, lists["also"]).difference(*(range(*one.places) for one in times))
     # What comes first can be the reason for it.
     ends_in_order = any(_is_order(words_of(one), language) for one in _CLAUSE_ENDS.split(text)[1:])
-    return Said(
+    said = Said(
         words=words,
         written=written(text),
         parts=_parts(words, joins),
@@ -51,46 +58,17 @@ def understand(text: str, language: Language) -> Said:
         is_about_time=any(set(one) <= set(words) for one in lists["time"]),
         is_yes=_n_begin(words, lists["yes"]) > 0,
     )
-
-
-def numbers_in(
-    words: Sequence[str],
-    language: Language,
-    levels: Mapping[Phrase, int] | None = None,
-) -> list[float]:
-    """Return the numbers that were said, in digits or in words, in their order.
-
-    Tens and ones belong together: `twenty`, `five` are 25. levels: further words with a value.
-    """
-    known: dict[Phrase, int | None] = {**language.numbers, **(levels or {})}
-    found: list[float] = []
-    is_ten = False
-    rest = tuple(words)
-    while rest:
-        value, n_words = _number(rest, known)
-        if value is not None and is_ten and 0 < value < 10:  # noqa: PLR2004 - the ones
-            found[-1] += value
-            is_ten = False
-        elif value is not None:
-            found.append(value)
-            is_ten = not rest[0][0].isdigit() and value >= 20 and value % 10 == 0  # noqa: PLR2004
-        else:
-            is_ten = False
-        rest = rest[n_words:]
-    return found
+    delay, places = _delay(words, times, language)
+    rest = tuple(word for index, word in enumerate(words) if index not in places)
+    if not (delay and rest):
+        return said
+    at_once = replace(said, words=rest, parts=_parts(words, joins, without=places))
+    return replace(said, delay=delay, at_once=at_once)
 
 
 def is_any(phrases: Iterable[Phrase], words: Sequence[str], language: Language) -> bool:
     """Tell whether one of the phrases was said."""
     return any(has_phrase(one, words, language.common) for one in phrases)
-
-
-def _number(words: Phrase, known: Mapping[Phrase, int | None]) -> tuple[float | None, int]:
-    """Return the number with which the words begin, and how many of them it takes."""
-    if words[0][0].isdigit():
-        return float(words[0].replace(",", ".")), 1
-    n_words = max((len(one) for one in known if words[: len(one)] == one), default=0)
-    return (known[words[:n_words]], n_words) if n_words else (None, 1)
 
 
 def _is_question(
@@ -125,6 +103,18 @@ def _is_order(words: Sequence[str], language: Language) -> bool:
     return any(is_any(one.hear, words, language) for one in language.sentences if not one.reads)
 
 
+def _delay(
+    words: tuple[str, ...], times: Iterable[Length], language: Language
+) -> tuple[Mapping[str, int], range]:
+    """Return a length of time after which something is to be done, and the places of its words."""
+    for one in times:
+        start, end = one.places
+        for phrase in language.later.hear:
+            if words[max(0, start - len(phrase)) : start] == phrase:
+                return one.units, range(start - len(phrase), end)
+    return {}, range(0)
+
+
 def _n_begin(words: tuple[str, ...], phrases: Iterable[Phrase]) -> int:
     """Return how many words the longest of the phrases has with which the words begin."""
     return max((len(one) for one in phrases if words[: len(one)] == one), default=0)
@@ -147,11 +137,13 @@ def _joins(text: str, words: tuple[str, ...], also: Iterable[Phrase]) -> frozens
     )
 
 
-def _parts(words: tuple[str, ...], joins: frozenset[int]) -> tuple[tuple[str, ...], ...]:
+def _parts(
+    words: tuple[str, ...], joins: frozenset[int], without: range = range(0)
+) -> tuple[tuple[str, ...], ...]:
     parts: list[list[str]] = [[]]
     for index, word in enumerate(words):
         if index in joins:
             parts.append([])
-        else:
+        elif index not in without:
             parts[-1].append(word)
     return tuple(tuple(part) for part in parts if part) or ((),)

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from .values import duration_text
+from .durations import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,8 @@ def bare(tool: str) -> str:
 
 def sentence_of(tool: str, args: Mapping[str, Any], language: Language) -> Sentence | None:
     """Return the form of command that a call was made from, None if there is none."""
-    return next((one for one in language.sentences if _fits(one, bare(tool), args)), None)
+    known = (language.later, *language.sentences)
+    return next((one for one in known if _fits(one, bare(tool), args)), None)
 
 
 def command_text(

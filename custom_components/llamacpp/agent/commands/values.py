@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .said import is_any, numbers_in
+from .durations import duration_text, lengths
+from .numbers import numbers_in
+from .said import is_any
 from .words import find, has_phrase, is_like, words_of
 
 if TYPE_CHECKING:
@@ -57,8 +59,8 @@ class Values:
             case "item":
                 yield from ((item, item) for item in self._items(sentence, thing))
             case "duration":
-                lengths = filter(None, (self._duration(),))
-                yield from ((duration_text(one, self._language), one) for one in lengths)
+                for one in lengths(self._words, self._language)[:1]:
+                    yield duration_text(one.units, self._language), dict(one.units)
 
     def tell(self, kind: str) -> bool:
         """Tell whether a value of this kind needs no verb: what to do with it is clear."""
@@ -87,29 +89,6 @@ class Values:
         for number in numbers_in(words, self._language):
             if MIN_KELVIN <= number <= MAX_KELVIN:
                 yield f"{number:g}", int(number)
-
-    def _duration(self) -> dict[str, int]:
-        """Return a length of time by units, empty if none was said."""
-        found: dict[str, int] = {}
-        pending: list[str] = []
-        for word in self._words:
-            unit = next(
-                (
-                    name
-                    for name, phrases in self._language.units.items()
-                    if any(is_like(word, one[0]) for one in phrases)
-                ),
-                None,
-            )
-            numbers = numbers_in(pending, self._language)
-            if unit and not numbers and self._language.ones.intersection(pending[-1:]):
-                numbers = [1]
-            if unit and numbers:
-                found[unit] = int(numbers[-1])
-                pending = []
-            else:
-                pending.append(word)
-        return found
 
     def _items(self, sentence: Sentence, thing: Thing | None) -> list[str]:
         """Return what is to be put on a list: what is left without the verb and the list."""
@@ -142,12 +121,6 @@ class Values:
     def _is_filler(self, word: str) -> bool:
         fillers = (one[0] for one in self._language.lists["fillers"])
         return any(is_like(word, one, may_slip=False) for one in fillers)
-
-
-def duration_text(duration: Mapping[str, int], language: Language) -> str:
-    """Return a length of time in words. duration: numbers by the names of units."""
-    units = ((number, language.units[unit]) for unit, number in duration.items())
-    return " ".join(f"{n} {' '.join(names[0] if n == 1 else names[-1])}" for n, names in units)
 
 
 def words_for(thing: Thing | None, language: Language) -> set[str]:

@@ -53,6 +53,11 @@ def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
     return _n_slips(shorter, longer) <= allowed
 
 
+def is_slip(one: str, other: str) -> bool:
+    """Tell whether two words are the same, but for one letter of a long word."""
+    return one == other or (min(len(one), len(other)) >= ONE_SLIP and _n_slips(one, other) <= 1)
+
+
 def find(
     word: str,
     said: Sequence[str],

@@ -1,0 +1,57 @@
+"""Numbers in what was said, in digits or in words."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .language import Language, Phrase
+
+# Tens and ones belong together: `twenty`, `five` are 25.
+_FIRST_TENS, _TEN = 20, 10
+
+
+def numbers_in(
+    words: Sequence[str],
+    language: Language,
+    levels: Mapping[Phrase, int] | None = None,
+) -> list[float]:
+    """Return the numbers that were said, in their order. levels: further words with a value."""
+    known: dict[Phrase, int | None] = {**language.numbers, **(levels or {})}
+    found: list[float] = []
+    rest = tuple(words)
+    while rest:
+        value, n_words = _number(rest, known)
+        if value is not None:
+            found.append(value)
+        rest = rest[n_words or 1 :]
+    return found
+
+
+def number_at(words: Sequence[str], start: int, language: Language) -> tuple[float | None, int]:
+    """Return the number that begins at a place, None if none does, and the place behind it."""
+    value, n_words = _number(tuple(words[start:]), language.numbers)
+    return value, start + (n_words if value is not None else 0)
+
+
+def _number(words: Phrase, known: Mapping[Phrase, int | None]) -> tuple[float | None, int]:
+    """Return the number with which words begin, and how many of them it takes.
+
+    It can be None and take words, as `per cent` has the word for a hundred.
+    """
+    value, n_words = _simple(words, known)
+    is_tens = value is not None and value >= _FIRST_TENS and value % _TEN == 0
+    if value is not None and is_tens and not words[0][0].isdigit():
+        ones, n_more = _simple(words[n_words:], known)
+        if ones is not None and 0 < ones < _TEN:
+            return value + ones, n_words + n_more
+    return value, n_words
+
+
+def _simple(words: Phrase, known: Mapping[Phrase, int | None]) -> tuple[float | None, int]:
+    if not words:
+        return None, 0
+    if words[0][0].isdigit():
+        return float(words[0].replace(",", ".")), 1
+    n_words = max((len(one) for one in known if words[: len(one)] == one), default=0)
+    return (known[words[:n_words]], n_words) if n_words else (None, 0)
