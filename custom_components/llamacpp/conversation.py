@@ -15,7 +15,7 @@ from .agent.commands.offer import CommandsOffer
 from .agent.frame import join_notes
 from .agent.notes import set_note
 from .agent.offer import native_offer
-from .agent.stable import StablePrompts, Wanted
+from .agent.stable import StablePrompts, Wanted, speaker_of
 from .const import (
     CONF_KEEP_HISTORY,
     CONF_KEEP_WARM,
@@ -69,6 +69,8 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             self._attr_supported_features = conversation.ConversationEntityFeature.CONTROL
         self._prompts = StablePrompts(self.coordinator.hass)
         self._abilities = ModelAbilities(self.coordinator.client)
+        # By satellite and user, in which language was spoken last; the newest comes last.
+        self._languages: dict[str, str] = {}
 
     @property
     @override
@@ -85,12 +87,13 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         language: str | None,
         extra_prompt: str | None = None,
         overrides: Mapping[str, Any] | None = None,
+        speaker: str | None = None,
     ) -> Outcome:
         """Have the model answer what a chat log ends with: the way of all that is said.
 
         apis: Home Assistant's APIs that the model may use. prompt: a template with its
         instructions. language: of the answer, None: as it comes. overrides: options for this turn
-        only. Raises ConverseError if an API or the
+        only. speaker: who has one conversation at a time. Raises ConverseError if an API or the
         template does not work, LlamaServerError, and HomeAssistantError.
         """
         wanted = await self._async_wanted(apis, prompt)
@@ -101,7 +104,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             answer_in = await async_answer_language(self.hass, language)
             set_note(said, join_notes((note, offer.note_on(said.content), answer_in)))
         return await self._async_answer(
-            chat_log, overrides=overrides, offer=offer, is_own=wanted.is_own
+            chat_log, overrides=overrides, offer=offer, is_own=wanted.is_own, speaker=speaker
         )
 
     async def _async_wanted(
@@ -206,7 +209,20 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         await self._prompts.async_provide(chat_log, nobody, wanted, anew=not autoload)
         chat_log.content.append(conversation.UserContent(""))
         offer = await self._async_offer(chat_log, wanted, nobody)
-        await self._async_warm(chat_log, offer, autoload=autoload)
+        notes = await self._async_notes(wanted)
+        await self._async_warm(chat_log, offer, notes, autoload=autoload)
+
+    async def _async_notes(self, wanted: Wanted) -> dict[str, str]:
+        """Return what goes with the words of those who may speak next, the likeliest first."""
+        notes = self._prompts.notes_for_speakers(wanted)
+        likeliest = dict.fromkeys((*(one for one in reversed(self._languages)), *notes))
+        found: dict[str, str] = {}
+        for speaker in (one for one in likeliest if one in notes):
+            language = self._languages.get(speaker, self.hass.config.language)
+            answer_in = await async_answer_language(self.hass, language)
+            if note := join_notes((notes[speaker], answer_in)):
+                found[speaker] = note
+        return found
 
     @override
     async def _async_handle_message(
@@ -216,15 +232,20 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     ) -> conversation.ConversationResult:
         options = self.subentry.data
         said = chat_log.content[-1]
+        llm_context = user_input.as_llm_context(DOMAIN)
+        if speaker := speaker_of(llm_context):
+            self._languages.pop(speaker, None)
+            self._languages[speaker] = user_input.language
         try:
             await async_recall(self.coordinator.history, chat_log)
             outcome = await self.async_converse(
                 chat_log,
-                user_input.as_llm_context(DOMAIN),
+                llm_context,
                 apis=options.get(CONF_LLM_HASS_API),
                 prompt=options.get(CONF_PROMPT),
                 language=user_input.language,
                 extra_prompt=user_input.extra_system_prompt,
+                speaker=speaker,
             )
         except conversation.ConverseError as err:
             return err.as_conversation_result()

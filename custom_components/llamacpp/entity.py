@@ -11,7 +11,9 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .agent.budget import is_home_too_large
+from .agent.filling import Talk
 from .agent.images import AttachmentError, image_url
+from .agent.notes import set_note
 from .agent.offer import native_offer
 from .agent.request import TurnSettings
 from .agent.turn import Turn
@@ -85,21 +87,23 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         model: str | None = self.subentry.data.get(CONF_MODEL)
         return model or self.coordinator.data.default_model
 
-    async def _async_answer(
+    async def _async_answer(  # noqa: PLR0913 - each is an independent choice of the caller
         self,
         chat_log: conversation.ChatLog,
         *,
         overrides: Mapping[str, Any] | None = None,
         offer: Offer | None = None,
         is_own: bool = False,
+        speaker: str | None = None,
         response_format: Mapping[str, Any] | None = None,
     ) -> Outcome:
         """Have the model answer the chat log, running the tools that it calls, until it speaks.
 
         overrides: options for this turn only. offer: how the model is offered tools, by default in
-        the requests. is_own: the prompt is the one that is kept warm. response_format: what the
-        answer must look like. Raises LlamaServerError, and HomeAssistantError for an attachment
-        that cannot be shown to the model.
+        the requests. is_own: the prompt is the one that is kept warm. speaker: who has one
+        conversation at a time. response_format: what the answer must look like. Raises
+        LlamaServerError, and HomeAssistantError for an attachment that cannot be shown to the
+        model.
         """
         offer = offer or native_offer(chat_log)
         settings = TurnSettings(
@@ -114,7 +118,8 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             coordinator.warmer.asking(agent_id, is_own=is_own) as note,
         ):
             if is_own:
-                slot = await self._async_warm_slot(chat_log, settings, offer)
+                talk = Talk(chat_log.conversation_id, speaker)
+                slot = await self._async_warm_slot(chat_log, settings, offer, talk)
                 settings = replace(settings, slot=slot)
             turn = Turn(coordinator.client, chat_log, self.entity_id, settings, offer, note)
             try:
@@ -130,24 +135,36 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         return outcome
 
     async def _async_warm_slot(
-        self, chat_log: conversation.ChatLog, settings: TurnSettings, offer: Offer
+        self, chat_log: conversation.ChatLog, settings: TurnSettings, offer: Offer, talk: Talk
     ) -> int | None:
         """Return the slot of the server in which a conversation finds its prompt processed."""
         warmer, agent_id = self.coordinator.warmer, self.subentry.subentry_id
         await self.coordinator.warmth.async_notice(self.model)
         request = offer.request(chat_log.content, settings)
-        return await warmer.slot_for(agent_id, request, chat_log.conversation_id)
+        return await warmer.slot_for(agent_id, request, talk)
 
     async def _async_warm(
-        self, chat_log: conversation.ChatLog, offer: Offer, *, autoload: bool
+        self,
+        chat_log: conversation.ChatLog,
+        offer: Offer,
+        notes: Mapping[str, str],
+        *,
+        autoload: bool,
     ) -> None:
-        """Have the server process a chat log ahead; raises LlamaServerError."""
+        """Have the server process a chat log ahead, which ends with words that are empty.
+
+        notes: by those who may speak next, what goes with their words. Raises LlamaServerError.
+        """
         settings = TurnSettings(options=self.subentry.data, model=self.model)
+        request = offer.request(chat_log.content, settings)
+        told = {}
+        for speaker, note in notes.items():
+            said = conversation.UserContent("")
+            set_note(said, note)
+            told[speaker] = offer.request([*chat_log.content[:-1], said], settings)
         with self._telling_if_too_large(chat_log, offer):
             await self.coordinator.warmer.warm(
-                self.subentry.subentry_id,
-                offer.request(chat_log.content, settings),
-                autoload=autoload,
+                self.subentry.subentry_id, request, autoload=autoload, told=told
             )
 
     @contextmanager

@@ -10,7 +10,7 @@ from homeassistant.components import conversation
 from homeassistant.const import ATTR_ENTITY_ID, CONF_LLM_HASS_API
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.llamacpp.agent import warm
+from custom_components.llamacpp.agent import spending
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
 from tests.conftest import serving
 
@@ -323,7 +323,7 @@ async def test_a_prompt_that_always_changes_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is processed ahead within an hour has a bound, which the button minds, too."""
-    monkeypatch.setattr(warm, "MAX_TOKENS_PER_HOUR", 1000)
+    monkeypatch.setattr(spending, "MAX_TOKENS_PER_HOUR", 1000)
     entry = await add_server(own_server.base_url)
     await warmed(home)
     before = await generated(entry.runtime_data)

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.llamacpp.agent import warm
+from custom_components.llamacpp.agent import slots, warm
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
 
 from .talk import ask, is_warm_up, speech, until_busy
+from .test_stable import satellites, settled
 from .test_warm import (
     FEW_TOKENS,
     WAIT_SECONDS,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from .conftest import AddServer
     from .peers import Peers
+
+# Some words, and what the template puts around them; a satellite's area alone has more.
+WORDS_TOKENS = 16
 
 
 async def talk_in_turns(home: HomeAssistant, entry: ConfigEntry[Any], n_talks: int) -> None:
@@ -73,6 +77,31 @@ async def test_conversations_in_turns_keep_their_own_slots(
         await ask(home, "Hello")
         usage = entry.runtime_data.last_answer.completion.usage
         assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
+
+
+async def test_what_each_satellite_is_told_is_processed_ahead(
+    home: HomeAssistant,
+    add_server: AddServer,
+    scripted_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever speaks first, or again, waits for their words alone; also after a change."""
+    with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
+        entry = await add_server(server.base_url)
+        await settled(home)
+        devices = satellites(home)
+        assert len(devices) > 1
+        for _round in range(2):
+            for device in devices:
+                for words in ("Hello", "Good morning"):
+                    await ask(home, words, device_id=device)
+                    usage = entry.runtime_data.last_answer.completion.usage
+                    assert usage.prompt_tokens - usage.cached_tokens < WORDS_TOKENS
+            # Nobody goes on with these conversations.
+            monkeypatch.setattr(slots, "IDLE_SECONDS", 0)
+            er.async_get(home).async_update_entity("light.kitchen_light", name="Stove Lamp")
+            await settled(home)
 
 
 async def test_a_change_while_people_talk(

@@ -1,13 +1,13 @@
 """Slots of the server that are filled with processed prompts from its own disk."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..const import LOGGER
 from ..server import LlamaServerError
 from .change import prefix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..server import LlamaServerClient
     from .kept import Kept
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 # Processed prompts are written from, and first read into, this slot.
 SLOT = 0
+
+
+class Talk(NamedTuple):
+    """A conversation, and who speaks in it: None if nobody in particular."""
+
+    conversation_id: str
+    speaker: str | None = None
 
 
 class Filling:
@@ -28,7 +35,7 @@ class Filling:
         self.n_slots = 1
 
     async def slot_for(
-        self, kept: Kept, agent_id: str, request: Request, conversation_id: str, *, has_lost: bool
+        self, kept: Kept, agent_id: str, request: Request, talk: Talk, *, has_lost: bool
     ) -> int | None:
         """Return the slot in which a conversation with an agent is to go on, warm.
 
@@ -42,33 +49,31 @@ class Filling:
             if await self._saved.restore(SLOT, agent_id, model, autoload=True):
                 kept.note_read(SLOT, prefix)
         if self.n_slots > 1:
-            return await self._choose(kept, agent_id, request, conversation_id)
+            return await self._choose(kept, agent_id, request, talk)
         is_lost = has_lost and not kept.slots.is_filled(SLOT, prefix)
         if (is_lost or prefix in kept.on_disk) and self._saved.has(agent_id, model, prefix):
             await self._read(kept, SLOT, agent_id, model, prefix)
         return None
 
-    async def _choose(
-        self, kept: Kept, agent_id: str, request: Request, conversation_id: str
-    ) -> int | None:
+    async def _choose(self, kept: Kept, agent_id: str, request: Request, talk: Talk) -> int | None:
         """Return one of several slots: the conversation's own, or one that is free and filled."""
         model, prefix = request.get("model"), prefix_of(request)
         idle = await self._idle_slots(model)
-        slot = kept.slots.of(conversation_id)
+        slot = kept.slots.of(talk.conversation_id)
         if kept.begun:
             begun_agent, begun_slot = kept.begun
             if slot is None and begun_agent == agent_id:
                 slot = begun_slot
             if slot == begun_slot:
                 # It may still be at work with a batch: any other slot would begin anew.
-                kept.slots.give(slot, conversation_id)
+                kept.slots.give(slot, *talk)
                 return slot
         can_fill = self._saved.has(agent_id, model, prefix)
         if slot is None and can_fill:
-            slot = kept.slots.free(idle)
+            slot = kept.slots.free(idle, talk.speaker)
         if slot is None or slot not in idle:
             return None
-        kept.slots.give(slot, conversation_id)
+        kept.slots.give(slot, *talk)
         if can_fill and not kept.slots.is_filled(slot, prefix):
             await self._read(kept, slot, agent_id, model, prefix)
         return slot
@@ -105,6 +110,22 @@ class Filling:
                 return
             if not (kept.slots.is_needed(slot) or kept.slots.is_filled(slot, prefix)):
                 await self._read(kept, slot, agent_id, model, prefix)
+
+    async def to_tell(
+        self, kept: Kept, agent_id: str, model: str | None, prefix: bytes, speakers: Iterable[str]
+    ) -> dict[int, str]:
+        """Return who is to be told in which slots what goes with the words at their place.
+
+        speakers: the likeliest to speak first.
+        """
+        if self.n_slots < 2 or not self._saved.has(agent_id, model, prefix):  # noqa: PLR2004 - a single one has the newest
+            return {}
+        usable = [
+            slot
+            for slot in await self._idle_slots(model)
+            if kept.slots.is_filled(slot, prefix) and not kept.slots.is_needed(slot)
+        ]
+        return kept.slots.to_tell(speakers, usable)
 
     async def _read(
         self, kept: Kept, slot: int, agent_id: str, model: str | None, prefix: bytes

@@ -21,23 +21,31 @@ class Frame:
     """What several prompts have in common.
 
     prompt: the common lines. notes: by whole prompt, the lines that it has beyond them. tools: what
-    some devices can do beyond others, by name.
+    some devices can do beyond others, by name. speakers: by satellite and user, the whole prompt.
     """
 
     prompt: str
     notes: Mapping[str, str]
     tools: Mapping[str, llm.Tool] = field(default_factory=dict)
+    speakers: Mapping[str, str] = field(default_factory=dict)
 
 
-def make_frame(prompts: Sequence[str], tools: Mapping[str, llm.Tool]) -> Frame:
-    """Return the frame of these prompts, of which there must be one at least."""
+def make_frame(
+    prompts: Sequence[str],
+    tools: Mapping[str, llm.Tool],
+    speakers: Mapping[str, str] | None = None,
+) -> Frame:
+    """Return the frame of these prompts, of which there must be one at least.
+
+    speakers: by who speaks, one of the prompts.
+    """
     lines = {prompt: prompt.split("\n") for prompt in prompts}
     first, *others = lines.values()
     common = first
     for other in others:
         common = _common(common, other)
     notes = {prompt: "\n".join(_beyond(common, all_of_it)) for prompt, all_of_it in lines.items()}
-    return Frame("\n".join(common).rstrip(), notes, tools)
+    return Frame("\n".join(common).rstrip(), notes, tools, speakers or {})
 
 
 def split_clock(prompt: str) -> tuple[str, str]:

@@ -98,12 +98,20 @@ class StablePrompts:
         set_note(chat_log.content[0], note)
         return note
 
+    def notes_for_speakers(self, wanted: Wanted) -> dict[str, str]:
+        """Return what each satellite and each user is told beside the newest of these prompts."""
+        frame = self._frames.get(wanted)
+        if frame is None:
+            return {}
+        return {speaker: frame.notes[prompt] for speaker, prompt in frame.speakers.items()}
+
     async def _async_frame(self, prompt: str, llm_context: llm.LLMContext, wanted: Wanted) -> Frame:
         """Return what this prompt has in common with those of the home's satellites and users."""
         if not wanted.is_own or self._needs_admin(wanted):
             return make_frame([prompt], {})
         nobody = replace(llm_context, device_id=None, context=Context())
         prompts, tools = [prompt], {}
+        speakers: dict[str, str] = {}
         base: set[str] | None = None
         for variant in (nobody, *await self._async_variants(nobody, llm_context)):
             # Apart from the turn that may be under way, which must not see these prompts.
@@ -113,10 +121,12 @@ class StablePrompts:
             with contextlib.suppress(HomeAssistantError, conversation.ConverseError):
                 text, offered = await rendering
                 prompts.append(text)
+                if speaker := speaker_of(variant):
+                    speakers[speaker] = text
                 base = set(offered) if base is None else base
                 if variant.device_id is not None:
                     tools.update({name: one for name, one in offered.items() if name not in base})
-        return make_frame(list(dict.fromkeys(prompts)), tools)
+        return make_frame(list(dict.fromkeys(prompts)), tools, speakers)
 
     def _needs_admin(self, wanted: Wanted) -> bool:
         """Tell whether an API is not for everybody: then nobody else's prompt can be made."""
@@ -157,6 +167,12 @@ class StablePrompts:
         tools = chat_log.llm_api.tools if chat_log.llm_api else []
         prompt, _ = split_clock(system_prompt_of(chat_log.content))
         return prompt, {tool.name: tool for tool in tools}
+
+
+def speaker_of(llm_context: llm.LLMContext) -> str | None:
+    """Return an id of who speaks: somebody at a device, else a user; None if neither is known."""
+    context = llm_context.context
+    return llm_context.device_id or (context.user_id if context else None)
 
 
 async def _async_provide(

@@ -6,32 +6,26 @@ llama-server that has read it once starts the next answer behind it.
 
 import asyncio
 import time
-from collections import deque
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..const import LOGGER
-from ..server import Completion, ServerTimeoutError
+from .ahead import Ahead
 from .change import PromptParts, prefix_of
 from .filling import SLOT, Filling
 from .keeping import Asked, Loss, Losses
 from .kept import Kept
 from .saved import SavedPrompts
 from .slots import IDLE_SECONDS
+from .spending import Spending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from ..server import LlamaServerClient, Usage
+    from ..server import Completion, LlamaServerClient, Usage
     from .change import Changed
+    from .filling import Talk
     from .request import Request
-
-# All agents of a server together may have so many tokens processed ahead in an hour: some twenty
-# prompts of a large home. More is a prompt that changes all the time.
-MAX_TOKENS_PER_HOUR = 100_000
-HOUR_SECONDS = 3600.0
-# A Raspberry Pi processes the prompt of a large home in some six minutes.
-WARM_UP_SECONDS = 1200.0
 
 
 class WarmUp(Protocol):
@@ -56,13 +50,11 @@ class Warmer:
         on_displaced: called when prompts are to be processed: another one may have pushed that of
         the agent out that is likeliest to be asked next, or somebody who asked has put it off.
         """
-        self._client = client
         self._on_displaced = on_displaced
         self._saved = SavedPrompts(client)
         self.filling = Filling(client, self._saved)
         self._lock = asyncio.Lock()
-        self._n_pauses = 0
-        self._task: asyncio.Task[Completion] | None = None
+        self._ahead = Ahead(client)
         # By model, that of a server with a single one is empty.
         self._kept: dict[str, Kept] = {}
         self._losses = Losses()
@@ -70,7 +62,7 @@ class Warmer:
         self._asked_at = -IDLE_SECONDS
         # By agent, the one that was asked or made last behind all others.
         self._warm_ups: dict[str, WarmUp] = {}
-        self._spent: deque[tuple[float, int]] = deque()
+        self._spending = Spending()
         # Whether a prompt was not processed because somebody asked.
         self._is_put_off = False
         self.is_router = False
@@ -125,7 +117,7 @@ class Warmer:
             self._kept[model] = Kept(is_empty=is_empty, is_volatile=self._is_looked_at)
             self._losses.of(model).interrupt()
         self._is_looked_at = True
-        self._is_put_off |= self._n_pauses > 0
+        self._is_put_off |= self._ahead.is_paused
         self._saved.forget()
 
     def _key_of(self, model: str | None) -> str:
@@ -155,7 +147,7 @@ class Warmer:
     @property
     def is_busy(self) -> bool:
         """Return whether somebody waits for an answer, or a warm-up is under way."""
-        return self._n_pauses > 0 or self._task is not None
+        return self._ahead.is_busy
 
     @property
     def is_to_write(self) -> bool:
@@ -191,7 +183,7 @@ class Warmer:
             kept.is_empty = False
             slot = request.get("id_slot", None if self.filling.n_slots > 1 else SLOT)
             if slot is not None:
-                kept.note_processed(slot, prefix)
+                kept.note_processed(slot, prefix, kept.slots.speaker_in(slot) if is_own else None)
             parts = PromptParts.of(request)
             changed = parts.changed_since(kept.parts.get(agent_id))
             kept.parts[agent_id] = parts
@@ -257,7 +249,7 @@ class Warmer:
 
     def _catch_up(self) -> None:
         """Have processed what had to wait and what was pushed out, unless somebody waits."""
-        if self._n_pauses:
+        if self._ahead.is_paused:
             return
         for kept in self._kept.values():
             if kept.is_displaced:
@@ -269,66 +261,102 @@ class Warmer:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Keep warm-ups away, and end the one that is under way."""
-        self._n_pauses += 1
-        if self._task:
-            self._task.cancel()
         try:
-            yield
+            with self._ahead.paused():
+                yield
         finally:
-            self._n_pauses -= 1
             self._asked_at = time.monotonic()
             self._catch_up()
 
-    async def slot_for(self, agent_id: str, request: Request, conversation_id: str) -> int | None:
+    async def slot_for(self, agent_id: str, request: Request, talk: Talk) -> int | None:
         """Return the slot in which a conversation with an agent is to go on, warm.
 
         request: what the server is about to be asked. None: it is to choose.
         """
         model = request.get("model")
         kept, has_lost = self._kept_of(model), self._losses.of(self._key_of(model)).has_lost
-        return await self.filling.slot_for(
-            kept, agent_id, request, conversation_id, has_lost=has_lost
-        )
+        return await self.filling.slot_for(kept, agent_id, request, talk, has_lost=has_lost)
 
-    async def warm(self, agent_id: str, request: Request, *, autoload: bool) -> bool:
+    async def warm(
+        self,
+        agent_id: str,
+        request: Request,
+        *,
+        autoload: bool,
+        told: Mapping[str, Request] | None = None,
+    ) -> bool:
         """Have the server process the prompt of a request, unless it just has.
 
-        autoload: whether a router may load the model for that; if not, it refuses.
+        autoload: whether a router may load the model for that; if not, it refuses. told: by those
+        who may speak next, the likeliest first, the request with what they are told besides: each
+        finds that processed in a slot, as far as there are so many.
 
         Returns whether it did: not if nothing has changed, nor if somebody waits for an answer,
         before or meanwhile, nor if too much was processed ahead in the last hour. Raises
         LlamaServerError.
         """
-        model, prefix = request.get("model"), prefix_of(request)
         async with self._lock:
-            kept = self._kept_of(model)
-            if self._is_done(kept, agent_id, request) or self._has_spent():
+            kept = self._kept_of(request.get("model"))
+            is_done = self._is_done(kept, agent_id, request)
+            if self._spending.is_over:
+                LOGGER.debug("Nothing is warmed up: too much was, within the hour")
                 return False
-            if not self._n_pauses:
-                await self.filling.read_ahead(kept, agent_id, model, prefix, autoload=autoload)
-            if self._n_pauses:
-                self._put_off()
-                return False
-            body, slot = {**request, "max_tokens": 1}, self._slot_to_warm(kept, agent_id)
-            if slot is not None:
-                body["id_slot"] = slot
-            self._task = asyncio.create_task(self._process(body, autoload=autoload))
-            try:
-                await asyncio.wait({self._task})
-            finally:
-                self._task.cancel()
-                task, self._task = self._task, None
-            if task.cancelled():
-                self._is_own_known = False
-                kept.begun = None if slot is None else (agent_id, slot)
-                self._put_off()
-                return False
-            self._note_warm(kept, agent_id, body, task.result())
-            await self._saved.save(SLOT, agent_id, model, prefix)
-            await self.filling.fill_others(
-                kept, agent_id, model, prefix, lambda: not self._n_pauses
+            has_warmed = not is_done and await self._warm(
+                kept, agent_id, request, autoload=autoload
             )
-            return True
+            if has_warmed or is_done:
+                await self._tell(kept, agent_id, request, told or {})
+            return has_warmed
+
+    async def _warm(self, kept: Kept, agent_id: str, request: Request, *, autoload: bool) -> bool:
+        """Have a prompt processed and written, and other slots read it; return whether it was."""
+        model, prefix = request.get("model"), prefix_of(request)
+        if not self._ahead.is_paused:
+            await self.filling.read_ahead(kept, agent_id, model, prefix, autoload=autoload)
+        if self._ahead.is_paused:
+            self._put_off()
+            return False
+        body, slot = {**request, "max_tokens": 1}, self._slot_to_warm(kept, agent_id)
+        if slot is not None:
+            body["id_slot"] = slot
+        completion = await self._process(body, autoload=autoload)
+        if completion is None:
+            kept.begun = None if slot is None else (agent_id, slot)
+            return False
+        self._note_warm(kept, agent_id, body, completion)
+        await self._saved.save(SLOT, agent_id, model, prefix)
+        await self.filling.fill_others(
+            kept, agent_id, model, prefix, lambda: not self._ahead.is_paused
+        )
+        return True
+
+    async def _tell(
+        self, kept: Kept, agent_id: str, request: Request, told: Mapping[str, Request]
+    ) -> None:
+        """Have the slots process what those who may speak are told, for the likeliest agent."""
+        if not told or agent_id != next(reversed(self._warm_ups), None):
+            return
+        model, prefix = request.get("model"), prefix_of(request)
+        places = await self.filling.to_tell(kept, agent_id, model, prefix, told)
+        for slot, speaker in places.items():
+            if self._ahead.is_paused:
+                self._put_off()
+                return
+            body = {**told[speaker], "max_tokens": 1, "id_slot": slot}
+            completion = await self._process(body, autoload=False)
+            if completion is None:
+                return
+            kept.slots.assign(slot, speaker)
+            kept.note_processed(slot, prefix, speaker)
+            self._count(completion)
+
+    async def _process(self, body: Request, *, autoload: bool) -> Completion | None:
+        """Have a request processed, or later if somebody asks meanwhile: then return None."""
+        completion = await self._ahead.process(body, autoload=autoload)
+        if completion is None:
+            self._is_own_known = False
+            self._put_off()
+        return completion
 
     def _is_done(self, kept: Kept, agent_id: str, request: Request) -> bool:
         """Tell whether the server has a prompt, also on its disk if it is time for that."""
@@ -360,30 +388,11 @@ class Warmer:
         kept.note_processed(body.get("id_slot", SLOT), prefix)
         kept.warmed.add(agent_id)
         kept.unwritten.discard(agent_id)
+        self._count(completion)
         if usage := completion.usage:
-            self._n_own_tokens += usage.prompt_tokens
-            self._spent.append((time.monotonic(), usage.prompt_tokens - usage.cached_tokens))
             self._learn(kept, body, usage, is_warm_up=True)
 
-    def _has_spent(self) -> bool:
-        """Tell whether the hour's tokens are used up."""
-        while self._spent and time.monotonic() - self._spent[0][0] > HOUR_SECONDS:
-            self._spent.popleft()
-        if sum(tokens for _, tokens in self._spent) < MAX_TOKENS_PER_HOUR:
-            return False
-        LOGGER.debug("Nothing is warmed up: too much was, within the hour")
-        return True
-
-    async def _process(self, request: Request, *, autoload: bool) -> Completion:
-        completion = Completion(usage=None, timings=None)
-        try:
-            async with (
-                asyncio.timeout(WARM_UP_SECONDS),
-                aclosing(self._client.stream_chat(request, autoload=autoload)) as events,
-            ):
-                async for event in events:
-                    if isinstance(event, Completion):
-                        completion = event
-        except TimeoutError as err:
-            raise ServerTimeoutError("The prompt was not processed in time") from err
-        return completion
+    def _count(self, completion: Completion) -> None:
+        if usage := completion.usage:
+            self._n_own_tokens += usage.prompt_tokens
+            self._spending.add(usage.prompt_tokens - usage.cached_tokens)

@@ -1,0 +1,74 @@
+"""Requests that nobody waits for: one at a time, and none while somebody waits for another."""
+
+import asyncio
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING
+
+from ..server import Completion, ServerTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..server import LlamaServerClient
+    from .request import Request
+
+# A Raspberry Pi processes the prompt of a large home in some six minutes.
+WARM_UP_SECONDS = 1200.0
+
+
+class Ahead:
+    """Has one server process requests ahead. The caller sends one at a time."""
+
+    def __init__(self, client: LlamaServerClient) -> None:
+        """Begin with nobody waiting."""
+        self._client = client
+        self._n_pauses = 0
+        self._task: asyncio.Task[Completion] | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Return whether somebody waits for an answer."""
+        return self._n_pauses > 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether somebody waits for an answer, or a request is under way."""
+        return self.is_paused or self._task is not None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep requests away, and end the one that is under way."""
+        self._n_pauses += 1
+        if self._task:
+            self._task.cancel()
+        try:
+            yield
+        finally:
+            self._n_pauses -= 1
+
+    async def process(self, request: Request, *, autoload: bool) -> Completion | None:
+        """Have a request processed, and return what that took; None if somebody asked meanwhile.
+
+        autoload: whether a router may load the model for that. Raises LlamaServerError.
+        """
+        self._task = asyncio.create_task(self._process(request, autoload=autoload))
+        try:
+            await asyncio.wait({self._task})
+        finally:
+            self._task.cancel()
+            task, self._task = self._task, None
+        return None if task.cancelled() else task.result()
+
+    async def _process(self, request: Request, *, autoload: bool) -> Completion:
+        completion = Completion(usage=None, timings=None)
+        try:
+            async with (
+                asyncio.timeout(WARM_UP_SECONDS),
+                aclosing(self._client.stream_chat(request, autoload=autoload)) as events,
+            ):
+                async for event in events:
+                    if isinstance(event, Completion):
+                        completion = event
+        except TimeoutError as err:
+            raise ServerTimeoutError("The prompt was not processed in time") from err
+        return completion
