@@ -15,6 +15,7 @@ from .agent.commands.offer import CommandsOffer
 from .agent.frame import join_notes
 from .agent.notes import set_note
 from .agent.offer import native_offer
+from .agent.slots import Talk
 from .agent.stable import StablePrompts, Wanted, speaker_of
 from .const import (
     CONF_KEEP_HISTORY,
@@ -100,11 +101,12 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         said = chat_log.content[-1]
         note = await self._prompts.async_provide(chat_log, llm_context, wanted, extra_prompt)
         offer = await self._async_offer(chat_log, wanted, llm_context, language)
+        answer_in = await async_answer_language(self.hass, language)
         if isinstance(said, conversation.UserContent):
-            answer_in = await async_answer_language(self.hass, language)
-            set_note(said, join_notes((note, offer.note_on(said.content), answer_in)))
+            set_note(said, join_notes((note, answer_in, offer.note_on(said.content))))
+        talk = Talk(chat_log.conversation_id, speaker, join_notes((note, answer_in)))
         return await self._async_answer(
-            chat_log, overrides=overrides, offer=offer, is_own=wanted.is_own, speaker=speaker
+            chat_log, overrides=overrides, offer=offer, talk=talk if wanted.is_own else None
         )
 
     async def _async_wanted(
@@ -212,17 +214,16 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         notes = await self._async_notes(wanted)
         await self._async_warm(chat_log, offer, notes, autoload=autoload)
 
-    async def _async_notes(self, wanted: Wanted) -> dict[str, str]:
-        """Return what goes with the words of those who may speak next, the likeliest first."""
+    async def _async_notes(self, wanted: Wanted) -> list[str]:
+        """Return notes on those who may speak next, the likeliest first."""
         notes = self._prompts.notes_for_speakers(wanted)
-        likeliest = dict.fromkeys((*(one for one in reversed(self._languages)), *notes))
-        found: dict[str, str] = {}
-        for speaker in (one for one in likeliest if one in notes):
-            language = self._languages.get(speaker, self.hass.config.language)
-            answer_in = await async_answer_language(self.hass, language)
-            if note := join_notes((notes[speaker], answer_in)):
-                found[speaker] = note
-        return found
+        found: dict[str, None] = {}
+        for speaker in (*reversed(self._languages), *notes):
+            if speaker in notes:
+                language = self._languages.get(speaker, self.hass.config.language)
+                answer_in = await async_answer_language(self.hass, language)
+                found[join_notes((notes[speaker], answer_in))] = None
+        return [note for note in found if note]
 
     @override
     async def _async_handle_message(

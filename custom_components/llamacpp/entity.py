@@ -11,7 +11,6 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .agent.budget import is_home_too_large
-from .agent.filling import Talk
 from .agent.images import AttachmentError, image_url
 from .agent.notes import set_note
 from .agent.offer import native_offer
@@ -24,12 +23,13 @@ from .server import ContextExceededError, LlamaServerError
 from .state import AnswerStats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from homeassistant.config_entries import ConfigSubentry
 
     from .agent.offer import Offer
+    from .agent.slots import Talk
     from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
 
@@ -87,23 +87,21 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         model: str | None = self.subentry.data.get(CONF_MODEL)
         return model or self.coordinator.data.default_model
 
-    async def _async_answer(  # noqa: PLR0913 - each is an independent choice of the caller
+    async def _async_answer(
         self,
         chat_log: conversation.ChatLog,
         *,
         overrides: Mapping[str, Any] | None = None,
         offer: Offer | None = None,
-        is_own: bool = False,
-        speaker: str | None = None,
+        talk: Talk | None = None,
         response_format: Mapping[str, Any] | None = None,
     ) -> Outcome:
         """Have the model answer the chat log, running the tools that it calls, until it speaks.
 
         overrides: options for this turn only. offer: how the model is offered tools, by default in
-        the requests. is_own: the prompt is the one that is kept warm. speaker: who has one
-        conversation at a time. response_format: what the answer must look like. Raises
-        LlamaServerError, and HomeAssistantError for an attachment that cannot be shown to the
-        model.
+        the requests. talk: the conversation, if its prompt is the one that is kept warm.
+        response_format: what the answer must look like. Raises LlamaServerError, and
+        HomeAssistantError for an attachment that cannot be shown to the model.
         """
         offer = offer or native_offer(chat_log)
         settings = TurnSettings(
@@ -115,10 +113,9 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         coordinator, agent_id = self.coordinator, self.subentry.subentry_id
         with (
             self._telling_if_too_large(chat_log, offer),
-            coordinator.warmer.asking(agent_id, is_own=is_own) as note,
+            coordinator.warmer.asking(agent_id, is_own=talk is not None) as note,
         ):
-            if is_own:
-                talk = Talk(chat_log.conversation_id, speaker)
+            if talk is not None:
                 slot = await self._async_warm_slot(chat_log, settings, offer, talk)
                 settings = replace(settings, slot=slot)
             turn = Turn(coordinator.client, chat_log, self.entity_id, settings, offer, note)
@@ -147,21 +144,21 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         self,
         chat_log: conversation.ChatLog,
         offer: Offer,
-        notes: Mapping[str, str],
+        notes: Iterable[str],
         *,
         autoload: bool,
     ) -> None:
         """Have the server process a chat log ahead, which ends with words that are empty.
 
-        notes: by those who may speak next, what goes with their words. Raises LlamaServerError.
+        notes: on those who may speak next, the likeliest first. Raises LlamaServerError.
         """
         settings = TurnSettings(options=self.subentry.data, model=self.model)
         request = offer.request(chat_log.content, settings)
         told = {}
-        for speaker, note in notes.items():
+        for note in notes:
             said = conversation.UserContent("")
             set_note(said, note)
-            told[speaker] = offer.request([*chat_log.content[:-1], said], settings)
+            told[note] = offer.request([*chat_log.content[:-1], said], settings)
         with self._telling_if_too_large(chat_log, offer):
             await self.coordinator.warmer.warm(
                 self.subentry.subentry_id, request, autoload=autoload, told=told

@@ -3,10 +3,12 @@
 import time
 from typing import TYPE_CHECKING
 
-from custom_components.llamacpp.agent.slots import IDLE_SECONDS, ConversationSlots
+from custom_components.llamacpp.agent.slots import IDLE_SECONDS, ConversationSlots, Talk
 
 if TYPE_CHECKING:
     import pytest
+
+NEW = Talk("new")
 
 
 def test_each_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,20 +19,20 @@ def test_each_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert slots.of("a") is None
     assert not slots.is_needed(0)
     for conversation, slot in (("a", 0), ("b", 1)):
-        assert slots.free([1, 0]) == slot
-        slots.give(slot, conversation)
+        assert slots.free([1, 0], NEW) == slot
+        slots.give(slot, Talk(conversation))
         assert slots.is_needed(slot)
         now += 1
     assert (slots.of("a"), slots.of("b")) == (0, 1)
-    slots.give(0, "a")
-    assert slots.free([0, 1]) == 1
-    assert slots.free([0]) == 0
-    assert slots.free([]) is None
-    slots.give(1, "c")
+    slots.give(0, Talk("a"))
+    assert slots.free([0, 1], NEW) == 1
+    assert slots.free([0], NEW) == 0
+    assert slots.free([], NEW) is None
+    slots.give(1, Talk("c"))
     assert slots.of("b") is None
     now += IDLE_SECONDS
     assert not slots.is_needed(0)
-    assert slots.free([0, 1]) == 0
+    assert slots.free([0, 1], NEW) == 0
     slots.forget()
     assert slots.of("c") is None
 
@@ -49,48 +51,62 @@ def test_what_they_begin_with() -> None:
 def test_who_speaks_has_one_slot() -> None:
     """A new conversation ends the one before it, of the same speaker alone."""
     slots = ConversationSlots()
-    slots.give(slots.free([0, 1, 2], "kitchen") or 0, "a", "kitchen")
-    slots.give(slots.free([0, 1, 2], "bedroom") or 0, "b", "bedroom")
-    assert (slots.of("a"), slots.of("b")) == (0, 1)
-    assert slots.free([0, 1, 2], "kitchen") == 0
-    assert slots.free([0, 1, 2], "bedroom") == 1
-    assert slots.free([0, 1, 2], "hall") == 2
-    assert slots.free([0, 1, 2]) == 2
+    for slot, speaker in enumerate(("kitchen", "bedroom")):
+        talk = Talk(f"first in the {speaker}", speaker, f"In the {speaker}.")
+        assert slots.free([0, 1, 2], talk) == slot
+        slots.give(slot, talk)
+    assert slots.of("first in the kitchen") == 0
+    assert slots.free([2, 1, 0], Talk("b", "bedroom")) == 1
+    assert slots.free([0, 1, 2], Talk("c", "hall")) == 2
+    assert slots.free([0, 1, 2], Talk("d")) == 2
     # Its own is at work.
-    slots.give(slots.free([1, 2], "kitchen") or 0, "c", "kitchen")
-    assert slots.speaker_in(0) is None
-    assert slots.free([0, 1, 2], "kitchen") == 2
-    assert slots.of("a") == 0
+    assert slots.free([1, 2], Talk("e", "kitchen")) == 2
 
 
-def test_nobody_is_given_the_slot_of_another_one_first() -> None:
-    """A slot that nobody has is taken before that of a speaker who has said nothing for long."""
+def test_who_is_told_the_same_shares_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But nobody pushes out a conversation that may be gone on with while there is another slot."""
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     slots = ConversationSlots()
-    slots.assign(0, "kitchen")
-    assert slots.free([0, 1], "hall") == 1
-    assert slots.free([0], "hall") == 0
-    assert slots.free([0, 1], "kitchen") == 0
+    slots.fill(0, b"home", "At a phone.")
+    slots.fill(1, b"home", "In the hall.")
+    guest = Talk("c", "guest", "At a phone.")
+    assert slots.free([0, 1, 2], guest) == 0
+    assert slots.free([0, 1, 2], Talk("d", "cellar", "In the cellar.")) == 2
+    assert slots.free([0, 1], Talk("d", "cellar", "In the cellar.")) == 0
+    slots.give(0, Talk("a", "owner", "At a phone."))
+    assert slots.free([0, 1, 2], guest) == 2
+    for slot in (1, 2):
+        now += 1
+        slots.give(slot, Talk(f"in {slot}", f"speaker {slot}", f"Place {slot}."))
+    assert slots.free([0, 1, 2], Talk("d")) == 0
+    now += 1
+    slots.give(0, Talk("a", "owner", "At a phone."))
+    assert slots.free([0, 1, 2], Talk("d")) == 1
+    assert slots.free([0, 1, 2], guest) == 0
+    now += IDLE_SECONDS
+    assert slots.free([0, 1, 2], guest) == 0
 
 
-def test_who_is_to_be_told() -> None:
-    """Each in a slot of their own, the likeliest first, and nobody twice."""
+def test_what_is_to_be_told() -> None:
+    """Each note in a slot of its own, the likeliest first, and none twice."""
     slots = ConversationSlots()
+    notes = ("kitchen", "bedroom", "hall", "phone")
     for slot in range(3):
         slots.fill(slot, b"home")
-    slots.assign(1, "bedroom")
-    speakers = ("kitchen", "bedroom", "hall", "phone")
-    assert slots.to_tell(speakers, []) == {}
-    assert slots.to_tell(speakers, [0, 2]) == {0: "kitchen", 2: "hall"}
-    found = slots.to_tell(speakers, [0, 1, 2])
+    assert slots.to_tell(notes, []) == {}
+    assert slots.to_tell(notes, [2]) == {2: "kitchen"}
+    found = slots.to_tell(notes, [2, 1, 0])
     assert found == {0: "kitchen", 1: "bedroom", 2: "hall"}
-    for slot, speaker in found.items():
-        slots.assign(slot, speaker)
-        slots.fill(slot, b"home", speaker)
-    assert slots.to_tell(speakers, [0, 1, 2]) == {}
-    # The home was read anew into one.
-    slots.fill(1, b"home")
-    assert slots.to_tell(speakers, [0, 1, 2]) == {1: "bedroom"}
+    for slot, note in found.items():
+        slots.fill(slot, b"home", note)
+    assert slots.to_tell(notes, [0, 1, 2]) == {}
+    # The home was read anew into two: each gets its own note again.
+    for slot in (0, 1):
+        slots.fill(slot, b"home")
+    assert slots.to_tell(("phone", *notes[:3][::-1]), [0, 1, 2]) == {1: "bedroom", 0: "kitchen"}
+    slots.fill(0, b"home", "kitchen")
     # Somebody else has spoken in one.
-    slots.give(0, "a", "cellar")
+    slots.give(0, Talk("a", "guest", "cellar"))
     slots.fill(0, b"home", "cellar")
-    assert slots.to_tell(("kitchen", "cellar"), [0, 1, 2]) == {1: "kitchen"}
+    assert slots.to_tell(("kitchen", "cellar"), [1, 2]) == {1: "kitchen"}

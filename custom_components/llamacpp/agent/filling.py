@@ -1,6 +1,6 @@
 """Slots of the server that are filled with processed prompts from its own disk."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..const import LOGGER
 from ..server import LlamaServerError
@@ -13,16 +13,10 @@ if TYPE_CHECKING:
     from .kept import Kept
     from .request import Request
     from .saved import SavedPrompts
+    from .slots import Talk
 
 # Processed prompts are written from, and first read into, this slot.
 SLOT = 0
-
-
-class Talk(NamedTuple):
-    """A conversation, and who speaks in it: None if nobody in particular."""
-
-    conversation_id: str
-    speaker: str | None = None
 
 
 class Filling:
@@ -66,14 +60,14 @@ class Filling:
                 slot = begun_slot
             if slot == begun_slot:
                 # It may still be at work with a batch: any other slot would begin anew.
-                kept.slots.give(slot, *talk)
+                kept.slots.give(slot, talk)
                 return slot
         can_fill = self._saved.has(agent_id, model, prefix)
         if slot is None and can_fill:
-            slot = kept.slots.free(idle, talk.speaker)
+            slot = kept.slots.free(idle, talk)
         if slot is None or slot not in idle:
             return None
-        kept.slots.give(slot, *talk)
+        kept.slots.give(slot, talk)
         if can_fill and not kept.slots.is_filled(slot, prefix):
             await self._read(kept, slot, agent_id, model, prefix)
         return slot
@@ -112,11 +106,11 @@ class Filling:
                 await self._read(kept, slot, agent_id, model, prefix)
 
     async def to_tell(
-        self, kept: Kept, agent_id: str, model: str | None, prefix: bytes, speakers: Iterable[str]
+        self, kept: Kept, agent_id: str, model: str | None, prefix: bytes, notes: Iterable[str]
     ) -> dict[int, str]:
-        """Return who is to be told in which slots what goes with the words at their place.
+        """Return in which slots which notes are to be processed behind a prompt that was written.
 
-        speakers: the likeliest to speak first.
+        notes: the likeliest to be needed first.
         """
         if self.n_slots < 2 or not self._saved.has(agent_id, model, prefix):  # noqa: PLR2004 - a single one has the newest
             return {}
@@ -125,7 +119,7 @@ class Filling:
             for slot in await self._idle_slots(model)
             if kept.slots.is_filled(slot, prefix) and not kept.slots.is_needed(slot)
         ]
-        return kept.slots.to_tell(speakers, usable)
+        return kept.slots.to_tell(notes, usable)
 
     async def _read(
         self, kept: Kept, slot: int, agent_id: str, model: str | None, prefix: bytes

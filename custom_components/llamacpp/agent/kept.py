@@ -46,13 +46,13 @@ class Kept:
         self.note_processed(slot, prefix)
         self.read.add(prefix)
 
-    def note_processed(self, slot: int, prefix: bytes, speaker: str | None = None) -> None:
+    def note_processed(self, slot: int, prefix: bytes, note: str | None = None) -> None:
         """Take note that the server has processed the prompt with this beginning in a slot.
 
-        speaker: who is told what follows it.
+        note: of the speaker, that follows it.
         """
         self.on_disk.discard(prefix)
-        self.slots.fill(slot, prefix, speaker)
+        self.slots.fill(slot, prefix, note)
 
     def drop(self, agent_id: str) -> None:
         """Take the prompt of an agent for one that was never processed."""

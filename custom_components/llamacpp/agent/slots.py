@@ -5,7 +5,7 @@ alike, so one slot would get all conversations, each of which pushes out what wa
 """
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -14,20 +14,29 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 300.0
 
 
-class ConversationSlots:
-    """Knows who speaks in which slot, and what each slot begins with.
+class Talk(NamedTuple):
+    """A conversation that is gone on with.
 
-    A speaker is whoever is told the same beside the home: somebody at a satellite, or a user. Who
-    begins a new conversation does not go on with the one before.
+    speaker: who has one conversation at a time, None if nobody in particular. note: what the model
+    is told of the speaker beside the home.
     """
+
+    conversation_id: str
+    speaker: str | None = None
+    note: str | None = None
+
+
+class ConversationSlots:
+    """Knows which conversation has which slot, and what each slot begins with."""
 
     def __init__(self) -> None:
         """Begin with empty slots."""
         # By slot: the conversation, and when it was gone on with (monotonic seconds).
         self._owners: dict[int, tuple[str, float]] = {}
-        # By slot: who has it.
+        # By slot: who has spoken there last, and the note for which it is kept.
         self._speakers: dict[int, str] = {}
-        # By slot: a digest of the prompt that it begins with, and who is told what follows.
+        self._notes: dict[int, str] = {}
+        # By slot: a digest of the prompt that it begins with, and the note that follows that.
         self._filled: dict[int, tuple[bytes, str | None]] = {}
 
     def forget(self) -> None:
@@ -35,9 +44,11 @@ class ConversationSlots:
         self._owners.clear()
         self._filled.clear()
 
-    def fill(self, slot: int, prefix: bytes, speaker: str | None = None) -> None:
-        """Take note of the prompt that a slot begins with, and of who is told what follows it."""
-        self._filled[slot] = (prefix, speaker)
+    def fill(self, slot: int, prefix: bytes, note: str | None = None) -> None:
+        """Take note of the prompt that a slot begins with, and of the note that follows it."""
+        self._filled[slot] = (prefix, note)
+        if note is not None:
+            self._notes[slot] = note
 
     def beginning_of(self, slot: int) -> bytes | None:
         """Return the prompt that a slot begins with, None if that is not known."""
@@ -52,59 +63,59 @@ class ConversationSlots:
         found = (slot for slot, (owner, _) in self._owners.items() if owner == conversation_id)
         return next(found, None)
 
-    def speaker_in(self, slot: int) -> str | None:
-        """Return who has a slot, None if nobody in particular."""
-        return self._speakers.get(slot)
+    def note_for(self, slot: int) -> str | None:
+        """Return the note for which a slot is kept, None if for none."""
+        return self._notes.get(slot)
 
-    def give(self, slot: int, conversation_id: str, speaker: str | None = None) -> None:
+    def give(self, slot: int, talk: Talk) -> None:
         """Have a conversation go on in this slot."""
-        self._owners[slot] = (conversation_id, time.monotonic())
-        self.assign(slot, speaker)
+        self._owners[slot] = (talk.conversation_id, time.monotonic())
+        for kept, value in ((self._speakers, talk.speaker), (self._notes, talk.note)):
+            kept.pop(slot, None)
+            if value is not None:
+                kept[slot] = value
 
-    def assign(self, slot: int, speaker: str | None) -> None:
-        """Keep a slot for a speaker, who has no other one then; None: for nobody."""
-        self._speakers = {
-            one: who for one, who in self._speakers.items() if one != slot and who != speaker
-        }
-        if speaker is not None:
-            self._speakers[slot] = speaker
+    def free(self, idle: Collection[int], talk: Talk) -> int | None:
+        """Return the slot for a new conversation.
 
-    def free(self, idle: Collection[int], speaker: str | None = None) -> int | None:
-        """Return the slot for a new conversation: the speaker's, or one that is unused for longest.
-
+        That of the speaker, who does not go on with the one before. Else one that nobody needs any
+        more; at last that of somebody who is told the same, or that is unused for longest.
         idle: the slots that are not at work. None if there is none.
         """
-        own = next((slot for slot in idle if speaker and self._speakers.get(slot) == speaker), None)
-        if own is not None:
-            return own
-        # Of those that nobody needs any more, the first one is warmed up.
-        return min(sorted(idle), key=self._wanted, default=None)
+        if talk.speaker is not None:
+            for slot in idle:
+                if self._speakers.get(slot) == talk.speaker:
+                    return slot
+
+        def reluctance(slot: int) -> tuple[bool, bool, float, bool]:
+            needed_at, note = self._needed_at(slot), self._notes.get(slot)
+            is_other = talk.note is None or note != talk.note
+            return needed_at > 0, is_other, needed_at, note is not None
+
+        # Of those that are as good as each other, the first one is warmed up.
+        return min(sorted(idle), key=reluctance, default=None)
 
     def is_needed(self, slot: int) -> bool:
         """Tell whether the conversation in a slot may be gone on with."""
         return self._needed_at(slot) > 0
 
-    def to_tell(self, speakers: Iterable[str], usable: Collection[int]) -> dict[int, str]:
-        """Return who is to be told in which slots what they are told beside the home's prompt.
+    def to_tell(self, notes: Iterable[str], usable: Collection[int]) -> dict[int, str]:
+        """Return which notes are to follow in which slots.
 
-        speakers: those that are likeliest to speak first. usable: slots that hold that prompt, and
-        that nobody needs. Each speaker has one at most, as far as there are so many.
+        notes: the likeliest to be needed first. usable: slots that hold the prompt of the home, and
+        that no conversation needs. Each note is in one slot, as far as there are so many.
         """
-        speakers = list(speakers)
-        theirs = {who: slot for slot, who in self._speakers.items()}
-        rest = [slot for slot in sorted(usable) if self._speakers.get(slot) not in speakers]
+        notes = [*notes]
+        told = {note for _, note in self._filled.values()}
+        rest = [slot for slot in sorted(usable) if self._filled[slot][1] not in notes]
         found: dict[int, str] = {}
-        for speaker in speakers:
-            slot = theirs[speaker] if speaker in theirs else next(iter(rest), None)
-            if slot is None or slot not in usable:
-                continue
-            rest = [one for one in rest if one != slot]
-            if self._filled[slot][1] != speaker:
-                found[slot] = speaker
+        for note in (one for one in notes if one not in told):
+            kept = [slot for slot in rest if self._notes.get(slot) == note]
+            others = [slot for slot in rest if self._notes.get(slot) not in notes]
+            for slot in (kept or others)[:1]:
+                found[slot] = note
+                rest.remove(slot)
         return found
-
-    def _wanted(self, slot: int) -> tuple[float, bool]:
-        return self._needed_at(slot), slot in self._speakers
 
     def _needed_at(self, slot: int) -> float:
         """Return when a slot was used by a conversation that may be gone on with, 0 if by none."""

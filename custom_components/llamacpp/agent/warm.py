@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from ..server import Completion, LlamaServerClient, Usage
     from .change import Changed
-    from .filling import Talk
     from .request import Request
+    from .slots import Talk
 
 
 class WarmUp(Protocol):
@@ -183,7 +183,7 @@ class Warmer:
             kept.is_empty = False
             slot = request.get("id_slot", None if self.filling.n_slots > 1 else SLOT)
             if slot is not None:
-                kept.note_processed(slot, prefix, kept.slots.speaker_in(slot) if is_own else None)
+                kept.note_processed(slot, prefix, kept.slots.note_for(slot) if is_own else None)
             parts = PromptParts.of(request)
             changed = parts.changed_since(kept.parts.get(agent_id))
             kept.parts[agent_id] = parts
@@ -287,9 +287,9 @@ class Warmer:
     ) -> bool:
         """Have the server process the prompt of a request, unless it just has.
 
-        autoload: whether a router may load the model for that; if not, it refuses. told: by those
-        who may speak next, the likeliest first, the request with what they are told besides: each
-        finds that processed in a slot, as far as there are so many.
+        autoload: whether a router may load the model for that; if not, it refuses. told: by notes
+        on those who may speak next, the likeliest first, the request with that note: each is then
+        processed in a slot, as far as there are so many.
 
         Returns whether it did: not if nothing has changed, nor if somebody waits for an answer,
         before or meanwhile, nor if too much was processed ahead in the last hour. Raises
@@ -333,21 +333,20 @@ class Warmer:
     async def _tell(
         self, kept: Kept, agent_id: str, request: Request, told: Mapping[str, Request]
     ) -> None:
-        """Have the slots process what those who may speak are told, for the likeliest agent."""
+        """Have the slots process notes on those who may speak, for the likeliest agent."""
         if not told or agent_id != next(reversed(self._warm_ups), None):
             return
         model, prefix = request.get("model"), prefix_of(request)
         places = await self.filling.to_tell(kept, agent_id, model, prefix, told)
-        for slot, speaker in places.items():
+        for slot, note in places.items():
             if self._ahead.is_paused:
                 self._put_off()
                 return
-            body = {**told[speaker], "max_tokens": 1, "id_slot": slot}
+            body = {**told[note], "max_tokens": 1, "id_slot": slot}
             completion = await self._process(body, autoload=False)
             if completion is None:
                 return
-            kept.slots.assign(slot, speaker)
-            kept.note_processed(slot, prefix, speaker)
+            kept.note_processed(slot, prefix, note)
             self._count(completion)
 
     async def _process(self, body: Request, *, autoload: bool) -> Completion | None:
