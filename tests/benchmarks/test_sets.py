@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SETS = Path(__file__).parents[2] / "benchmarks" / "sets"
-LANGUAGES = ("en", "it")
+LANGUAGES = ("de", "en", "fr", "it")
 TALK = ("chat", "question")
 PARTS = ("setup", "expect_changes", "ignore_changes")
 CASE_KEYS = {"sentences", *PARTS}

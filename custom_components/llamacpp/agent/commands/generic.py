@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .candidates import Command
 from .spoken import bare
-from .words import find, words_of
+from .words import as_written, find, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -90,7 +90,7 @@ def _values(schema: Mapping[str, Any], rest: Sequence[str]) -> Iterator[Any]:
     elif schema.get("type") == "boolean":
         yield from (True, False)
     elif schema.get("type") == "string" and rest:
-        yield " ".join(rest)
+        yield as_written(rest, {})
 
 
 def _text(title: str, args: Mapping[str, Any], language: Language) -> str:

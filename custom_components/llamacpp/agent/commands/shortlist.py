@@ -91,7 +91,7 @@ class Shortlist:
         return any(
             not any(is_like(word, one) for one in other)
             for meant in self.things
-            for word in meant.words
+            for word in meant.words - self._language.common
         )
 
     @property

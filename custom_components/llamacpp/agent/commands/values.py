@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from .durations import duration_text, lengths
 from .numbers import numbers_in
 from .said import is_any
-from .words import find, has_phrase, is_like, words_of
+from .words import as_written, find, has_phrase, is_like, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -104,7 +104,7 @@ class Values:
             words = words[1:]
         while words and self._is_filler(words[-1]):
             words = words[:-1]
-        return [" ".join(self._written.get(word, word) for word in words)] if words else []
+        return [as_written(words, self._written)] if words else []
 
     def _without_verb(self, sentence: Sentence) -> list[str]:
         """Return what comes behind the verb, or before it where it comes last."""

@@ -7,9 +7,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+")
+# As `_WORD`, but a word keeps an apostrophe that joins it to the next.
+_WRITTEN = re.compile(rf"{_WORD.pattern}(?:['\u2019](?=[^\W\d_]))?")
+_JOINED = re.compile(r"(['\u2019]) ")
 # Words of so many letters may differ by one, or by two.
 ONE_SLIP, TWO_SLIPS = 5, 9
 SHORT, LONG = 3, 6
@@ -27,10 +30,18 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def written(text: str) -> dict[str, str]:
-    """Return how each word of a text was written: accents and capitals by the word without."""
+    """Return how each word of a text was written: accents and capitals by the word without.
+
+    One that is always joined to the next by an apostrophe has it at its end.
+    """
     plain = unicodedata.normalize("NFC", text)
-    found = ((words_of(word), word) for word in _WORD.findall(plain))
-    return {words[0]: word for words, word in found if len(words) == 1}
+    found = sorted(_WRITTEN.findall(plain), key=lambda word: word[-1].isalnum())
+    return {words[0]: word for word in found if len(words := words_of(word)) == 1}
+
+
+def as_written(words: Iterable[str], how: Mapping[str, str]) -> str:
+    """Return words as one text. how: as from `written`."""
+    return _JOINED.sub(r"\1", " ".join(how.get(word, word) for word in words))
 
 
 @lru_cache(maxsize=1 << 16)
