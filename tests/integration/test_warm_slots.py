@@ -104,6 +104,23 @@ async def test_what_each_satellite_is_told_is_processed_ahead(
             await settled(home)
 
 
+async def test_who_asks_first_after_a_restart_is_enough(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """It is noticed then that the server knows nothing; the next one, elsewhere, is expected."""
+    with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
+        entry = await add_server(server.base_url)
+        await settled(home)
+        server.kill()
+        server.start()
+        server.wait_ready()
+        for device, limit in zip(satellites(home), (FEW_TOKENS, WORDS_TOKENS), strict=False):
+            await ask(home, "Hello", device_id=device)
+            usage = entry.runtime_data.last_answer.completion.usage
+            assert usage.prompt_tokens - usage.cached_tokens < limit
+            await warmed(home)
+
+
 async def test_a_change_while_people_talk(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:

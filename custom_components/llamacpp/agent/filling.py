@@ -73,12 +73,13 @@ class Filling:
         return slot
 
     async def read_ahead(
-        self, kept: Kept, agent_id: str, model: str | None, prefix: bytes, *, autoload: bool
+        self, kept: Kept, agent_id: str, request: Request, *, autoload: bool
     ) -> None:
         """Have the server read a prompt if it has it on its disk and nowhere else.
 
         autoload: whether a router may load the model for that.
         """
+        model, prefix = request.get("model"), prefix_of(request)
         # If it was written, another prompt has taken its place since.
         if kept.is_empty or self._saved.has(agent_id, model, prefix):
             kept.is_empty = False
@@ -86,17 +87,13 @@ class Filling:
                 kept.note_read(SLOT, prefix)
 
     async def fill_others(
-        self,
-        kept: Kept,
-        agent_id: str,
-        model: str | None,
-        prefix: bytes,
-        may_go_on: Callable[[], bool],
+        self, kept: Kept, agent_id: str, request: Request, may_go_on: Callable[[], bool]
     ) -> None:
         """Have the other slots read what was written, before somebody waits for that.
 
         Not those of conversations that may be gone on with.
         """
+        model, prefix = request.get("model"), prefix_of(request)
         if self.n_slots < 2 or not self._saved.has(agent_id, model, prefix):  # noqa: PLR2004 - there are no others
             return
         for slot in await self._idle_slots(model):
@@ -106,12 +103,13 @@ class Filling:
                 await self._read(kept, slot, agent_id, model, prefix)
 
     async def to_tell(
-        self, kept: Kept, agent_id: str, model: str | None, prefix: bytes, notes: Iterable[str]
+        self, kept: Kept, agent_id: str, request: Request, notes: Iterable[str]
     ) -> dict[int, str]:
         """Return in which slots which notes are to be processed behind a prompt that was written.
 
         notes: the likeliest to be needed first.
         """
+        model, prefix = request.get("model"), prefix_of(request)
         if self.n_slots < 2 or not self._saved.has(agent_id, model, prefix):  # noqa: PLR2004 - a single one has the newest
             return {}
         usable = [

@@ -310,9 +310,8 @@ class Warmer:
 
     async def _warm(self, kept: Kept, agent_id: str, request: Request, *, autoload: bool) -> bool:
         """Have a prompt processed and written, and other slots read it; return whether it was."""
-        model, prefix = request.get("model"), prefix_of(request)
         if not self._ahead.is_paused:
-            await self.filling.read_ahead(kept, agent_id, model, prefix, autoload=autoload)
+            await self.filling.read_ahead(kept, agent_id, request, autoload=autoload)
         if self._ahead.is_paused:
             self._put_off()
             return False
@@ -324,11 +323,14 @@ class Warmer:
             kept.begun = None if slot is None else (agent_id, slot)
             return False
         self._note_warm(kept, agent_id, body, completion)
-        await self._saved.save(SLOT, agent_id, model, prefix)
-        await self.filling.fill_others(
-            kept, agent_id, model, prefix, lambda: not self._ahead.is_paused
-        )
+        await self._saved.save(SLOT, agent_id, request.get("model"), prefix_of(request))
+        await self._fill_others(kept, agent_id, request)
         return True
+
+    async def _fill_others(self, kept: Kept, agent_id: str, request: Request) -> None:
+        await self.filling.fill_others(
+            kept, agent_id, request, may_go_on=lambda: not self._ahead.is_paused
+        )
 
     async def _tell(
         self, kept: Kept, agent_id: str, request: Request, told: Mapping[str, Request]
@@ -336,8 +338,8 @@ class Warmer:
         """Have the slots process notes on those who may speak, for the likeliest agent."""
         if not told or agent_id != next(reversed(self._warm_ups), None):
             return
-        model, prefix = request.get("model"), prefix_of(request)
-        places = await self.filling.to_tell(kept, agent_id, model, prefix, told)
+        await self._fill_others(kept, agent_id, request)
+        places = await self.filling.to_tell(kept, agent_id, request, told)
         for slot, note in places.items():
             if self._ahead.is_paused:
                 self._put_off()
@@ -346,7 +348,7 @@ class Warmer:
             completion = await self._process(body, autoload=False)
             if completion is None:
                 return
-            kept.note_processed(slot, prefix, note)
+            kept.note_processed(slot, prefix_of(request), note)
             self._count(completion)
 
     async def _process(self, body: Request, *, autoload: bool) -> Completion | None:
