@@ -12,7 +12,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .agent.budget import is_home_too_large
 from .agent.images import AttachmentError, image_url
-from .agent.notes import set_note
+from .agent.notes import beginnings_of, set_note
 from .agent.offer import native_offer
 from .agent.request import TurnSettings
 from .agent.turn import Turn
@@ -158,7 +158,12 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         for note in notes:
             said = conversation.UserContent("")
             set_note(said, note)
-            told[note] = offer.request([*chat_log.content[:-1], said], settings)
+            with_note = offer.request([*chat_log.content[:-1], said], settings)
+            *others, last = with_note["messages"]
+            told[note] = [
+                {**with_note, "messages": [*others, {**last, "content": beginning}]}
+                for beginning in beginnings_of(note)
+            ]
         with self._telling_if_too_large(chat_log, offer):
             await self.coordinator.warmer.warm(
                 self.subentry.subentry_id, request, autoload=autoload, told=told

@@ -1,6 +1,7 @@
 """Keeps the prompts of a server's agents warm: notices what the server may have forgotten."""
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from homeassistant.core import callback
@@ -25,7 +26,7 @@ class Warmth:
         self._coordinator = coordinator
         self.warmer = Warmer(coordinator.client, self.async_warm_soon)
         self._task: asyncio.Task[None] | None = None
-        self._is_due = False
+        self._due = asyncio.Event()
         # Somebody who asked has found the server in another state than it was in before.
         self._is_outdated = False
         self._n_tokens: float | None = None
@@ -43,7 +44,7 @@ class Warmth:
             # us.
             return
         self._look_at_memory(state)
-        if self.warmer.is_to_write:
+        if self.warmer.is_to_write or self.warmer.seconds_until_telling is not None:
             self.async_warm_soon()
         n_tokens = state.prompt_tokens
         n_own, before = self.warmer.take_own_tokens(), self._n_tokens
@@ -128,7 +129,8 @@ class Warmth:
         """Have the agents' prompts processed in the background, as far as they are not."""
         coordinator = self._coordinator
         if not coordinator.hass.is_running or (self._task and not self._task.done()):
-            self._is_due = coordinator.hass.is_running
+            if coordinator.hass.is_running:
+                self._due.set()
             return
         self._task = coordinator.config_entry.async_create_background_task(
             coordinator.hass, self._async_warm(), f"{DOMAIN} warm-up of {coordinator.name}"
@@ -136,9 +138,9 @@ class Warmth:
 
     async def _async_warm(self) -> None:
         # What changes while this is done is looked at again.
-        self._is_due = True
-        while self._is_due:
-            self._is_due = False
+        self._due.set()
+        while self._due.is_set():
+            self._due.clear()
             if self._is_outdated:
                 self._is_outdated = False
                 await self._coordinator.async_refresh()
@@ -147,8 +149,19 @@ class Warmth:
                     # Since it was asked last: only somebody who speaks may wake it.
                     return
                 await self.warmer.warm_all()
+                await self._async_tell()
             except (LlamaServerError, HomeAssistantError) as err:
                 LOGGER.debug("%s is not warmed up: %s", self._coordinator.name, err)
+
+    async def _async_tell(self) -> None:
+        """Have notes on those who may speak processed when it is quiet, unless more is due."""
+        while (wait := self.warmer.seconds_until_telling) is not None and not self._due.is_set():
+            if not wait:
+                await self.warmer.tell()
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._due.wait()
 
 
 def _has_changed(model: str, before: dict[str, str], now: dict[str, str]) -> bool:

@@ -202,6 +202,16 @@ def test_another_slot_is_no_other_request(case: Case) -> None:
     assert only_miss(case).name == "the same requests with and without warming"
 
 
+def test_the_time_of_day_is_no_other_request(case: Case) -> None:
+    """A task is told it; what is answered then can be another thing, and rightly so."""
+    told = [{"messages": [{"role": "user", "content": f"It is 12:30:0{n}."}]} for n in (1, 2)]
+    case.ours.asks[1] = taken("talk", 60, 0.1, bodies=(told[0],))
+    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=(told[1],), answer="Later.")
+    assert all(one.held for one in case.measures())
+    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=(told[0],), answer="Later.")
+    assert only_miss(case).name.startswith("the same answers")
+
+
 def test_another_answer_is_a_miss(case: Case) -> None:
     """Warming must not change a word."""
     case.not_warmed[1] = taken("talk", 60, 0.1, answer="No.")

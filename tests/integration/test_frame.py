@@ -11,7 +11,12 @@ from homeassistant.components.conversation import (
 
 from custom_components.llamacpp.agent.frame import make_frame, split_clock
 from custom_components.llamacpp.agent.messages import to_messages
-from custom_components.llamacpp.agent.notes import set_note
+from custom_components.llamacpp.agent.notes import (
+    PIECE_CHARACTERS,
+    beginnings_of,
+    set_note,
+    with_note,
+)
 
 if TYPE_CHECKING:
     from homeassistant.components.conversation import (
@@ -76,3 +81,16 @@ def test_notes_are_told_once() -> None:
     assert words[1:] == ["[In the hall.]\nOne", "1", "Two", "2", "[In the attic.]\nThree"]
     words = [one["content"] for one in to_messages([system, *turns[1], *turns[2]])]
     assert words[1:] == ["[In the hall.]\nTwo", "2", "[In the attic.]\nThree"]
+
+
+@pytest.mark.parametrize("note", ["", "In the hall.", "You are in the area of the kitchen. " * 9])
+def test_a_note_is_told_in_pieces(note: str) -> None:
+    """Each beginning is longer by some words, and the last one is what goes with a user's words."""
+    *pieces, whole = beginnings_of(note)
+    assert with_note(note, "Hello") in (f"{whole}Hello", "Hello")
+    before = ""
+    for piece in pieces:
+        assert whole.startswith(f"{piece} ")
+        assert len(before) < len(piece) < len(before) + 2 * PIECE_CHARACTERS
+        before = piece
+    assert len(whole) - len(before) < 2 * PIECE_CHARACTERS

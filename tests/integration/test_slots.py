@@ -19,20 +19,20 @@ def test_each_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert slots.of("a") is None
     assert not slots.is_needed(0)
     for conversation, slot in (("a", 0), ("b", 1)):
-        assert slots.free([1, 0], NEW) == slot
+        assert slots.free([1, 0], b"home", NEW) == slot
         slots.give(slot, Talk(conversation))
         assert slots.is_needed(slot)
         now += 1
     assert (slots.of("a"), slots.of("b")) == (0, 1)
     slots.give(0, Talk("a"))
-    assert slots.free([0, 1], NEW) == 1
-    assert slots.free([0], NEW) == 0
-    assert slots.free([], NEW) is None
+    assert slots.free([0, 1], b"home", NEW) == 1
+    assert slots.free([0], b"home", NEW) == 0
+    assert slots.free([], b"home", NEW) is None
     slots.give(1, Talk("c"))
     assert slots.of("b") is None
     now += IDLE_SECONDS
     assert not slots.is_needed(0)
-    assert slots.free([0, 1], NEW) == 0
+    assert slots.free([0, 1], b"home", NEW) == 0
     slots.forget()
     assert slots.of("c") is None
 
@@ -53,14 +53,14 @@ def test_who_speaks_has_one_slot() -> None:
     slots = ConversationSlots()
     for slot, speaker in enumerate(("kitchen", "bedroom")):
         talk = Talk(f"first in the {speaker}", speaker, f"In the {speaker}.")
-        assert slots.free([0, 1, 2], talk) == slot
+        assert slots.free([0, 1, 2], b"home", talk) == slot
         slots.give(slot, talk)
     assert slots.of("first in the kitchen") == 0
-    assert slots.free([2, 1, 0], Talk("b", "bedroom")) == 1
-    assert slots.free([0, 1, 2], Talk("c", "hall")) == 2
-    assert slots.free([0, 1, 2], Talk("d")) == 2
+    assert slots.free([2, 1, 0], b"home", Talk("b", "bedroom")) == 1
+    assert slots.free([0, 1, 2], b"home", Talk("c", "hall")) == 2
+    assert slots.free([0, 1, 2], b"home", Talk("d")) == 2
     # Its own is at work.
-    assert slots.free([1, 2], Talk("e", "kitchen")) == 2
+    assert slots.free([1, 2], b"home", Talk("e", "kitchen")) == 2
 
 
 def test_who_is_told_the_same_shares_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,21 +71,21 @@ def test_who_is_told_the_same_shares_a_slot(monkeypatch: pytest.MonkeyPatch) -> 
     slots.fill(0, b"home", "At a phone.")
     slots.fill(1, b"home", "In the hall.")
     guest = Talk("c", "guest", "At a phone.")
-    assert slots.free([0, 1, 2], guest) == 0
-    assert slots.free([0, 1, 2], Talk("d", "cellar", "In the cellar.")) == 2
-    assert slots.free([0, 1], Talk("d", "cellar", "In the cellar.")) == 0
+    assert slots.free([0, 1, 2], b"home", guest) == 0
+    assert slots.free([0, 1, 2], b"home", Talk("d", "cellar", "In the cellar.")) == 2
+    assert slots.free([0, 1], b"home", Talk("d", "cellar", "In the cellar.")) == 0
     slots.give(0, Talk("a", "owner", "At a phone."))
-    assert slots.free([0, 1, 2], guest) == 2
+    assert slots.free([0, 1, 2], b"home", guest) == 2
     for slot in (1, 2):
         now += 1
         slots.give(slot, Talk(f"in {slot}", f"speaker {slot}", f"Place {slot}."))
-    assert slots.free([0, 1, 2], Talk("d")) == 0
+    assert slots.free([0, 1, 2], b"home", Talk("d")) == 0
     now += 1
     slots.give(0, Talk("a", "owner", "At a phone."))
-    assert slots.free([0, 1, 2], Talk("d")) == 1
-    assert slots.free([0, 1, 2], guest) == 0
+    assert slots.free([0, 1, 2], b"home", Talk("d")) == 1
+    assert slots.free([0, 1, 2], b"home", guest) == 0
     now += IDLE_SECONDS
-    assert slots.free([0, 1, 2], guest) == 0
+    assert slots.free([0, 1, 2], b"home", guest) == 0
 
 
 def test_what_is_to_be_told() -> None:
@@ -94,19 +94,38 @@ def test_what_is_to_be_told() -> None:
     notes = ("kitchen", "bedroom", "hall", "phone")
     for slot in range(3):
         slots.fill(slot, b"home")
-    assert slots.to_tell(notes, []) == {}
-    assert slots.to_tell(notes, [2]) == {2: "kitchen"}
-    found = slots.to_tell(notes, [2, 1, 0])
+    assert slots.to_tell(b"home", notes, []) == {}
+    assert slots.to_tell(b"home", notes, [2]) == {2: "kitchen"}
+    found = slots.to_tell(b"home", notes, [2, 1, 0])
     assert found == {0: "kitchen", 1: "bedroom", 2: "hall"}
     for slot, note in found.items():
         slots.fill(slot, b"home", note)
-    assert slots.to_tell(notes, [0, 1, 2]) == {}
+    assert slots.to_tell(b"home", notes, [0, 1, 2]) == {}
     # The home was read anew into two: each gets its own note again.
     for slot in (0, 1):
         slots.fill(slot, b"home")
-    assert slots.to_tell(("phone", *notes[:3][::-1]), [0, 1, 2]) == {1: "bedroom", 0: "kitchen"}
+    assert slots.to_tell(b"home", ("phone", *notes[:3][::-1]), [0, 1, 2]) == {
+        1: "bedroom",
+        0: "kitchen",
+    }
     slots.fill(0, b"home", "kitchen")
-    # Somebody else has spoken in one.
+    # Somebody else has spoken in one, and the home has changed since then in another one.
     slots.give(0, Talk("a", "guest", "cellar"))
     slots.fill(0, b"home", "cellar")
-    assert slots.to_tell(("kitchen", "cellar"), [1, 2]) == {1: "kitchen"}
+    slots.fill(1, b"old home", "bedroom")
+    assert slots.to_tell(b"home", ("bedroom", "kitchen", "cellar"), [1, 2]) == {
+        1: "bedroom",
+        2: "kitchen",
+    }
+
+
+def test_the_slot_that_is_ready_is_better_than_ones_own() -> None:
+    """A conversation of before the home has changed keeps its slot, if there is another one."""
+    slots = ConversationSlots()
+    kitchen = Talk("b", "kitchen", "In the kitchen.")
+    slots.give(0, Talk("a", "kitchen", "In the kitchen."))
+    slots.fill(0, b"old home", "In the kitchen.")
+    assert slots.free([0, 1], b"home", kitchen) == 0
+    slots.fill(1, b"home", "In the kitchen.")
+    assert slots.free([0, 1], b"home", kitchen) == 1
+    assert slots.free([0], b"home", kitchen) == 0

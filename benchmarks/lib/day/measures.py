@@ -1,5 +1,7 @@
 """What is asked of warm answers, each with what was found: held or missed."""
 
+import json
+import re
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ WARMING_PER_CHANGE = 1.5
 LONGEST_BATCHES = 1.25
 AFTER_BOTH = "after both"
 SLOT = "id_slot"
+_TIME = re.compile(r"\b\d\d:\d\d:\d\d\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,15 @@ class Case:
         if not self.not_warmed:
             return [Measure(name, "not played", None) for name in names]
         pairs = list(zip(self.ours.asks, self.not_warmed, strict=True))
-        requests = [one.name for one, other in pairs if asked(one) != asked(other)]
-        answers = [one.name for one, other in pairs if one.answer != other.answer]
+        requests = [
+            one.name for one, other in pairs if timeless(asked(one)) != timeless(asked(other))
+        ]
+        # A task is told the time: at another one, another answer can be right.
+        answers = [
+            one.name
+            for one, other in pairs
+            if one.answer != other.answer and asked(one) == asked(other)
+        ]
         # How numbers are rounded depends on how a prompt is split into batches, and a model that
         # was cut has hardly any preference between words.
         same = not answers if self.judges_time else None
@@ -156,6 +166,11 @@ def asked(ask: Taken) -> dict[str, Any]:
     messages = [one for one in ask.bodies[0]["messages"] if one["role"] != "assistant"]
     rest = {name: value for name, value in ask.bodies[0].items() if name != SLOT}
     return {**rest, "messages": messages}
+
+
+def timeless(ask: Taken) -> str:
+    """Return what the model is asked first, as `asked` does, without the time of day."""
+    return _TIME.sub("", json.dumps(asked(ask), sort_keys=True))
 
 
 def total(asks: Iterable[Taken]) -> int:

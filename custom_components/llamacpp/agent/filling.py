@@ -64,7 +64,7 @@ class Filling:
                 return slot
         can_fill = self._saved.has(agent_id, model, prefix)
         if slot is None and can_fill:
-            slot = kept.slots.free(idle, talk)
+            slot = kept.slots.free(idle, prefix, talk)
         if slot is None or slot not in idle:
             return None
         kept.slots.give(slot, talk)
@@ -102,7 +102,7 @@ class Filling:
             if not (kept.slots.is_needed(slot) or kept.slots.is_filled(slot, prefix)):
                 await self._read(kept, slot, agent_id, model, prefix)
 
-    async def to_tell(
+    def to_tell(
         self, kept: Kept, agent_id: str, request: Request, notes: Iterable[str]
     ) -> dict[int, str]:
         """Return in which slots which notes are to be processed behind a prompt that was written.
@@ -112,12 +112,8 @@ class Filling:
         model, prefix = request.get("model"), prefix_of(request)
         if self.n_slots < 2 or not self._saved.has(agent_id, model, prefix):  # noqa: PLR2004 - a single one has the newest
             return {}
-        usable = [
-            slot
-            for slot in await self._idle_slots(model)
-            if kept.slots.is_filled(slot, prefix) and not kept.slots.is_needed(slot)
-        ]
-        return kept.slots.to_tell(notes, usable)
+        usable = [slot for slot in range(self.n_slots) if not kept.slots.is_needed(slot)]
+        return kept.slots.to_tell(prefix, notes, usable)
 
     async def _read(
         self, kept: Kept, slot: int, agent_id: str, model: str | None, prefix: bytes

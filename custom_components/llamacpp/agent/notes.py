@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from homeassistant.components.conversation import Content
 
+# Some 15 tokens.
+PIECE_CHARACTERS = 60
 # Home Assistant knows contents by their identity, so a note is added to one rather than put into a
 # copy of it.
 _ATTRIBUTE = "_llamacpp_note"
@@ -26,3 +28,15 @@ def note_of(content: Content) -> str:
 def with_note(note: str, words: str) -> str:
     """Return a note and the words that it goes with as one message."""
     return f"[{note}]\n{words}" if note else words
+
+
+def beginnings_of(note: str) -> list[str]:
+    """Return the beginnings of a message with this note, by some words longer each, then all of it.
+
+    Who asks while one is processed waits for these words only.
+    """
+    whole = with_note(note, "")
+    ends = (
+        whole.rfind(" ", 0, end) for end in range(PIECE_CHARACTERS, len(whole), PIECE_CHARACTERS)
+    )
+    return [*dict.fromkeys(whole[:end] for end in ends if end > 0), whole]

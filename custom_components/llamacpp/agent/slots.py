@@ -75,22 +75,26 @@ class ConversationSlots:
             if value is not None:
                 kept[slot] = value
 
-    def free(self, idle: Collection[int], talk: Talk) -> int | None:
+    def free(self, idle: Collection[int], prefix: bytes, talk: Talk) -> int | None:
         """Return the slot for a new conversation.
 
-        That of the speaker, who does not go on with the one before. Else one that nobody needs any
-        more; at last that of somebody who is told the same, or that is unused for longest.
-        idle: the slots that are not at work. None if there is none.
+        One that nobody needs any more, as the speaker does not go on with the conversation before:
+        best one that begins with the prompt and the note. At last that of somebody who is told the
+        same, or that is unused for longest. idle: the slots that are not at work. None if there is
+        none.
         """
-        if talk.speaker is not None:
-            for slot in idle:
-                if self._speakers.get(slot) == talk.speaker:
-                    return slot
 
-        def reluctance(slot: int) -> tuple[bool, bool, float, bool]:
-            needed_at, note = self._needed_at(slot), self._notes.get(slot)
-            is_other = talk.note is None or note != talk.note
-            return needed_at > 0, is_other, needed_at, note is not None
+        def reluctance(slot: int) -> tuple[float | bool, ...]:
+            is_own = talk.speaker is not None and self._speakers.get(slot) == talk.speaker
+            needed_at = 0.0 if is_own else self._needed_at(slot)
+            return (
+                needed_at > 0,
+                talk.note is None or self._filled.get(slot) != (prefix, talk.note),
+                not is_own,
+                talk.note is None or self._notes.get(slot) != talk.note,
+                needed_at,
+                slot in self._notes,
+            )
 
         # Of those that are as good as each other, the first one is warmed up.
         return min(sorted(idle), key=reluctance, default=None)
@@ -99,17 +103,19 @@ class ConversationSlots:
         """Tell whether the conversation in a slot may be gone on with."""
         return self._needed_at(slot) > 0
 
-    def to_tell(self, notes: Iterable[str], usable: Collection[int]) -> dict[int, str]:
-        """Return which notes are to follow in which slots.
+    def to_tell(
+        self, prefix: bytes, notes: Iterable[str], usable: Collection[int]
+    ) -> dict[int, str]:
+        """Return which notes are to follow a prompt in which slots.
 
-        notes: the likeliest to be needed first. usable: slots that hold the prompt of the home, and
-        that no conversation needs. Each note is in one slot, as far as there are so many.
+        notes: the likeliest to be needed first. usable: slots that no conversation needs. Each note
+        is in one slot, as far as there are so many.
         """
         notes = [*notes]
-        told = {note for _, note in self._filled.values()}
-        rest = [slot for slot in sorted(usable) if self._filled[slot][1] not in notes]
+        told = {slot: note for slot, (begins, note) in self._filled.items() if begins == prefix}
+        rest = [slot for slot in sorted(usable) if told.get(slot) not in notes]
         found: dict[int, str] = {}
-        for note in (one for one in notes if one not in told):
+        for note in (one for one in notes if one not in told.values()):
             kept = [slot for slot in rest if self._notes.get(slot) == note]
             others = [slot for slot in rest if self._notes.get(slot) not in notes]
             for slot in (kept or others)[:1]:

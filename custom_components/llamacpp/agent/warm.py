@@ -18,6 +18,7 @@ from .kept import Kept
 from .saved import SavedPrompts
 from .slots import IDLE_SECONDS
 from .spending import Spending
+from .telling import QUIET_SECONDS, Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .change import Changed
     from .request import Request
     from .slots import Talk
+    from .telling import Told
 
 
 class WarmUp(Protocol):
@@ -55,6 +57,7 @@ class Warmer:
         self.filling = Filling(client, self._saved)
         self._lock = asyncio.Lock()
         self._ahead = Ahead(client)
+        self._telling = Telling(self._ahead, self.filling)
         # By model, that of a server with a single one is empty.
         self._kept: dict[str, Kept] = {}
         self._losses = Losses()
@@ -76,6 +79,7 @@ class Warmer:
 
         def unregister() -> None:
             self._warm_ups.pop(agent_id, None)
+            self._telling.drop(agent_id)
             self._drop(agent_id)
 
         return unregister
@@ -283,13 +287,12 @@ class Warmer:
         request: Request,
         *,
         autoload: bool,
-        told: Mapping[str, Request] | None = None,
+        told: Told | None = None,
     ) -> bool:
         """Have the server process the prompt of a request, unless it just has.
 
-        autoload: whether a router may load the model for that; if not, it refuses. told: by notes
-        on those who may speak next, the likeliest first, the request with that note: each is then
-        processed in a slot, as far as there are so many.
+        autoload: whether a router may load the model for that; if not, it refuses. told: what is
+        to be processed besides when `tell` is called, as `Telling.note` takes it.
 
         Returns whether it did: not if nothing has changed, nor if somebody waits for an answer,
         before or meanwhile, nor if too much was processed ahead in the last hour. Raises
@@ -301,12 +304,8 @@ class Warmer:
             if self._spending.is_over:
                 LOGGER.debug("Nothing is warmed up: too much was, within the hour")
                 return False
-            has_warmed = not is_done and await self._warm(
-                kept, agent_id, request, autoload=autoload
-            )
-            if has_warmed or is_done:
-                await self._tell(kept, agent_id, request, told or {})
-            return has_warmed
+            self._telling.note(agent_id, request, told or {})
+            return not is_done and await self._warm(kept, agent_id, request, autoload=autoload)
 
     async def _warm(self, kept: Kept, agent_id: str, request: Request, *, autoload: bool) -> bool:
         """Have a prompt processed and written, and other slots read it; return whether it was."""
@@ -324,32 +323,34 @@ class Warmer:
             return False
         self._note_warm(kept, agent_id, body, completion)
         await self._saved.save(SLOT, agent_id, request.get("model"), prefix_of(request))
-        await self._fill_others(kept, agent_id, request)
-        return True
-
-    async def _fill_others(self, kept: Kept, agent_id: str, request: Request) -> None:
         await self.filling.fill_others(
             kept, agent_id, request, may_go_on=lambda: not self._ahead.is_paused
         )
+        return True
 
-    async def _tell(
-        self, kept: Kept, agent_id: str, request: Request, told: Mapping[str, Request]
-    ) -> None:
-        """Have the slots process notes on those who may speak, for the likeliest agent."""
-        if not told or agent_id != next(reversed(self._warm_ups), None):
-            return
-        await self._fill_others(kept, agent_id, request)
-        places = await self.filling.to_tell(kept, agent_id, request, told)
-        for slot, note in places.items():
-            if self._ahead.is_paused:
+    async def tell(self) -> None:
+        """Have the notes processed on those who may speak, for the agent that was asked last.
+
+        Raises LlamaServerError.
+        """
+        async with self._lock:
+            kept = self._kept_of(self._telling.model_of(self._likeliest))
+            if not await self._telling.tell(kept, self._likeliest, self._count):
+                self._is_own_known = False
                 self._put_off()
-                return
-            body = {**told[note], "max_tokens": 1, "id_slot": slot}
-            completion = await self._process(body, autoload=False)
-            if completion is None:
-                return
-            kept.note_processed(slot, prefix_of(request), note)
-            self._count(completion)
+
+    @property
+    def seconds_until_telling(self) -> float | None:
+        """Return when notes can be processed, None if there are none."""
+        kept = self._kept_of(self._telling.model_of(self._likeliest))
+        if self._spending.is_over or not self._telling.is_due(kept, self._likeliest):
+            return None
+        return max(0.0, self._asked_at + QUIET_SECONDS - time.monotonic())
+
+    @property
+    def _likeliest(self) -> str:
+        """Return the agent that is likeliest to be asked next, empty if there is none."""
+        return next(reversed(self._warm_ups), "")
 
     async def _process(self, body: Request, *, autoload: bool) -> Completion | None:
         """Have a request processed, or later if somebody asks meanwhile: then return None."""
