@@ -114,9 +114,7 @@ class Case:
         if not self.not_warmed:
             return [Measure(name, "not played", None) for name in names]
         pairs = list(zip(self.ours.asks, self.not_warmed, strict=True))
-        requests = [
-            one.name for one, other in pairs if timeless(asked(one)) != timeless(asked(other))
-        ]
+        requests = [one.name for one, other in pairs if timeless(one) != timeless(other)]
         # A task is told the time: at another one, another answer can be right.
         answers = [
             one.name
