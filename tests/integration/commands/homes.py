@@ -68,7 +68,9 @@ TOOLS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("HassMediaPause", "HassMediaUnpause"), ("name", "area", "floor")),
     **dict.fromkeys(("HassVacuumStart", "HassVacuumReturnToBase"), ("name", "area", "floor")),
     "HassVacuumCleanArea": ("name", "area"),
-    **dict.fromkeys(("HassListAddItem", "HassListCompleteItem"), ("name", "item")),
+    **dict.fromkeys(
+        ("HassListAddItem", "HassListCompleteItem", "HassListRemoveItem"), ("name", "item")
+    ),
     "HassStartTimer": ("name", "hours", "minutes", "seconds", "conversation_command"),
     **dict.fromkeys(("HassIncreaseTimer", "HassDecreaseTimer"), ("hours", "minutes", "seconds")),
     **dict.fromkeys(("HassPauseTimer", "HassUnpauseTimer", "HassTimerStatus"), ("name", "area")),

@@ -283,3 +283,32 @@ def test_languages(words: str, code: str, command: str) -> None:
     )
     found = [one.text for one in commands(words, code=code, home=home) if one.is_heard]
     assert [one for one in found if command in one]
+
+
+def test_a_value_in_a_place() -> None:
+    """Degrees are for what can be heated there; a number of minutes is none of degrees."""
+    (command,) = [one for one in commands("set 20 degrees in the living room") if one.is_heard]
+    assert (command.text, command.is_named) == ("set the Radiator to 20 degrees", True)
+    assert heard("in the living room set a timer for 5 minutes") == {"start a timer of 5 minutes"}
+
+
+@pytest.mark.parametrize(("device_class", "is_named"), [("gate", False), ("curtain", True)])
+def test_a_place_is_not_enough_for_harm(device_class: str, *, is_named: bool) -> None:
+    """A gate has to be named, even if nothing else in a place could be meant."""
+    thing = Thing(
+        "cover.it",
+        ("Xanadu",),
+        device_class=device_class,
+        area="garden",
+        abilities=frozenset(("position",)),
+    )
+    home = Home((thing,), areas=HOME.areas)
+    found = [one for one in commands("set 50 percent in the garden", home=home) if one.is_heard]
+    assert [(one.text, one.is_named) for one in found] == [
+        ("set the Xanadu to 50 percent", is_named)
+    ]
+
+
+def test_several_on_a_floor() -> None:
+    """One word means all that there are on a floor with several rooms."""
+    assert "turn off all lights on the Ground Floor" in heard("turn the light off downstairs")

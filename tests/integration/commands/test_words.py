@@ -2,7 +2,13 @@
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.words import find, has_phrase, is_like, words_of
+from custom_components.llamacpp.agent.commands.words import (
+    find,
+    has_phrase,
+    is_like,
+    parted,
+    words_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +93,18 @@ def test_phrases() -> None:
     assert not has_phrase(("turn", "off"), ("off", "you", "turn"))
     assert not has_phrase(("turn", "off"), ("turn", "it"))
     assert not has_phrase(("on", "on"), ("on",))
+
+
+@pytest.mark.parametrize(
+    ("word", "parts"),
+    [
+        ("kuchenlampe", ("kuche", "lampe")),
+        ("wohnzimmerheizung", ("wohnzimmer", "heizung")),
+        ("lampe", ("lampe",)),
+        ("stehlampe", ("stehlampe",)),
+        ("kuchenlampen", ("kuchenlampen",)),
+    ],
+)
+def test_words_in_one(word: str, parts: tuple[str, ...]) -> None:
+    """Two known words that are written as one are taken apart, and nothing else is."""
+    assert parted([word], {"kuche", "lampe", "wohnzimmer", "heizung"}) == parts

@@ -225,16 +225,15 @@ class Candidates:
                 if called and not self._here
                 else shortlist.of_kinds(shortlist.kinds, self._here)
             )
-        if not things and heard:
-            kinds = frozenset(kind for one in heard for kind in one.kinds)
-            # Only a verb: it says what is meant if there is but one thing that it can be about.
-            things = _only(shortlist.of_kinds(kinds, self._here))
+        by_verb, is_placed = self._by_verb(shortlist, heard, values)
+        if not things or (is_placed and not is_named and by_verb[0] in things):
+            things = by_verb
+        is_placed = is_placed and things == by_verb
         for thing in things:
             is_only = len(things) == 1 and bool(shortlist.kinds.intersection(thing.kinds))
-            is_other = bool(
-                CRITICAL.intersection(thing.kinds)
-                and shortlist.kind_words - words_for(thing, self._language)
-            )
+            is_critical = bool(CRITICAL.intersection(thing.kinds))
+            is_other = is_critical and bool(shortlist.kind_words - words_for(thing, self._language))
+            is_meant = named.get(thing.entity_id, is_only) or (is_placed and not is_critical)
             for sentence in self._language.sentences:
                 if "item" in sentence.slots and sentence not in heard:
                     continue
@@ -244,8 +243,32 @@ class Candidates:
                         values,
                         thing,
                         is_heard=sentence in heard,
-                        is_named=named.get(thing.entity_id, is_only) and not is_other,
+                        is_named=is_meant and not is_other,
                     )
+
+    def _by_verb(
+        self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
+    ) -> tuple[list[Thing], bool]:
+        """Return what is meant where only a verb or a value was said, and whether a place was, too.
+
+        It is if there is but one thing that this can be about, there or at all.
+        """
+        telling = [
+            one
+            for one in heard
+            if shortlist.areas
+            and one.slots
+            and all(
+                values.tell(kind) and any(values.of(kind, one, None)) for kind in one.slots.values()
+            )
+        ]
+        for sentences in (telling, heard):
+            kinds = frozenset(kind for one in sentences for kind in one.kinds)
+            found = shortlist.of_kinds(kinds)
+            there = [one for one in found if one.area in shortlist.areas]
+            if things := _only(there) or _only(shortlist.of_kinds(kinds, self._here)):
+                return things, things == there
+        return [], False
 
     def _of_places(
         self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
@@ -278,8 +301,13 @@ class Candidates:
                 )
 
     def _are_several(self, kind: str, place: str) -> bool:
-        """Tell whether an area has several things of a kind: one word can mean all of them."""
-        areas = {one for one, area in self._home.areas.items() if area.name == place}
+        """Tell whether a place has several things of a kind: one word can mean all of them."""
+        floors = {one for one, floor in self._home.floors.items() if floor.name == place}
+        areas = {
+            one
+            for one, area in self._home.areas.items()
+            if area.name == place or area.floor in floors
+        }
         return sum(kind in one.kinds and one.area in areas for one in self._home.things) > 1
 
     def _of_nothing(self, heard: Sequence[Sentence], values: Values) -> Iterator[Command]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .said import is_any
-from .words import find, is_like, words_of
+from .words import find, is_like, parted, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,10 +54,10 @@ class Shortlist:
         """Look for the names of a home in what was said. implied: kinds that go with its verb."""
         self._home = home
         self._language = language
-        self._words = words
         self._known = _words_of_names(home) | {
             word for kind in language.kinds.values() for one in kind.words for word in one
         }
+        words = self._words = parted(words, self._known)
         self.kinds = implied | {
             name for name, kind in language.kinds.items() if is_any(kind.words, words, language)
         }

@@ -38,11 +38,17 @@ class Values:
         self._shortlist = shortlist
         self._language = language
         self._home = home
+        self._lengths = lengths(words, language)
 
     def of(self, kind: str, sentence: Sentence, thing: Thing | None) -> Iterator[tuple[str, Any]]:
         """Yield what a slot of this kind can be filled with: in words, and for the tool."""
         names = self._shortlist.naming(thing)
-        words = [one for one in self._words if one not in names]
+        times = {index for one in self._lengths for index in range(*one.places)}
+        words = [
+            word
+            for index, word in enumerate(self._words)
+            if word not in names and index not in times
+        ]
         match kind:
             case "percent":
                 yield from self._percents(words)
@@ -59,7 +65,7 @@ class Values:
             case "item":
                 yield from ((item, item) for item in self._items(sentence, thing))
             case "duration":
-                for one in lengths(self._words, self._language)[:1]:
+                for one in self._lengths[:1]:
                     yield duration_text(one.units, self._language), dict(one.units)
 
     def tell(self, kind: str) -> bool:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+")
 # As `_WORD`, but a word keeps an apostrophe that joins it to the next.
@@ -16,6 +16,8 @@ _JOINED = re.compile(r"(['\u2019]) ")
 # Words of so many letters may differ by one, or by two.
 ONE_SLIP, TWO_SLIPS = 5, 9
 SHORT, LONG = 3, 6
+# Between two words that are written as one.
+LINKS = ("", "n", "s")
 
 
 @lru_cache(maxsize=4096)
@@ -67,6 +69,23 @@ def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
 def is_slip(one: str, other: str) -> bool:
     """Tell whether two words are the same, but for one letter of a long word."""
     return one == other or (min(len(one), len(other)) >= ONE_SLIP and _n_slips(one, other) <= 1)
+
+
+def parted(words: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
+    """Return words with those taken apart that are made of two known ones: `Küchenlampe`."""
+    return tuple(part for word in words for part in _parts(word, known))
+
+
+def _parts(word: str, known: Collection[str]) -> tuple[str, ...]:
+    if word in known:
+        return (word,)
+    for end in range(SHORT, len(word) - SHORT + 1):
+        first, second = word[:end], word[end:]
+        if second in known:
+            for link in LINKS:
+                if first.endswith(link) and (root := first.removesuffix(link)) in known:
+                    return root, second
+    return (word,)
 
 
 def find(

@@ -1,0 +1,59 @@
+"""What German-speaking families say: compounds, parted verbs, floors."""
+
+import pytest
+
+from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
+
+from .homes import commands, heard
+
+HOME = Home(
+    things=(
+        Thing("light.ceiling", ("Deckenlampe",), area="kitchen"),
+        Thing("light.desk", ("Schreibtischlampe",), area="study"),
+        Thing("light.bed", ("Bettlicht",), area="bedroom"),
+        Thing("climate.study", ("Heizung Arbeitszimmer",), area="study"),
+        Thing("climate.bedroom", ("Heizkörper",), area="bedroom"),
+        Thing("cover.study", ("Rollladen",), device_class="shutter", area="study"),
+        Thing("cover.garage", ("Garagentor",), device_class="garage"),
+        Thing("valve.garden", ("Bewässerung",), area="garden"),
+        Thing("switch.pump", ("Brunnenpumpe",), area="garden"),
+        Thing("media_player.radio", ("Radio",), area="kitchen"),
+        Thing("vacuum.robot", ("Saugroboter",)),
+        Thing("todo.shopping", ("Einkaufsliste",)),
+    ),
+    areas={
+        "kitchen": Place(("Küche",), floor="ground"),
+        "study": Place(("Arbeitszimmer",), floor="upper"),
+        "bedroom": Place(("Schlafzimmer",), floor="upper"),
+        "garden": Place(("Garten",)),
+    },
+    floors={"ground": Place(("Erdgeschoss", "unten")), "upper": Place(("Obergeschoss", "oben"))},
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("Mach die Küchenlampe an", "Deckenlampe einschalten"),
+        ("Arbeitszimmerheizung auf 19 Grad", "Heizung Arbeitszimmer auf 19 Grad stellen"),
+        ("Heiz das Schlafzimmer auf 20 Grad", "Heizkörper auf 20 Grad stellen"),
+        ("Stopp die Brunnenpumpe", "Brunnenpumpe ausschalten"),
+        ("Kannst du den Rollladen runterlassen?", "Rollladen schließen"),
+        ("Garagentor auf", "Garagentor öffnen"),
+        ("Dreh die Bewässerung zu", "Bewässerung schließen"),
+        ("Bewässerung an", "Bewässerung öffnen"),
+        ("Lass den Saugroboter los", "Saugroboter starten"),
+        ("Nimm Mehl von der Einkaufsliste runter", "Mehl von Einkaufsliste streichen"),
+        ("Mach oben das Licht aus", "alle Lichter auf der Etage Obergeschoss ausschalten"),
+    ],
+)
+def test_what_is_said(words: str, command: str) -> None:
+    """The right command is heard, alone, and what it is about is clear."""
+    assert heard(words, code="de", home=HOME) == {command}
+    (found,) = [one for one in commands(words, code="de", home=HOME) if one.is_heard]
+    assert found.is_named
+
+
+def test_the_radio_is_paused() -> None:
+    """`Stopp` turns off what cannot be paused."""
+    assert heard("Stopp das Radio", code="de", home=HOME) == {"Radio pausieren"}
