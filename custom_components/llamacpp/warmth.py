@@ -47,7 +47,7 @@ class Warmth:
         if self.warmer.is_to_write or self.warmer.seconds_until_telling is not None:
             self.async_warm_soon()
         n_tokens = state.prompt_tokens
-        n_own, before = self.warmer.take_own_tokens(), self._n_tokens
+        n_own, before = self.warmer.spending.take_own(), self._n_tokens
         self._n_tokens = n_tokens
         if n_tokens is None or before is None or n_own is None:
             return
@@ -157,7 +157,12 @@ class Warmth:
         """Have notes on those who may speak processed when it is quiet, unless more is due."""
         while (wait := self.warmer.seconds_until_telling) is not None and not self._due.is_set():
             if not wait:
-                await self.warmer.tell()
+                # A server that was started anew meanwhile has nothing that notes could follow.
+                await self.async_notice(self.warmer.model_to_tell)
+                if self._is_outdated:
+                    self._due.set()
+                else:
+                    await self.warmer.tell()
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):

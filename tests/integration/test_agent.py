@@ -68,7 +68,7 @@ def test_messages_of_a_conversation() -> None:
                 {
                     "id": "call1",
                     "type": "function",
-                    "function": {"name": CALL.tool_name, "arguments": '{"name":"Küche"}'},
+                    "function": {"name": CALL.tool_name, "arguments": '{"name": "Küche"}'},
                 }
             ],
         },

@@ -1,5 +1,6 @@
 """Home Assistant's chat log as the messages of a chat completion."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.conversation import (
@@ -78,12 +79,20 @@ def _to_message(
                 "type": "function",
                 "function": {
                     "name": tool_call.tool_name,
-                    "arguments": json_dumps(tool_call.tool_args),
+                    "arguments": _as_written_by_models(tool_call.tool_args),
                 },
             }
             for tool_call in content.tool_calls
         ]
     return message
+
+
+def _as_written_by_models(arguments: Mapping[str, Any]) -> str:
+    """Return arguments in JSON with the spaces that models learn to write.
+
+    A template that shows it as it is then makes the tokens again that the server has in memory.
+    """
+    return json.dumps(arguments, ensure_ascii=False, default=str)
 
 
 def _of_user(content: UserContent, images: Mapping[Path, str], note: str) -> Message:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from .change import prefix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from ..server import Completion
     from .ahead import Ahead
     from .filling import Filling
     from .kept import Kept
     from .request import Request
+    from .spending import Spending
 
 type Told = Mapping[str, Sequence[Request]]
 
@@ -49,10 +49,10 @@ class Telling:
         """Tell whether there are notes that could be processed."""
         return bool(self._places(kept, agent_id))
 
-    async def tell(self, kept: Kept, agent_id: str, count: Callable[[Completion], None]) -> bool:
+    async def tell(self, kept: Kept, agent_id: str, spending: Spending) -> bool:
         """Have notes processed where nobody needs the slot; return whether all were.
 
-        count: told of what that took. Raises LlamaServerError.
+        spending: counts what that takes. Raises LlamaServerError.
         """
         if agent_id not in self._newest:
             return True
@@ -72,7 +72,7 @@ class Telling:
                 completion = await self._ahead.process(body, autoload=False)
                 if completion is None:
                     return False
-                count(completion)
+                spending.add(completion.usage, is_ahead=True)
             kept.note_processed(slot, prefix, note)
         return True
 

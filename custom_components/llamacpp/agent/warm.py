@@ -65,13 +65,10 @@ class Warmer:
         self._asked_at = -IDLE_SECONDS
         # By agent, the one that was asked or made last behind all others.
         self._warm_ups: dict[str, WarmUp] = {}
-        self._spending = Spending()
+        self.spending = Spending()
         # Whether a prompt was not processed because somebody asked.
         self._is_put_off = False
         self.is_router = False
-        # Tokens of prompts of our own requests since they were last asked for.
-        self._n_own_tokens = 0
-        self._is_own_known = True
 
     def register(self, agent_id: str, warm_up: WarmUp) -> Callable[[], None]:
         """Take note of how an agent's prompt is made and processed; returns what ends that."""
@@ -162,15 +159,6 @@ class Warmer:
         is_unwritten = any(kept.unwritten for kept in self._kept.values())
         return is_unwritten and time.monotonic() - self._asked_at >= IDLE_SECONDS
 
-    def take_own_tokens(self) -> int | None:
-        """Return how many tokens the prompts had that were sent since the last call.
-
-        None if nobody knows, for the server has processed some whose end was not waited for.
-        """
-        count, self._n_own_tokens = self._n_own_tokens, 0
-        is_known, self._is_own_known = self._is_own_known, True
-        return count if is_known else None
-
     @contextmanager
     def asking(
         self, agent_id: str, *, is_own: bool = True
@@ -191,8 +179,8 @@ class Warmer:
             parts = PromptParts.of(request)
             changed = parts.changed_since(kept.parts.get(agent_id))
             kept.parts[agent_id] = parts
+            self.spending.add(completion.usage)
             if usage := completion.usage:
-                self._n_own_tokens += usage.prompt_tokens
                 self._learn(kept, request, usage)
             if is_own and agent_id in self._warm_ups:
                 self._warm_ups[agent_id] = self._warm_ups.pop(agent_id)
@@ -205,7 +193,7 @@ class Warmer:
             try:
                 yield note
             except BaseException:
-                self._is_own_known = False
+                self.spending.add_unknown()
                 raise
 
     def _note_processed(self, kept: Kept, agent_id: str, request: Mapping[str, Any]) -> None:
@@ -301,7 +289,7 @@ class Warmer:
         async with self._lock:
             kept = self._kept_of(request.get("model"))
             is_done = self._is_done(kept, agent_id, request)
-            if self._spending.is_over:
+            if self.spending.is_over:
                 LOGGER.debug("Nothing is warmed up: too much was, within the hour")
                 return False
             self._telling.note(agent_id, request, told or {})
@@ -334,18 +322,23 @@ class Warmer:
         Raises LlamaServerError.
         """
         async with self._lock:
-            kept = self._kept_of(self._telling.model_of(self._likeliest))
-            if not await self._telling.tell(kept, self._likeliest, self._count):
-                self._is_own_known = False
+            kept = self._kept_of(self.model_to_tell)
+            if not await self._telling.tell(kept, self._likeliest, self.spending):
+                self.spending.add_unknown()
                 self._put_off()
 
     @property
     def seconds_until_telling(self) -> float | None:
         """Return when notes can be processed, None if there are none."""
-        kept = self._kept_of(self._telling.model_of(self._likeliest))
-        if self._spending.is_over or not self._telling.is_due(kept, self._likeliest):
+        kept = self._kept_of(self.model_to_tell)
+        if self.spending.is_over or not self._telling.is_due(kept, self._likeliest):
             return None
         return max(0.0, self._asked_at + QUIET_SECONDS - time.monotonic())
+
+    @property
+    def model_to_tell(self) -> str | None:
+        """Return the model for which notes are to be processed, None for a server's single one."""
+        return self._telling.model_of(self._likeliest)
 
     @property
     def _likeliest(self) -> str:
@@ -356,7 +349,7 @@ class Warmer:
         """Have a request processed, or later if somebody asks meanwhile: then return None."""
         completion = await self._ahead.process(body, autoload=autoload)
         if completion is None:
-            self._is_own_known = False
+            self.spending.add_unknown()
             self._put_off()
         return completion
 
@@ -390,11 +383,6 @@ class Warmer:
         kept.note_processed(body.get("id_slot", SLOT), prefix)
         kept.warmed.add(agent_id)
         kept.unwritten.discard(agent_id)
-        self._count(completion)
+        self.spending.add(completion.usage, is_ahead=True)
         if usage := completion.usage:
             self._learn(kept, body, usage, is_warm_up=True)
-
-    def _count(self, completion: Completion) -> None:
-        if usage := completion.usage:
-            self._n_own_tokens += usage.prompt_tokens
-            self._spending.add(usage.prompt_tokens - usage.cached_tokens)

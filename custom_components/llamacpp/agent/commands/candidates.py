@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from .durations import duration_text, lengths
+from .durations import duration_text
 from .said import is_any
 from .shortlist import Shortlist
 from .values import Values, words_for
-from .words import heard_words
+from .verbs import DURATION, Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,8 +22,6 @@ CRITICAL = frozenset(
     ("lock", "valve", "alarm_control_panel", "siren", "cover.door", "cover.garage", "cover.gate")
 )
 MAX_COMMANDS = 48
-# The kind of value that is a length of time, and what sentences call it.
-DURATION = "duration"
 # So many things are switched by one sentence that names them together.
 MAX_TOGETHER = 6
 
@@ -68,6 +66,7 @@ class Candidates:
         """Begin with a home."""
         self._home = home
         self._language = language
+        self._verbs = Verbs(language)
         self._tools = tools
         self._here = here
 
@@ -76,20 +75,24 @@ class Candidates:
 
         What is to be done later is said by a timer then, if who speaks has timers.
         """
-        if not self._is_delayed(said):
+        if not self.is_delayed(said):
             return self._by_part(said)
-        parts = self._by_part(said.at_once) if said.at_once and self._can_wait else []
-        return [[self.later(one, said.delay) for one in part] for part in parts]
+        return self.put_off(self._by_part(said.at_once), said) if said.at_once else []
 
     def needs_timers(self, said: Said) -> bool:
         """Tell whether what was said takes timers, and who speaks has none."""
-        if self._is_delayed(said):
+        if self.is_delayed(said):
             return not self._can_wait
-        heard = self._heard(said.words)
+        heard = self._verbs.heard(said.words)
         return any(one.target == "none" and one.tool not in self._tools for one in heard)
 
-    def later(self, command: Command, delay: Mapping[str, int]) -> Command:
-        """Return a command that is to be done after a length of time, by units."""
+    def put_off(self, parts: Sequence[Sequence[Command]], said: Said) -> list[list[Command]]:
+        """Return commands that are done later, as was said; none if who speaks has no timers."""
+        if not self._can_wait:
+            return []
+        return [[self._later(one, said.delay) for one in part] for part in parts]
+
+    def _later(self, command: Command, delay: Mapping[str, int]) -> Command:
         later = self._language.later
         ((slot, _),) = (one for one in later.slots.items() if one[1] != DURATION)
         said = {slot: command.text, DURATION: duration_text(delay, self._language)}
@@ -106,9 +109,9 @@ class Candidates:
         later = self._language.later
         return {*later.slots} - {DURATION} <= {*self._tools.get(later.tool, ("", ()))[1]}
 
-    def _is_delayed(self, said: Said) -> bool:
+    def is_delayed(self, said: Said) -> bool:
         """Tell whether something is to be done later: a length of time can be a timer's own."""
-        is_for_timer = any(DURATION in one.slots.values() for one in self._heard(said.words))
+        is_for_timer = any(DURATION in one.slots.values() for one in self._verbs.heard(said.words))
         return bool(said.delay) and not said.is_question and not is_for_timer
 
     def _by_part(self, said: Said) -> list[list[Command]]:
@@ -146,17 +149,17 @@ class Candidates:
 
     def for_words(self, words: Sequence[str], said: Said | None = None) -> list[Command]:
         """Return the commands that these words can mean. said: what they are a part of."""
-        found = self._found(words, self._heard(words), said)
+        found = self._found(words, self._verbs.heard(words), said)
         if said and not any(one.is_heard for one in found):
             # The verb was said in another part.
-            return self._found(words, self._heard(said.words), said)
+            return self._found(words, self._verbs.heard(said.words), said)
         return found
 
     def _found(
         self, words: Sequence[str], heard: Sequence[Sentence], said: Said | None
     ) -> list[Command]:
         """Return the commands that words can mean. heard: what their verbs hint at."""
-        shortlist = Shortlist(self._home, self._language, words, self._implied(words))
+        shortlist = Shortlist(self._home, self._language, words, self._verbs.implied(words))
         values = Values(words, self._language, self._home, shortlist, said.written if said else {})
         of_places = list(self._of_places(shortlist, heard, values))
         of_things = list(self._of_things(shortlist, heard, values))
@@ -170,41 +173,6 @@ class Candidates:
         found = [*of_things, *of_places, *self._of_nothing(heard, values)]
         unique = list({one.text: one for one in found}.values())
         return _with_values(unique)[:MAX_COMMANDS]
-
-    def _phrases(self, words: Sequence[str]) -> list[tuple[Sentence, frozenset[str]]]:
-        """Return the sentences whose verb was said, each with the words of its verb."""
-        common = self._language.common
-        has_length = bool(lengths(words, self._language))
-        found = (
-            (one, heard_words(one.hear, words, common))
-            for one in self._language.sentences
-            if has_length or DURATION not in one.slots.values()
-        )
-        return [(sentence, own) for sentence, own in found if own]
-
-    def _heard(self, words: Sequence[str]) -> list[Sentence]:
-        """Return the sentences whose verb was said; `carry on` is not the verb `on`.
-
-        Nor is `pause the timer` about music.
-        """
-        found = self._phrases(words)
-        return [
-            sentence
-            for sentence, own in found
-            if not any(
-                own < other and (sentence.kinds & one.kinds or one.target == "none")
-                for one, other in found
-            )
-        ]
-
-    def _implied(self, words: Sequence[str]) -> frozenset[str]:
-        """Return the kind of things that a verb is only used for, such as `lock`; empty if none."""
-        found = self._phrases(words)
-        kinds = {
-            sentence.kinds for sentence, own in found if not any(own < other for _, other in found)
-        }
-        only = next(iter(kinds), frozenset[str]())
-        return only if len(kinds) == len(only) == 1 else frozenset()
 
     def _of_things(
         self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values

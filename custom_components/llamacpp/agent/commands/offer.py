@@ -9,6 +9,7 @@ from ..deltas import AnswerDeltas
 from ..request import to_request
 from ..tools import to_tools
 from .answer import CommandDeltas, to_call
+from .before import Before
 from .candidates import Candidates
 from .exposed import area_of_device, exposed_home
 from .generic import generic_commands
@@ -71,6 +72,7 @@ class CommandsOffer:
             for one in self._functions
         }
         self._candidates = Candidates(home, self._language, declared, here)
+        self._before = Before(home, self._language)
         self._examples = [
             {"role": role, "content": text}
             for pair in examples(home, of_home)
@@ -92,13 +94,20 @@ class CommandsOffer:
             return [{"role": "assistant"}, {"content": words}] if words else []
         if not isinstance(last, UserContent):
             return []
-        if self._needs_timers(self._whole(contents)):
-            return [{"role": "assistant"}, {"content": self._language.texts["no_timers"]}]
         if command := self._agreed(contents):
             return [{"role": "assistant"}, {"tool_calls": [to_call(command)]}]
-        if names := self._candidates.unclear(self._commands(self._whole(contents))):
-            return [{"role": "assistant"}, {"content": self._which(names)}]
-        return []
+        words = self._asked_back(self._whole(contents))
+        return [{"role": "assistant"}, {"content": words}] if words else []
+
+    def _asked_back(self, text: str) -> str:
+        """Return what we say where the model would only guess, or promise; empty if it may."""
+        texts = self._language.texts
+        if self._needs_timers(text):
+            return str(texts["no_timers"])
+        commands = self._commands(text)
+        if names := self._candidates.unclear(commands):
+            return self._which(names)
+        return str(texts["what"]) if not commands and self._before.is_bare(text) else ""
 
     def request(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
         """Return the request under whose grammar the model chooses, or one for words alone."""
@@ -138,8 +147,12 @@ class CommandsOffer:
         said = understand(text, self._language)
         if said.is_chat:
             return []
-        generic = generic_commands(self._functions, self._reading, said, self._language)
+        is_delayed = self._candidates.is_delayed(said)
+        now = said.at_once if is_delayed and said.at_once else said
+        generic = generic_commands(self._functions, self._reading, now, self._language)
         parts = [generic] if generic else self._candidates.for_said(said)
+        if generic and is_delayed:
+            parts = self._candidates.put_off(parts, said)
         kept = [
             [
                 one
@@ -161,16 +174,20 @@ class CommandsOffer:
         return str(self._language.texts["which"]).format(names=", ".join(names[:MAX_NAMES]))
 
     def _whole(self, contents: Sequence[Content]) -> str:
-        """Return what the user has said; with what it is about, if that was asked for."""
-        said = [one.content for one in contents if isinstance(one, UserContent)]
+        """Return what the user has said, with what it is about where that was said before.
+
+        It was if we have asked what is meant, or if the user says only what to do: `make it blue`.
+        """
+        *before, last = [one.content for one in contents if isinstance(one, UserContent)]
         asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
-        before = said[-2] if said[1:] else ""
-        names = self._candidates.unclear(self._commands(before)) if before and asked else []
-        return (
-            f"{before} {said[-1]}"
-            if names and asked and asked.content == self._which(names)
-            else said[-1]
-        )
+        if not before or asked is None:
+            return last
+        names = self._candidates.unclear(self._commands(before[-1]))
+        if asked.content == self._language.texts["what"] or (
+            names and asked.content == self._which(names)
+        ):
+            return f"{before[-1]} {last}"
+        return self._before.with_name(last, before)
 
     def _agreed(self, contents: Sequence[Content]) -> Command | None:
         """Return the command that the user was asked about, and says yes to."""
