@@ -157,16 +157,21 @@ class Warmth:
         """Have notes on those who may speak processed when it is quiet, unless more is due."""
         while (wait := self.warmer.seconds_until_telling) is not None and not self._due.is_set():
             if not wait:
-                # A server that was started anew meanwhile has nothing that notes could follow.
-                await self.async_notice(self.warmer.model_to_tell)
-                if self._is_outdated:
-                    self._due.set()
-                else:
-                    await self.warmer.tell()
+                await self._async_tell_now(self.warmer.model_to_tell)
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._due.wait()
+
+    async def _async_tell_now(self, model: str | None) -> None:
+        """Have notes processed, unless there is nothing any more that they could follow.
+
+        A server that was started anew meanwhile is looked at again with its next state.
+        """
+        if self._coordinator.data.is_in_memory(model):
+            await self.async_notice(model)
+            if not self._is_outdated:
+                await self.warmer.tell()
 
 
 def _has_changed(model: str, before: dict[str, str], now: dict[str, str]) -> bool:
