@@ -185,6 +185,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
 
     @override
     async def _async_update_data(self) -> ServerState:
+        self.warmth.async_begin_look()
         try:
             state = await self._async_ask()
         except LlamaServerError as err:

@@ -30,8 +30,15 @@ class Warmth:
         # Somebody who asked has found the server in another state than it was in before.
         self._is_outdated = False
         self._n_tokens: float | None = None
+        # What had begun when the server was asked for its state, None: something was under way.
+        self._n_begun: int | None = None
         # By the id of each model in memory, a word that differs with every start; "": not known.
         self._in_memory: dict[str, str] | None = None
+
+    @callback
+    def async_begin_look(self) -> None:
+        """Take note that the server is about to be asked for its state."""
+        self._n_begun = None if self.warmer.is_busy else self.warmer.n_begun
 
     @callback
     def async_look(self, state: ServerState) -> None:
@@ -39,14 +46,17 @@ class Warmth:
         self.warmer.filling.n_slots = state.slots_total or 1
         self.warmer.is_router = state.is_router
         self._tell_losses()
-        if self.warmer.is_busy:
-            # A model may be on its way, and what is asked is counted by the server sooner than by
-            # us.
+        if self.warmer.is_busy or self.warmer.n_begun != self._n_begun:
+            # A model may be on its way, and what is asked is not counted by the server when it is
+            # by us. It was also asked if that was over before the server had told all of its state.
             return
         self._look_at_memory(state)
         if self.warmer.is_to_write or self.warmer.seconds_until_telling is not None:
             self.async_warm_soon()
         n_tokens = state.prompt_tokens
+        if n_tokens == self._n_tokens:
+            # Nothing was asked, or the server was too busy to tell: then it is told next time.
+            return
         n_own, before = self.warmer.spending.take_own(), self._n_tokens
         self._n_tokens = n_tokens
         if n_tokens is None or before is None or n_own is None:

@@ -17,13 +17,17 @@ WARM_UP_SECONDS = 1200.0
 
 
 class Ahead:
-    """Has one server process requests ahead. The caller sends one at a time."""
+    """Has one server process requests ahead. The caller sends one at a time.
+
+    n_begun: how many requests have begun, those that somebody waits for included.
+    """
 
     def __init__(self, client: LlamaServerClient) -> None:
         """Begin with nobody waiting."""
         self._client = client
         self._n_pauses = 0
         self._task: asyncio.Task[Completion] | None = None
+        self.n_begun = 0
 
     @property
     def is_paused(self) -> bool:
@@ -39,6 +43,7 @@ class Ahead:
     def paused(self) -> Iterator[None]:
         """Keep requests away, and end the one that is under way."""
         self._n_pauses += 1
+        self.n_begun += 1
         if self._task:
             self._task.cancel()
         try:
@@ -51,6 +56,7 @@ class Ahead:
 
         autoload: whether a router may load the model for that. Raises LlamaServerError.
         """
+        self.n_begun += 1
         self._task = asyncio.create_task(self._process(request, autoload=autoload))
         try:
             await asyncio.wait({self._task})

@@ -151,6 +151,11 @@ class Warmer:
         return self._ahead.is_busy
 
     @property
+    def n_begun(self) -> int:
+        """Return how many requests have begun: a number that tells whether there were more."""
+        return self._ahead.n_begun
+
+    @property
     def is_to_write(self) -> bool:
         """Return whether a prompt is still to be written, and nobody goes on with a conversation.
 
