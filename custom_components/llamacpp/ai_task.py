@@ -10,6 +10,7 @@ from homeassistant.helpers import llm
 
 from .agent.frame import split_clock, system_prompt_of
 from .agent.notes import set_note
+from .agent.slots import Talk
 from .agent.tools import to_response_format
 from .const import DOMAIN, SUBENTRY_AI_TASK
 from .entity import LlamaCppAgentEntity
@@ -70,7 +71,8 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
         self, chat_log: conversation.ChatLog, response_format: dict[str, Any] | None = None
     ) -> str:
         """Return the model's answer; raises HomeAssistantError if it has none."""
-        outcome = await self._async_answer(chat_log, response_format=response_format)
+        talk = Talk(chat_log.conversation_id, is_once=True)
+        outcome = await self._async_answer(chat_log, talk=talk, response_format=response_format)
         if outcome.silent:
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key=outcome.silent)
         answer = chat_log.content[-1]

@@ -99,9 +99,9 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         """Have the model answer the chat log, running the tools that it calls, until it speaks.
 
         overrides: options for this turn only. offer: how the model is offered tools, by default in
-        the requests. talk: the conversation, if its prompt is the one that is kept warm.
-        response_format: what the answer must look like. Raises LlamaServerError, and
-        HomeAssistantError for an attachment that cannot be shown to the model.
+        the requests. talk: the conversation, if it is to have a slot. response_format: what the
+        answer must look like. Raises LlamaServerError, and HomeAssistantError for an attachment
+        that cannot be shown to the model.
         """
         offer = offer or native_offer(chat_log)
         settings = TurnSettings(
@@ -111,9 +111,10 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             response_format=response_format,
         )
         coordinator, agent_id = self.coordinator, self.subentry.subentry_id
+        is_own = talk is not None and not talk.is_once
         with (
             self._telling_if_too_large(chat_log, offer),
-            coordinator.warmer.asking(agent_id, is_own=talk is not None) as note,
+            coordinator.warmer.asking(agent_id, is_own=is_own) as note,
         ):
             if talk is not None:
                 slot = await self._async_warm_slot(chat_log, settings, offer, talk)

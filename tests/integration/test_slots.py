@@ -129,3 +129,21 @@ def test_the_slot_that_is_ready_is_better_than_ones_own() -> None:
     slots.fill(1, b"home", "In the kitchen.")
     assert slots.free([0, 1], b"home", kitchen) == 1
     assert slots.free([0], b"home", kitchen) == 0
+
+
+def test_what_is_not_gone_on_with_takes_what_is_wanted_least(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The last slot of those that nobody needs, else the one unused for longest."""
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    slots = ConversationSlots()
+    assert slots.least_wanted([]) is None
+    assert slots.least_wanted([0, 1, 2]) == 2
+    for slot in (2, 0, 1):
+        slots.give(slot, Talk(f"in {slot}"))
+        now += 1
+    assert slots.least_wanted([0, 1, 2]) == 2
+    slots.release(1)
+    assert slots.of("in 1") is None
+    assert slots.least_wanted([0, 1, 2]) == 1

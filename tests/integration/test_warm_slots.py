@@ -104,6 +104,26 @@ async def test_what_each_satellite_is_told_is_processed_ahead(
             await settled(home)
 
 
+async def test_a_task_pushes_out_one_slot(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """Those who have just spoken find theirs as it was, and the last one is filled again."""
+    with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
+        entry = await add_server(server.base_url)
+        await settled(home)
+        devices = satellites(home)[:2]
+        for _round in range(2):
+            for device in devices:
+                await ask(home, "Hello", device_id=device)
+                usage = entry.runtime_data.last_answer.completion.usage
+                assert usage.prompt_tokens - usage.cached_tokens < WORDS_TOKENS
+            await task(home)
+        await warmed(home)
+        await ask(home, "Hello")
+        usage = entry.runtime_data.last_answer.completion.usage
+        assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
+
+
 async def test_who_asks_first_after_a_restart_is_enough(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:

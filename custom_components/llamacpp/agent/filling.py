@@ -38,6 +38,8 @@ class Filling:
         write them.
         """
         model, prefix = request.get("model"), prefix_of(request)
+        if talk.is_once:
+            return await self._choose_once(kept, model, talk)
         if kept.is_empty:
             kept.is_empty = False
             if await self._saved.restore(SLOT, agent_id, model, autoload=True):
@@ -70,6 +72,15 @@ class Filling:
         kept.slots.give(slot, talk)
         if can_fill and not kept.slots.is_filled(slot, prefix):
             await self._read(kept, slot, agent_id, model, prefix)
+        return slot
+
+    async def _choose_once(self, kept: Kept, model: str | None, talk: Talk) -> int | None:
+        """Return the slot that is wanted least, so that it is known what is pushed out."""
+        if self.n_slots < 2 or not self._saved.is_supported:  # noqa: PLR2004 - there is no choice
+            return None
+        slot = kept.slots.least_wanted(await self._idle_slots(model))
+        if slot is not None:
+            kept.slots.give(slot, talk)
         return slot
 
     async def read_ahead(

@@ -18,12 +18,14 @@ class Talk(NamedTuple):
     """A conversation that is gone on with.
 
     speaker: who has one conversation at a time, None if nobody in particular. note: what the model
-    is told of the speaker beside the home.
+    is told of the speaker beside the home. is_once: it is not gone on with, and its prompt is not
+    kept warm.
     """
 
     conversation_id: str
     speaker: str | None = None
     note: str | None = None
+    is_once: bool = False
 
 
 class ConversationSlots:
@@ -98,6 +100,19 @@ class ConversationSlots:
 
         # Of those that are as good as each other, the first one is warmed up.
         return min(sorted(idle), key=reluctance, default=None)
+
+    def least_wanted(self, idle: Collection[int]) -> int | None:
+        """Return the slot for what is not gone on with; None if there is none.
+
+        idle: the slots that are not at work.
+        """
+        # Those who are likeliest to speak have the first slots.
+        return min(sorted(idle, reverse=True), key=self._needed_at, default=None)
+
+    def release(self, slot: int) -> None:
+        """Take note that nobody goes on in this slot."""
+        self._owners.pop(slot, None)
+        self._speakers.pop(slot, None)
 
     def is_needed(self, slot: int) -> bool:
         """Tell whether the conversation in a slot may be gone on with."""

@@ -190,6 +190,10 @@ class Warmer:
             if is_own and agent_id in self._warm_ups:
                 self._warm_ups[agent_id] = self._warm_ups.pop(agent_id)
                 self._note_processed(kept, agent_id, request)
+            elif slot is not None and self.filling.n_slots > 1:
+                # What it has pushed out is read again when it is quiet.
+                kept.slots.release(slot)
+                self._is_put_off = True
             elif prefix not in kept.processed.values():
                 kept.is_displaced = True
             return changed
