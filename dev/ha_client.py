@@ -97,14 +97,18 @@ class HomeAssistantClient:
         """Close the session."""
         await self._stack.aclose()
 
-    async def request(self, method: str, path: str, body: object = None) -> Any:
+    async def request(
+        self, method: str, path: str, body: object = None, *, seconds: float = REQUEST_SECONDS
+    ) -> Any:
         """Send JSON to Home Assistant and return its JSON.
 
-        Raises HomeAssistantError for a status of 400 or more.
+        seconds: how long to wait for that. Raises TimeoutError, and HomeAssistantError for a
+        status of 400 or more.
         """
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        timeout = aiohttp.ClientTimeout(total=seconds)
         async with self._session.request(
-            method, self.base_url + path, json=body, headers=headers
+            method, self.base_url + path, json=body, headers=headers, timeout=timeout
         ) as response:
             if not response.ok:
                 message = f"{method} {path}: {response.status} {await response.text()}"

@@ -59,6 +59,9 @@ class Warmth:
             return
         n_own, before = self.warmer.spending.take_own(), self._n_tokens
         self._n_tokens = n_tokens
+        if before is None:
+            # A prompt that was given up before a restart or reload is counted a batch later.
+            self.warmer.spending.add_unknown()
         if n_tokens is None or before is None or n_own is None:
             return
         if n_tokens - before > n_own:

@@ -80,3 +80,19 @@ async def test_late_counts_are_nobody_else(
     await coordinator.async_refresh()
     await warmed(home)
     assert server.n_warm_ups == n_warm_ups + 1
+
+
+async def test_what_was_given_up_before_is_nobody_else(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """A prompt that was given up when the entry was set up anew is counted once it has been."""
+    server = CountingServer()
+    entry = await add_server(await peers.http(server.handle))
+    coordinator = entry.runtime_data
+    await warmed(home)
+    n_warm_ups = server.n_warm_ups
+    for n_expected in (n_warm_ups, n_warm_ups + 1):
+        server.n_asked += 1
+        await coordinator.async_refresh()
+        await warmed(home)
+        assert server.n_warm_ups == n_expected

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.llamacpp.agent import slots, warm
+from custom_components.llamacpp.agent import warm
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
 
 from .talk import ask, is_warm_up, speech, until_busy
@@ -84,9 +84,11 @@ async def test_what_each_satellite_is_told_is_processed_ahead(
     add_server: AddServer,
     scripted_model: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever speaks first, or again, waits for their words alone; also after a change."""
+    """Whoever speaks first, or again, waits for their words alone; also right after a change.
+
+    What their conversations hold of the home before the change is of no use to anybody.
+    """
     with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
         entry = await add_server(server.base_url)
         await settled(home)
@@ -98,8 +100,6 @@ async def test_what_each_satellite_is_told_is_processed_ahead(
                     await ask(home, words, device_id=device)
                     usage = entry.runtime_data.last_answer.completion.usage
                     assert usage.prompt_tokens - usage.cached_tokens < WORDS_TOKENS
-            # Nobody goes on with these conversations.
-            monkeypatch.setattr(slots, "IDLE_SECONDS", 0)
             er.async_get(home).async_update_entity("light.kitchen_light", name="Stove Lamp")
             await settled(home)
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .script import Rush, Step
     from .stage import Stage
 
-# Longer than any answer takes, even where a full model reads the home anew.
-ANSWER_SECONDS = 280.0
+# Longer than any answer takes, even where a full model reads the home anew for each round of tools.
+ANSWER_SECONDS = 900.0
 QUIET_SECONDS = 300.0
 START = "the start"
 
@@ -225,7 +225,8 @@ class Player:
             action = "conversation/process"
             data = {"agent_id": self._agent.entity_id, "text": step.words}
         path = f"/api/services/{action}?return_response"
-        answer = (await self._stage.owner.request("POST", path, data))["service_response"]
+        answered = await self._stage.owner.request("POST", path, data, seconds=ANSWER_SECONDS)
+        answer = answered["service_response"]
         if self._agent.task_entity:
             return str(answer["data"])
         return str(answer["response"]["speech"]["plain"]["speech"])

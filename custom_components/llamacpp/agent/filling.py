@@ -102,7 +102,8 @@ class Filling:
     ) -> None:
         """Have the other slots read what was written, before somebody waits for that.
 
-        Not those of conversations that may be gone on with.
+        Not those of conversations that may be gone on with, unless they begin with a prompt that
+        no agent has any more: that would have to be read then.
         """
         model, prefix = request.get("model"), prefix_of(request)
         if self.n_slots < 2 or not self._saved.has(agent_id, model, prefix):  # noqa: PLR2004 - there are no others
@@ -110,6 +111,8 @@ class Filling:
         for slot in await self._idle_slots(model):
             if not may_go_on():
                 return
+            if kept.is_outdated(slot):
+                kept.slots.release(slot)
             if not (kept.slots.is_needed(slot) or kept.slots.is_filled(slot, prefix)):
                 await self._read(kept, slot, agent_id, model, prefix)
 

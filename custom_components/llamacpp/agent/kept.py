@@ -54,6 +54,11 @@ class Kept:
         self.on_disk.discard(prefix)
         self.slots.fill(slot, prefix, note)
 
+    def is_outdated(self, slot: int) -> bool:
+        """Tell whether a slot is known to begin with what is no agent's newest prompt."""
+        prefix = self.slots.beginning_of(slot)
+        return prefix is not None and prefix not in self.processed.values()
+
     def drop(self, agent_id: str) -> None:
         """Take the prompt of an agent for one that was never processed."""
         self.processed.pop(agent_id, None)

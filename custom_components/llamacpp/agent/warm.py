@@ -389,7 +389,10 @@ class Warmer:
         """Take note that an agent's prompt was processed ahead."""
         prefix = kept.processed[agent_id] = prefix_of(body)
         kept.is_empty, kept.begun = False, None
-        kept.note_processed(body.get("id_slot", SLOT), prefix)
+        slot = body.get("id_slot", SLOT)
+        # What was said there in a conversation is gone.
+        kept.slots.release(slot)
+        kept.note_processed(slot, prefix)
         kept.warmed.add(agent_id)
         kept.unwritten.discard(agent_id)
         self.spending.add(completion.usage, is_ahead=True)
