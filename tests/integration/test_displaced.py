@@ -11,6 +11,8 @@ from .test_warm import warmed
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
+    from custom_components.llamacpp.coordinator import LlamaCppCoordinator
+
     from .conftest import AddServer
     from .peers import Peers
 
@@ -58,14 +60,21 @@ class CountingServer:
         return web.Response(text="".join(f"llamacpp:{k} {v}\n" for k, v in counts.items()))
 
 
+async def warm_server(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> tuple[CountingServer, LlamaCppCoordinator]:
+    """Return a server that has been warmed up, and what Home Assistant knows of it."""
+    server = CountingServer()
+    entry = await add_server(await peers.http(server.handle))
+    await warmed(home)
+    return server, entry.runtime_data
+
+
 async def test_late_counts_are_nobody_else(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
     """Tokens of our own that the server tells of later push no prompt out."""
-    server = CountingServer()
-    entry = await add_server(await peers.http(server.handle))
-    coordinator = entry.runtime_data
-    await warmed(home)
+    server, coordinator = await warm_server(home, add_server, peers)
     await coordinator.async_refresh()
     n_warm_ups = server.n_warm_ups
     assert n_warm_ups
@@ -86,10 +95,7 @@ async def test_what_was_given_up_before_is_nobody_else(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
     """A prompt that was given up when the entry was set up anew is counted once it has been."""
-    server = CountingServer()
-    entry = await add_server(await peers.http(server.handle))
-    coordinator = entry.runtime_data
-    await warmed(home)
+    server, coordinator = await warm_server(home, add_server, peers)
     n_warm_ups = server.n_warm_ups
     for n_expected in (n_warm_ups, n_warm_ups + 1):
         server.n_asked += 1
