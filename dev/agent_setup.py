@@ -61,6 +61,17 @@ async def is_available(client: HomeAssistantClient, entity_id: str) -> bool:
     return bool(state["state"] != "unavailable")
 
 
+async def newest_answer(client: HomeAssistantClient) -> dict[str, Any] | None:
+    """Return what the newest answer took, as the integration's diagnostics tell it.
+
+    The server's own counters would count what warm-ups took meanwhile, too.
+    """
+    entry, *_ = await client.command("config_entries/get", domain=DOMAIN)
+    told = await client.request("GET", f"/api/diagnostics/config_entry/{entry['entry_id']}")
+    answer: dict[str, Any] | None = told["data"]["last_answer"]
+    return answer
+
+
 async def prefer_agent(client: HomeAssistantClient, agent: str) -> None:
     """Have the preferred pipeline send everything that is said to this agent."""
     pipelines = await client.command("assist_pipeline/pipeline/list")

@@ -11,13 +11,11 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from custom_components.llamacpp.server import LlamaServerClient, LlamaServerError
-
-from .agent_setup import ensure_agent
+from .agent_setup import ensure_agent, newest_answer
 from .ha_client import PASSWORD, USER, Answer, HomeAssistantClient, HomeAssistantError
 from .hass import DEMO_HOME, HomeAssistant
 from .llama import LlamaServer, path_from_environment
@@ -25,14 +23,12 @@ from .models import ModelError, find_model
 from .processes import ProcessError, port_is_taken
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
 CONTEXT_TOKENS = 8192
 # A small model may not find an end; nobody wants to watch that. Other answers are shorter.
 ANSWER_TOKENS = 256
 HEALTH_SECONDS = 1.0
-TOKENS_IN = ("prompt_tokens_total", "prompt_tokens_cached_total")
-TOKENS_OUT = ("tokens_predicted_total",)
 
 WHAT_TO_TRY = """
 Home Assistant   {url}
@@ -146,12 +142,8 @@ class Demo:
 
 async def ask(addresses: Addresses, text: str) -> None:
     """Ask, print the answer as it comes and what it took; raises DemoError if it is an error."""
-    async with (
-        aiohttp.ClientSession() as session,
-        HomeAssistantClient(addresses.home_assistant) as home,
-    ):
-        server = LlamaServerClient(session, addresses.llama_server)
-        before = await server.metrics()
+    async with HomeAssistantClient(addresses.home_assistant) as home:
+        before = await newest_answer(home)
         answer = Answer()
         async for event in home.run_pipeline(text):
             answer.add(event)
@@ -159,15 +151,22 @@ async def ask(addresses: Addresses, text: str) -> None:
         if answer.is_error:
             raise DemoError(answer.speech)
         print("" if answer.pieces else answer.speech)
-        after = await server.metrics()
-    tokens_in, cached, tokens_out = (
-        round(after[name] - before[name]) for name in (*TOKENS_IN, *TOKENS_OUT)
-    )
+        after = await newest_answer(home)
     first = answer.first_text_after
     say(
-        f"[prompt {tokens_in + cached} tokens ({cached} from cache), answer {tokens_out} tokens, "
+        f"[{'no tokens' if after == before else tokens_of(after)}, "
         f"{'no text was streamed' if first is None else f'first token {first:.2f} s'}, "
         f"whole answer {event.after:.2f} s]"
+    )
+
+
+def tokens_of(answer: Mapping[str, Any] | None) -> str:
+    """Return what the diagnostics' newest answer took, in words."""
+    if answer is None or (usage := answer["completion"]["usage"]) is None:
+        return "tokens unknown"
+    return (
+        f"prompt {usage['prompt_tokens']} tokens ({usage['cached_tokens']} from cache), "
+        f"answer {usage['completion_tokens']} tokens"
     )
 
 
@@ -231,7 +230,7 @@ def main() -> int:
         run(arguments())
     except KeyboardInterrupt:
         say("Stopped.")
-    except (DemoError, ModelError, ProcessError, HomeAssistantError, LlamaServerError) as err:
+    except (DemoError, ModelError, ProcessError, HomeAssistantError) as err:
         say(f"error: {err}")
         return 1
     except (aiohttp.ClientError, TimeoutError) as err:

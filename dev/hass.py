@@ -36,6 +36,7 @@ homeassistant:
 assist_pipeline:
 config:
 conversation:
+diagnostics:
 frontend:
 history:
 logbook:

@@ -71,7 +71,8 @@ def test_talk_and_stop(demo: Start) -> None:
         assert answer.strip()
         tokens = re.search(r"prompt (\d+) tokens .*answer (\d+) tokens.*first token", told)
         assert tokens is not None, told
-        assert int(tokens[1]) > 500
+        # The home's prompt once: what a warm-up processes at the same time is not the ask's.
+        assert 300 < int(tokens[1]) < 500
         assert int(tokens[2]) > 0
 
         second = demo(*ports)

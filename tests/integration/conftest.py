@@ -83,6 +83,15 @@ async def peers(session: aiohttp.ClientSession) -> AsyncGenerator[Peers]:
         yield peers
 
 
+@pytest.fixture
+async def hass(peers: Peers, hass: HomeAssistant) -> HomeAssistant:  # noqa: ARG001 - begins first, ends last
+    """Return Home Assistant, which ends before the peers that it speaks to.
+
+    A peer that ends while Home Assistant connects to it would raise an error of asyncio's.
+    """
+    return hass
+
+
 @pytest.fixture(scope="session")
 def scripted_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a model that answers what `script.py` says."""
