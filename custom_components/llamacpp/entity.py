@@ -16,7 +16,7 @@ from .agent.notes import beginnings_of, set_note
 from .agent.offer import native_offer
 from .agent.request import TurnSettings
 from .agent.turn import Turn
-from .const import DOMAIN
+from .const import CONF_KEEP_WARM, DOMAIN
 from .coordinator import LlamaCppCoordinator
 from .issues import async_create_context_issue, async_delete_context_issue
 from .server import ContextExceededError, LlamaServerError
@@ -130,6 +130,11 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         coordinator.async_record_answer(
             AnswerStats(self.entity_id, outcome.completion, outcome.first_text_seconds)
         )
+        if is_own and outcome.completion.usage and self.subentry.data.get(CONF_KEEP_WARM, True):
+            # Pictures are shown in the turn that they came with.
+            following = [*chat_log.content, conversation.UserContent("")]
+            request = offer.request(following, replace(settings, images={}))
+            coordinator.warmth.async_follow(request)
         return outcome
 
     async def _async_warm_slot(

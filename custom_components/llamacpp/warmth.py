@@ -14,6 +14,7 @@ from .issues import async_create_loss_issue, async_delete_loss_issue
 from .server import BadRequestError, LlamaServerError
 
 if TYPE_CHECKING:
+    from .agent.request import Request
     from .coordinator import LlamaCppCoordinator
     from .state import ServerState
 
@@ -38,7 +39,8 @@ class Warmth:
     @callback
     def async_begin_look(self) -> None:
         """Take note that the server is about to be asked for its state."""
-        self._n_begun = None if self.warmer.is_busy else self.warmer.n_begun
+        ahead = self.warmer.ahead
+        self._n_begun = None if ahead.is_busy else ahead.n_begun
 
     @callback
     def async_look(self, state: ServerState) -> None:
@@ -46,7 +48,8 @@ class Warmth:
         self.warmer.filling.n_slots = state.slots_total or 1
         self.warmer.is_router = state.is_router
         self._tell_losses()
-        if self.warmer.is_busy or self.warmer.n_begun != self._n_begun:
+        ahead = self.warmer.ahead
+        if ahead.is_busy or ahead.n_begun != self._n_begun:
             # A model may be on its way, and what is asked is not counted by the server when it is
             # by us. It was also asked if that was over before the server had told all of its state.
             return
@@ -136,6 +139,25 @@ class Warmth:
         """Have the prompts of the other agents processed, too, if something was noticed."""
         if self._is_outdated:
             self.async_warm_soon()
+
+    @callback
+    def async_follow(self, request: Request) -> None:
+        """Have it processed in the background how a conversation goes on.
+
+        request: as `Warmer.follow` takes it.
+        """
+        coordinator = self._coordinator
+        coordinator.config_entry.async_create_background_task(
+            coordinator.hass,
+            self._async_follow(request),
+            f"{DOMAIN} next turn with {coordinator.name}",
+        )
+
+    async def _async_follow(self, request: Request) -> None:
+        try:
+            await self.warmer.follow(request)
+        except LlamaServerError as err:
+            LOGGER.debug("%s does not prepare the next turn: %s", self._coordinator.name, err)
 
     @callback
     def async_warm_soon(self) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .peers import Peers
 
 PROCESSED, CACHED = 10, 90
+# The prompt of the home, and words that are empty.
+HOME_MESSAGES = 2
 USAGE = {
     "prompt_tokens": PROCESSED + CACHED,
     "completion_tokens": 1,
@@ -46,7 +48,8 @@ class CountingServer:
             return no_slots()
         body: dict[str, Any] = await request.json()
         self.n_asked += 1
-        self.n_warm_ups += is_warm_up(body)
+        # Not what prepares the next turn of a conversation.
+        self.n_warm_ups += is_warm_up(body) and len(body["messages"]) == HOME_MESSAGES
         end = {"choices": [], "usage": USAGE}
         return await stream_events(request, sse(piece(content="Hi."), piece("stop"), end))
 

@@ -149,6 +149,7 @@ async def test_changes_of_the_home_are_processed_before_somebody_asks(
     await ask_as(home)
     usage = entry.runtime_data.last_answer.completion.usage
     assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
+    await settled(home)
     before = await generated(entry.runtime_data)
     state = state_of(home, light)
     home.states.async_set(light, "on", state.attributes)

@@ -75,6 +75,7 @@ async def test_the_first_question_finds_the_home_processed(
     assert await processed(entry.runtime_data) > 1000
     assert await waited_for(home, entry) < FEW_TOKENS
 
+    await warmed(home)
     own_server.kill()
     await entry.runtime_data.async_refresh()
     own_server.start()
@@ -114,6 +115,7 @@ async def test_nothing_is_processed_twice(
     assert await generated(entry.runtime_data) == before
     # The satellite that spoke last counts, and its prompt was processed with its question.
     await ask(home, "Hello")
+    await warmed(home)
     before = await generated(entry.runtime_data)
     await conversation.async_prepare_agent(home, AGENT, "en")
     assert await generated(entry.runtime_data) == before

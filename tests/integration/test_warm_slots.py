@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 # Some words, and what the template puts around them; a satellite's area alone has more.
 WORDS_TOKENS = 16
+# What the scripted model's template adds, by which it chooses its answer.
+CHOICE_TOKENS = 1
+BEHIND_WORDS = "<|im_end|>\n<|im_start|>assistant\n"
 
 
 async def talk_in_turns(home: HomeAssistant, entry: ConfigEntry[Any], n_talks: int) -> None:
@@ -47,6 +50,24 @@ async def talk_in_turns(home: HomeAssistant, entry: ConfigEntry[Any], n_talks: i
             usage = entry.runtime_data.last_answer.completion.usage
             if turn:
                 assert usage.prompt_tokens - usage.cached_tokens < 64
+
+
+async def test_the_next_turn_is_processed_up_to_its_words(
+    home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
+) -> None:
+    """Also what stands between the answer and the words was processed when these are said."""
+    with keeping_slots(tmp_path, scripted_model, n_slots=2) as server:
+        entry = await add_server(server.base_url)
+        await settled(home)
+        talk: str | None = None
+        n_tokens = []
+        for _turn in range(3):
+            talk = (await ask(home, "Hello", talk)).conversation_id
+            usage = entry.runtime_data.last_answer.completion.usage
+            n_tokens.append(usage.prompt_tokens - usage.cached_tokens)
+            await warmed(home)
+        words = await entry.runtime_data.client.tokenize(f"Hello{BEHIND_WORDS}")
+        assert n_tokens[1:] == [len(words) + CHOICE_TOKENS] * 2
 
 
 async def test_slots_are_filled_ahead(

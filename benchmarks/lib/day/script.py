@@ -166,13 +166,13 @@ DAY: tuple[Step, ...] = (
     # Restarts
     Restart("Home Assistant restarts", home_assistant=True),
     Ask("after Home Assistant", "Are all doors locked?", Where.KITCHEN, pause=Pause.RESTART),
-    Ask("then in the bedroom", "Turn the fan on.", Where.BEDROOM),
+    Ask("later in the bedroom", "Turn the fan on.", Where.BEDROOM),
     Restart("llama-server restarts", server=True),
     Ask("after the server", "Pause the music.", Where.LIVING_ROOM, pause=Pause.RESTART),
-    Ask("then by phone", "Start the vacuum cleaner."),
+    Ask("later by phone", "Start the vacuum cleaner."),
     Restart("both restart", home_assistant=True, server=True),
     Ask("after both", "Is the car charging?", Where.KITCHEN, pause=Pause.RESTART),
-    Ask("then in the living room", "Movie night, please.", Where.LIVING_ROOM),
+    Ask("later in the living room", "Movie night, please.", Where.LIVING_ROOM),
     # Evening
     Call("light", "turn_off", {"entity_id": "light.kitchen_ceiling"}),
     Call("cover", "close_cover", {"entity_id": "cover.garage_door"}),

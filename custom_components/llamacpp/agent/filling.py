@@ -55,6 +55,10 @@ class Filling:
         """Return one of several slots: the conversation's own, or one that is free and filled."""
         model, prefix = request.get("model"), prefix_of(request)
         idle = await self._idle_slots(model)
+        if kept.following is not None:
+            # At work with some tokens at most: whoever has just spoken there may speak again.
+            idle.append(kept.following)
+            kept.following = None
         slot = kept.slots.of(talk.conversation_id)
         if kept.begun:
             begun_agent, begun_slot = kept.begun

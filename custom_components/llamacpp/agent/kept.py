@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from .slots import ConversationSlots
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .change import PromptParts
 
 
@@ -20,6 +22,7 @@ class Kept:
     processed: by agent, the beginning of its newest prompt. parts: by agent, of the newest prompt
     that somebody has waited for. warmed: agents whose prompts were processed ahead. begun: agent
     and slot of a prompt of which only a part was processed, for somebody has asked meanwhile.
+    following: the slot where a conversation's next turn is prepared, or was until somebody asked.
     unwritten: agents whose prompts were processed while somebody waited, and are to be written.
 
     read: beginnings of prompts that were read from the disk and not used since. on_disk: those in
@@ -33,6 +36,7 @@ class Kept:
     parts: dict[str, PromptParts] = field(default_factory=dict)
     warmed: set[str] = field(default_factory=set)
     begun: tuple[str, int] | None = None
+    following: int | None = None
     unwritten: set[str] = field(default_factory=set)
     read: set[bytes] = field(default_factory=set)
     on_disk: set[bytes] = field(default_factory=set)
@@ -58,6 +62,16 @@ class Kept:
         """Tell whether a slot is known to begin with what is no agent's newest prompt."""
         prefix = self.slots.beginning_of(slot)
         return prefix is not None and prefix not in self.processed.values()
+
+    def displace(self, agents: Iterable[str]) -> bool:
+        """Take note that others may have pushed the prompts out; tell whether one is missed.
+
+        agents: the likeliest to be asked first, whose prompt is to be processed again.
+        """
+        self.is_displaced = False
+        self.slots.forget()
+        likeliest = next((one for one in agents if one in self.processed), "")
+        return self.processed.pop(likeliest, None) is not None
 
     def drop(self, agent_id: str) -> None:
         """Take the prompt of an agent for one that was never processed."""

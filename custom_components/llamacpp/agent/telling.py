@@ -1,4 +1,4 @@
-"""Notes on those who may speak, processed behind the home's prompt in slots of their own."""
+"""What goes before a user's words: notes on those who may speak, and what was said before."""
 
 from typing import TYPE_CHECKING
 
@@ -75,6 +75,20 @@ class Telling:
                 spending.add(completion.usage, is_ahead=True)
             kept.note_processed(slot, prefix, note)
         return True
+
+    async def follow(self, kept: Kept, request: Request, spending: Spending) -> None:
+        """Have a conversation's next turn processed up to the user's words, which are empty.
+
+        The server has written its answer itself, and may read it in other tokens. spending: counts
+        what that takes. Raises LlamaServerError.
+        """
+        kept.following = request.get("id_slot")
+        completion = await self._ahead.process({**request, "max_tokens": 1}, autoload=False)
+        if completion is None:
+            spending.add_unknown()
+            return
+        kept.following = None
+        spending.add(completion.usage, is_ahead=True)
 
     def _places(self, kept: Kept, agent_id: str) -> dict[int, str]:
         if agent_id not in self._newest:

@@ -56,8 +56,8 @@ class Warmer:
         self._saved = SavedPrompts(client)
         self.filling = Filling(client, self._saved)
         self._lock = asyncio.Lock()
-        self._ahead = Ahead(client)
-        self._telling = Telling(self._ahead, self.filling)
+        self.ahead = Ahead(client)
+        self._telling = Telling(self.ahead, self.filling)
         # By model, that of a server with a single one is empty.
         self._kept: dict[str, Kept] = {}
         self._losses = Losses()
@@ -118,7 +118,7 @@ class Warmer:
             self._kept[model] = Kept(is_empty=is_empty, is_volatile=self._is_looked_at)
             self._losses.of(model).interrupt()
         self._is_looked_at = True
-        self._is_put_off |= self._ahead.is_paused
+        self._is_put_off |= self.ahead.is_paused
         self._saved.forget()
 
     def _key_of(self, model: str | None) -> str:
@@ -144,16 +144,6 @@ class Warmer:
     def n_agents(self) -> int:
         """Return how many agents have prompts that can be kept warm."""
         return len(self._warm_ups)
-
-    @property
-    def is_busy(self) -> bool:
-        """Return whether somebody waits for an answer, or a warm-up is under way."""
-        return self._ahead.is_busy
-
-    @property
-    def n_begun(self) -> int:
-        """Return how many requests have begun: a number that tells whether there were more."""
-        return self._ahead.n_begun
 
     @property
     def is_to_write(self) -> bool:
@@ -236,13 +226,6 @@ class Warmer:
             kept.is_displaced = True
         self._catch_up()
 
-    def _displace(self, kept: Kept) -> None:
-        kept.is_displaced = False
-        kept.slots.forget()
-        likeliest = next((one for one in reversed(self._warm_ups) if one in kept.processed), "")
-        if kept.processed.pop(likeliest, None):
-            self._is_put_off = True
-
     def _put_off(self) -> None:
         """Have a prompt processed later, if somebody waits for an answer, or else soon."""
         self._is_put_off = True
@@ -250,11 +233,11 @@ class Warmer:
 
     def _catch_up(self) -> None:
         """Have processed what had to wait and what was pushed out, unless somebody waits."""
-        if self._ahead.is_paused:
+        if self.ahead.is_paused:
             return
         for kept in self._kept.values():
             if kept.is_displaced:
-                self._displace(kept)
+                self._is_put_off |= kept.displace(reversed(self._warm_ups))
         if self._is_put_off and self._warm_ups:
             self._is_put_off = False
             self._on_displaced()
@@ -263,7 +246,7 @@ class Warmer:
     def paused(self) -> Iterator[None]:
         """Keep warm-ups away, and end the one that is under way."""
         try:
-            with self._ahead.paused():
+            with self.ahead.paused():
                 yield
         finally:
             self._asked_at = time.monotonic()
@@ -306,9 +289,9 @@ class Warmer:
 
     async def _warm(self, kept: Kept, agent_id: str, request: Request, *, autoload: bool) -> bool:
         """Have a prompt processed and written, and other slots read it; return whether it was."""
-        if not self._ahead.is_paused:
+        if not self.ahead.is_paused:
             await self.filling.read_ahead(kept, agent_id, request, autoload=autoload)
-        if self._ahead.is_paused:
+        if self.ahead.is_paused:
             self._put_off()
             return False
         body, slot = {**request, "max_tokens": 1}, self._slot_to_warm(kept, agent_id)
@@ -321,7 +304,7 @@ class Warmer:
         self._note_warm(kept, agent_id, body, completion)
         await self._saved.save(SLOT, agent_id, request.get("model"), prefix_of(request))
         await self.filling.fill_others(
-            kept, agent_id, request, may_go_on=lambda: not self._ahead.is_paused
+            kept, agent_id, request, may_go_on=lambda: not self.ahead.is_paused
         )
         return True
 
@@ -335,6 +318,18 @@ class Warmer:
             if not await self._telling.tell(kept, self._likeliest, self.spending):
                 self.spending.add_unknown()
                 self._put_off()
+
+    async def follow(self, request: Request) -> None:
+        """Have a conversation's next turn processed, of which the words are not known yet.
+
+        request: ends with words that are empty. Not if somebody asks meanwhile. Raises
+        LlamaServerError.
+        """
+        n_begun = self.ahead.n_begun
+        async with self._lock:
+            if self.ahead.n_begun == n_begun and not self.spending.is_over:
+                kept = self._kept_of(request.get("model"))
+                await self._telling.follow(kept, request, self.spending)
 
     @property
     def seconds_until_telling(self) -> float | None:
@@ -356,7 +351,7 @@ class Warmer:
 
     async def _process(self, body: Request, *, autoload: bool) -> Completion | None:
         """Have a request processed, or later if somebody asks meanwhile: then return None."""
-        completion = await self._ahead.process(body, autoload=autoload)
+        completion = await self.ahead.process(body, autoload=autoload)
         if completion is None:
             self.spending.add_unknown()
             self._put_off()
