@@ -284,6 +284,7 @@ def test_the_day_is_what_was_asked_for() -> None:
     """It has all that happens in a home, and its asks have names of their own."""
     asks = asks_of(DAY)
     assert len(asks) >= 40
+    assert len({one.name for one in asks}) == len(asks)
     assert {one.where for one in asks if not isinstance(one, Task)} == set(Where)
     assert any(isinstance(one, Task) for one in asks)
     assert any(one.guest for one in asks if not isinstance(one, Task))
