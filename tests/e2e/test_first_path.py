@@ -24,6 +24,8 @@ ERROR_SECONDS = 5.0
 # The server is asked every five seconds while it is away.
 BACK_SECONDS = 20.0
 LATE_SECONDS = 60.0
+# A small model may not find an end by itself; its answers are the same in every run.
+BOUNDED = ("--predict", "200", "--temp", "0")
 SWITCH = "Turn on the light, please"
 
 
@@ -82,8 +84,7 @@ async def killed_in_mid_answer(client: HomeAssistantClient, server: LlamaServer)
 @pytest.mark.timeout(300)
 async def test_first_path(tmp_path: Path, model: Path, ha_python: Path, ha_version: str) -> None:
     """Set up in the browser, talk, lose the server, get it back, restart Home Assistant."""
-    # A small model may not find an end by itself; its answers are the same in every run.
-    flags = ("--ctx-size", "8192", "--parallel", "1", "--predict", "200", "--temp", "0")
+    flags = ("--ctx-size", "8192", "--parallel", "1", *BOUNDED)
     server = LlamaServer(tmp_path / "llama-server.log", *flags, model=model)
     server.start()
     server.wait_ready()
@@ -133,7 +134,7 @@ def complaints(config_dir: Path) -> list[str]:
 @pytest.mark.timeout(300)
 async def test_switches_the_light_of_the_room(tmp_path: Path, model: Path, ha_python: Path) -> None:
     """A model that knows no tools really switches the light of the room that a satellite is in."""
-    flags = ("--ctx-size", "4096", "--parallel", "1")
+    flags = ("--ctx-size", "4096", "--parallel", "1", *BOUNDED)
     server = LlamaServer(tmp_path / "llama-server.log", *flags, model=model)
     server.start()
     try:

@@ -11,6 +11,7 @@ from tests.conftest import serving
 from .conftest import FLAGS
 from .entities import CRASHED, OK, Pretender, sensor
 from .talk import ask
+from .test_warm import set_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,6 +105,8 @@ async def test_a_real_server_that_is_restarted(
         with serving(tmp_path / f"{number}.txt", *FLAGS, model=scripted_model, port=port) as server:
             if not number:
                 entry = await add_server(server.base_url)
+                # What is processed ahead would be counted between two looks.
+                await set_options(home, entry, keep_warm=False)
             await entry.runtime_data.async_refresh()
             await ask(home, "Hello")
             totals.append(int(await counted(home, entry)))

@@ -17,6 +17,7 @@ from custom_components.llamacpp.history import ACTIVE_SECONDS
 from .conftest import AGENT
 from .entities import enable_all, entity_id_of, entity_of, sensor
 from .talk import llama_peer, piece, state_of
+from .test_warm import set_options
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -94,6 +95,8 @@ async def test_what_the_answers_took(
     """Tokens are those that the server counts; the second question finds its prompt cached."""
     entry = await add_server(scripted_server.base_url)
     await enable_all(home, entry)
+    # What is processed ahead would be counted between two looks.
+    await set_options(home, entry, keep_warm=False)
     coordinator = entry.runtime_data
     of_answer = ("time_to_first_token", "cached_share", "prompt_speed", "generation_speed")
     assert {sensor(home, entry, key) for key in of_answer} == {STATE_UNKNOWN}
