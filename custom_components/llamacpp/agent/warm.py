@@ -18,7 +18,7 @@ from .kept import Kept
 from .saved import SavedPrompts
 from .slots import IDLE_SECONDS
 from .spending import Spending
-from .telling import QUIET_SECONDS, Telling
+from .telling import FOLLOW_SECONDS, QUIET_SECONDS, Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -322,10 +322,11 @@ class Warmer:
     async def follow(self, request: Request) -> None:
         """Have a conversation's next turn processed, of which the words are not known yet.
 
-        request: ends with words that are empty. Not if somebody asks meanwhile. Raises
-        LlamaServerError.
+        request: ends with words that are empty. Not if somebody asks meanwhile, or within half a
+        second. Raises LlamaServerError.
         """
         n_begun = self.ahead.n_begun
+        await asyncio.sleep(FOLLOW_SECONDS)
         async with self._lock:
             if self.ahead.n_begun == n_begun and not self.spending.is_over:
                 kept = self._kept_of(request.get("model"))
