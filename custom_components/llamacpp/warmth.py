@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .coordinator import LlamaCppCoordinator
     from .state import ServerState
 
+# Whoever asks at once, as automations do, may get ahead of a request that is being given up: it is
+# still on its way to the server then, and would take the slot's prompt away behind their back.
+FOLLOW_SECONDS = 0.5
+
 
 class Warmth:
     """Has the prompts of one server's agents processed whenever the server may not know them."""
@@ -142,7 +146,7 @@ class Warmth:
 
     @callback
     def async_follow(self, request: Request) -> None:
-        """Have it processed in the background how a conversation goes on.
+        """Have it processed in the background how a conversation goes on, unless somebody asks.
 
         request: as `Warmer.follow` takes it.
         """
@@ -154,8 +158,15 @@ class Warmth:
         )
 
     async def _async_follow(self, request: Request) -> None:
+        n_begun = self.warmer.ahead.n_begun
+        await asyncio.sleep(FOLLOW_SECONDS)
+        await self.async_notice(request.get("model"))
+        if self._is_outdated:
+            # A server that was started anew would have to process all that was said.
+            self.async_follow_up()
+            return
         try:
-            await self.warmer.follow(request)
+            await self.warmer.follow(request, n_begun)
         except LlamaServerError as err:
             LOGGER.debug("%s does not prepare the next turn: %s", self._coordinator.name, err)
 

@@ -171,5 +171,7 @@ async def add_server(hass: HomeAssistant) -> AsyncGenerator[AddServer]:
         return entry
 
     yield add
+    # An entry that is being reloaded is not among those that are loaded.
+    await hass.async_block_till_done()
     for entry in hass.config_entries.async_loaded_entries(DOMAIN):
         await hass.config_entries.async_unload(entry.entry_id)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.helpers import entity_registry as er
 
+from custom_components.llamacpp import warmth
 from custom_components.llamacpp.agent import warm
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
 
@@ -20,6 +21,7 @@ from .test_warm import (
     waited_for,
     warmed,
 )
+from .test_warm_again import MANY_TOKENS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +70,28 @@ async def test_the_next_turn_is_processed_up_to_its_words(
             await warmed(home)
         words = await entry.runtime_data.client.tokenize(f"Hello{BEHIND_WORDS}")
         assert n_tokens[1:] == [len(words) + CHOICE_TOKENS] * 2
+
+
+async def test_the_next_turn_is_left_to_a_server_that_was_started_anew(
+    home: HomeAssistant,
+    add_server: AddServer,
+    scripted_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would have to process all of the conversation; the home is read from its disk."""
+    monkeypatch.setattr(warmth, "FOLLOW_SECONDS", 3.0)
+    with keeping_slots(tmp_path, scripted_model, n_slots=2) as server:
+        entry = await add_server(server.base_url)
+        await settled(home)
+        await ask(home, "Hello")
+        server.kill()
+        server.start()
+        server.wait_ready()
+        await warmed(home)
+        # Some are those of notes on who may speak.
+        assert await processed(entry.runtime_data) < MANY_TOKENS
+        assert await waited_for(home, entry) < FEW_TOKENS
 
 
 async def test_slots_are_filled_ahead(

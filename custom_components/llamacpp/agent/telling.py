@@ -18,10 +18,6 @@ type Told = Mapping[str, Sequence[Request]]
 # Whoever has just spoken may speak again, and would find the server at work.
 QUIET_SECONDS = 3.0
 
-# Whoever asks at once, as automations do, might push in ahead of a request that is being given up:
-# it is in the server's queue then, and would take the slot's prompt away behind their back.
-FOLLOW_SECONDS = 0.5
-
 
 class Telling:
     """Has one server process what it is told of those who may speak."""

@@ -18,7 +18,7 @@ from .kept import Kept
 from .saved import SavedPrompts
 from .slots import IDLE_SECONDS
 from .spending import Spending
-from .telling import FOLLOW_SECONDS, QUIET_SECONDS, Telling
+from .telling import QUIET_SECONDS, Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -319,14 +319,12 @@ class Warmer:
                 self.spending.add_unknown()
                 self._put_off()
 
-    async def follow(self, request: Request) -> None:
+    async def follow(self, request: Request, n_begun: int) -> None:
         """Have a conversation's next turn processed, of which the words are not known yet.
 
-        request: ends with words that are empty. Not if somebody asks meanwhile, or within half a
-        second. Raises LlamaServerError.
+        request: ends with words that are empty. n_begun: how many requests had begun when the
+        answer ended; nothing is done if another has since. Raises LlamaServerError.
         """
-        n_begun = self.ahead.n_begun
-        await asyncio.sleep(FOLLOW_SECONDS)
         async with self._lock:
             if self.ahead.n_begun == n_begun and not self.spending.is_over:
                 kept = self._kept_of(request.get("model"))
