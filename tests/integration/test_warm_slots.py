@@ -15,6 +15,7 @@ from .test_warm import (
     FEW_TOKENS,
     WAIT_SECONDS,
     SlowServer,
+    generated,
     keeping_slots,
     processed,
     task,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
+    from dev.llama import LlamaServer
+
     from .conftest import AddServer
     from .peers import Peers
 
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 WORDS_TOKENS = 16
 # What the scripted model's template adds, by which it chooses its answer.
 CHOICE_TOKENS = 1
+# Long enough for a next turn to be processed.
+QUICK_SECONDS = 0.5
 BEHIND_WORDS = "<|im_end|>\n<|im_start|>assistant\n"
 
 
@@ -70,6 +75,27 @@ async def test_the_next_turn_is_processed_up_to_its_words(
             await warmed(home)
         words = await entry.runtime_data.client.tokenize(f"Hello{BEHIND_WORDS}")
         assert n_tokens[1:] == [len(words) + CHOICE_TOKENS] * 2
+
+
+async def test_the_next_turn_is_not_processed_between_quick_ones(
+    home: HomeAssistant,
+    add_server: AddServer,
+    own_server: LlamaServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody who asks soon finds a request that is being given up: one comes after all of them."""
+    monkeypatch.setattr(warmth, "FOLLOW_SECONDS", 3.0)
+    entry = await add_server(own_server.base_url)
+    coordinator = entry.runtime_data
+    await settled(home)
+    before, n_said = await generated(coordinator), 0
+    for _ in range(3):
+        await ask(home, "Hello")
+        n_said += coordinator.last_answer.completion.usage.completion_tokens
+        await asyncio.sleep(QUICK_SECONDS)
+    assert await generated(coordinator) == before + n_said
+    await warmed(home)
+    assert await generated(coordinator) == before + n_said + 1
 
 
 async def test_the_next_turn_is_left_to_a_server_that_was_started_anew(
