@@ -96,10 +96,10 @@ def our_code() -> list[Path]:
     return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
 
 
-def test_files_stay_small() -> None:
-    """A file that one cannot take in at a glance wants splitting."""
+def test_files_have_one_subject() -> None:
+    """Files are cut by subject; one with more lines than this has several."""
     for path in our_code():
-        assert len(path.read_text().splitlines()) <= 400, path
+        assert len(path.read_text().splitlines()) <= 800, path
 
 
 def test_functions_stay_small() -> None:
