@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,11 +31,9 @@ SWITCH = "Turn on the light, please"
 
 
 @contextlib.asynccontextmanager
-async def home_assistant(
-    config_dir: Path, python: Path, port: int
-) -> AsyncGenerator[HomeAssistantClient]:
+async def home_assistant(config_dir: Path, port: int) -> AsyncGenerator[HomeAssistantClient]:
     """Run Home Assistant and log in."""
-    hass = HomeAssistant(config_dir, python=python, port=port)
+    hass = HomeAssistant(config_dir, port=port)
     hass.start()
     try:
         hass.wait_ready()
@@ -82,7 +81,7 @@ async def killed_in_mid_answer(client: HomeAssistantClient, server: LlamaServer)
 
 
 @pytest.mark.timeout(300)
-async def test_first_path(tmp_path: Path, model: Path, ha_python: Path, ha_version: str) -> None:
+async def test_first_path(tmp_path: Path, model: Path) -> None:
     """Set up in the browser, talk, lose the server, get it back, restart Home Assistant."""
     flags = ("--ctx-size", "8192", "--parallel", "1", *BOUNDED)
     server = LlamaServer(tmp_path / "llama-server.log", *flags, model=model)
@@ -90,8 +89,9 @@ async def test_first_path(tmp_path: Path, model: Path, ha_python: Path, ha_versi
     server.wait_ready()
     port = free_port()
     try:
-        async with home_assistant(tmp_path / "config", ha_python, port) as client:
-            assert (await client.request("GET", "/api/config"))["version"] == ha_version
+        async with home_assistant(tmp_path / "config", port) as client:
+            config = await client.request("GET", "/api/config")
+            assert config["version"] == version("homeassistant")
             await flow_from_mistake_to_agent(client, server)
             agent = await find_agent(client)
             await prefer_agent(client, agent)
@@ -113,7 +113,7 @@ async def test_first_path(tmp_path: Path, model: Path, ha_python: Path, ha_versi
                 await until_available(client, agent, available=True)
             assert not (await client.ask("Are you there?")).is_error
 
-        async with home_assistant(tmp_path / "config", ha_python, port) as client:
+        async with home_assistant(tmp_path / "config", port) as client:
             assert await find_agent(client) == agent
             answer = await client.ask("Are you still there?")
             assert not answer.is_error
@@ -132,14 +132,14 @@ def complaints(config_dir: Path) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-async def test_switches_the_light_of_the_room(tmp_path: Path, model: Path, ha_python: Path) -> None:
+async def test_switches_the_light_of_the_room(tmp_path: Path, model: Path) -> None:
     """A model that knows no tools really switches the light of the room that a satellite is in."""
     flags = ("--ctx-size", "4096", "--parallel", "1", *BOUNDED)
     server = LlamaServer(tmp_path / "llama-server.log", *flags, model=model)
     server.start()
     try:
         server.wait_ready()
-        async with home_assistant(tmp_path / "config", ha_python, free_port()) as client:
+        async with home_assistant(tmp_path / "config", free_port()) as client:
             step = await client.start_flow(DOMAIN)
             await client.next_step(step["flow_id"], {"url": server.base_url})
             await prefer_agent(client, await find_agent(client))
