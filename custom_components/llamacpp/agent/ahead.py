@@ -70,7 +70,11 @@ class Ahead:
         try:
             async with (
                 asyncio.timeout(WARM_UP_SECONDS),
-                aclosing(self._client.stream_chat(request, autoload=autoload)) as events,
+                aclosing(
+                    self._client.stream_chat(
+                        request, autoload=autoload, between_events=WARM_UP_SECONDS
+                    )
+                ) as events,
             ):
                 async for event in events:
                     if isinstance(event, Completion):

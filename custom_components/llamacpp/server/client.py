@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import math
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -14,7 +16,10 @@ from . import json_fields
 from .errors import (
     BadRequestError,
     CannotConnectError,
+    LlamaServerError,
     NotLlamaServerError,
+    ServerAwayError,
+    ServerFaultError,
     ServerTimeoutError,
     error_from_answer,
 )
@@ -24,11 +29,12 @@ from .types import Model, ServerProps, Slot
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
-    from .errors import LlamaServerError
     from .types import StreamEvent
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 METRICS_PREFIX = "llamacpp:"
+# So many health checks in a row may fail while a request waits.
+MAX_FAILED_CHECKS = 2
 
 
 @dataclass(frozen=True)
@@ -38,31 +44,36 @@ class Timeouts:
     connect: until the connection stands, name resolution included.
 
     headers: from the request to the head of the answer, for a chat and for requests that name
-    a model. A llama-server sends the head of a stream within milliseconds once a slot takes the
+    a model. llama-server sends the head of a stream within milliseconds once a slot takes the
     request, but nothing at all before: while all slots are busy, while it wakes up, and while a
     router loads the model. So this is how long to queue behind others.
 
-    between_events: from one piece of a stream to the next. While a prompt is read there is a
-    progress after every batch (2,048 tokens by default, minutes on a slow processor), and after
-    every 30 s of silence a keep-alive comment (`--sse-ping-interval`). The limit allows for
-    three of those to be lost. As these count, it does not notice a server that only keeps alive.
+    between_events: from one event of a stream to the next. While the server processes a prompt, it
+    sends a progress after every batch (2,048 tokens by default, minutes on a slow processor). Its
+    keep-alive comments (every 30 s, `--sse-ping-interval`) do not count: they come from a server
+    that hangs, too.
 
     request: a whole short request, answer included. These need no slot, so they are answered
-    within milliseconds even while a prompt is read; the limit is for a slow network.
+    within milliseconds even while a prompt is processed; the limit is for a slow network.
+
+    quiet, health: while a longer wait brings nothing, the server is asked for its health every
+    `quiet` seconds, with a limit of `health` seconds. Two failures in a row end the wait.
     """
 
     connect: float = 5.0
     headers: float = 300.0
-    between_events: float = 120.0
+    between_events: float = 180.0
     request: float = 10.0
+    quiet: float = 3.0
+    health: float = 2.0
 
 
 class LlamaServerClient:
     """Speaks to one llama-server.
 
-    Every method raises a `LlamaServerError`: `CannotConnectError` (with `ServerTimeoutError`),
-    `AuthenticationError`, `ModelLoadingError`, `BadRequestError`, `ServerFaultError` or
-    `NotLlamaServerError`. Only what a method raises besides is said there.
+    Every method raises a `LlamaServerError`: `CannotConnectError` (with `ServerTimeoutError` and
+    `ServerAwayError`), `AuthenticationError`, `ModelLoadingError`, `BadRequestError`,
+    `ServerFaultError` or `NotLlamaServerError`. Only what a method raises besides is said there.
 
     In router mode `model` says whose properties, tokens and so on are meant, and such a request
     makes the router load that model (unless `autoload` is false: then it is a BadRequestError if
@@ -90,18 +101,21 @@ class LlamaServerClient:
         self._headers = {"Connection": "close"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        # When the newest event of any stream arrived, by the clock of the event loop.
+        self._heard_at = -math.inf
 
     @property
     def base_url(self) -> str:
         """Return the address of the server, as given."""
         return self._base_url
 
-    async def health(self) -> None:
+    async def health(self, *, limit: float | None = None) -> None:
         """Return if the server is ready; raises ModelLoadingError while it loads its model.
 
-        Neither needs an API key nor wakes a sleeping server.
+        limit: in seconds, by default that of short requests. Neither needs an API key nor wakes a
+        sleeping server.
         """
-        answer = await self.request_json("GET", "/health")
+        answer = await self.request_json("GET", "/health", limit=limit)
         if json_fields.text(_object(answer), "status") != "ok":
             raise NotLlamaServerError("The server's health is not that of a llama-server")
 
@@ -237,25 +251,31 @@ class LlamaServerClient:
         *,
         body: Mapping[str, Any] | None = None,
         model: str | None = None,
+        limit: float | None = None,
     ) -> Any:
         """Return the decoded JSON answer to any request that is not streamed.
 
         path: begins with a slash; may have a query. body: sent as JSON. model: goes into the
-        query of a GET, else into the body.
+        query of a GET, else into the body. limit: in seconds, by default one of `Timeouts`.
         """
-        answer = await self._request(method, path, body=body, model=model)
+        answer = await self._request(method, path, body=body, model=model, limit=limit)
         try:
             return json.loads(answer)
         except ValueError, RecursionError:
             raise NotLlamaServerError("The answer is not that of a llama-server") from None
 
     async def stream_chat(
-        self, request: Mapping[str, Any], *, autoload: bool = True
+        self,
+        request: Mapping[str, Any],
+        *,
+        autoload: bool = True,
+        between_events: float | None = None,
     ) -> AsyncGenerator[StreamEvent]:
         """Ask for a chat completion and yield its events as they arrive.
 
         request: body for `/v1/chat/completions`; streaming, usage and progress are switched on
-        here. The last event is always a `Completion`, after a `Finish`.
+        here. between_events: replaces the limit of `Timeouts`. The last event is always a
+        `Completion`, after a `Finish`.
 
         As soon as the generator is closed the connection is, and the server stops to generate.
         Use `contextlib.aclosing`: without it, a generator that is left by a `break` or by an
@@ -267,22 +287,89 @@ class LlamaServerClient:
         options = {**(request.get("stream_options") or {}), "include_usage": True}
         body = {**request, "stream": True, "stream_options": options, "return_progress": True}
         path = _autoloading("/v1/chat/completions", autoload=autoload)
-        async with self._answer("POST", path, body, self._timeouts.headers) as response:
+        limit = self._timeouts.between_events if between_events is None else between_events
+        head = self.waiting(self._timeouts.headers)
+        async with self._answer("POST", path, body, head) as response:
             if response.content_type != "text/event-stream":
                 raise NotLlamaServerError("The server answered a chat with something else")
             decoder, chat = EventDecoder(), ChatStream()
-            while chunk := await self._next_chunk(response):
-                for data in decoder.feed(chunk):
+            while events := await self._next_events(response, decoder, limit):
+                for data in events:
                     for event in chat.take(data):
                         yield event
                     if chat.done:
                         return
             yield chat.end()
 
-    async def _next_chunk(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _next_events(
+        self, response: aiohttp.ClientResponse, decoder: EventDecoder, limit: float
+    ) -> Iterator[str] | None:
+        """Return the data of the next events, at least one, or None at the end of the stream."""
+        async with self.waiting(limit):
+            while chunk := await response.content.readany():
+                events = decoder.feed(chunk)
+                if (first := next(events, None)) is not None:
+                    self._heard_at = asyncio.get_running_loop().time()
+                    return chain([first], events)
+        return None
+
+    @contextlib.asynccontextmanager
+    async def waiting(self, limit: float) -> AsyncGenerator[None]:
+        """Limit a wait for the server, and end it early if the server is away meanwhile.
+
+        limit: in seconds. Raises ServerTimeoutError, or ServerAwayError once two health checks in
+        a row have failed; other errors of the connection as this package's.
+        """
+        loop = asyncio.get_running_loop()
+        checks: list[asyncio.Task[None]] = []
+        is_away = False
+
+        async def check(wait: asyncio.Timeout) -> None:
+            nonlocal is_away
+            await self._until_away()
+            if not wait.expired():
+                is_away = True
+                wait.reschedule(loop.time())
+
         with _translated_errors():
-            async with asyncio.timeout(self._timeouts.between_events):
-                return await response.content.readany()
+            try:
+                async with asyncio.timeout(limit) as wait:
+                    begin = loop.call_later(
+                        self._timeouts.quiet, lambda: checks.append(loop.create_task(check(wait)))
+                    )
+                    try:
+                        yield
+                    finally:
+                        begin.cancel()
+                        for task in checks:
+                            task.cancel()
+                            await asyncio.wait([task])
+            except TimeoutError as err:
+                if is_away:
+                    raise ServerAwayError("The server does not answer any more") from err
+                raise
+
+    async def _until_away(self) -> None:
+        """Return as soon as the server has failed two health checks in a row.
+
+        A server that has just sent an event of another stream is not away: with many requests at a
+        time it has no thread left for its health.
+        """
+        quiet, limit = self._timeouts.quiet, self._timeouts.health
+        n_failed = 0
+        while True:
+            try:
+                await self.health(limit=limit)
+                n_failed = 0
+            except CannotConnectError, ServerFaultError:
+                is_heard = asyncio.get_running_loop().time() - self._heard_at < quiet + limit
+                n_failed = 0 if is_heard else n_failed + 1
+            except LlamaServerError:
+                # Something answers: the limits of the wait decide.
+                n_failed = 0
+            if n_failed == MAX_FAILED_CHECKS:
+                return
+            await asyncio.sleep(quiet)
 
     async def _request(
         self,
@@ -299,23 +386,28 @@ class LlamaServerClient:
             body = {**(body or {}), "model": model}
         if limit is None:
             limit = self._timeouts.request if model is None else self._timeouts.headers
+        is_short = limit <= self._timeouts.request
         with _translated_errors():
             async with (
-                asyncio.timeout(limit),
-                self._answer(method, path, body, limit) as response,
+                asyncio.timeout(limit) if is_short else self.waiting(limit),
+                self._answer(method, path, body, contextlib.nullcontext()) as response,
             ):
                 return await _bounded_body(response)
 
     @contextlib.asynccontextmanager
     async def _answer(
-        self, method: str, path: str, body: Mapping[str, Any] | None, limit: float
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        head: contextlib.AbstractAsyncContextManager[None],
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Send a request and hand out its answer if that is a success; close it afterwards.
 
-        limit: seconds for the head of the answer.
+        head: is entered while the head of the answer is waited for.
         """
         with _translated_errors():
-            async with asyncio.timeout(limit):
+            async with head:
                 response = await self._session.request(
                     method,
                     f"{self._base_url}{path}",
@@ -385,4 +477,5 @@ def _metric_lines(text: str) -> Iterator[tuple[str, float]]:
         name, _, value = line.partition(" ")
         if name.startswith(METRICS_PREFIX):
             with contextlib.suppress(ValueError):
-                yield name.removeprefix(METRICS_PREFIX), float(value)
+                if math.isfinite(number := float(value)):
+                    yield name.removeprefix(METRICS_PREFIX), number

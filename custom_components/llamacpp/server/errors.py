@@ -24,6 +24,10 @@ class ServerTimeoutError(CannotConnectError):
     """A time limit passed."""
 
 
+class ServerAwayError(CannotConnectError):
+    """The server stopped to answer while a request waited: its health check failed twice."""
+
+
 class ModelLoadingError(LlamaServerError):
     """The server is up but still loads its model; asking again later helps."""
 

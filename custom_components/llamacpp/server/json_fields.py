@@ -1,29 +1,48 @@
 """Reads fields of JSON that another program wrote: what is missing or of a wrong type is None."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 type JsonObject = Mapping[str, Any]
 
+# JSON keeps whole numbers up to here, and sums of a few thousand of them fit into 64 bit.
+MAX_INTEGER = 2**53 - 1
+
 
 def text(source: JsonObject, name: str) -> str | None:
-    """Return a string field, or None."""
+    """Return a string field, or None.
+
+    Half a surrogate pair, which no encoding can write, is replaced by U+FFFD.
+    """
     value = source.get(name)
-    return value if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 def integer(source: JsonObject, name: str) -> int | None:
-    """Return a field with a whole number, or None."""
+    """Return a field with a whole number, or None; also None beyond `MAX_INTEGER`."""
     value = source.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_INTEGER:
+        return None
+    return value
 
 
 def number(source: JsonObject, name: str) -> float | None:
-    """Return a field with any number, or None."""
+    """Return a field with any number, or None; also None if it is infinite or not a number."""
     value = source.get(name)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        result = float(value)
+    except OverflowError:
+        return None
+    return result if math.isfinite(result) else None
 
 
 def flag(source: JsonObject, name: str) -> bool:

@@ -148,18 +148,30 @@ async def test_stops_in_mid_stream(peers: Peers) -> None:
 
 
 async def test_keep_alive_comments(peers: Peers) -> None:
-    """Comments keep a stream alive beyond the limit between events."""
+    """Comments are no events: a stream with nothing else ends with the limit between events."""
+
+    async def ping(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(STREAM_HEAD + chunked(HELLO))
+        while True:
+            await asyncio.sleep(0.02)
+            writer.write(chunked(b":\n\n"))
+
+    client = peers.client(await peers.raw(ping), timeouts=Timeouts(between_events=0.5))
+    assert await read_until_error(client, ServerTimeoutError) == [TextDelta("Hello")]
+
+
+async def test_keep_alive_comments_between_events(peers: Peers) -> None:
+    """Comments do no harm where events come in time."""
 
     async def ping(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STREAM_HEAD)
-        for _ping in range(6):
-            await asyncio.sleep(0.3)
+        for _ping in range(5):
             writer.write(chunked(b":\n\n"))
-        writer.write(chunked(HELLO + STOP + DONE))
+            await asyncio.sleep(0.01)
+        writer.write(chunked(b":\n\n" + HELLO + b":\n\n" + STOP + DONE))
         await asyncio.sleep(FOREVER)
 
-    url = await peers.raw(ping)
-    client = peers.client(url, timeouts=Timeouts(between_events=1.5))
+    client = peers.client(await peers.raw(ping))
     assert [event async for event in client.stream_chat({"messages": []})] == [
         TextDelta("Hello"),
         Finish(FinishReason.STOP),

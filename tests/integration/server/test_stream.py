@@ -1,6 +1,7 @@
 """The decoder of events and the meaning of chunks, in their unusual forms."""
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -218,3 +219,61 @@ def test_context_exceeded_event() -> None:
         list(ChatStream().take(json.dumps({"error": error})))
     assert raised.value.n_ctx == 5
     assert raised.value.n_prompt_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (r"\ud83d", "\ufffd"),
+        (r"\ude00", "\ufffd"),
+        (r"a\ud83db\ude00c", "a\ufffdb\ufffdc"),
+        (r"\ude00\ud83d", "\ufffd\ufffd"),
+        (r"\ud83d\ude00 \ud83d", "\U0001f600 \ufffd"),
+        (r"\\ud83d", r"\ud83d"),
+    ],
+)
+@pytest.mark.parametrize("field", ["content", "reasoning_content", "arguments", "name", "id"])
+def test_half_a_surrogate_pair(sent: str, read: str, field: str) -> None:
+    """What cannot be written in any encoding is replaced, in every text; whole pairs stay."""
+    if field in ("content", "reasoning_content"):
+        delta = f'"{field}":"{sent}"'
+    elif field == "id":
+        delta = f'"tool_calls":[{{"id":"{sent}"}}]'
+    else:
+        delta = f'"tool_calls":[{{"function":{{"{field}":"{sent}"}}}}]'
+    (event,) = ChatStream().take(f'{{"choices":[{{"index":0,"delta":{{{delta}}}}}]}}')
+    assert isinstance(event, (TextDelta, ThinkingDelta, ToolCallDelta))
+    found = event.text if not isinstance(event, ToolCallDelta) else getattr(event, field)
+    assert found == read
+    found.encode()
+
+
+@pytest.mark.parametrize(
+    "number", [2**53, 2**63, 2**64, 10**400, -(2**63), 1e400, float("nan")], ids=repr
+)
+def test_numbers_out_of_bounds_count_as_missing(number: float) -> None:
+    """No count, sum of counts or statistic is beyond what a file or a sensor can hold."""
+    usage = dict.fromkeys(USAGE, number) | {"prompt_tokens_details": {"cached_tokens": number}}
+    timings = dict.fromkeys(TIMINGS, number)
+    progress = {"prompt_progress": dict.fromkeys(("total", "cache", "processed"), number)}
+    found = events({**STOP, "usage": usage, "timings": timings, **progress})
+    assert found[0] == PromptProgress(total=0, cache=0, processed=0, time_ms=0.0)
+    completion = found[-1]
+    assert isinstance(completion, Completion)
+    assert completion.usage == Usage(0, 0, 0, 0)
+    assert completion.timings is not None
+    assert completion.timings.cache_n == completion.timings.prompt_n == 0
+    assert math.isfinite(completion.timings.prompt_ms + completion.timings.predicted_ms)
+
+
+def test_sums_of_the_largest_numbers_fit() -> None:
+    """A turn of many requests still has a sum that fits into 64 bit."""
+    largest = dict.fromkeys(USAGE, 2**53 - 1)
+    one = events({**STOP, "usage": largest})[-1]
+    assert isinstance(one, Completion)
+    assert one.usage is not None
+    assert one.usage.prompt_tokens == 2**53 - 1
+    together = one.usage
+    for _ in range(100):
+        together += one.usage
+    assert together.total_tokens < 2**63
