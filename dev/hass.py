@@ -95,7 +95,7 @@ class HomeAssistant(ChildProcess):
 
     def start(self) -> HomeAssistant:
         """Write the configuration and start. Raises ProcessError if that is impossible."""
-        self._write_configuration()
+        self.write_configuration()
         super().start()
         return self
 
@@ -107,7 +107,8 @@ class HomeAssistant(ChildProcess):
         """Stop it, with time to save its state."""
         super().stop(seconds)
 
-    def _write_configuration(self) -> None:
+    def write_configuration(self) -> None:
+        """Write the configuration; raises OSError."""
         components = self.config_dir / "custom_components"
         components.mkdir(parents=True, exist_ok=True)
         for domain, source in INTEGRATIONS.items():

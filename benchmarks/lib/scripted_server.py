@@ -18,7 +18,7 @@ from aiohttp import web
 from dev.processes import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 MODEL = "scripted"
 ANSWER = "The kitchen light is on, and the garden lights have been off since noon."
@@ -64,8 +64,8 @@ class ChatRequest:
     """A chat completion that was asked for.
 
     received: when its whole body was there. written: when each piece of the answer was about to
-    be written, in the order of `PIECES`. Both in seconds of `time.perf_counter`. n_bytes: length
-    of the body.
+    be written, in the order of `PIECES`. Both in seconds of the server's clock. n_bytes: length of
+    the body.
     """
 
     received: float
@@ -78,8 +78,9 @@ class ChatRequest:
 class ScriptedServer:
     """The server, on a free loopback port; use it as an asynchronous context manager."""
 
-    def __init__(self) -> None:
-        """Describe it; nothing listens yet."""
+    def __init__(self, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        """Describe it; nothing listens yet. clock: in whose seconds a chat's times are noted."""
+        self._clock = clock
         self._chats: list[ChatRequest] = []
         self._stack = contextlib.AsyncExitStack()
         self.base_url = ""
@@ -112,7 +113,7 @@ class ScriptedServer:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         text = await request.read()
-        received = time.perf_counter()
+        received = self._clock()
         body = json.loads(text)
         chat = ChatRequest(received, len(text), len(body.get("tools") or ()), len(body["messages"]))
         if body.get("max_tokens") != WARM_UP_TOKENS:
@@ -123,9 +124,34 @@ class ScriptedServer:
         await response.prepare(request)
         # Who has read the end of the answer may leave before the rest of the stream.
         with contextlib.suppress(aiohttp.ClientConnectionResetError):
-            await _stream(response, chat, body)
+            await self._stream(response, chat, body)
             await response.write_eof()
         return response
+
+    async def _stream(
+        self, response: web.StreamResponse, chat: ChatRequest, body: Mapping[str, Any]
+    ) -> None:
+        """Write the events of a stream as llama-server does, and note when each piece was."""
+        if body.get("return_progress"):
+            progress = {
+                "total": PROMPT_TOKENS,
+                "cache": 0,
+                "processed": PROMPT_TOKENS,
+                "time_ms": 1,
+            }
+            await response.write(_event(_chunk({"role": "assistant", "content": None}, progress)))
+            await asyncio.sleep(PIECE_SECONDS)
+        # The role comes in an event of its own, at once before the first piece.
+        await response.write(_event(_chunk({"role": "assistant", "content": None})))
+        for piece in PIECES[: body.get("max_tokens")]:
+            event = _event(_chunk({"content": piece}))
+            chat.written.append(self._clock())
+            await response.write(event)
+            await asyncio.sleep(PIECE_SECONDS)
+        await response.write(_event(_chunk({}, finish_reason="stop")))
+        if (body.get("stream_options") or {}).get("include_usage"):
+            await response.write(_event({**_chunk(None), **_counts()}))
+        await response.write(b"data: [DONE]\n\n")
 
 
 async def _health(_request: web.Request) -> web.Response:
@@ -143,25 +169,6 @@ async def _metrics(_request: web.Request) -> web.Response:
 async def _models(_request: web.Request) -> web.Response:
     model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "llamacpp", "meta": None}
     return web.json_response({"object": "list", "data": [model]})
-
-
-async def _stream(response: web.StreamResponse, chat: ChatRequest, body: Mapping[str, Any]) -> None:
-    """Write the events of a stream as llama-server does, and note when each piece was."""
-    if body.get("return_progress"):
-        progress = {"total": PROMPT_TOKENS, "cache": 0, "processed": PROMPT_TOKENS, "time_ms": 1}
-        await response.write(_event(_chunk({"role": "assistant", "content": None}, progress)))
-        await asyncio.sleep(PIECE_SECONDS)
-    # The role comes in an event of its own, at once before the first piece.
-    await response.write(_event(_chunk({"role": "assistant", "content": None})))
-    for piece in PIECES[: body.get("max_tokens")]:
-        event = _event(_chunk({"content": piece}))
-        chat.written.append(time.perf_counter())
-        await response.write(event)
-        await asyncio.sleep(PIECE_SECONDS)
-    await response.write(_event(_chunk({}, finish_reason="stop")))
-    if (body.get("stream_options") or {}).get("include_usage"):
-        await response.write(_event({**_chunk(None), **_counts()}))
-    await response.write(b"data: [DONE]\n\n")
 
 
 def _event(chunk: Mapping[str, Any]) -> bytes:

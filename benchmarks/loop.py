@@ -1,0 +1,410 @@
+"""How long the integration keeps Home Assistant's event loop busy, in homes of three sizes.
+
+A real Home Assistant runs in this process, with a virtual home of 30, 300 and 2,000 exposed
+entities. The server is a script in a thread of its own. What counts is the CPU time of the event
+loop's thread: other programs on the machine, the server and the executor do not.
+"""
+
+import asyncio
+import json
+import logging
+import multiprocessing
+import os
+import platform
+import sys
+import tempfile
+import threading
+import time
+from asyncio import events
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, Self
+from unittest.mock import patch
+
+from homeassistant.bootstrap import async_setup_hass
+from homeassistant.components import conversation, llm
+from homeassistant.config_entries import SOURCE_USER
+from homeassistant.const import CONF_URL
+from homeassistant.core import Context
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import entity_registry as er
+from homeassistant.runner import RuntimeConfig
+
+import custom_components.llamacpp
+from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
+from custom_components.llamacpp.const import DOMAIN, HOME_CHANGE_SECONDS, SUBENTRY_CONVERSATION
+from dev.hass import DEV_COMPONENTS
+from dev.hass import HomeAssistant as HomeAssistantProcess
+
+from .lib.command import arguments, say
+from .lib.errors import BenchmarkError
+from .lib.large_home import write_large_home
+from .lib.scripted_server import ScriptedServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Mapping
+
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+AGENT = "conversation.llama_cpp"
+# By number of entities: what a short ask may take, in milliseconds.
+ASK_LIMITS_MS = {30: 5.0, 300: 10.0, 2000: 25.0}
+LONG_LIMIT_MS = 25.0
+RENAME_LIMIT_MS = 25.0
+MODES = {"commands": ToolCalls.COMMANDS, "tools": ToolCalls.NATIVE}
+SHORT_ASKS = {
+    "an order": "turn on the left desk light 6",
+    "a question": "is the window open in the garden",
+    "a greeting": "hello",
+}
+TWO_ORDERS = "two orders in one"
+TWO_ORDERS_TEXT = "turn on the left wall light in the bedroom and close the cover in the office"
+LONG_TEXT = "32,000 characters"
+RENAME = "a rename"
+LONG_CHARACTERS = 32_000
+PROSE = (
+    "The weather today will be mostly cloudy with some rain in the northern parts and wind from "
+    "the south, the temperature around nineteen degrees. Tomorrow sunny intervals are expected, "
+    "and people should keep their windows closed because of maintenance near the station. "
+)
+MILLISECONDS = 1000
+# A change is over when nothing has happened for so long after its delay.
+SETTLE_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """CPU milliseconds of the event loop for one thing that happened.
+
+    total: all of it. core: of these, Home Assistant's own rendering of the prompt and tools.
+    longest_step: at once, without anything else in between.
+    """
+
+    total: float
+    core: float
+    longest_step: float
+
+    @property
+    def ours(self) -> float:
+        """Return what is not Home Assistant's own rendering."""
+        return self.total - self.core
+
+
+type Samples = dict[str, list[Sample]]
+type Figures = Mapping[tuple[int, str], Samples]
+
+
+class LoopClock:
+    """Reads the CPU time of the thread that made it, from any thread."""
+
+    def __init__(self) -> None:
+        """Belong to the current thread."""
+        self._clock = time.pthread_getcpuclockid(threading.get_ident())
+        self.core_seconds = 0.0
+        self.longest_step = 0.0
+
+    def seconds(self) -> float:
+        """Return the CPU seconds of the thread so far."""
+        return time.clock_gettime(self._clock)
+
+    @contextmanager
+    def watching(self) -> Generator[None]:
+        """Count what Home Assistant's own API takes, and the longest step of the event loop."""
+        render, run = llm.AssistAPI.async_get_api_instance, events.Handle._run  # noqa: SLF001
+
+        async def rendered(api: llm.AssistAPI, context: llm.LLMContext) -> llm.APIInstance:
+            started = self.seconds()
+            try:
+                return await render(api, context)
+            finally:
+                self.core_seconds += self.seconds() - started
+
+        def stepped(handle: events.Handle) -> None:
+            started = time.thread_time()
+            run(handle)
+            self.longest_step = max(self.longest_step, time.thread_time() - started)
+
+        with (
+            patch.object(llm.AssistAPI, "async_get_api_instance", rendered),
+            patch.object(events.Handle, "_run", stepped),
+        ):
+            yield
+
+    def begin(self) -> tuple[float, float]:
+        """Return where a sample begins."""
+        self.longest_step = 0.0
+        return self.seconds(), self.core_seconds
+
+    def sample(self, begun: tuple[float, float], ended: float | None = None) -> Sample:
+        """Return what has been taken since. ended: in seconds of this clock, None: now."""
+        started, core = begun
+        return Sample(
+            ((self.seconds() if ended is None else ended) - started) * MILLISECONDS,
+            (self.core_seconds - core) * MILLISECONDS,
+            self.longest_step * MILLISECONDS,
+        )
+
+
+class ServerThread:
+    """A scripted server in a thread of its own, so that its work is not the event loop's."""
+
+    def __init__(self, clock: LoopClock) -> None:
+        """Describe it. clock: by which it notes when it was asked."""
+        self.server = ScriptedServer(clock=clock.seconds)
+        self._ready, self._over = threading.Event(), asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    def __enter__(self) -> Self:
+        """Listen."""
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Stop to listen."""
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        async with self.server:
+            self._ready.set()
+            await self._over.wait()
+
+
+class Stage:
+    """A home with an agent that can be asked."""
+
+    def __init__(self, hass: HomeAssistant, clock: LoopClock, server: ScriptedServer) -> None:
+        """Use these."""
+        self._hass = hass
+        self._clock = clock
+        self._server = server
+        entities = er.async_get(hass).entities.values()
+        self._device = next(one.device_id for one in entities if one.domain == "assist_satellite")
+        self._n_renames = 0
+
+    async def add_agent(self, mode: ToolCalls) -> None:
+        """Set up the integration; raises BenchmarkError if it does not take the server."""
+        step = await self._hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": SOURCE_USER}, data={CONF_URL: self._server.base_url}
+        )
+        if step["type"] is not FlowResultType.CREATE_ENTRY:
+            raise BenchmarkError(f"the server was not taken: {step.get('errors')}")
+        entry: ConfigEntry[Any] = step["result"]
+        agent = next(iter(entry.get_subentries_of_type(SUBENTRY_CONVERSATION)))
+        data = {**agent.data, CONF_TOOL_CALLS: mode}
+        self._hass.config_entries.async_update_subentry(entry, agent, data=data)
+        await self._hass.async_block_till_done()
+        await self._settled()
+
+    async def ask(self, text: str) -> Sample:
+        """Ask in a new conversation; what counts ends when the request is at the server."""
+        self._server.take_chats()
+        begun = self._clock.begin()
+        await conversation.async_converse(
+            self._hass,
+            text,
+            None,
+            Context(),
+            language="en",
+            agent_id=AGENT,
+            device_id=self._device,
+        )
+        chats = self._server.take_chats()
+        sample = self._clock.sample(begun, chats[0].received if chats else None)
+        await self._hass.async_block_till_done(wait_background_tasks=True)
+        return sample
+
+    async def rename(self) -> Sample:
+        """Rename an entity; what counts ends when all that follows from it is done."""
+        self._n_renames += 1
+        begun = self._clock.begin()
+        er.async_get(self._hass).async_update_entity(
+            "light.entity_0", name=f"Renamed light {self._n_renames}"
+        )
+        await self._settled()
+        return self._clock.sample(begun)
+
+    async def _settled(self) -> None:
+        await asyncio.sleep(HOME_CHANGE_SECONDS + SETTLE_SECONDS)
+        await self._hass.async_block_till_done(wait_background_tasks=True)
+
+
+@asynccontextmanager
+async def running_home(folder: Path, n_entities: int) -> AsyncGenerator[HomeAssistant]:
+    """Run Home Assistant in this process, with a virtual home of this many entities."""
+    home = folder / "home.yaml"
+    config_dir = folder / "config"
+    await asyncio.to_thread(write_large_home, home, n_entities)
+    await asyncio.to_thread(HomeAssistantProcess(config_dir, home=home).write_configuration)
+    if str(DEV_COMPONENTS) not in custom_components.__path__:
+        custom_components.__path__.append(str(DEV_COMPONENTS))
+    logging.disable(logging.WARNING)
+    hass = await async_setup_hass(RuntimeConfig(str(config_dir), skip_pip=True))
+    if hass is None:
+        raise BenchmarkError("Home Assistant did not start")
+    await hass.async_start()
+    for name in ("Ann", "Bob"):
+        await hass.auth.async_create_user(name)
+    await hass.async_block_till_done()
+    try:
+        yield hass
+    finally:
+        await hass.async_stop(force=True)
+
+
+async def measure_home(folder: Path, n_entities: int, mode: str, n_samples: int) -> Samples:
+    """Return the samples of one home and one way to control it, by what happened."""
+    clock = LoopClock()
+    long_text = (PROSE * (LONG_CHARACTERS // len(PROSE) + 1))[:LONG_CHARACTERS]
+    with ServerThread(clock) as thread:
+        async with running_home(folder, n_entities) as hass:
+            stage = Stage(hass, clock, thread.server)
+            with clock.watching():
+                await stage.rename()
+                without = [(await stage.rename()).total for _ in range(n_samples)]
+                await stage.add_agent(MODES[mode])
+                samples: Samples = {}
+                for name, text in {**SHORT_ASKS, TWO_ORDERS: TWO_ORDERS_TEXT}.items():
+                    await stage.ask(text)
+                    samples[name] = [await stage.ask(text) for _ in range(n_samples)]
+                samples[LONG_TEXT] = [await stage.ask(long_text) for _ in range(n_samples)]
+                renames = [await stage.rename() for _ in range(n_samples)]
+            # What Home Assistant and its other integrations make of a rename is not ours.
+            samples[RENAME] = [
+                Sample(one.total, one.core + median(without), one.longest_step) for one in renames
+            ]
+            for entry in hass.config_entries.async_loaded_entries(DOMAIN):
+                await hass.config_entries.async_unload(entry.entry_id)
+    return samples
+
+
+def measure_alone(folder: Path, n_entities: int, mode: str, n_samples: int) -> Samples:
+    """Measure one home; of use in a process of its own."""
+    return asyncio.run(measure_home(folder, n_entities, mode, n_samples))
+
+
+def measure(folder: Path, n_samples: int) -> Figures:
+    """Return all samples by number of entities and way to control them."""
+    figures = {}
+    for n_entities, mode in product(ASK_LIMITS_MS, MODES):
+        say(f"{n_entities} entities, {mode} ...")
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(max_workers=1, mp_context=context) as executor:
+            home = folder / f"{n_entities}-{mode}"
+            figures[n_entities, mode] = executor.submit(
+                measure_alone, home, n_entities, mode, n_samples
+            ).result()
+    return figures
+
+
+def limit_ms(n_entities: int, what: str) -> float:
+    """Return what something may take."""
+    if what == LONG_TEXT:
+        return LONG_LIMIT_MS
+    return RENAME_LIMIT_MS if what == RENAME else ASK_LIMITS_MS[n_entities]
+
+
+def misses_of(figures: Figures) -> list[str]:
+    """Return what takes longer than it may, in words."""
+    return [
+        f"{what} ({n_entities} entities, {mode})"
+        for (n_entities, mode), samples in figures.items()
+        for what, found in samples.items()
+        if median(one.ours for one in found) > limit_ms(n_entities, what)
+    ]
+
+
+def table(figures: Figures) -> str:
+    """Return the medians for people to read."""
+    head = f"{'entities':>8}  {'control':10}{'what':20}{'ours':>9}{'limit':>8}{'':8}{'core':>9}"
+    lines = [f"{head}{'longest step':>14}"]
+    for (n_entities, mode), samples in figures.items():
+        for what, found in samples.items():
+            ours, core, step = (
+                median(values)
+                for values in zip(
+                    *((one.ours, one.core, one.longest_step) for one in found), strict=True
+                )
+            )
+            limit = limit_ms(n_entities, what)
+            lines.append(
+                f"{n_entities:8}  {mode:10}{what:20}{ours:9.1f}{limit:8g}"
+                f"{'  missed' if ours > limit else '':8}{core:9.1f}{step:14.1f}"
+            )
+    return "\n".join(lines)
+
+
+def environment() -> dict[str, Any]:
+    """Return what the figures depend on besides the code."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "home_assistant": version("homeassistant"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def report(figures: Figures) -> str:
+    """Return the figures, and what is to be known about them, for people to read."""
+    where = environment()
+    misses = misses_of(figures)
+    return f"""\
+CPU milliseconds of the event loop (medians):
+{table(figures)}
+
+Home Assistant {where["home_assistant"]}, Python {where["python"]}, {where["machine"]}, \
+{where["cores"]} cores, load {where["load"]}.
+Aim (`ours` within the limit): {f"missed: {'; '.join(misses)}" if misses else "holds"}."""
+
+
+def document(figures: Figures) -> dict[str, Any]:
+    """Return the same and all samples for a program to read."""
+    return {
+        "environment": environment(),
+        "misses": misses_of(figures),
+        "samples_ms": [
+            {
+                "entities": n_entities,
+                "control": mode,
+                "what": what,
+                "limit": limit_ms(n_entities, what),
+                "samples": [asdict(one) for one in found],
+            }
+            for (n_entities, mode), samples in figures.items()
+            for what, found in samples.items()
+        ],
+    }
+
+
+def main() -> int:
+    """Run the benchmark and return the exit status."""
+    options = arguments("loop", __doc__ or "", "samples", 5, "of each thing that happens")
+    try:
+        with tempfile.TemporaryDirectory(prefix="llamacpp-loop-") as folder:
+            figures = measure(Path(folder), options.samples)
+        print(report(figures))
+        if options.json:
+            options.json.write_text(json.dumps(document(figures), indent=1) + "\n")
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 1
+    except (BenchmarkError, OSError) as err:
+        say(f"error: {err}")
+        return 1
+    return 1 if options.check and misses_of(figures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
