@@ -29,6 +29,7 @@ from .errors import async_answer_language, async_spoken, translation_key, transl
 from .history import HistoryError, Source
 from .memory import async_recall, async_remember, position_of
 from .server import LlamaServerError
+from .turns import ConversationBusyError, async_turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -226,6 +227,17 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         return [note for note in found if note]
 
     @override
+    async def async_process(
+        self, user_input: conversation.ConversationInput
+    ) -> conversation.ConversationResult:
+        """Answer a message once those before it in the same conversation are answered."""
+        try:
+            async with async_turn_of(self.hass, user_input.conversation_id):
+                return await super().async_process(user_input)
+        except ConversationBusyError as err:
+            return await self._async_error_result(user_input, err)
+
+    @override
     async def _async_handle_message(
         self,
         user_input: conversation.ConversationInput,
@@ -253,7 +265,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         except (LlamaServerError, HistoryError) as err:
             # Home Assistant forgets a turn that adds nothing: the next one starts clean.
             del chat_log.content[position_of(said, chat_log) + 1 :]
-            return await self._async_error_result(user_input, chat_log, err)
+            return await self._async_error_result(user_input, err, chat_log.conversation_id)
         if outcome.silent:
             await self._async_say(chat_log, user_input.language, outcome.silent)
         if options.get(CONF_KEEP_HISTORY, True):
@@ -292,19 +304,27 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     async def _async_error_result(
         self,
         user_input: conversation.ConversationInput,
-        chat_log: conversation.ChatLog,
-        err: LlamaServerError | HistoryError,
+        err: LlamaServerError | HistoryError | ConversationBusyError,
+        conversation_id: str | None = None,
     ) -> conversation.ConversationResult:
         """Say what is wrong in the user's language, rather than fail without a word."""
-        if isinstance(err, HistoryError):
-            key, placeholders = "history_unreadable", {"message": str(err)}
-        else:
-            key, placeholders = translation_key(err), translation_placeholders(err)
+        key, placeholders = explanation(err)
         response = intent.IntentResponse(language=user_input.language)
         response.async_set_error(
             intent.IntentResponseErrorCode.FAILED_TO_HANDLE,
             await async_spoken(self.hass, user_input.language, key, placeholders),
         )
         return conversation.ConversationResult(
-            response=response, conversation_id=chat_log.conversation_id
+            response=response, conversation_id=conversation_id or user_input.conversation_id
         )
+
+
+def explanation(
+    err: LlamaServerError | HistoryError | ConversationBusyError,
+) -> tuple[str, dict[str, str]]:
+    """Return the key under which the translations explain an error, and what fills that in."""
+    if isinstance(err, HistoryError):
+        return "history_unreadable", {"message": str(err)}
+    if isinstance(err, ConversationBusyError):
+        return "conversation_busy", {}
+    return translation_key(err), translation_placeholders(err)

@@ -1,8 +1,6 @@
 """The actions for automations: one answer, or a conversation over several steps."""
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakValueDictionary
 
 import probatio
 from homeassistant.components import conversation
@@ -28,6 +26,7 @@ from .const import DOMAIN
 from .conversation import LlamaCppConversationEntity
 from .history import Conversation, History, HistoryError, Source
 from .options_flow import retention_of
+from .turns import async_turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -119,9 +118,8 @@ class Actions:
     """What the actions do; each method handles the action of its name."""
 
     def __init__(self, hass: HomeAssistant) -> None:
-        """Begin with no conversation under way."""
+        """Begin; hass: whose servers they use."""
         self._hass = hass
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def async_chat(self, call: ServiceCall) -> ServiceResponse:
         """Answer one message, in a conversation that is over with it."""
@@ -152,7 +150,7 @@ class Actions:
     async def async_send(self, call: ServiceCall) -> ServiceResponse:
         """Answer a message within a conversation."""
         conversation_id = call.data[ATTR_CONVERSATION_ID]
-        async with self._locks.setdefault(conversation_id, asyncio.Lock()):
+        async with async_turn_of(self._hass, conversation_id):
             history, stored = await self._async_find(conversation_id)
             if stored.closed:
                 raise invalid("conversation_closed", conversation_id=conversation_id)

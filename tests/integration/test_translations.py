@@ -16,6 +16,7 @@ OWN = {
     "agent_required",
     "agent_unavailable",
     "agent_unknown",
+    "conversation_busy",
     "conversation_closed",
     "conversation_foreign",
     "conversation_unknown",
