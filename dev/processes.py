@@ -25,10 +25,20 @@ class ProcessError(Exception):
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback interface that nothing listens on."""
+    """Return a TCP port of the loopback interface that nothing listens on.
+
+    For a minute the system gives it to nobody who asks for just any port, as other tests do. A
+    server that asks for it by its number gets it; all of ours set one of these two options.
+    """
     with socket.socket() as listener:
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            listener.setsockopt(socket.SOL_SOCKET, option, 1)
         listener.bind((LOOPBACK, 0))
+        listener.listen()
         port: int = listener.getsockname()[1]
+        with socket.create_connection((LOOPBACK, port)):
+            # Who closes first keeps the port in TIME_WAIT.
+            listener.accept()[0].close()
         return port
 
 

@@ -1,12 +1,13 @@
 """Child processes that do not do what they should."""
 
+import socket
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.llama import path_from_environment
-from dev.processes import ChildProcess, ProcessError
+from dev.processes import LOOPBACK, ChildProcess, ProcessError, free_port, port_is_taken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,3 +60,16 @@ def test_outside_of_the_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LLAMACPP_SERVER", raising=False)
     with pytest.raises(ProcessError, match="scripts/demo or scripts/test"):
         path_from_environment("LLAMACPP_SERVER")
+
+
+@pytest.mark.usefixtures("socket_enabled")
+@pytest.mark.parametrize("option", [socket.SO_REUSEADDR, socket.SO_REUSEPORT])
+def test_a_free_port_is_kept_for_who_knows_it(option: int) -> None:
+    """Nothing listens there, and only who asks for it by number gets it."""
+    port = free_port()
+    assert not port_is_taken(port)
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind((LOOPBACK, port))
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, option, 1)
+        server.bind((LOOPBACK, port))

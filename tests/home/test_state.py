@@ -13,8 +13,9 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import restore_state
 from homeassistant.setup import async_setup_component
-from pytest_homeassistant_custom_component.common import mock_restore_cache_with_extra_data
+from homeassistant.util import dt as dt_util
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -159,9 +160,12 @@ async def test_states_survive_a_reload(demo: HomeAssistant, act: Act) -> None:
     assert thermostat.attributes["temperature"] == 23.5
 
 
-def kept(initial: dict[str, Any], values: dict[str, Any]) -> tuple[State, dict[str, Any]]:
+def kept(initial: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """Return what Home Assistant has on disk after a light was switched on."""
-    return State("light.lamp", "on"), {"initial": initial, "values": values}
+    state = State("light.lamp", "on").as_dict()
+    extra = {"initial": initial, "values": values}
+    stored = {"state": state, "extra_data": extra, "last_seen": dt_util.utcnow().isoformat()}
+    return {"version": restore_state.STORAGE_VERSION, "data": [stored]}
 
 
 INITIAL = {"brightness": 100, "color_mode": "brightness", "state": "off"}
@@ -177,6 +181,7 @@ INITIAL = {"brightness": 100, "color_mode": "brightness", "state": "off"}
 )
 async def test_state_after_a_restart(  # noqa: PLR0913, PLR0917 - fixtures and a case
     hass: HomeAssistant,
+    hass_storage: dict[str, Any],
     load_home: LoadHome,
     write_home: WriteHome,
     initial: dict[str, Any],
@@ -185,7 +190,8 @@ async def test_state_after_a_restart(  # noqa: PLR0913, PLR0917 - fixtures and a
 ) -> None:
     """A kept state counts unless the file says otherwise than then."""
     hass.set_state(CoreState.not_running)
-    mock_restore_cache_with_extra_data(hass, [kept(initial, values)])
+    hass_storage[restore_state.STORAGE_KEY] = kept(initial, values)
+    await restore_state.async_load(hass)
 
     assert await load_home(write_home({"entities": [LAMP]}))
 

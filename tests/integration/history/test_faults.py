@@ -87,7 +87,7 @@ async def test_no_json(
         '{"version": 1, "minor_version": 1}',
         document(data=[]),
         document(data={"id": "bad"}),
-        document(data=conversation("other").to_json()),
+        pytest.param(document(data=conversation("other").to_json()), id="another conversation"),
     ],
 )
 async def test_wrong_shape(
