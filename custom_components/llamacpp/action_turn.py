@@ -1,28 +1,25 @@
 """How an action has an agent answer a message."""
 
 from dataclasses import dataclass
-from inspect import signature
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from homeassistant.components import conversation
 from homeassistant.const import CONF_PROMPT
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers.chat_session import async_get_chat_session
 
 from .agent.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
 from .attachments import attached
 from .const import DOMAIN
 from .errors import to_home_assistant_error
 from .history import Source
-from .memory import async_recall, async_remember, position_of
+from .memory import async_claim, async_recall, async_remember, async_session, position_of
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from homeassistant.core import Context, HomeAssistant, ServiceCall, ServiceResponse
+    from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
     from homeassistant.helpers.chat_session import ChatSession
 
+    from .access import Caller
     from .agent.turn import Outcome
     from .conversation import LlamaCppConversationEntity
 
@@ -45,11 +42,13 @@ def invalid(key: str, **placeholders: str) -> ServiceValidationError:
 class ActionTurn:
     """A turn that an action wants.
 
-    call: the action's. system_prompt: the instructions of the conversation, None for the agent's.
+    call: the action's. caller: who runs it. system_prompt: the instructions of the conversation,
+    None for the agent's.
     """
 
     hass: HomeAssistant
     call: ServiceCall
+    caller: Caller
     agent: LlamaCppConversationEntity
     conversation_id: str
     system_prompt: str | None
@@ -61,15 +60,16 @@ class ActionTurn:
         """
         message = self._message()
         failure: HomeAssistantError | None = None
+        history = self.agent.coordinator.history
         async with attached(self.hass, self.call.data[ATTR_ATTACHMENTS]) as attachments:
             said = conversation.UserContent(message, attachments=attachments or None)
             with (
-                _session(self.hass, self.conversation_id, self.call.context) as session,
+                await async_session(self.hass, history, self.conversation_id) as session,
                 conversation.async_get_chat_log(self.hass, session) as chat_log,
             ):
                 chat_log.async_add_user_content(said)
                 try:
-                    outcome = await self._async_answer(chat_log)
+                    outcome = await self._async_answer(session, chat_log)
                 except HomeAssistantError as err:
                     # An error that left the block would leave this chat log to the next action of
                     # the same script; so it leaves as if nothing had been said.
@@ -89,12 +89,14 @@ class ActionTurn:
             raise invalid("message_too_long", limit=str(MAX_CHARACTERS))
         return message
 
-    async def _async_answer(self, chat_log: conversation.ChatLog) -> Outcome:
+    async def _async_answer(self, session: ChatSession, chat_log: conversation.ChatLog) -> Outcome:
         """Have the agent answer with the earlier turns in mind, and store the turn.
 
         Raises HomeAssistantError for whatever keeps it from that.
         """
         history = self.agent.coordinator.history
+        if not await async_claim(history, session, self.caller):
+            raise invalid("conversation_not_yours")
         await async_recall(history, chat_log)
         outcome = await self._async_converse(chat_log)
         await async_remember(
@@ -150,15 +152,6 @@ class ActionTurn:
             },
             "finish_reason": outcome.finish_reason.value,
         }
-
-
-def _session(
-    hass: HomeAssistant, conversation_id: str, context: Context
-) -> AbstractContextManager[ChatSession]:
-    """Return Home Assistant's session of a conversation; since 2026.11 it wants the context."""
-    takes_context = "context" in signature(async_get_chat_session).parameters
-    options: dict[str, Any] = {"context": context} if takes_context else {}
-    return async_get_chat_session(hass, conversation_id, **options)
 
 
 def verbatim(text: str) -> str:

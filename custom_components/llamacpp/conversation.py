@@ -7,8 +7,10 @@ from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
 from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import intent
+from homeassistant.helpers.chat_session import current_session
 from homeassistant.util.ulid import ulid_now
 
+from .access import Caller
 from .agent.abilities import CONF_TOOL_CALLS, ModelAbilities, ToolCalls
 from .agent.commands.language import async_load
 from .agent.commands.offer import CommandsOffer
@@ -27,7 +29,7 @@ from .const import (
 from .entity import LlamaCppAgentEntity
 from .errors import async_answer_language, async_spoken, translation_key, translation_placeholders
 from .history import HistoryError, Source
-from .memory import async_recall, async_remember, position_of
+from .memory import async_claim, async_recall, async_remember, async_session, position_of
 from .server import LlamaServerError
 from .turns import ConversationBusyError, async_turn_of
 
@@ -230,10 +232,19 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     async def async_process(
         self, user_input: conversation.ConversationInput
     ) -> conversation.ConversationResult:
-        """Answer a message once those before it in the same conversation are answered."""
+        """Answer a message once those before it in the same conversation are answered.
+
+        A stored conversation is continued under its own id. The conversation of another user is
+        refused with a spoken error.
+        """
+        history, conversation_id = self.coordinator.history, user_input.conversation_id
         try:
-            async with async_turn_of(self.hass, user_input.conversation_id):
-                return await super().async_process(user_input)
+            async with async_turn_of(self.hass, conversation_id):
+                with (
+                    await async_session(self.hass, history, conversation_id) as session,
+                    conversation.async_get_chat_log(self.hass, session, user_input) as chat_log,
+                ):
+                    return await self._async_handle_message(user_input, chat_log)
         except ConversationBusyError as err:
             return await self._async_error_result(user_input, err)
 
@@ -250,6 +261,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             self._languages.pop(speaker, None)
             self._languages[speaker] = user_input.language
         try:
+            if not await self._async_claim(user_input):
+                del chat_log.content[position_of(said, chat_log) :]
+                return await self._async_refusal(user_input)
             await async_recall(self.coordinator.history, chat_log)
             outcome = await self.async_converse(
                 chat_log,
@@ -271,6 +285,23 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if options.get(CONF_KEEP_HISTORY, True):
             await self._async_keep(user_input, chat_log, outcome)
         return conversation.async_get_result_from_chat_log(user_input, chat_log)
+
+    async def _async_claim(self, user_input: conversation.ConversationInput) -> bool:
+        """Return whether who speaks may continue the conversation."""
+        session = current_session.get()
+        caller = await Caller.async_of(self.hass, user_input.context)
+        return session is None or await async_claim(self.coordinator.history, session, caller)
+
+    async def _async_refusal(
+        self, user_input: conversation.ConversationInput
+    ) -> conversation.ConversationResult:
+        """Say that the conversation is another user's; the next message begins a new one."""
+        response = intent.IntentResponse(language=user_input.language)
+        response.async_set_error(
+            intent.IntentResponseErrorCode.FAILED_TO_HANDLE,
+            await async_spoken(self.hass, user_input.language, "conversation_not_yours"),
+        )
+        return conversation.ConversationResult(response=response)
 
     async def _async_keep(
         self,

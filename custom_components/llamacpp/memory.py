@@ -1,16 +1,79 @@
 """Between a chat log, which lives for some minutes, and the history, which lasts."""
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from inspect import signature
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.conversation import SystemContent, UserContent
+from homeassistant.helpers.chat_session import (
+    DATA_CHAT_SESSION,
+    ChatSession,
+    async_get_chat_session,
+)
+from homeassistant.helpers.typing import UNDEFINED
 
-from .history import Source, Turn, Usage, contents_of, messages_of
+from .history import HistoryError, Source, Turn, Usage, contents_of, messages_of
 
 if TYPE_CHECKING:
-    from homeassistant.components.conversation import ChatLog, Content
+    from contextlib import AbstractContextManager
 
+    from homeassistant.components.conversation import ChatLog, Content
+    from homeassistant.core import HomeAssistant
+
+    from .access import Caller
     from .agent.turn import Outcome
     from .history import History
+
+# Since 2026.11 a session has an owner, and Home Assistant wants the context of whoever uses it.
+# With None it checks nothing: it would refuse admins and automations, `async_claim` does not.
+_NO_CONTEXT: dict[str, Any] = (
+    {"context": None} if "context" in signature(async_get_chat_session).parameters else {}
+)
+
+
+async def async_session(
+    hass: HomeAssistant, history: History, conversation_id: str | None
+) -> AbstractContextManager[ChatSession]:
+    """Return Home Assistant's session of a conversation, a new one for None.
+
+    Home Assistant gives a conversation whose session has expired, after five minutes or by a
+    restart, a new id if the old one is a ULID. One that is stored and open keeps its id.
+    """
+    if conversation_id is not None:
+        # What cannot be read is reported when it is recalled.
+        with suppress(HistoryError):
+            summary = await history.async_summary(conversation_id)
+            if summary is not None and summary.closed is None:
+                _renew_session(hass, conversation_id)
+    return async_get_chat_session(hass, conversation_id, **_NO_CONTEXT)
+
+
+def _renew_session(hass: HomeAssistant, conversation_id: str) -> None:
+    if DATA_CHAT_SESSION not in hass.data:
+        # The first session of all sets up what the others need.
+        with async_get_chat_session(hass, conversation_id, **_NO_CONTEXT):
+            pass
+    hass.data[DATA_CHAT_SESSION].setdefault(conversation_id, ChatSession(conversation_id))
+
+
+async def async_claim(history: History, session: ChatSession, caller: Caller) -> bool:
+    """Return whether the caller may continue the conversation of a session.
+
+    A conversation without owner becomes the caller's: the session's as in Home Assistant 2026.11,
+    the stored one with its next turn. Raises HistoryError if it cannot be read.
+    """
+    summary = await history.async_summary(session.conversation_id)
+    stored = summary.user_id if summary else None
+    # Before 2026.11 sessions have no such attribute.
+    live = getattr(session, "user_id", UNDEFINED)
+    owner = stored or (None if live is UNDEFINED else live)
+    is_allowed = caller.may_access(owner)
+    # Home Assistant knows no stored owner: it gives the session to whoever comes first.
+    if (not is_allowed and stored) or live is UNDEFINED:
+        owner = owner or caller.user_id
+        if owner is not None:
+            session.__dict__["user_id"] = owner
+    return is_allowed
 
 
 async def async_recall(history: History, chat_log: ChatLog) -> None:

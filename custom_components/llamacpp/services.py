@@ -12,6 +12,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 from homeassistant.util.ulid import ulid_now
 
+from .access import Caller
 from .action_turn import (
     ATTR_ATTACHMENTS,
     ATTR_LLM_HASS_API,
@@ -123,9 +124,10 @@ class Actions:
 
     async def async_chat(self, call: ServiceCall) -> ServiceResponse:
         """Answer one message, in a conversation that is over with it."""
-        agent, system_prompt = self._agent(call), _system_prompt(call)
+        caller, agent = await self._async_allowed(call)
+        system_prompt = _system_prompt(call)
         conversation_id = _new_id()
-        turn = ActionTurn(self._hass, call, agent, conversation_id, system_prompt)
+        turn = ActionTurn(self._hass, call, caller, agent, conversation_id, system_prompt)
         response = await turn.async_run()
         await agent.coordinator.history.async_close(conversation_id)
         agent.coordinator.async_update_listeners()
@@ -133,13 +135,15 @@ class Actions:
 
     async def async_start(self, call: ServiceCall) -> ServiceResponse:
         """Begin a conversation that lasts until it is closed."""
-        agent, system_prompt = self._agent(call), _system_prompt(call)
+        caller, agent = await self._async_allowed(call)
+        system_prompt = _system_prompt(call)
         now = dt_util.utcnow()
         started = Conversation(
             id=_new_id(),
             source=Source.ACTION,
             created=now,
             updated=now,
+            user_id=caller.user_id,
             agent_id=agent.entity_id,
             system_prompt=system_prompt,
         )
@@ -151,19 +155,22 @@ class Actions:
         """Answer a message within a conversation."""
         conversation_id = call.data[ATTR_CONVERSATION_ID]
         async with async_turn_of(self._hass, conversation_id):
-            history, stored = await self._async_find(conversation_id)
+            history, stored = await self._async_find(call)
             if stored.closed:
                 raise invalid("conversation_closed", conversation_id=conversation_id)
-            agent = self._agent(call, stored.agent_id)
+            caller, agent = await self._async_allowed(call, stored.agent_id)
             if agent.coordinator.history is not history:
                 raise invalid("conversation_foreign", conversation_id=conversation_id)
-            turn = ActionTurn(self._hass, call, agent, conversation_id, stored.system_prompt)
+            turn = ActionTurn(
+                self._hass, call, caller, agent, conversation_id, stored.system_prompt
+            )
             return await turn.async_run()
 
     async def async_close(self, call: ServiceCall) -> ServiceResponse:
         """End a conversation; what was said stays stored for a while."""
         conversation_id = call.data[ATTR_CONVERSATION_ID]
-        history, stored = await self._async_find(conversation_id)
+        history, stored = await self._async_find(call)
+        _check_control(await Caller.async_of(self._hass, call.context), stored.agent_id)
         if stored.closed or not await history.async_close(conversation_id):
             raise invalid("conversation_closed", conversation_id=conversation_id)
         for entry in self._entries():
@@ -172,7 +179,7 @@ class Actions:
 
     async def async_history(self, call: ServiceCall) -> ServiceResponse:
         """Return all that was said in a conversation."""
-        _, stored = await self._async_find(call.data[ATTR_CONVERSATION_ID])
+        _, stored = await self._async_find(call)
         messages: list[JsonValueType] = [
             message.to_json() for turn in stored.turns for message in turn.messages
         ]
@@ -184,13 +191,16 @@ class Actions:
         }
 
     async def async_list(self, call: ServiceCall) -> ServiceResponse:
-        """Return the newest conversations of all servers, or of one agent."""
+        """Return the caller's newest conversations on all servers, or with one agent."""
         limit = call.data[ATTR_LIMIT]
+        caller = await Caller.async_of(self._hass, call.context)
         summaries = [
             summary
             for entry in self._entries()
             for summary in await entry.runtime_data.history.async_list(
-                limit=limit, agent_id=call.data.get(ATTR_AGENT)
+                limit=limit,
+                agent_id=call.data.get(ATTR_AGENT),
+                user_id=None if caller.may_access_all else caller.user_id,
             )
         ]
         summaries.sort(key=lambda summary: summary.updated, reverse=True)
@@ -215,6 +225,18 @@ class Actions:
             for entry in self._hass.config_entries.async_entries(DOMAIN)
             if entry.state is ConfigEntryState.LOADED
         ]
+
+    async def _async_allowed(
+        self, call: ServiceCall, stored: str | None = None
+    ) -> tuple[Caller, LlamaCppConversationEntity]:
+        """Return who calls, and the agent, which the caller may control.
+
+        stored: the agent of the conversation. Raises ServiceValidationError.
+        """
+        caller = await Caller.async_of(self._hass, call.context)
+        agent = self._agent(call, stored)
+        _check_control(caller, agent.entity_id)
+        return caller, agent
 
     def _agent(self, call: ServiceCall, stored: str | None = None) -> LlamaCppConversationEntity:
         """Return the agent that a call names, that a conversation has, or that is the only one."""
@@ -249,8 +271,13 @@ class Actions:
             and entity_id in (None, one.entity_id)
         )
 
-    async def _async_find(self, conversation_id: str) -> tuple[History, Conversation]:
-        """Return a stored conversation and where it is; raises ServiceValidationError."""
+    async def _async_find(self, call: ServiceCall) -> tuple[History, Conversation]:
+        """Return the conversation that a call is about and where it is stored.
+
+        Raises ServiceValidationError if there is none, or if it belongs to another user.
+        """
+        conversation_id = call.data[ATTR_CONVERSATION_ID]
+        caller = await Caller.async_of(self._hass, call.context)
         for entry in self._hass.config_entries.async_entries(DOMAIN):
             if entry.state is ConfigEntryState.LOADED:
                 history = entry.runtime_data.history
@@ -259,8 +286,16 @@ class Actions:
             else:
                 continue
             if stored := await history.async_get(conversation_id):
+                if not caller.may_access(stored.user_id):
+                    raise invalid("conversation_not_yours")
                 return history, stored
         raise invalid("conversation_unknown", conversation_id=conversation_id)
+
+
+def _check_control(caller: Caller, agent_id: str | None) -> None:
+    """Raise ServiceValidationError if the caller may not control the agent."""
+    if not caller.may_control(agent_id):
+        raise invalid("control_not_allowed", agent=agent_id or conversation.DOMAIN)
 
 
 def _system_prompt(call: ServiceCall) -> str | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = 1
-MINOR_VERSION = 1
+MINOR_VERSION = 2
 
 # A turn writes its whole conversation: what one conversation may hold bounds what a turn costs.
 MAX_TURNS = 400

@@ -7,9 +7,16 @@ if TYPE_CHECKING:
 
 type Step = Callable[[dict[str, Any]], dict[str, Any]]
 
+
+def _add_owner(data: dict[str, Any]) -> dict[str, Any]:
+    """Add the user a conversation belongs to: the first one who has taken part."""
+    users = (turn.get("user_id") for turn in data.get("turns") or ())
+    return data | {"user_id": next((user for user in users if user), None)}
+
+
 # For each version (major, minor) that was ever released and is not the present one: what makes
 # its data that of the next one.
-STEPS: dict[tuple[int, int], Step] = {}
+STEPS: dict[tuple[int, int], Step] = {(1, 1): _add_owner}
 
 
 def migrate(version: int, minor_version: int, data: dict[str, Any]) -> dict[str, Any]:

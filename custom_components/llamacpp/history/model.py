@@ -223,29 +223,41 @@ class Turn:
 class Conversation:
     """A conversation with its turns, oldest first.
 
-    agent_id: who had the last turn. system_prompt: the instructions that it was begun with, None
-    if they are the agent's. updated: when the last turn was added. closed: when it was ended,
-    None if it was not. All times have a time zone.
+    user_id: the Home Assistant user it belongs to, None if no user has taken part. agent_id: who
+    had the last turn. system_prompt: the instructions that it was begun with, None if they are the
+    agent's. updated: when the last turn was added. closed: when it was ended, None if it was not.
+    All times have a time zone.
     """
 
     id: str
     source: Source
     created: datetime
     updated: datetime
+    user_id: str | None = None
     agent_id: str | None = None
     system_prompt: str | None = None
     closed: datetime | None = None
     turns: tuple[Turn, ...] = ()
 
     def with_turn(self, turn: Turn, agent_id: str | None, now: datetime) -> Self:
-        """Return the conversation as it is after a further turn, had by this agent until now."""
-        return replace(self, turns=(*self.turns, turn), agent_id=agent_id, updated=now)
+        """Return the conversation as it is after a further turn, had by this agent until now.
+
+        A conversation without owner belongs to the user of the turn from then on.
+        """
+        return replace(
+            self,
+            turns=(*self.turns, turn),
+            user_id=self.user_id or turn.user_id,
+            agent_id=agent_id,
+            updated=now,
+        )
 
     def to_json(self) -> Json:
         """Return the JSON that `from_json` reads."""
         return {
             "id": self.id,
             "source": str(self.source),
+            "user_id": self.user_id,
             "agent_id": self.agent_id,
             "system_prompt": self.system_prompt,
             "created": self.created.isoformat(),
@@ -261,6 +273,7 @@ class Conversation:
         return cls(
             id=fields.required(source, "id", str),
             source=fields.choice(source, "source", Source),
+            user_id=fields.optional(source, "user_id", str),
             agent_id=fields.optional(source, "agent_id", str),
             system_prompt=fields.optional(source, "system_prompt", str),
             created=fields.moment(source, "created"),
@@ -276,6 +289,7 @@ class Summary:
 
     id: str
     source: Source
+    user_id: str | None
     agent_id: str | None
     created: datetime
     updated: datetime
@@ -289,6 +303,7 @@ class Summary:
         return cls(
             id=conversation.id,
             source=conversation.source,
+            user_id=conversation.user_id,
             agent_id=conversation.agent_id,
             created=conversation.created,
             updated=conversation.updated,

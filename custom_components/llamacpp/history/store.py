@@ -126,6 +126,16 @@ class History:
         """
         return await self._async_get(files.file_name(conversation_id))
 
+    async def async_summary(self, conversation_id: str) -> Summary | None:
+        """Return what is known of a conversation, None if there is none.
+
+        It is read only if that was not done before. Raises HistoryError if it cannot be read.
+        """
+        name = files.file_name(conversation_id)
+        if self._index.size(name) is not None and self._index.summary(name) is None:
+            await self._async_get(name)
+        return self._index.summary(name)
+
     async def async_append(
         self,
         conversation_id: str,
@@ -155,12 +165,17 @@ class History:
         return await self._async_to_the_end(self._async_close(conversation_id))
 
     async def async_list(
-        self, *, limit: int = 100, include_closed: bool = True, agent_id: str | None = None
+        self,
+        *,
+        limit: int = 100,
+        include_closed: bool = True,
+        agent_id: str | None = None,
+        user_id: str | None = None,
     ) -> list[Summary]:
         """Return the conversations, newest first, at most `limit` of them.
 
-        agent_id: who had their last turns, None: anybody. One call reads 1000 files at most: what
-        is beyond is left out. So is what cannot be read.
+        agent_id: who had their last turns, None: anybody. user_id: whose they are, None: anybody's.
+        One call reads 1000 files at most: what is beyond is left out. So is what cannot be read.
         """
         summaries: list[Summary] = []
         n_reads = 0
@@ -178,6 +193,7 @@ class History:
                 summary
                 and (include_closed or not summary.closed)
                 and agent_id in (None, summary.agent_id)
+                and user_id in (None, summary.user_id)
             ):
                 summaries.append(summary)
         return summaries

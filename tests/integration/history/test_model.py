@@ -11,7 +11,13 @@ from custom_components.llamacpp.history import Conversation, FormatError, Summar
 from .samples import AGENT, THEN, conversation, turn, turn_with_tools
 
 FULL = conversation(
-    "one", turn_with_tools(), turn(), agent_id=AGENT, system_prompt="Be brief.", closed=THEN
+    "one",
+    turn_with_tools(),
+    turn(),
+    user_id="user1",
+    agent_id=AGENT,
+    system_prompt="Be brief.",
+    closed=THEN,
 )
 
 
@@ -89,6 +95,7 @@ def test_summary() -> None:
     assert summary == Summary(
         id="one",
         source=FULL.source,
+        user_id="user1",
         agent_id=AGENT,
         created=THEN,
         updated=THEN,
