@@ -251,6 +251,37 @@ async def test_a_conversation_that_is_not_stored(
     ]
 
 
+@pytest.mark.parametrize("first", ["assist", "action"])
+@pytest.mark.parametrize("again", ["assist", "action"])
+async def test_a_conversation_that_is_resumed(
+    home: HomeAssistant, requests: list[Any], act: Act, say: Say, first: str, again: str
+) -> None:
+    """After five minutes or a restart it goes on under its id, with what was said before."""
+    conversation_id = await begin(first, "anna", act, say)
+    for reload in (False, True):
+        forget_sessions(home)
+        if reload:
+            await home.config_entries.async_reload(entry_of(home).entry_id)
+        assert await continued(again, "anna", conversation_id, act, say) == (True, conversation_id)
+    assert said_in(requests[-1])[::2] == ["My PIN is 4711.", *["Hello from anna"] * 2]
+    [listed] = (await act("anna", "list"))["conversations"]
+    assert (listed["conversation_id"], listed["message_count"]) == (conversation_id, 6)
+    told = await act("anna", "send", conversation_id=conversation_id, message="Thank you")
+    assert told["message_count"] == 8
+
+
+async def test_a_closed_conversation_is_not_resumed(
+    home: HomeAssistant, requests: list[Any], act: Act, say: Say
+) -> None:
+    """Assist begins another one, and says so by its id."""
+    conversation_id = await begin("assist", "anna", act, say)
+    await act("anna", "close", conversation_id=conversation_id)
+    forget_sessions(home)
+    result = await say("anna", "Hello", conversation_id)
+    assert result.conversation_id != conversation_id
+    assert said_in(requests[-1]) == ["Hello"]
+
+
 @pytest.mark.parametrize("ways", [("assist", "action", "assist"), ("action", "assist", "action")])
 async def test_whoever_comes_first(
     home: HomeAssistant, requests: list[Any], act: Act, say: Say, ways: tuple[str, ...]
