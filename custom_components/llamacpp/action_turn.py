@@ -9,9 +9,9 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .agent.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
 from .attachments import attached
-from .const import DOMAIN
+from .const import DOMAIN, LOGGER
 from .errors import to_home_assistant_error
-from .history import Source
+from .history import HistoryError, Source
 from .memory import async_claim, async_recall, async_remember, async_session, position_of
 from .server import LlamaServerError
 
@@ -56,7 +56,8 @@ class ActionTurn:
     async def async_run(self) -> ServiceResponse:
         """Answer the call's message, store the turn, and return the action's response.
 
-        A turn that fails leaves the conversation as it was.
+        A turn that fails leaves the conversation as it was. An answer that cannot be stored is
+        returned all the same, and the response says so.
         """
         message = self._message()
         failure: HomeAssistantError | None = None
@@ -70,6 +71,7 @@ class ActionTurn:
                 chat_log.async_add_user_content(said)
                 try:
                     outcome = await self._async_answer(session, chat_log)
+                    is_stored = await self._async_store(chat_log, outcome)
                 except HomeAssistantError as err:
                     # An error that left the block would leave this chat log to the next action of
                     # the same script; so it leaves as if nothing had been said.
@@ -79,7 +81,7 @@ class ActionTurn:
         if failure:
             raise failure
         self.agent.coordinator.async_update_listeners()
-        return await self._async_response(answer, outcome)
+        return self._response(answer, outcome, is_stored=is_stored)
 
     def _message(self) -> str:
         message: str = self.call.data[ATTR_MESSAGE]
@@ -90,7 +92,7 @@ class ActionTurn:
         return message
 
     async def _async_answer(self, session: ChatSession, chat_log: conversation.ChatLog) -> Outcome:
-        """Have the agent answer with the earlier turns in mind, and store the turn.
+        """Have the agent answer with the earlier turns in mind.
 
         Raises HomeAssistantError for whatever keeps it from that.
         """
@@ -98,16 +100,23 @@ class ActionTurn:
         if not await async_claim(history, session, self.caller):
             raise invalid("conversation_not_yours")
         await async_recall(history, chat_log)
-        outcome = await self._async_converse(chat_log)
-        await async_remember(
-            history,
-            chat_log,
-            self.agent.entity_id,
-            outcome,
-            source=Source.ACTION,
-            user_id=self.call.context.user_id,
-        )
-        return outcome
+        return await self._async_converse(chat_log)
+
+    async def _async_store(self, chat_log: conversation.ChatLog, outcome: Outcome) -> bool:
+        """Store the turn; return whether it is on disk. What has been done is not denied."""
+        try:
+            await async_remember(
+                self.agent.coordinator.history,
+                chat_log,
+                self.agent.entity_id,
+                outcome,
+                source=Source.ACTION,
+                user_id=self.call.context.user_id,
+            )
+        except HistoryError as err:
+            LOGGER.error("A turn is not stored: %s", err)
+            return False
+        return True
 
     async def _async_converse(self, chat_log: conversation.ChatLog) -> Outcome:
         """Have the agent answer; its model controls nothing unless the call says so."""
@@ -134,16 +143,17 @@ class ActionTurn:
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key=outcome.silent)
         return outcome
 
-    async def _async_response(
-        self, answer: conversation.Content, outcome: Outcome
+    def _response(
+        self, answer: conversation.Content, outcome: Outcome, *, is_stored: bool
     ) -> ServiceResponse:
-        stored = await self.agent.coordinator.history.async_get(self.conversation_id)
+        summary = self.agent.coordinator.history.summary(self.conversation_id)
         usage = outcome.usage
         return {
             "response": (isinstance(answer, conversation.AssistantContent) and answer.content)
             or "",
             "conversation_id": self.conversation_id,
-            "message_count": sum(len(turn.messages) for turn in stored.turns) if stored else 0,
+            "stored": is_stored,
+            "message_count": summary.message_count if summary else 0,
             "usage": {
                 "prompt_tokens": usage.prompt_tokens,
                 "completion_tokens": usage.completion_tokens,

@@ -82,7 +82,8 @@ async def async_recall(history: History, chat_log: ChatLog) -> None:
     Those of a conversation that was closed are taken out instead. Raises HistoryError if they
     cannot be read.
     """
-    if history.is_closed(chat_log.conversation_id):
+    summary = history.summary(chat_log.conversation_id)
+    if summary is not None and summary.closed is not None:
         del chat_log.content[1:-1]
         return
     if any(not isinstance(one, (SystemContent, UserContent)) for one in chat_log.content):

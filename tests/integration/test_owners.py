@@ -253,7 +253,7 @@ async def test_a_conversation_that_is_not_stored(
 
 @pytest.mark.parametrize("first", ["assist", "action"])
 @pytest.mark.parametrize("again", ["assist", "action"])
-async def test_a_conversation_that_is_resumed(
+async def test_a_conversation_that_is_resumed(  # noqa: PLR0913, PLR0917 - fixtures
     home: HomeAssistant, requests: list[Any], act: Act, say: Say, first: str, again: str
 ) -> None:
     """After five minutes or a restart it goes on under its id, with what was said before."""

@@ -1,6 +1,7 @@
 """The actions for automations, with a real llama-server and files on the disk."""
 
 import asyncio
+import errno
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -367,6 +368,36 @@ async def test_a_disk_that_does_not_take_it(
     with pytest.raises(HomeAssistantError) as caught:
         await act("history", conversation_id=conversation_id)
     assert caught.value.translation_key == "history_unreadable"
+
+
+@pytest.mark.parametrize("action", ["chat", "send"])
+async def test_an_answer_that_cannot_be_stored(  # noqa: PLR0913, PLR0917 - fixtures
+    home: HomeAssistant,
+    add_server: AddServer,
+    scripted_server: LlamaServer,
+    act: Act,
+    action: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was done is returned all the same, and the response says that it is not stored."""
+    await add_server(scripted_server.base_url)
+    conversation_id = (await act("start"))["conversation_id"]
+    first = await act("send", conversation_id=conversation_id, message="Hello")
+    assert (first["stored"], first["message_count"]) == (True, 2)
+
+    def full(*_: Any, **_more: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    data = {"conversation_id": conversation_id} if action == "send" else {}
+    with monkeypatch.context() as patch:
+        patch.setattr("atomicwrites.AtomicWriter.get_fileobject", full)
+        response = await act(action, message=TURN_ON_KITCHEN, llm_hass_api="assist", **data)
+    assert response["response"] == "The kitchen light is on now."
+    assert response["stored"] is False
+    assert response["message_count"] == (2 if action == "send" else 0)
+    assert state_of(home, "light.kitchen_light").state == "on"
+    told = await act("history", conversation_id=conversation_id)
+    assert len(told["messages"]) == 2
 
 
 async def test_assist_answers_although_the_disk_does_not_take_it(  # noqa: PLR0913, PLR0917 - fixtures

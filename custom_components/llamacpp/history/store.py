@@ -199,10 +199,9 @@ class History:
         return summaries
 
     @callback
-    def is_closed(self, conversation_id: str) -> bool:
-        """Tell whether a conversation is known to be closed, without reading it."""
-        summary = self._index.summary(files.file_name(conversation_id))
-        return summary is not None and summary.closed is not None
+    def summary(self, conversation_id: str) -> Summary | None:
+        """Return what is known of a conversation without reading it, None if nothing is."""
+        return self._index.summary(files.file_name(conversation_id))
 
     @callback
     def active_count(self, agent_id: str | None = None) -> int:
