@@ -57,13 +57,17 @@ async def _resolved(
     hass: HomeAssistant, wanted: Mapping[str, str], taken: list[Path]
 ) -> Attachment:
     key, placeholders = "attachment_not_local", {"media": wanted[_ID]}
-    cause: HomeAssistantError | None = None
+    cause: Exception | None = None
     try:
         if attachment := await _resolve(hass, wanted, taken):
             return attachment
     except HomeAssistantError as err:
         key, cause = "attachment_unavailable", err
         placeholders["message"] = str(err)
+    except AssertionError as err:
+        # Home Assistant's media of its own folders: it takes for granted that a name ends in a
+        # suffix that it knows.
+        key, cause = "attachment_no_type", err
     raise HomeAssistantError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
     ) from cause

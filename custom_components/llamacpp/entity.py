@@ -212,7 +212,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key="model_is_blind")
         try:
             return {
-                one.path: await self.hass.async_add_executor_job(image_url, one.path, one.mime_type)
+                one.path: await self.hass.async_add_executor_job(image_url, one.path)
                 for one in said.attachments
             }
         except AttachmentError as err:

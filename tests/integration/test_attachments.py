@@ -172,3 +172,89 @@ async def test_media_elsewhere(home: HomeAssistant, add_server: AddServer, peers
     with pytest.raises(HomeAssistantError) as caught:
         await act(home, "chat", message="What is this?", attachments=[there])
     assert caught.value.translation_key == "attachment_not_local"
+
+
+PICTURES = {
+    "image/png": PICTURE,
+    "image/jpeg": b"\xff\xd8\xff\xe0\0\x10JFIF",
+    "image/gif": b"GIF89a\x01\0\x01\0",
+    "image/webp": b"RIFF\x24\0\0\0WEBPVP8 ",
+    "image/bmp": b"BM\x1e\0\0\0\0\0\0\0\x1a\0\0\0",
+}
+
+
+@pytest.mark.parametrize("mime_type", PICTURES)
+async def test_the_type_is_that_of_the_bytes(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Attach, mime_type: str
+) -> None:
+    """Neither the name of a file nor the caller decides what is in it."""
+    url, requests = await llama_peer(peers, ANSWER, props=SEEING)
+    await add_server(url)
+    picture = attach("dot.txt", PICTURES[mime_type]) | {"media_content_type": "image/x-made-up"}
+    await act(home, "chat", message="Who is there?", attachments=picture)
+    (shown,) = requests[0]["messages"][-1]["content"][1:]
+    data = base64.b64encode(PICTURES[mime_type]).decode()
+    assert shown["image_url"]["url"] == f"data:{mime_type};base64,{data}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"root:x:0:0:root:/root:/bin/bash\n",
+        b"BMW, GIF and RIFF are words; so is \xff\xd8.",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b" " + PICTURE,
+        PICTURE[:7],
+    ],
+)
+async def test_what_only_pretends_to_be_a_picture(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Attach, content: bytes
+) -> None:
+    """The model is not shown a file that is none, whatever the caller says and it is called."""
+    url, requests = await llama_peer(peers, props=SEEING)
+    await add_server(url)
+    picture = attach("dot.png", content) | {"media_content_type": "image/png"}
+    with pytest.raises(HomeAssistantError) as caught:
+        await act(home, "chat", message="Who is there?", attachments=picture)
+    assert caught.value.translation_key == "attachment_no_image"
+    assert requests == []
+
+
+@pytest.mark.parametrize(
+    ("target", "key"),
+    [("/etc/passwd", "attachment_no_image"), ("/dev/zero", "attachment_unreadable")],
+)
+async def test_a_link_out_of_the_media_folder(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+    home: HomeAssistant,
+    add_server: AddServer,
+    peers: Peers,
+    attach: Attach,
+    tmp_path: Path,
+    target: str,
+    key: str,
+) -> None:
+    """The model sees no other file by it, and nothing is read without end."""
+    url, requests = await llama_peer(peers, props=SEEING)
+    await add_server(url)
+    link = attach("door.png", b"") | {"media_content_type": "image/png"}
+    (tmp_path / "door.png").unlink()
+    (tmp_path / "door.png").symlink_to(target)
+    with pytest.raises(HomeAssistantError) as caught:
+        await act(home, "chat", message="Who is there?", attachments=link)
+    assert caught.value.translation_key == key
+    assert requests == []
+
+
+@pytest.mark.parametrize("name", ["dot", "dot.", "dot.made-up"])
+async def test_media_without_a_type(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Attach, name: str
+) -> None:
+    """Home Assistant cannot tell what it is: that is said, and what to do."""
+    url, requests = await llama_peer(peers, props=SEEING)
+    await add_server(url)
+    picture = attach(name, PICTURE) | {"media_content_type": "image/png"}
+    with pytest.raises(HomeAssistantError, match=r"ends in \.jpg") as caught:
+        await act(home, "chat", message="Who is there?", attachments=picture)
+    assert caught.value.translation_key == "attachment_no_type"
+    assert requests == []

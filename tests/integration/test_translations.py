@@ -27,6 +27,7 @@ OWN = {
     "message_too_long",
     "answer_language",
     "attachment_no_image",
+    "attachment_no_type",
     "attachment_not_local",
     "attachment_unavailable",
     "attachment_too_large",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.grammar import BETWEEN, grammar_for
+from custom_components.llamacpp.agent.commands.grammar import BETWEEN, grammar_for, writable
 from custom_components.llamacpp.server import LlamaServerClient, LlamaServerError, TextDelta
 
 from .homes import parts_of
@@ -35,12 +35,13 @@ async def said_under(  # noqa: PLR0913 - each is a choice of a test
     *,
     temperature: float = 0,
     seed: int = 1,
+    max_tokens: int = 60,
 ) -> str:
     """Return what the model says under a grammar; raises LlamaServerError if that is refused."""
     request = {
         "messages": [{"role": "user", "content": words}],
         "grammar": grammar,
-        "max_tokens": 60,
+        "max_tokens": max_tokens,
         "temperature": temperature,
         "seed": seed,
     }
@@ -54,6 +55,26 @@ async def test_names(llama_server: LlamaServer, session: aiohttp.ClientSession, 
     command = f"turn on the {name}"
     grammar = grammar_for([[command]], may_talk=False)
     assert await said_under(llama_server, session, grammar) == command
+
+
+CHARACTERS = [*map(chr, range(0x100)), *"\u200d\u2028\u2029\ufeff\ufffd\ufffe\ue000🦙", "\ud83d"]
+
+
+@pytest.mark.parametrize("first", range(0, len(CHARACTERS), 32))
+async def test_all_characters(
+    scripted_server: LlamaServer, session: aiohttp.ClientSession, first: int
+) -> None:
+    """Names may hold any character, also those that the model's vocabulary lacks."""
+    name = "".join(CHARACTERS[first : first + 32])
+    command = writable(f"turn on the {name} lamp")
+    grammar = grammar_for([[command]], may_talk=False)
+    assert await said_under(scripted_server, session, grammar, max_tokens=150) == command
+
+
+def test_control_characters_are_spaces() -> None:
+    """All other characters of a command stay as they are, and it is one line."""
+    kept = "".join(one for one in CHARACTERS if one.isprintable() or one in "\xa0\xad\u200d")
+    assert writable(f"\b\f\x00\n\x7f\x85\ud83d{kept}") == f"       {kept}"
 
 
 async def test_only_commands_come_out(

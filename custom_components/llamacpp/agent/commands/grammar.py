@@ -1,6 +1,6 @@
 """Grammars under which a model can only choose among commands, or talk."""
 
-import json
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -8,6 +8,19 @@ if TYPE_CHECKING:
 
 # Each command is a line of its own.
 BETWEEN = "\n"
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_ESCAPED = re.compile(rf'["\\]|{_CONTROLS.pattern}')
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n"}
+
+
+def writable(text: str) -> str:
+    """Return a command as every model can write it, on one line: control characters are spaces.
+
+    Many vocabularies lack some of these characters, and the server fails on a grammar whose only
+    way on is one of them.
+    """
+    return _CONTROLS.sub(" ", text)
 
 
 def grammar_for(parts: Sequence[Sequence[str]], *, may_talk: bool) -> str:
@@ -34,5 +47,10 @@ def _any(texts: Sequence[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a literal; GBNF knows the escapes of JSON that can be in a name."""
-    return json.dumps(text, ensure_ascii=False)
+    """Return a literal of GBNF, which does not know all escapes of JSON."""
+    return f'"{_ESCAPED.sub(_escape, text)}"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    return _ESCAPES.get(character, f"\\U{ord(character):08X}")

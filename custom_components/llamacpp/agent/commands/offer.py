@@ -1,5 +1,6 @@
 """A turn with a model that chooses among commands."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
@@ -13,7 +14,7 @@ from .before import Before
 from .candidates import Candidates
 from .exposed import area_of_device, exposed_home
 from .generic import generic_commands
-from .grammar import grammar_for
+from .grammar import grammar_for, writable
 from .live import live_note
 from .messages import has_failed, to_command_messages
 from .prompt import examples
@@ -155,7 +156,7 @@ class CommandsOffer:
             parts = self._candidates.put_off(parts, said)
         kept = [
             [
-                one
+                replace(one, text=writable(one.text))
                 for one in part
                 if (one.reads or not said.is_question) and (one.is_heard or not one.is_critical)
             ]
