@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.llm import APIInstance, LLMContext
 
 AGENT = "conversation.llama_cpp"
 # By number of entities: what a short ask may take, in milliseconds.
@@ -119,7 +120,7 @@ class LoopClock:
         """Count what Home Assistant's own API takes, and the longest step of the event loop."""
         render, run = llm.AssistAPI.async_get_api_instance, events.Handle._run  # noqa: SLF001
 
-        async def rendered(api: llm.AssistAPI, context: llm.LLMContext) -> llm.APIInstance:
+        async def rendered(api: llm.AssistAPI, context: LLMContext) -> APIInstance:
             started = self.seconds()
             try:
                 return await render(api, context)

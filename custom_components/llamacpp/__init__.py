@@ -11,6 +11,7 @@ from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.start import async_at_started
 
+from .agent.commands.exposed import async_forget_exposed
 from .agent.keeping import Loss
 from .const import DOMAIN, HOME_CHANGE_SECONDS, LOGGER
 from .coordinator import LlamaCppCoordinator
@@ -97,6 +98,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) ->
     if is_unloaded:
         async_withdraw_loss_issues(hass, entry.entry_id)
         await entry.runtime_data.history.async_unload()
+        if hass.config_entries.async_loaded_entries(DOMAIN) in ([], [entry]):
+            async_forget_exposed(hass)
     return is_unloaded
 
 

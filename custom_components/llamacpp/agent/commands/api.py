@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, override
 
 from homeassistant.helpers import llm
 
-from .exposed import area_of_device, exposed_home
+from .exposed import area_of_device, async_exposed, exposed_home
 from .prompt import home_prompt
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class CommandsApi(llm.API):
         whole = await llm.async_get_api(self.hass, list(self._apis), llm_context)
         prompts = []
         if llm.LLM_API_ASSIST in self._apis:
+            await async_exposed(self.hass, llm_context.assistant).async_read()
             home = exposed_home(self.hass, llm_context.assistant)
             here = area_of_device(self.hass, llm_context.device_id)
             prompts.append(home_prompt(home, self._language, here))

@@ -1,10 +1,14 @@
 """The home as the model may know it: what is exposed to Assist, and where it is."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from .words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,34 @@ class Place:
         return self.names[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Home:
-    """All that is exposed. areas, floors: by id."""
+    """All that is exposed. areas, floors: by id.
+
+    Two homes are never equal: what is made of one is remembered with `remembered`.
+    """
 
     things: tuple[Thing, ...]
     areas: Mapping[str, Place] = field(default_factory=dict)
     floors: Mapping[str, Place] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=16384)
+def name_words(name: str) -> tuple[str, ...]:
+    """Return the words of the name of a thing or place, as `words_of`.
+
+    After a change, those of all the other names of a large home are still known.
+    """
+    return words_of(name)
+
+
+def remembered[T](make: Callable[[Home], T]) -> Callable[[Home], T]:
+    """Have what is made of a home made once, and remembered as long as there is that home."""
+    known: WeakKeyDictionary[Home, T] = WeakKeyDictionary()
+
+    def get(home: Home) -> T:
+        if home not in known:
+            known[home] = make(home)
+        return known[home]
+
+    return get

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from .home import name_words, remembered
 from .words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from .home import Home, Thing
     from .language import Language
@@ -21,19 +22,23 @@ def home_prompt(home: Home, language: Language, here: str | None) -> str:
     here: id of the area in which somebody speaks; its sentence is the last line.
     """
     texts = language.texts
-    lines = list(_lines(home))
+    lines = _lines(home) if is_listed(home) else []
     area = home.areas.get(here) if here else None
     return "\n".join(
         (
             texts["protocol"],
-            *((texts["home"], *lines) if lines and is_listed(home) else ()),
+            *((texts["home"], *lines) if lines else ()),
             *((texts["here"].format(area=area.name),) if area else ()),
         )
     )
 
 
+@remembered
 def is_listed(home: Home) -> bool:
     """Tell whether the home is short enough for a prompt."""
+    # The names alone are quickly counted.
+    if sum(map(len, {thing.name for thing in home.things})) > MAX_LIST_CHARACTERS:
+        return False
     return sum(map(len, _lines(home))) <= MAX_LIST_CHARACTERS
 
 
@@ -45,33 +50,42 @@ def examples(home: Home, language: Language) -> list[tuple[str, str]]:
     """
     asked = language.texts["examples"]
     found: dict[str, str] = {}
+    # What has been seen of things that there was no more to say of.
+    done: set[tuple[tuple[str, ...], frozenset[str]]] = set()
     for thing in home.things:
+        if len(found) == len(asked):
+            break
+        if (seen := (thing.kinds, thing.abilities)) in done:
+            continue
         for sentence in language.sentences:
             if sentence.tool not in found and not sentence.slots and sentence.fits(thing):
                 found[sentence.tool] = sentence.say.format(name=thing.name)
                 break
-    commands = list(found.values())[: len(asked)]
+        else:
+            done.add(seen)
+    commands = list(found.values())
     return [
         *((form.format(command=one), one) for form, one in zip(asked, commands, strict=False)),
         tuple(language.texts["talk"]),
     ]
 
 
-def _lines(home: Home) -> Iterator[str]:
-    """Yield a line for what needs no place, then one for each area."""
-    placed = {thing.entity_id for thing in home.things if _needs_place(thing, home)}
-    if names := _names(thing for thing in home.things if thing.entity_id not in placed):
-        yield names
-    for area_id, area in sorted(home.areas.items(), key=lambda one: one[1].name):
-        here = (one for one in home.things if one.area == area_id and one.entity_id in placed)
-        if names := _names(here):
-            yield f"{area.name}: {names}"
-
-
-def _needs_place(thing: Thing, home: Home) -> bool:
-    """Tell whether a thing is somewhere, and its name does not say where."""
-    area = home.areas.get(thing.area) if thing.area else None
-    return area is not None and not set(words_of(area.name)) <= set(words_of(thing.name))
+@remembered
+def _lines(home: Home) -> list[str]:
+    """Return a line for what needs no place, then one for each area."""
+    words = {area_id: set(words_of(area.name)) for area_id, area in home.areas.items()}
+    unplaced: list[Thing] = []
+    placed: dict[str, list[Thing]] = {area_id: [] for area_id in home.areas}
+    for thing in home.things:
+        # A name can say where the thing is.
+        area = words.get(thing.area) if thing.area else None
+        needs_place = area is not None and not area <= set(name_words(thing.name))
+        (placed[thing.area] if thing.area and needs_place else unplaced).append(thing)
+    areas = sorted(home.areas.items(), key=lambda one: one[1].name)
+    return [
+        *filter(None, (_names(unplaced),)),
+        *(f"{area.name}: {_names(placed[one])}" for one, area in areas if placed[one]),
+    ]
 
 
 def _names(things: Iterable[Thing]) -> str:
