@@ -2,20 +2,24 @@
 
 import asyncio
 import json
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from homeassistant.components import conversation
 from homeassistant.components.conversation import trace
 from homeassistant.core import Context
+from homeassistant.helpers.chat_session import async_get_chat_session
 
 from .conftest import AGENT
 from .peers import stream_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from homeassistant.core import HomeAssistant, State
+    from homeassistant.helpers.chat_session import ChatSession
 
     from custom_components.llamacpp.server import LlamaServerClient
 
@@ -23,6 +27,17 @@ if TYPE_CHECKING:
 
 PROPS: dict[str, Any] = {"default_generation_settings": {"n_ctx": 2048}, "build_info": "b1-test"}
 POLL_SECONDS = 0.05
+# Since 2026.11 Home Assistant wants to be told whose session it is: nobody's.
+NOBODY: dict[str, Any] = (
+    {"context": None} if "context" in signature(async_get_chat_session).parameters else {}
+)
+
+
+def nobodys_session(
+    hass: HomeAssistant, conversation_id: str | None = None
+) -> AbstractContextManager[ChatSession]:
+    """Return a chat session, of a new conversation by default, that belongs to no user."""
+    return async_get_chat_session(hass, conversation_id, **NOBODY)
 
 
 async def ask(

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from homeassistant.components import conversation
-from homeassistant.helpers import chat_session
 
 from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
 
 from .conftest import agent_of
 from .script import CORRECTED, PRINTED_CALL, PRINTED_CODE
-from .talk import ask, contents, last_trace, llama_peer, piece, speech, state_of
+from .talk import ask, contents, last_trace, llama_peer, nobodys_session, piece, speech, state_of
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -36,7 +35,7 @@ async def test_a_printed_call_is_run_and_not_spoken(
     await add_native(home, add_server, scripted_server.base_url)
     spoken: list[str] = []
     with (
-        chat_session.async_get_chat_session(home) as session,
+        nobodys_session(home) as session,
         conversation.async_get_chat_log(
             home,
             session,

@@ -7,7 +7,6 @@ from homeassistant.components import conversation
 from homeassistant.config_entries import SOURCE_USER
 from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, STATE_UNAVAILABLE
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import chat_session
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
@@ -25,7 +24,17 @@ from .script import (
     TURN_ON_KITCHEN,
     TWO_CALLS,
 )
-from .talk import ask, contents, last_trace, llama_peer, piece, speech, state_of, without_note
+from .talk import (
+    ask,
+    contents,
+    last_trace,
+    llama_peer,
+    nobodys_session,
+    piece,
+    speech,
+    state_of,
+    without_note,
+)
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -43,7 +52,7 @@ async def test_answers_in_pieces(
     await add_server(scripted_server.base_url)
     deltas: list[dict[str, Any]] = []
     with (
-        chat_session.async_get_chat_session(home) as session,
+        nobodys_session(home) as session,
         conversation.async_get_chat_log(
             home, session, chat_log_delta_listener=lambda _log, delta: deltas.append(delta)
         ),

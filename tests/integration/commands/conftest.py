@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 from homeassistant.components import conversation
-from homeassistant.helpers import chat_session
 from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import load_yaml_dict
 
 from dev.hass import DEMO_HOME
 from tests.integration.conftest import agent_of
-from tests.integration.talk import ask, is_warm_up
+from tests.integration.talk import ask, is_warm_up, nobodys_session
 
 if TYPE_CHECKING:
     import aiohttp
@@ -54,7 +53,7 @@ class Talk:
         """Say this and return in which pieces the answer came."""
         deltas: list[dict[str, Any]] = []
         with (
-            chat_session.async_get_chat_session(self.hass) as session,
+            nobodys_session(self.hass) as session,
             conversation.async_get_chat_log(
                 self.hass, session, chat_log_delta_listener=lambda _, one: deltas.append(one)
             ),

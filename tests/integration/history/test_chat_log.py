@@ -18,10 +18,10 @@ from homeassistant.components.conversation import (
 )
 from homeassistant.core import Context
 from homeassistant.helpers import llm
-from homeassistant.helpers.chat_session import async_get_chat_session
 
 from custom_components.llamacpp.history import Conversation, Turn, contents_of, messages_of
 from custom_components.llamacpp.history.plain import to_plain
+from tests.integration.talk import nobodys_session
 
 from .samples import AGENT, THEN, conversation
 
@@ -58,7 +58,7 @@ async def test_a_chat_log_that_is_continued(hass: HomeAssistant) -> None:
     """A new chat log with the contents of the stored conversation equals the old one."""
     spoken = ConversationInput("Hello", Context(), "my-id", None, None, "en", AGENT)
     with (
-        async_get_chat_session(hass, "my-id") as session,
+        nobodys_session(hass, "my-id") as session,
         async_get_chat_log(hass, session, spoken) as chat_log,
     ):
         chat_log.async_add_assistant_content_without_tools(AssistantContent(AGENT, "Hi."))
@@ -66,7 +66,7 @@ async def test_a_chat_log_that_is_continued(hass: HomeAssistant) -> None:
     after = contents_of(stored(before))
     assert after == before[1:]
     with (
-        async_get_chat_session(hass, "other-id") as session,
+        nobodys_session(hass, "other-id") as session,
         async_get_chat_log(hass, session) as chat_log,
     ):
         chat_log.content[1:] = after
