@@ -43,7 +43,7 @@ class ActionTurn:
     """A turn that an action wants.
 
     call: the action's. caller: who runs it. system_prompt: the instructions of the conversation,
-    None for the agent's.
+    None for the agent's. is_one_shot: whether the conversation is over with this turn.
     """
 
     hass: HomeAssistant
@@ -52,6 +52,7 @@ class ActionTurn:
     agent: LlamaCppConversationEntity
     conversation_id: str
     system_prompt: str | None
+    is_one_shot: bool = False
 
     async def async_run(self) -> ServiceResponse:
         """Answer the call's message, store the turn, and return the action's response.
@@ -111,7 +112,8 @@ class ActionTurn:
                 self.agent.entity_id,
                 outcome,
                 source=Source.ACTION,
-                user_id=self.call.context.user_id,
+                user_id=self.caller.user_id,
+                closes=self.is_one_shot,
             )
         except HistoryError as err:
             LOGGER.error("A turn is not stored: %s", err)

@@ -102,8 +102,9 @@ async def async_remember(  # noqa: PLR0913 - what a turn is made of
     source: Source,
     user_id: str | None = None,
     device_id: str | None = None,
+    closes: bool = False,
 ) -> None:
-    """Store the newest turn of a chat log.
+    """Store the newest turn of a chat log. closes: whether the conversation is over with it.
 
     A turn of an action is on disk when this returns, one of Assist some seconds later. Raises
     HistoryError if it cannot be stored.
@@ -131,6 +132,7 @@ async def async_remember(  # noqa: PLR0913 - what a turn is made of
         durable=source is Source.ACTION,
         source=source,
         agent_id=agent_id,
+        closes=closes,
     )
 
 

@@ -127,11 +127,10 @@ class Actions:
         caller, agent = await self._async_allowed(call)
         system_prompt = _system_prompt(call)
         conversation_id = _new_id()
-        turn = ActionTurn(self._hass, call, caller, agent, conversation_id, system_prompt)
-        response = await turn.async_run()
-        await agent.coordinator.history.async_close(conversation_id)
-        agent.coordinator.async_update_listeners()
-        return response
+        turn = ActionTurn(
+            self._hass, call, caller, agent, conversation_id, system_prompt, is_one_shot=True
+        )
+        return await turn.async_run()
 
     async def async_start(self, call: ServiceCall) -> ServiceResponse:
         """Begin a conversation that lasts until it is closed."""
@@ -203,7 +202,7 @@ class Actions:
                 user_id=None if caller.may_access_all else caller.user_id,
             )
         ]
-        summaries.sort(key=lambda summary: summary.updated, reverse=True)
+        summaries.sort(key=lambda summary: summary.stamp, reverse=True)
         return {
             "conversations": [
                 {

@@ -306,6 +306,28 @@ async def test_whoever_comes_first(
         forget_sessions(home)
 
 
+@pytest.mark.parametrize("action", ["start", "chat", "assist"])
+async def test_a_flood(
+    home: HomeAssistant, requests: list[Any], act: Act, say: Say, action: str
+) -> None:
+    """However much a user begins, the conversations of others stay."""
+    assert requests == []
+    home.config_entries.async_update_entry(entry_of(home), options={"keep_conversations": 6})
+    await home.async_block_till_done()
+    mine = [await begin(way, "anna", act, say) for way in ("assist", "action", "empty")]
+    for number in range(20):
+        if action == "assist":
+            await say("bea", "Hello")
+        else:
+            await act("bea", action, **({"message": "Hello"} if action == "chat" else {}))
+        if number == 10:
+            await home.config_entries.async_reload(entry_of(home).entry_id)
+    listed = (await act("admin", "list"))["conversations"]
+    assert set(mine) <= {one["conversation_id"] for one in listed}
+    for conversation_id in mine:
+        assert (await continued("action", "anna", conversation_id, act, say))[0]
+
+
 async def test_owners_of_an_older_version(
     home: HomeAssistant, requests: list[Any], act: Act, say: Say, tmp_path: Path
 ) -> None:

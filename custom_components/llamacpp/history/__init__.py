@@ -3,8 +3,8 @@
 from .chat_log import contents_of, messages_of
 from .fields import FormatError
 from .files import remove_file
-from .index import Retention
 from .model import Attachment, Conversation, Message, Role, Source, Summary, ToolCall, Turn, Usage
+from .retention import Retention
 from .store import ACTIVE_SECONDS, History, HistoryError
 
 __all__ = [

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.helpers.json import json_bytes
 from homeassistant.util.file import write_utf8_file_atomic
+from homeassistant.util.json import json_loads
 
 from ..const import LOGGER
 from .fields import FormatError
 from .index import Index
-from .model import Conversation
+from .migrations import migrate
+from .model import Conversation, Source
 from .plain import to_plain
+from .retention import UNREAD, Group
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +40,8 @@ _NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,64}|sha256\.[0-9a-f]{64})\.json", re.ASC
 # a turn that has been going on while its server was set up anew.
 _TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}", re.ASCII)
 _ABANDONED_SECONDS = 60
+# An empty file whose time says until when the history was running.
+_CLOCK = "clock"
 # As Home Assistant's storage does with a file that is no JSON.
 _SET_ASIDE = ".corrupt."
 
@@ -52,51 +57,83 @@ def file_name(conversation_id: str) -> str:
     return f"sha256.{digest}.json"
 
 
-def scan(folder: Path) -> Index:
+def scan(folder: Path) -> tuple[Index, list[float]]:
     """Return what the folder's listing tells, without reading a file; no folder is an empty one.
 
-    Removes what an interrupted write has left.
+    Second come the times at which the history was running. Removes what an interrupted write has
+    left.
     """
     abandoned = time.time() - _ABANDONED_SECONDS
     sizes: dict[str, int] = {}
-    updated: dict[str, float] = {}
+    stamps: dict[str, float] = {}
+    running: list[float] = []
     with suppress(FileNotFoundError), os.scandir(folder) as listing:
         for file in listing:
             if _NAME.fullmatch(file.name) and file.is_file():
                 stat = file.stat()
                 sizes[file.name] = stat.st_size
-                updated[file.name] = stat.st_mtime
+                stamps[file.name] = stat.st_mtime
+            elif file.name == _CLOCK:
+                running.append(file.stat().st_mtime)
             elif _TEMPORARY.fullmatch(file.name) and file.stat().st_mtime < abandoned:
                 remove([folder / file.name])
-    return Index(sizes, updated)
+    return Index(sizes, stamps), [*running, *stamps.values()]
 
 
-def parse(path: Path, data: Any) -> tuple[Conversation, int]:
-    """Return the conversation that was stored as `data` in this file, and the file's bytes.
+def set_clock(folder: Path, now: float) -> None:
+    """Note that the history has been running until now; no folder needs no note."""
+    path = folder / _CLOCK
+    with suppress(OSError):
+        if folder.is_dir():
+            path.touch(mode=0o600)
+            os.utime(path, (now, now))
+
+
+def read_groups(folder: Path, names: Iterable[str]) -> dict[str, Group]:
+    """Return the groups of these conversations; reads no more of them than that needs."""
+    return {name: _read_group(folder / name) for name in names}
+
+
+def _read_group(path: Path) -> Group:
+    try:
+        document: Any = json_loads(path.read_bytes())
+        data = migrate(document["version"], document["minor_version"], document["data"])
+        return Group.from_values(
+            data["user_id"],
+            len(data["turns"]),
+            is_closed=data["closed"] is not None,
+            is_action=data["source"] == Source.ACTION,
+        )
+    except OSError, AttributeError, KeyError, TypeError, ValueError:
+        return UNREAD
+
+
+def parse(path: Path, data: Any) -> tuple[Conversation, os.stat_result]:
+    """Return the conversation that was stored as `data` in this file, and the file's state.
 
     Raises FormatError if it is none, or if it belongs into another file.
     """
     conversation = Conversation.from_json(data)
     if file_name(conversation.id) != path.name:
         raise FormatError("id: belongs into another file")
-    return conversation, path.stat().st_size
+    return conversation, path.stat()
 
 
 def write(
-    path: Path, key: str, conversation: Conversation, *, make_folder: bool
+    path: Path, key: str, conversation: Conversation, stamp: float, *, make_folder: bool
 ) -> tuple[Conversation, int]:
     """Write a conversation so that it survives a power cut from the moment that this returns.
 
-    key: of Home Assistant's storage. Returns what was written, without the oldest turns if it
-    was too much, and the file's bytes. The file's time is that of the last turn, so that the
-    listing tells it. Raises HomeAssistantError, OSError, or TypeError for what is no JSON.
+    key: of Home Assistant's storage. stamp: when the last turn was; it becomes the file's time, so
+    that the listing tells it. Returns what was written, without the oldest turns if it was too
+    much, and the file's bytes. Raises HomeAssistantError, OSError, or TypeError for what is no
+    JSON.
     """
     conversation, content = _fitted(conversation, key)
     if make_folder:
         _make_folder(path.parent)
     write_utf8_file_atomic(str(path), content, private=True, mode="wb")
-    updated = conversation.updated.timestamp()
-    os.utime(path, (updated, updated))
+    os.utime(path, (stamp, stamp))
     return conversation, len(content)
 
 

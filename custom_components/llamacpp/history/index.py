@@ -1,26 +1,15 @@
 """What is known of all conversations without reading them."""
 
-from dataclasses import dataclass
-from datetime import timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from .retention import UNREAD, Group, excess
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .model import Summary
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How much is kept: what exceeds one of these goes, the oldest first.
-
-    max_age: since the last turn. max_bytes: of all files together. Of number and size, one
-    conversation is kept whatever they say.
-    """
-
-    max_age: timedelta = timedelta(days=30)
-    max_conversations: int = 1000
-    max_bytes: int = 50_000_000
+    from .retention import Retention
 
 
 class Index:
@@ -31,35 +20,46 @@ class Index:
     """
 
     def __init__(
-        self, sizes: dict[str, int] | None = None, updated: dict[str, float] | None = None
+        self, sizes: dict[str, int] | None = None, stamps: dict[str, float] | None = None
     ) -> None:
         """Make the index of files; both by name, in any order.
 
-        sizes: in bytes. updated: when the last turn was, in seconds since 1970.
+        sizes: in bytes. stamps: when the last turn was, in seconds since 1970 by `HistoryClock`.
         """
         self._sizes = sizes or {}
-        self._updated = updated or {}
+        self._stamps = stamps or {}
         self._summaries: dict[str, Summary] = {}
+        self._groups: dict[str, Group] = {}
         self._bytes = sum(self._sizes.values())
+        self._n_one_shots = 0
         self._sort()
 
     def put(self, name: str, summary: Summary) -> None:
         """Add a conversation that is in a file of this name, or replace what was known of it."""
-        self.drop(name)
-        updated = summary.updated.timestamp()
-        is_newest = not self._updated or self._updated[next(reversed(self._updated))] <= updated
+        stamp = summary.stamp
+        if self._stamps.get(name) != stamp:
+            self._stamps.pop(name, None)
+            is_newest = self.newest_stamp <= stamp
+            self._stamps[name] = stamp
+            if not is_newest:
+                self._sort()
+        self._bytes += summary.size - self._sizes.get(name, 0)
         self._sizes[name] = summary.size
-        self._updated[name] = updated
         self._summaries[name] = summary
-        self._bytes += summary.size
-        if not is_newest:
-            self._sort()
+        self._assign(name, Group.of(summary))
+
+    def learn(self, groups: Mapping[str, Group]) -> None:
+        """Take note of groups of conversations that are not read; what is known better stays."""
+        for name, group in groups.items():
+            if name in self._sizes and name not in self._groups:
+                self._assign(name, group)
 
     def drop(self, name: str) -> None:
         """Forget a conversation; one that is not known is no error."""
         self._bytes -= self._sizes.pop(name, 0)
-        self._updated.pop(name, None)
+        self._stamps.pop(name, None)
         self._summaries.pop(name, None)
+        self._n_one_shots -= self._groups.pop(name, UNREAD).is_one_shot
 
     def size(self, name: str) -> int | None:
         """Return the bytes of a file, 0 as long as it is not written, None if it is not known."""
@@ -69,26 +69,49 @@ class Index:
         """Return what is in a file, None if nobody has read it, or if it is not known."""
         return self._summaries.get(name)
 
+    def stamp(self, name: str) -> float | None:
+        """Return when the last turn of a conversation was, None if it is not known."""
+        return self._stamps.get(name)
+
+    @property
+    def newest_stamp(self) -> float:
+        """Return when the last turn of all was, 0 if there is none."""
+        return next(reversed(self._stamps.values()), 0.0)
+
     def newest(self, since: float = 0) -> Iterator[str]:
         """Yield the names of those with a turn since then (seconds since 1970), newest first."""
-        for name, updated in reversed(self._updated.items()):
-            if updated < since:
+        for name, stamp in reversed(self._stamps.items()):
+            if stamp < since:
                 return
             yield name
 
-    def surplus(self, retention: Retention, now: float) -> Iterator[str]:
-        """Yield the names of those that must go, oldest first; now: seconds since 1970."""
-        count, n_bytes = len(self._sizes), self._bytes
-        oldest = now - retention.max_age.total_seconds()
-        for name, updated in self._updated.items():
-            too_many = count > retention.max_conversations or n_bytes > retention.max_bytes
-            if updated >= oldest and not (too_many and count > 1):
-                return
-            yield name
-            count -= 1
-            n_bytes -= self._sizes[name]
+    def older_than(self, stamp: float) -> Iterator[str]:
+        """Yield the names of those without a turn since then, oldest first."""
+        return takewhile(lambda name: self._stamps[name] < stamp, self._stamps)
+
+    def exceeds(self, retention: Retention) -> bool:
+        """Return whether there may be more than is to be kept."""
+        most = min(retention.max_one_shots, retention.max_conversations)
+        return (
+            self._n_one_shots > most
+            or len(self._sizes) - self._n_one_shots > retention.max_conversations
+            or self._bytes > retention.max_bytes
+        )
+
+    def unread(self) -> Iterator[str]:
+        """Yield the names of those whose groups are not known, oldest first."""
+        return (name for name in self._stamps if name not in self._groups)
+
+    def excess(self, retention: Retention) -> Iterator[str]:
+        """Yield the names of those that are too many or too large, in the order to go."""
+        if self.exceeds(retention):
+            yield from excess(self._stamps, self._sizes, self._groups, retention)
+
+    def _assign(self, name: str, group: Group) -> None:
+        self._n_one_shots += group.is_one_shot - self._groups.get(name, UNREAD).is_one_shot
+        self._groups[name] = group
 
     def _sort(self) -> None:
         # Not by the items, for the reason that the class has given.
-        names = sorted(self._updated, key=self._updated.__getitem__)
-        self._updated = {name: self._updated[name] for name in names}
+        names = sorted(self._stamps, key=self._stamps.__getitem__)
+        self._stamps = {name: self._stamps[name] for name in names}

@@ -285,7 +285,10 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A conversation without its turns. size: of its file in bytes, 0 as long as it has none."""
+    """A conversation without its turns. size: of its file in bytes, 0 as long as it has none.
+
+    stamp: when the last turn was, in seconds since 1970 by the history's clock.
+    """
 
     id: str
     source: Source
@@ -294,12 +297,14 @@ class Summary:
     created: datetime
     updated: datetime
     closed: datetime | None
+    turn_count: int
     message_count: int
     size: int
+    stamp: float
 
     @classmethod
-    def of(cls, conversation: Conversation, size: int) -> Self:
-        """Sum up a conversation whose file has `size` bytes."""
+    def of(cls, conversation: Conversation, size: int, stamp: float) -> Self:
+        """Sum up a conversation whose file has `size` bytes, and whose last turn was at `stamp`."""
         return cls(
             id=conversation.id,
             source=conversation.source,
@@ -308,6 +313,8 @@ class Summary:
             created=conversation.created,
             updated=conversation.updated,
             closed=conversation.closed,
+            turn_count=len(conversation.turns),
             message_count=sum(len(turn.messages) for turn in conversation.turns),
             size=size,
+            stamp=stamp,
         )

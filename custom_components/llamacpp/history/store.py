@@ -23,17 +23,18 @@ from homeassistant.util import dt as dt_util
 
 from ..const import DOMAIN, LOGGER
 from . import files, issues
+from .clock import HistoryClock, running_seconds
 from .index import Index
 from .migrations import migrate
 from .model import Conversation, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 
-    from .index import Retention
     from .model import Source, Turn
+    from .retention import Retention
 
 # As long as Home Assistant keeps a chat session that nobody uses.
 ACTIVE_SECONDS: Final = 5 * 60
@@ -57,14 +58,22 @@ class History:
     What has been begun is ended even if the caller is cancelled.
     """
 
-    def __init__(self, hass: HomeAssistant, entry_id: str, retention: Retention) -> None:
-        """Make the history of an entry; nothing is read yet."""
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry_id: str,
+        retention: Retention,
+        running: Callable[[], float] = running_seconds,
+    ) -> None:
+        """Make the history of an entry; nothing is read yet. running: counts seconds."""
         self._hass = hass
         self._entry_id = entry_id
         self._retention = retention
         self._key = f"{DOMAIN}.history/{entry_id}"
         self._folder = Path(hass.config.path(STORAGE_DIR, self._key))
         self._index = Index()
+        self._running = running
+        self._clock = HistoryClock(dt_util.utcnow().timestamp(), (), running)
         # Turns that are not on disk yet, by file name.
         self._pending: dict[str, Conversation] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -79,13 +88,14 @@ class History:
         HistoryError if the folder cannot be read.
         """
         try:
-            self._index = await self._hass.async_add_executor_job(files.scan, self._folder)
+            self._index, known = await self._hass.async_add_executor_job(files.scan, self._folder)
         except OSError as err:
             raise HistoryError(f"{self._folder} cannot be read: {err}") from err
+        self._clock = HistoryClock(dt_util.utcnow().timestamp(), known, self._running)
         self._stop_listening = self._hass.bus.async_listen(
             EVENT_HOMEASSISTANT_FINAL_WRITE, self._async_flush
         )
-        since = dt_util.utcnow().timestamp() - ACTIVE_SECONDS
+        since = self._clock.now() - ACTIVE_SECONDS
         for name in list(islice(self._index.newest(since), MAX_READS_AT_LOAD)):
             with suppress(HistoryError):
                 await self._async_get(name)
@@ -97,6 +107,7 @@ class History:
             self._stop_listening()
             self._stop_listening = None
         await self._async_flush()
+        await self._hass.async_add_executor_job(files.set_clock, self._folder, self._clock.now())
         # A turn that ends after the entry has been removed must not bring its folder back.
         self._may_make_folder = False
 
@@ -136,7 +147,7 @@ class History:
             await self._async_get(name)
         return self._index.summary(name)
 
-    async def async_append(
+    async def async_append(  # noqa: PLR0913 - each is an independent choice of the caller
         self,
         conversation_id: str,
         turn: Turn,
@@ -144,16 +155,20 @@ class History:
         durable: bool,
         source: Source,
         agent_id: str | None,
+        closes: bool = False,
     ) -> None:
         """Add a turn to a conversation, which is made if there is none.
 
         durable: the turn is on disk when this returns, otherwise within five seconds, and when
-        Home Assistant stops. source: of a new conversation. agent_id: who had the turn. A closed
-        conversation keeps the turn too, and stays closed. Raises HistoryError if the conversation
-        cannot be read, or if the turn should be on disk and is not.
+        Home Assistant stops. source: of a new conversation. agent_id: who had the turn. closes:
+        whether the conversation is over with it. A closed conversation keeps the turn too, and
+        stays closed. Raises HistoryError if the conversation cannot be read, or if the turn should
+        be on disk and is not.
         """
         await self._async_to_the_end(
-            self._async_append(conversation_id, turn, source, agent_id, durable=durable)
+            self._async_append(
+                conversation_id, turn, source, agent_id, durable=durable, closes=closes
+            )
         )
 
     async def async_close(self, conversation_id: str) -> bool:
@@ -209,7 +224,7 @@ class History:
 
         agent_id: who had their last turns, None: anybody.
         """
-        since = dt_util.utcnow().timestamp() - ACTIVE_SECONDS
+        since = self._clock.now() - ACTIVE_SECONDS
         recent = (self._index.summary(name) for name in self._index.newest(since))
         return sum(
             one is not None and one.closed is None and agent_id in (None, one.agent_id)
@@ -219,9 +234,9 @@ class History:
     async def async_prune(self) -> None:
         """Remove what exceeds the retention; to be called every hour."""
         await self._async_to_the_end(self._async_evict())
-        before = (dt_util.utcnow() - self._retention.max_age).timestamp()
+        await self._hass.async_add_executor_job(files.set_clock, self._folder, self._clock.now())
         for name in await self._hass.async_add_executor_job(
-            files.remove_set_aside, self._folder, before
+            files.remove_set_aside, self._folder, self._oldest()
         ):
             issues.async_delete(self._hass, self._entry_id, name)
 
@@ -242,10 +257,10 @@ class History:
         async with self._lock(name):
             if await self._async_read(name):
                 raise HistoryError(f"There is a conversation {conversation.id} already")
-            await self._async_write(name, conversation)
+            await self._async_write(name, conversation, self._stamp())
         await self._async_evict()
 
-    async def _async_append(
+    async def _async_append(  # noqa: PLR0913 - as above
         self,
         conversation_id: str,
         turn: Turn,
@@ -253,6 +268,7 @@ class History:
         agent_id: str | None,
         *,
         durable: bool,
+        closes: bool,
     ) -> None:
         name = files.file_name(conversation_id)
         now = dt_util.utcnow()
@@ -261,12 +277,15 @@ class History:
                 id=conversation_id, source=source, created=turn.created, updated=now
             )
             conversation = conversation.with_turn(turn, agent_id, now)
+            if closes:
+                conversation = replace(conversation, closed=conversation.closed or now)
+            stamp = self._stamp()
             # Nobody would write it later.
             at_once = self._stop_listening is None or self._hass.is_stopping
             if durable or at_once:
-                await self._async_write(name, conversation)
+                await self._async_write(name, conversation, stamp)
             else:
-                self._async_write_soon(name, conversation)
+                self._async_write_soon(name, conversation, stamp)
         await self._async_evict()
 
     async def _async_close(self, conversation_id: str) -> bool:
@@ -275,7 +294,8 @@ class History:
             conversation = await self._async_read(name)
             if conversation is None or conversation.closed:
                 return False
-            await self._async_write(name, replace(conversation, closed=dt_util.utcnow()))
+            closed = replace(conversation, closed=dt_util.utcnow())
+            await self._async_write(name, closed, self._index.stamp(name) or self._stamp())
         return True
 
     async def _async_get(self, name: str) -> Conversation | None:
@@ -298,14 +318,14 @@ class History:
             if (data := await store.async_load()) is None:
                 await self._async_missing(path)
                 return None
-            conversation, size = await self._hass.async_add_executor_job(files.parse, path, data)
+            conversation, stat = await self._hass.async_add_executor_job(files.parse, path, data)
         except (AttributeError, KeyError, TypeError, ValueError) as err:
             # Of the wrong shape: for Store, for a migration, or for us.
             await self._async_set_aside(path, repr(err))
             return None
         except (HomeAssistantError, OSError) as err:
             raise HistoryError(f"{path} cannot be read: {err}") from err
-        self._index.put(name, Summary.of(conversation, size))
+        self._index.put(name, Summary.of(conversation, stat.st_size, stat.st_mtime))
         return conversation
 
     async def _async_missing(self, path: Path) -> None:
@@ -325,27 +345,32 @@ class History:
         LOGGER.error("%s is no conversation (%s), it is %s now", path, reason, new_path)
         issues.async_create(self._hass, self._entry_id, path, new_path, reason)
 
-    async def _async_write(self, name: str, conversation: Conversation) -> None:
+    async def _async_write(self, name: str, conversation: Conversation, stamp: float) -> None:
         """Write a conversation to disk and index it; the lock must be held.
 
-        Raises HistoryError if it is not on disk; what was pending then stays so.
+        stamp: when its last turn was. Raises HistoryError if it is not on disk; what was pending
+        then stays so.
         """
         path = self._folder / name
         try:
             conversation, size = await self._hass.async_add_executor_job(
                 lambda: files.write(
-                    path, f"{self._key}/{name}", conversation, make_folder=self._may_make_folder
+                    path,
+                    f"{self._key}/{name}",
+                    conversation,
+                    stamp,
+                    make_folder=self._may_make_folder,
                 )
             )
         except (HomeAssistantError, OSError, TypeError) as err:
             raise HistoryError(f"{path} cannot be written: {err}") from err
         self._pending.pop(name, None)
-        self._index.put(name, Summary.of(conversation, size))
+        self._index.put(name, Summary.of(conversation, size, stamp))
 
     @callback
-    def _async_write_soon(self, name: str, conversation: Conversation) -> None:
+    def _async_write_soon(self, name: str, conversation: Conversation, stamp: float) -> None:
         self._pending[name] = conversation
-        self._index.put(name, Summary.of(conversation, self._index.size(name) or 0))
+        self._index.put(name, Summary.of(conversation, self._index.size(name) or 0, stamp))
         if self._cancel_timer is None:
             self._cancel_timer = async_call_later(self._hass, DELAY_SECONDS, self._async_flush)
 
@@ -359,7 +384,8 @@ class History:
             async with self._lock(name):
                 if conversation := self._pending.get(name):
                     try:
-                        await self._async_write(name, conversation)
+                        stamp = self._index.stamp(name) or self._stamp()
+                        await self._async_write(name, conversation, stamp)
                     except HistoryError as err:
                         LOGGER.error("A turn is not stored: %s", err)
                         failed.append(name)
@@ -371,9 +397,8 @@ class History:
 
     async def _async_evict(self) -> None:
         """Remove what exceeds the retention, except what is being written just now."""
-        while names := list(
-            islice((name for name in self._surplus() if name not in self._locks), REMOVE_AT_ONCE)
-        ):
+        await self._async_learn()
+        while names := self._removable():
             async with AsyncExitStack() as stack:
                 for name in names:
                     await stack.enter_async_context(self._lock(name))
@@ -384,8 +409,33 @@ class History:
                     files.remove, [self._folder / name for name in names]
                 )
 
-    def _surplus(self) -> Iterator[str]:
-        return self._index.surplus(self._retention, dt_util.utcnow().timestamp())
+    async def _async_learn(self) -> None:
+        """Find out whose conversations are, and which are one-shots, before some must go."""
+        if not self._index.exceeds(self._retention):
+            return
+        if unread := list(islice(self._index.unread(), MAX_READS_OF_LIST)):
+            groups = await self._hass.async_add_executor_job(
+                files.read_groups, self._folder, unread
+            )
+            self._index.learn(groups)
+
+    def _removable(self) -> list[str]:
+        """Return the names of files that must go next: the too old ones, then the too many."""
+
+        def free(names: Iterator[str]) -> list[str]:
+            return list(islice((name for name in names if name not in self._locks), REMOVE_AT_ONCE))
+
+        return free(self._index.older_than(self._oldest())) or free(
+            self._index.excess(self._retention)
+        )
+
+    def _oldest(self) -> float:
+        """Return the time before which nothing is kept."""
+        return self._clock.now() - self._retention.max_age.total_seconds()
+
+    def _stamp(self) -> float:
+        """Return the time of a turn that is the newest of all."""
+        return self._clock.after(self._index.newest_stamp)
 
 
 class _ConversationStore(Store[dict[str, Any]]):

@@ -130,5 +130,6 @@ def said(path: Path) -> list[str]:
 
 
 def names(folder: Path) -> set[str]:
-    """Return the names of the files in a folder, which need not be there."""
-    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+    """Return the names of the files in a folder, which need not be there, without the clock's."""
+    found = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    return found - {"clock"}

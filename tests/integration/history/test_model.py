@@ -91,7 +91,7 @@ def test_wrong_shape(path: list[str | int], value: Any, message: str) -> None:
 
 def test_summary() -> None:
     """A summary counts messages, not turns."""
-    summary = Summary.of(FULL, 321)
+    summary = Summary.of(FULL, 321, 5.0)
     assert summary == Summary(
         id="one",
         source=FULL.source,
@@ -100,7 +100,9 @@ def test_summary() -> None:
         created=THEN,
         updated=THEN,
         closed=THEN,
+        turn_count=2,
         message_count=7,
         size=321,
+        stamp=5.0,
     )
     assert isinstance(summary.created, datetime)

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.util import dt as dt_util
 
 from custom_components.llamacpp.const import DOMAIN
 from custom_components.llamacpp.history import Source
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
 
     from custom_components.llamacpp.history import History
 
-    from .conftest import Load
+    from .conftest import Load, PassTime
 
 
 async def test_age(
-    history: History, load: Load, folder: Path, root: Path, freezer: FrozenDateTimeFactory
+    history: History, load: Load, folder: Path, root: Path, pass_time: PassTime
 ) -> None:
     """What had no turn for so long goes, closed or not, and only of this entry."""
     other = await load("01HOTHER")
@@ -35,19 +34,19 @@ async def test_age(
     await append(history, "one")
     await append(history, "two")
     await history.async_close("two")
-    freezer.tick(timedelta(days=29))
+    pass_time(timedelta(days=29))
     await append(history, "one")
-    freezer.tick(timedelta(days=2))
+    pass_time(timedelta(days=2))
     await history.async_prune()
     assert names(folder) == {"one.json"}
     assert names(root / "01HOTHER") == {"one.json"}
 
 
-async def test_age_at_load(history: History, load: Load, folder: Path) -> None:
-    """A restart finds what has become too old, whatever the time of the file was."""
-    now = dt_util.utcnow()
-    await history.async_create(conversation("old", turn(), updated=now - timedelta(days=29)))
-    await history.async_create(conversation("new", turn(), updated=now))
+async def test_age_at_load(history: History, load: Load, folder: Path, pass_time: PassTime) -> None:
+    """A restart finds what has become too old."""
+    await append(history, "old")
+    pass_time(timedelta(days=29))
+    await append(history, "new")
     await load(max_age=timedelta(days=28))
     assert names(folder) == {"new.json"}
 
@@ -89,11 +88,8 @@ async def test_delayed_turns_are_pruned_when_written(load: Load, folder: Path) -
 
 async def test_many_at_once(history: History, load: Load, folder: Path) -> None:
     """Lower bounds take effect at once, while conversations go on."""
-    now = dt_util.utcnow()
     for n in range(120):
-        await history.async_create(
-            conversation(f"c{n}", turn(), updated=now - timedelta(minutes=200 - n))
-        )
+        await append(history, f"c{n}")
     await load(max_conversations=5)
     assert names(folder) == {f"c{n}.json" for n in range(115, 120)}
 
@@ -148,7 +144,7 @@ async def test_size_of_one_conversation(history: History, folder: Path) -> None:
 
 
 async def test_set_aside_files_go_too(
-    hass: HomeAssistant, history: History, folder: Path, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant, history: History, folder: Path, pass_time: PassTime
 ) -> None:
     """What was set aside is kept as long as a conversation, from then on, and so is the issue."""
     await append(history, "one")
@@ -159,7 +155,7 @@ async def test_set_aside_files_go_too(
     assert len(names(folder)) == 1
     registry = ir.async_get(hass)
     assert any(domain == DOMAIN for domain, _ in registry.issues)
-    freezer.tick(timedelta(days=31))
+    pass_time(timedelta(days=31))
     await history.async_prune()
     assert names(folder) == set()
     assert not registry.issues

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
 
-    from .conftest import Load
+    from .conftest import Load, PassTime
 
 
 async def test_round_trip(history: History, load: Load) -> None:
@@ -288,12 +288,10 @@ async def test_close(history: History, load: Load, freezer: FrozenDateTimeFactor
     assert len(stored.turns) == 2
 
 
-async def test_active_conversations(
-    history: History, load: Load, freezer: FrozenDateTimeFactory
-) -> None:
+async def test_active_conversations(history: History, load: Load, pass_time: PassTime) -> None:
     """Those are that had a turn not long ago and are not closed, also after a restart."""
     await append(history, "old")
-    freezer.tick(ACTIVE_SECONDS + 1)
+    pass_time(timedelta(seconds=ACTIVE_SECONDS + 1))
     await append(history, "closed")
     await append(history, "pending", durable=False)
     await history.async_append(
@@ -306,7 +304,7 @@ async def test_active_conversations(
     other = await load()
     assert other.active_count() == 2
     assert other.active_count("conversation.other") == 1
-    freezer.tick(ACTIVE_SECONDS + 1)
+    pass_time(timedelta(seconds=ACTIVE_SECONDS + 1))
     assert other.active_count() == 0
 
 
