@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from homeassistant.components import conversation
 from homeassistant.config_entries import ConfigSubentry
-from homeassistant.const import CONF_LLM_HASS_API, CONF_MODEL
+from homeassistant.const import ATTR_ENTITY_ID, CONF_LLM_HASS_API, CONF_MODEL
 from homeassistant.core import Context
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import llm
@@ -16,7 +16,7 @@ from custom_components.llamacpp.const import SUBENTRY_CONVERSATION
 from tests.conftest import serving
 
 from .conftest import AGENT, agent_of
-from .entities import routing
+from .entities import entity_id_of, routing
 from .talk import ask
 from .test_warm import SlowServer, generated, keeping_slots, processed, task
 
@@ -130,6 +130,9 @@ async def test_after_sleep(  # noqa: PLR0913 - fixtures and parameters
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
         coordinator = entry.runtime_data
+        # It may have fallen asleep before it was set up.
+        button = {ATTR_ENTITY_ID: entity_id_of(home, entry, "button", "warm_up")}
+        await home.services.async_call("button", "press", button, blocking=True)
         await until_warm(home)
         assert is_warm(await timings_of(home, entry))
         for _ in range(2):
