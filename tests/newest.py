@@ -13,6 +13,7 @@ from homeassistant.components.logger import helpers
 vars(logger)["_clear_logger_overwrites"] = helpers._clear_logger_overwrites  # noqa: SLF001
 
 pytest_plugins = [
+    "_hypothesis_pytestplugin",
     "syrupy",
     "pytest_socket",
     "pytest_asyncio.plugin",
