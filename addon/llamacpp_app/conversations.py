@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from .clock import SteadyClock, running_seconds
 from .errors import AppError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-VERSION: Final = 1
+VERSION: Final = 2
 BUSY_SECONDS: Final = 10.0
 MAX_JOURNAL_BYTES: Final = 1024 * 1024
 MAX_SET_ASIDE: Final = 3
@@ -30,9 +31,9 @@ CREATE TABLE conversations (
     created REAL NOT NULL,
     updated REAL NOT NULL,
     system_prompt TEXT,
-    message_count INTEGER NOT NULL DEFAULT 0
+    message_count INTEGER NOT NULL DEFAULT 0,
+    stamp REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
-CREATE INDEX conversations_updated ON conversations (updated);
 CREATE TABLE messages (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
@@ -43,6 +44,18 @@ CREATE TABLE messages (
     completion_tokens INTEGER
 );
 CREATE INDEX messages_conversation ON messages (conversation_id, number);
+"""
+
+# By SteadyClock: `stamp` is when the last turn was, and `clock` until when the app was running.
+_CLOCK_SCHEMA: Final = """
+CREATE INDEX conversations_stamp ON conversations (stamp);
+CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 0), now REAL NOT NULL);
+"""
+
+_FROM_VERSION_1: Final = """
+ALTER TABLE conversations ADD COLUMN stamp REAL NOT NULL DEFAULT 0;
+UPDATE conversations SET stamp = updated;
+DROP INDEX conversations_updated;
 """
 
 
@@ -78,10 +91,14 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How much is kept: what is older or more than this goes, the oldest first."""
+    """How much is kept: what is older or more than this goes, the oldest first.
+
+    max_conversations: with messages. max_empty: without any, beside them.
+    """
 
     max_age_seconds: float = 30 * 24 * 3600
     max_conversations: int = 1000
+    max_empty: int = 100
     max_messages: int = 400
 
 
@@ -93,11 +110,17 @@ class ConversationStore:
         path: Path,
         retention: Retention | None = None,
         clock: Callable[[], float] = time.time,
+        running: Callable[[], float] = running_seconds,
     ) -> None:
-        """Take note of the file; nothing is opened yet."""
+        """Take note of the file; nothing is opened yet.
+
+        clock: of the machine, in Unix seconds. running: counts seconds.
+        """
         self._path = path
         self._retention = retention or Retention()
         self._clock = clock
+        self._running = running
+        self._steady = SteadyClock(clock(), (), running)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="conversations")
         self._database: sqlite3.Connection | None = None
 
@@ -154,8 +177,8 @@ class ConversationStore:
         return await self._run(self._active_count, seconds)
 
     async def prune(self) -> None:
-        """Remove what is too old or too much. Raises StoreError."""
-        await self._run(self._prune)
+        """Remove what is too old or too much; to be called every hour. Raises StoreError."""
+        await self._run(self._prune_and_note)
 
     @property
     def _open_database(self) -> sqlite3.Connection:
@@ -171,6 +194,10 @@ class ConversationStore:
                 raise
             self._set_aside(err)
             self._database = self._connect()
+        known = self._database.execute(
+            "SELECT stamp FROM conversations UNION SELECT now FROM clock"
+        )
+        self._steady = SteadyClock(self._clock(), [one for (one,) in known], self._running)
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, autocommit=True)
@@ -196,8 +223,9 @@ class ConversationStore:
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA foreign_keys = ON")
         database.execute(f"PRAGMA journal_size_limit = {MAX_JOURNAL_BYTES}")
-        if version == 0:
-            database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        if version < VERSION:
+            steps = (_SCHEMA if version == 0 else _FROM_VERSION_1) + _CLOCK_SCHEMA
+            database.executescript(f"BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
@@ -225,8 +253,9 @@ class ConversationStore:
             f"conv_{int(now)}_{secrets.token_hex(4)}", now, now, system_prompt, 0
         )
         self._open_database.execute(
-            "INSERT INTO conversations (id, created, updated, system_prompt) VALUES (?, ?, ?, ?)",
-            (started.id, now, now, system_prompt),
+            "INSERT INTO conversations (id, created, updated, system_prompt, stamp)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (started.id, now, now, system_prompt, self._stamp()),
         )
         self._prune()
         return started
@@ -270,8 +299,8 @@ class ConversationStore:
         )
         count = self._shortened(conversation_id, found.message_count + 2)
         self._open_database.execute(
-            "UPDATE conversations SET updated = ?, message_count = ? WHERE id = ?",
-            (self._clock(), count, conversation_id),
+            "UPDATE conversations SET updated = ?, message_count = ?, stamp = ? WHERE id = ?",
+            (self._clock(), count, self._stamp(), conversation_id),
         )
         return count
 
@@ -290,7 +319,7 @@ class ConversationStore:
     def _newest(self, limit: int, offset: int) -> list[Conversation]:
         rows = self._open_database.execute(
             "SELECT id, created, updated, system_prompt, message_count FROM conversations"
-            " ORDER BY updated DESC, id DESC LIMIT ? OFFSET ?",
+            " ORDER BY stamp DESC, id DESC LIMIT ? OFFSET ?",
             (limit, offset),
         )
         return [Conversation(*row) for row in rows]
@@ -303,17 +332,29 @@ class ConversationStore:
 
     def _active_count(self, seconds: float) -> int:
         (count,) = self._open_database.execute(
-            "SELECT count(*) FROM conversations WHERE updated > ?", (self._clock() - seconds,)
+            "SELECT count(*) FROM conversations WHERE stamp > ?", (self._steady.now() - seconds,)
         ).fetchone()
         return int(count)
 
-    def _prune(self) -> None:
-        database = self._open_database
-        oldest = self._clock() - self._retention.max_age_seconds
-        database.execute("DELETE FROM conversations WHERE updated < ?", (oldest,))
-        database.execute(
-            "DELETE FROM conversations WHERE id IN (SELECT id FROM conversations"
-            " ORDER BY updated DESC, id DESC LIMIT -1 OFFSET ?)",
-            (self._retention.max_conversations,),
+    def _stamp(self) -> float:
+        """Return the time of a turn that is the newest of all."""
+        (newest,) = self._open_database.execute("SELECT max(stamp) FROM conversations").fetchone()
+        return self._steady.after(newest or 0.0)
+
+    def _prune_and_note(self) -> None:
+        self._prune()
+        self._open_database.execute(
+            "INSERT OR REPLACE INTO clock VALUES (0, ?)", (self._steady.now(),)
         )
+
+    def _prune(self) -> None:
+        database, retention = self._open_database, self._retention
+        oldest = self._steady.now() - retention.max_age_seconds
+        database.execute("DELETE FROM conversations WHERE stamp < ?", (oldest,))
+        for is_empty, most in ((False, retention.max_conversations), (True, retention.max_empty)):
+            database.execute(
+                "DELETE FROM conversations WHERE id IN (SELECT id FROM conversations"
+                " WHERE (message_count = 0) = ? ORDER BY stamp DESC, id DESC LIMIT -1 OFFSET ?)",
+                (is_empty, most),
+            )
         database.execute("PRAGMA incremental_vacuum")

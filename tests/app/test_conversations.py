@@ -37,13 +37,23 @@ class Clock:
     """A clock that a test sets."""
 
     def __init__(self) -> None:
-        """Begin in November 2026."""
+        """Begin in November 2026, when the machine has just been started."""
         self.now = 1_795_500_000.0
+        self._started = self.now
 
     def __call__(self) -> float:
         """Return the time, which goes on a little."""
         self.now += 0.001
         return self.now
+
+    def running(self) -> float:
+        """Return the seconds since the start."""
+        return self.now - self._started
+
+    def turn(self, seconds: float) -> None:
+        """Set the clock, while no time passes."""
+        self.now += seconds
+        self._started += seconds
 
 
 @pytest.fixture
@@ -55,7 +65,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def store(tmp_path: Path, clock: Clock) -> AsyncGenerator[ConversationStore]:
     """Return an open store."""
-    store = ConversationStore(tmp_path / "conversations.db", clock=clock)
+    store = ConversationStore(tmp_path / "conversations.db", clock=clock, running=clock.running)
     await store.open()
     yield store
     await store.close()
@@ -120,8 +130,8 @@ async def test_newest_first(store: ConversationStore, clock: Clock) -> None:
 
 async def test_what_is_too_old_or_too_much_goes(tmp_path: Path, clock: Clock) -> None:
     """By age, by number, and within a conversation in large steps, from its beginning."""
-    retention = Retention(max_age_seconds=HOUR, max_conversations=3, max_messages=8)
-    store = ConversationStore(tmp_path / "c.db", retention, clock)
+    retention = Retention(max_age_seconds=HOUR, max_empty=3, max_messages=8)
+    store = ConversationStore(tmp_path / "c.db", retention, clock, clock.running)
     await store.open()
     ids = [(await store.start()).id for _ in range(5)]
     assert [one.id for one in await store.newest(10)] == ids[:1:-1]
@@ -138,6 +148,90 @@ async def test_what_is_too_old_or_too_much_goes(tmp_path: Path, clock: Clock) ->
     with sqlite3.connect(tmp_path / "c.db") as database:
         assert database.execute("SELECT count(*) FROM messages").fetchone() == (2,)
     database.close()
+
+
+async def test_those_without_a_message_push_out_no_other(tmp_path: Path, clock: Clock) -> None:
+    """They have a quota of their own, whatever comes in which order."""
+    retention = Retention(max_conversations=5, max_empty=3)
+    store = ConversationStore(tmp_path / "c.db", retention, clock, clock.running)
+    await store.open()
+    said = [await store.start() for _ in range(3)]
+    for one in said:
+        await store.add_turn(one.id, *turn(1))
+    empty = [await store.start() for _ in range(50)]
+    kept = [one.id for one in await store.newest(100)]
+    assert kept == [one.id for one in reversed([*said, *empty[-3:]])]
+    # Whoever speaks in so many makes the oldest of them go.
+    more = []
+    for _ in range(10):
+        more.append(await store.start())
+        await store.add_turn(more[-1].id, *turn(2))
+    await store.prune()
+    kept = [one.id for one in await store.newest(100) if one.message_count]
+    assert kept == [one.id for one in reversed(more[-5:])]
+    await store.close()
+
+
+async def reopened(store: ConversationStore, path: Path, clock: Clock) -> ConversationStore:
+    """Restart the app."""
+    await store.close()
+    store = ConversationStore(path, clock=clock, running=clock.running)
+    await store.open()
+    return store
+
+
+@pytest.mark.parametrize("days", [400, -400, 40, -40, 31, -31])
+async def test_a_clock_that_is_wrong(tmp_path: Path, clock: Clock, days: int) -> None:
+    """Whatever is done meanwhile and afterwards, no conversation goes."""
+    path, wrong = tmp_path / "c.db", days * 24 * HOUR
+    store = ConversationStore(path, clock=clock, running=clock.running)
+    await store.open()
+    ids = [(await store.start()).id for _ in range(3)]
+    for one in ids:
+        await store.add_turn(one, *turn(1))
+    clock.turn(wrong)
+    await store.add_turn(ids[0], *turn(2))
+    ids.append((await store.start()).id)
+    await store.prune()
+    store = await reopened(store, path, clock)
+    await store.add_turn(ids[1], *turn(2))
+    await store.prune()
+    clock.turn(-wrong)
+    for _ in range(2):
+        ids.append((await store.start()).id)
+        await store.prune()
+        store = await reopened(store, path, clock)
+    assert {one.id for one in await store.newest(100)} == set(ids)
+    # Time that passes lets them age all the same, also over restarts.
+    for _ in range(31):
+        clock.now += 24 * HOUR
+        await store.prune()
+        store = await reopened(store, path, clock)
+    assert await store.newest(100) == []
+    await store.close()
+
+
+async def test_a_file_of_version_1(tmp_path: Path, clock: Clock) -> None:
+    """It is taken over with all that is in it, in its order."""
+    path = tmp_path / "c.db"
+    store = ConversationStore(path, clock=clock, running=clock.running)
+    await store.open()
+    ids = [(await store.start()).id for _ in range(3)]
+    await store.add_turn(ids[1], *turn(1))
+    await store.close()
+    with sqlite3.connect(path) as database:
+        database.executescript(
+            "DROP INDEX conversations_stamp; DROP TABLE clock;"
+            "ALTER TABLE conversations DROP COLUMN stamp;"
+            "CREATE INDEX conversations_updated ON conversations (updated);"
+            "PRAGMA user_version = 1;"
+        )
+    database.close()
+    other = ConversationStore(path, clock=clock, running=clock.running)
+    await other.open()
+    assert [one.id for one in await other.newest(10)] == [ids[1], ids[2], ids[0]]
+    assert await contents(other, ids[1]) == [one.content for one in turn(1)]
+    await other.close()
 
 
 async def test_many_at_once(store: ConversationStore) -> None:
