@@ -126,8 +126,8 @@ def write(
 
     key: of Home Assistant's storage. stamp: when the last turn was; it becomes the file's time, so
     that the listing tells it. Returns what was written, without the oldest turns if it was too
-    much, and the file's bytes. Raises HomeAssistantError, OSError, or TypeError for what is no
-    JSON.
+    much, and the file's bytes. Raises HomeAssistantError, OSError, TypeError for what is no JSON,
+    or FormatError for what could not be read again.
     """
     conversation, content = _fitted(conversation, key)
     if make_folder:
@@ -206,7 +206,10 @@ def _content(conversation: Conversation, key: str) -> bytes:
     try:
         return json_bytes(document)
     except TypeError:
-        return json_bytes(to_plain(document))
+        plain = to_plain(document)
+        # What was replaced must not be something that is needed to read the file again.
+        Conversation.from_json(plain["data"])
+        return json_bytes(plain)
 
 
 def _make_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from . import fields
 from .fields import FormatError
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 type Json = dict[str, Any]
+
+# Of 64 bits.
+MAX_COUNT: Final = 2**63 - 1
 
 
 class Source(StrEnum):
@@ -145,6 +148,11 @@ class Message:
         return message
 
 
+def _bounded(count: int) -> int:
+    """Return a count that JSON can hold: a server may claim any."""
+    return max(-MAX_COUNT, min(count, MAX_COUNT))
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of all requests of a turn. cached_tokens: of the prompt, None if nobody told."""
@@ -156,11 +164,12 @@ class Usage:
 
     def to_json(self) -> Json:
         """Return the JSON that `from_json` reads."""
+        cached = self.cached_tokens
         return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "total_tokens": self.total_tokens,
-            "cached_tokens": self.cached_tokens,
+            "prompt_tokens": _bounded(self.prompt_tokens),
+            "completion_tokens": _bounded(self.completion_tokens),
+            "total_tokens": _bounded(self.total_tokens),
+            "cached_tokens": None if cached is None else _bounded(cached),
         }
 
     @classmethod

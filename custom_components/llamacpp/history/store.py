@@ -24,6 +24,7 @@ from homeassistant.util import dt as dt_util
 from ..const import DOMAIN, LOGGER
 from . import files, issues
 from .clock import HistoryClock, running_seconds
+from .fields import FormatError
 from .index import Index
 from .migrations import migrate
 from .model import Conversation, Summary
@@ -362,7 +363,7 @@ class History:
                     make_folder=self._may_make_folder,
                 )
             )
-        except (HomeAssistantError, OSError, TypeError) as err:
+        except (HomeAssistantError, OSError, TypeError, FormatError) as err:
             raise HistoryError(f"{path} cannot be written: {err}") from err
         self._pending.pop(name, None)
         self._index.put(name, Summary.of(conversation, size, stamp))

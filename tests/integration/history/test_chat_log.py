@@ -20,7 +20,7 @@ from homeassistant.core import Context
 from homeassistant.helpers import llm
 
 from custom_components.llamacpp.history import Conversation, Turn, contents_of, messages_of
-from custom_components.llamacpp.history.plain import to_plain
+from custom_components.llamacpp.history.plain import MAX_LEVELS, to_plain
 from tests.integration.talk import nobodys_session
 
 from .samples import AGENT, THEN, conversation
@@ -109,6 +109,14 @@ def test_values_are_copied() -> None:
     assert messages[1].result == {"rooms": ["Küche"]}
 
 
+def nested(levels: int, inside: Any = 1) -> Any:
+    """Return lists in lists."""
+    value = inside
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 class Strange:
     """Something that is no JSON."""
 
@@ -129,6 +137,8 @@ class Strange:
         ((Strange(),), ["strange"]),
         ({Strange()}, ["strange"]),
         (UserDict({"x": 1}), {"x": 1}),
+        (nested(2000), nested(MAX_LEVELS, "...")),
+        ([nested(300)], nested(MAX_LEVELS, "...")),
     ],
 )
 def test_what_tools_return(value: Any, expected: Any) -> None:

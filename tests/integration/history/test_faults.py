@@ -2,16 +2,31 @@
 
 import json
 import os
+import random
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from homeassistant.components.conversation import (
+    AssistantContent,
+    ToolResultContent,
+    UserContent,
+)
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import llm
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.llamacpp.const import DOMAIN
-from custom_components.llamacpp.history import History, HistoryError, Retention
+from custom_components.llamacpp.history import (
+    History,
+    HistoryError,
+    Retention,
+    Source,
+    Usage,
+    messages_of,
+)
 from custom_components.llamacpp.history.files import MINOR_VERSION, VERSION
 from custom_components.llamacpp.history.migrations import STEPS
 
@@ -20,6 +35,7 @@ from .samples import ENTRY, THEN, append, conversation, damage, mend, move, name
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from homeassistant.components.conversation import Content
     from homeassistant.core import HomeAssistant
 
     from .conftest import Load
@@ -251,6 +267,57 @@ async def test_other_things_in_the_folder(history: History, load: Load, folder: 
     shutil.rmtree(folder)
     await append(other, "one")
     assert said(folder / "one.json") == ["Hello"]
+
+
+@pytest.mark.parametrize("count", [2**63, 2**64, 2**70, 10**400, -(2**70)])
+async def test_a_server_that_counts_too_far(
+    hass: HomeAssistant, history: History, load: Load, count: int
+) -> None:
+    """The counts are cut; the conversation can be read again."""
+    counted = replace(turn(), usage=Usage(count, count, count, count))
+    await history.async_append(
+        "one", counted, durable=True, source=Source.ACTION, agent_id="conversation.llama_cpp"
+    )
+    stored = await (await load()).async_get("one")
+    assert stored is not None
+    most = 2**63 - 1 if count > 0 else 1 - 2**63
+    assert stored.turns[0].usage == Usage(most, most, most, most)
+    assert issues(hass) == []
+
+
+ODD: list[Any] = [2**80, -(2**64), float("inf"), "half \ud83d", {1}, b"bytes", object(), None, "\0"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_was_written_can_be_read(
+    hass: HomeAssistant, history: History, load: Load, seed: int
+) -> None:
+    """Tools and models return anything, in any depth."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+
+    def anything(levels: int) -> Any:
+        if not levels:
+            return chance.choice(ODD)
+        if chance.random() < 0.5:
+            return [anything(levels - 1)]
+        return {chance.choice(["a", "\ud83d", 2**70]): anything(levels - 1)}
+
+    deep = {"x": anything(chance.choice([0, 3, 240, 249, 250, 260, 900])), "y": chance.choice(ODD)}
+    contents: list[Content] = [
+        UserContent("\ud83d"),
+        AssistantContent("a", tool_calls=[llm.ToolInput("t", deep, id="1")]),
+        ToolResultContent("a", "1", "t", llm.ToolResult(deep)),
+    ]
+    said = replace(turn(), messages=messages_of(contents, "a"))
+    for _ in range(2):
+        await history.async_append(
+            "one", said, durable=chance.random() < 0.5, source=Source.ASSIST, agent_id="a"
+        )
+    await history.async_unload()
+    stored = await (await load()).async_get("one")
+    assert stored is not None
+    assert len(stored.turns) == 2
+    assert issues(hass) == []
 
 
 async def test_half_a_character(history: History, load: Load) -> None:
