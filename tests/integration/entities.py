@@ -26,6 +26,14 @@ REFUSED = (401, {"error": {"message": "no", "type": "authentication_error", "cod
 CRASHED = (500, {"error": {"message": "out of memory", "type": "server_error", "code": 500}})
 
 
+def rename(hass: HomeAssistant, entity_id: str, name: str) -> None:
+    """Give an entity this name and no other.
+
+    Since 2026.11 the name of its device stands before it: it is taken out of that.
+    """
+    er.async_get(hass).async_update_entity(entity_id, name=name, device_id=None)
+
+
 def entity_id_of(hass: HomeAssistant, entry: ConfigEntry[Any], domain: str, key: str) -> str | None:
     """Return the id of a server's entity, None if there is no such entity."""
     return er.async_get(hass).async_get_entity_id(domain, DOMAIN, f"{entry.entry_id}_{key}")

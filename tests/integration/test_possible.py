@@ -7,7 +7,6 @@ import pytest
 from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
 from homeassistant.core import Context
 from homeassistant.helpers import area_registry as ar
-from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import llm
 from homeassistant.setup import async_setup_component
 from hypothesis import given, settings
@@ -19,6 +18,8 @@ from custom_components.llamacpp.agent.commands.home import Home, Thing
 from custom_components.llamacpp.agent.named import MAX_CHARS, MAX_LISTED, MAX_NEAREST
 from custom_components.llamacpp.agent.possible import PossibleCalls
 from custom_components.llamacpp.agent.tools import to_tools
+
+from .entities import rename
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -269,9 +270,8 @@ async def test_fields_of_scripts(home: HomeAssistant) -> None:
 
 async def test_names_that_several_have(home: HomeAssistant) -> None:
     """Home Assistant tells them apart by area; an id is one of them."""
-    registry = er.async_get(home)
     for entity_id in ("light.floor_lamp", "light.bedside_lamp"):
-        registry.async_update_entity(entity_id, name="Lamp")
+        rename(home, entity_id, "Lamp")
     await home.async_block_till_done()
     possible = await possible_in(home)
     assert possible.corrected(ON, {"name": "lamp"})[1] == {"name": "Lamp"}
@@ -281,9 +281,8 @@ async def test_names_that_several_have(home: HomeAssistant) -> None:
 
 async def test_numbers_are_never_alike(home: HomeAssistant) -> None:
     """However little they differ, and wherever the spaces are."""
-    registry = er.async_get(home)
-    registry.async_update_entity("light.floor_lamp", name="Lamp 11 2")
-    registry.async_update_entity("light.bedside_lamp", name="Lamp 2")
+    rename(home, "light.floor_lamp", "Lamp 11 2")
+    rename(home, "light.bedside_lamp", "Lamp 2")
     await home.async_block_till_done()
     possible = await possible_in(home)
     for written in ("Lamp 1 12", "Lamp 3", "Lamp 22", "Lamp"):
@@ -294,9 +293,8 @@ async def test_numbers_are_never_alike(home: HomeAssistant) -> None:
 
 async def test_names_that_are_like_several(home: HomeAssistant) -> None:
     """Nobody guesses among them."""
-    registry = er.async_get(home)
-    registry.async_update_entity("light.floor_lamp", name="Lantern")
-    registry.async_update_entity("light.bedside_lamp", name="Lanterns")
+    rename(home, "light.floor_lamp", "Lantern")
+    rename(home, "light.bedside_lamp", "Lanterns")
     ar.async_get(home).async_create("Gardens")
     await home.async_block_till_done()
     possible = await possible_in(home)

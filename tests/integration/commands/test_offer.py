@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, override
 import probatio
 import pytest
 from homeassistant.components import conversation
-from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import intent
 
 from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
+from tests.integration.entities import rename
 from tests.integration.talk import ask, contents, speech, state_of, without_note
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def test_turns_on_a_light(talk: Talk) -> None:
 @pytest.mark.parametrize("name", ["Aga\b", "\x0cAga", "Aga\x00\x06", "The\nAga"])
 async def test_control_characters_in_a_name(talk: Talk, name: str) -> None:
     """They cannot keep a thing from being switched."""
-    er.async_get(talk.hass).async_update_entity(LIGHT, name=name)
+    rename(talk.hass, LIGHT, name)
     await talk.hass.async_block_till_done(wait_background_tasks=True)
     await ask(talk.hass, "Turn on the Aga")
     assert "grammar" in talk.requests[-1]
