@@ -1,5 +1,6 @@
 """Calls on their way from a real llama-server into the demo home, however a model makes them."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from .conftest import AddServer
     from .peers import Peers
+
+N_CALLS = 50
+SHOPPING_LIST = "todo.shopping_list"
 
 
 async def add_native(home: HomeAssistant, add_server: AddServer, url: str) -> None:
@@ -109,3 +113,54 @@ async def test_printed_calls_that_stay_wrong_end(
     assert len(requests) == 2
     assert last_trace("tool_call") == []
     assert state_of(home, "light.kitchen_light").state == "off"
+
+
+def many_calls(tool: str, key: str, **arguments: str) -> list[dict[str, Any]]:
+    """Return an answer with more calls than anybody means, each with another value of a key."""
+    calls = [
+        {
+            "index": number,
+            "id": f"call-{number}",
+            "function": {
+                "name": tool,
+                "arguments": json.dumps({**arguments, key: f"Thing {number}"}),
+            },
+        }
+        for number in range(N_CALLS)
+    ]
+    return [piece(tool_calls=calls), piece("tool_calls")]
+
+
+async def test_too_many_calls_in_one_answer(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """Ten are run; of the others the model is told once, and can go on."""
+    url, requests = await llama_peer(
+        peers,
+        many_calls("todo__HassListAddItem", "item", name="Shopping List"),
+        [piece(content="That was a lot."), piece("stop")],
+    )
+    await add_native(home, add_server, url)
+    before = int(state_of(home, SHOPPING_LIST).state)
+    result = await ask(home, "Add everything")
+    assert speech(result) == "That was a lot."
+    assert int(state_of(home, SHOPPING_LIST).state) == before + 10
+    _, _, made, *results = requests[1]["messages"]
+    assert [one["id"] for one in made["tool_calls"]] == [f"call-{number}" for number in range(11)]
+    by_id = {one["tool_call_id"]: one["content"] for one in results}
+    assert by_id.keys() == {one["id"] for one in made["tool_calls"]}
+    assert "Too many calls: 40 of 50" in by_id["call-10"]
+
+
+async def test_many_calls_that_fail_are_told_once(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """A model that chooses among commands calls tools that it was never offered."""
+    url, _ = await llama_peer(peers, many_calls("fly", "to"))
+    entry = await add_server(url)
+    options = {**agent_of(entry).data, CONF_TOOL_CALLS: ToolCalls.COMMANDS}
+    home.config_entries.async_update_subentry(entry, agent_of(entry), data=options)
+    await home.async_block_till_done()
+    words = speech(await ask(home, "Why is the sky blue?"))
+    assert words.count("That did not work") == 1
+    assert len(words) < 300

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     )
     from .possible import PossibleCalls
 
+# So many calls of one answer are run. More are a model that repeats itself.
+MAX_CALLS = 10
+
 type ChatLogDelta = AssistantContentDeltaDict | ToolResultContentDeltaDict
 
 
@@ -118,15 +121,20 @@ class AnswerDeltas:
         return self._spoken(words)
 
     def _tool_call_deltas(self) -> list[ChatLogDelta]:
-        """Return one delta with all calls, then one for each that is impossible."""
+        """Return one delta with the calls, then one for each that is impossible.
+
+        Of those that are too many only the first is among them: its result speaks for all.
+        """
         if not self._calls:
             return []
         tool_calls: list[llm.ToolInput] = []
         results: list[ChatLogDelta] = []
-        for _, call in sorted(self._calls.items()):
+        calls = [call for _, call in sorted(self._calls.items())]
+        for number, call in enumerate(calls[: MAX_CALLS + 1]):
             call_id = call.id or ulid_now()
             arguments: dict[str, Any] = {}
             try:
+                _check_number(number, len(calls))
                 arguments = self._arguments_of(call)
                 name, arguments = self._possible_call(call.name, arguments)
             except CallError as err:
@@ -164,6 +172,15 @@ class AnswerDeltas:
         if not isinstance(arguments, dict):
             raise CallError("The arguments must be a JSON object.")
         return arguments
+
+
+def _check_number(number: int, n_calls: int) -> None:
+    """Raise CallError for a call that comes after too many others."""
+    if number >= MAX_CALLS:
+        raise CallError(
+            f"Too many calls: {n_calls - MAX_CALLS} of {n_calls} were not made. "
+            f"Make at most {MAX_CALLS} at a time."
+        )
 
 
 def _are_same(one: _PartialCall, other: _PartialCall) -> bool:

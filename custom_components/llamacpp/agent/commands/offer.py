@@ -214,7 +214,8 @@ class CommandsOffer:
         calls = next(one for one in reversed(contents) if isinstance(one, AssistantContent))
         results = [one for one in contents if isinstance(one, ToolResultContent)]
         by_id = {one.tool_call_id: one.result for one in results}
-        words = []
+        words: dict[str, None] = {}
+        failures: dict[str, None] = {}
         for call in calls.tool_calls or ():
             sentence = sentence_of(call.tool_name, call.tool_args, self._language)
             result = by_id.get(call.id)
@@ -222,11 +223,13 @@ class CommandsOffer:
             if not is_failed and (sentence is None or not sentence.done):
                 if sentence or call.tool_name in self._reading or _tells(result):
                     return ""
-                words.append(self._language.texts["done"])
+                words[self._language.texts["done"]] = None
                 continue
             text = command_text(call.tool_name, call.tool_args, self._language, done=not is_failed)
-            failed = self._language.texts["failed"]
-            words.append(failed.format(command=text) if is_failed else text)
+            (failures if is_failed else words)[text] = None
+        if failures:
+            failed = ", ".join([*failures][:MAX_NAMES])
+            words[self._language.texts["failed"].format(command=failed)] = None
         return " ".join(words)
 
 
