@@ -12,7 +12,14 @@ from .attachments import attached
 from .const import DOMAIN, LOGGER
 from .errors import to_home_assistant_error
 from .history import HistoryError, Source
-from .memory import async_claim, async_recall, async_remember, async_session, position_of
+from .memory import (
+    async_claim,
+    async_recall,
+    async_remember,
+    async_session,
+    forget,
+    forgetting_failures,
+)
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
@@ -71,12 +78,13 @@ class ActionTurn:
             ):
                 chat_log.async_add_user_content(said)
                 try:
-                    outcome = await self._async_answer(session, chat_log)
+                    with forgetting_failures(chat_log):
+                        outcome = await self._async_answer(session, chat_log)
                     is_stored = await self._async_store(chat_log, outcome)
                 except HomeAssistantError as err:
                     # An error that left the block would leave this chat log to the next action of
                     # the same script; so it leaves as if nothing had been said.
-                    del chat_log.content[position_of(said, chat_log) :]
+                    forget(chat_log, said)
                     failure = err
                 answer = chat_log.content[-1]
         if failure:

@@ -59,6 +59,7 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
     ) -> ai_task.GenDataTaskResult:
         _put_clock_last(chat_log)
         try:
+            await self.coordinator.async_require()
             if task.structure is None:
                 data: Any = await self._async_words(chat_log)
             else:
@@ -70,9 +71,15 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
     async def _async_words(
         self, chat_log: conversation.ChatLog, response_format: dict[str, Any] | None = None
     ) -> str:
-        """Return the model's answer; raises HomeAssistantError if it has none."""
+        """Return the model's answer; raises HomeAssistantError if it has none.
+
+        Raises LlamaServerError if it was cut, unless tools have acted: then it tells what they did.
+        """
         talk = Talk(chat_log.conversation_id, is_once=True)
         outcome = await self._async_answer(chat_log, talk=talk, response_format=response_format)
+        if outcome.failure and (response_format or not outcome.has_acted):
+            # Half a text is no result.
+            raise outcome.failure
         if outcome.silent:
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key=outcome.silent)
         answer = chat_log.content[-1]

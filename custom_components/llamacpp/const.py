@@ -30,6 +30,10 @@ POLL_SECONDS: Final = 30
 RETRY_SECONDS: Final = 5
 LONGEST_RETRY_SECONDS: Final = 60
 
+# A server that was away at the last look has so long to say that it is back, before whoever asks is
+# told that it is not.
+RECHECK_SECONDS: Final = 1.0
+
 # A model that is being read from a slow disk, or downloaded by the server, gets this long.
 LOADING_SECONDS: Final = 15 * 60
 LOADING_POLL_SECONDS: Final = 1

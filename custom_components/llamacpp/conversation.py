@@ -29,8 +29,15 @@ from .const import (
 from .entity import LlamaCppAgentEntity
 from .errors import async_answer_language, async_spoken, translation_key, translation_placeholders
 from .history import HistoryError, Source
-from .memory import async_claim, async_recall, async_remember, async_session, position_of
-from .server import LlamaServerError
+from .memory import (
+    async_claim,
+    async_recall,
+    async_remember,
+    async_session,
+    forget,
+    forgetting_failures,
+)
+from .server import CannotConnectError, LlamaServerError
 from .turns import ConversationBusyError, async_turn_of
 
 if TYPE_CHECKING:
@@ -98,9 +105,12 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         apis: Home Assistant's APIs that the model may use. prompt: a template with its
         instructions. language: of the answer, None: as it comes. overrides: options for this turn
         only. speaker: who has one conversation at a time. Raises ConverseError if an API or the
-        template does not work, LlamaServerError, and HomeAssistantError.
+        template does not work, LlamaServerError (at once if the server is known to be away), and
+        HomeAssistantError.
         """
-        wanted = await self._async_wanted(apis, prompt)
+        await self.coordinator.async_require()
+        with self._noting_failures():
+            wanted = await self._async_wanted(apis, prompt)
         said = chat_log.content[-1]
         note = await self._prompts.async_provide(chat_log, llm_context, wanted, extra_prompt)
         offer = await self._async_offer(chat_log, wanted, llm_context, language)
@@ -109,7 +119,11 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             set_note(said, join_notes((note, answer_in, offer.note_on(said.content))))
         talk = Talk(chat_log.conversation_id, speaker, join_notes((note, answer_in)))
         return await self._async_answer(
-            chat_log, overrides=overrides, offer=offer, talk=talk if wanted.is_own else None
+            chat_log,
+            overrides=overrides,
+            offer=offer,
+            talk=talk if wanted.is_own else None,
+            language=language,
         )
 
     async def _async_wanted(
@@ -138,8 +152,8 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         instance = self.coordinator.data.props.instance
         try:
             abilities = await self._abilities.of(self.model, instance, autoload=autoload)
-        except LlamaServerError:
-            if not autoload:
+        except LlamaServerError as err:
+            if not autoload or isinstance(err, CannotConnectError):
                 raise
             # What is asked next fails in the same way, and there it is told.
             return False
@@ -261,24 +275,23 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             self._languages.pop(speaker, None)
             self._languages[speaker] = user_input.language
         try:
-            if not await self._async_claim(user_input):
-                del chat_log.content[position_of(said, chat_log) :]
-                return await self._async_refusal(user_input)
-            await async_recall(self.coordinator.history, chat_log)
-            outcome = await self.async_converse(
-                chat_log,
-                llm_context,
-                apis=options.get(CONF_LLM_HASS_API),
-                prompt=options.get(CONF_PROMPT),
-                language=user_input.language,
-                extra_prompt=user_input.extra_system_prompt,
-                speaker=speaker,
-            )
+            with forgetting_failures(chat_log):
+                if not await self._async_claim(user_input):
+                    forget(chat_log, said)
+                    return await self._async_refusal(user_input)
+                await async_recall(self.coordinator.history, chat_log)
+                outcome = await self.async_converse(
+                    chat_log,
+                    llm_context,
+                    apis=options.get(CONF_LLM_HASS_API),
+                    prompt=options.get(CONF_PROMPT),
+                    language=user_input.language,
+                    extra_prompt=user_input.extra_system_prompt,
+                    speaker=speaker,
+                )
         except conversation.ConverseError as err:
             return err.as_conversation_result()
         except (LlamaServerError, HistoryError) as err:
-            # Home Assistant forgets a turn that adds nothing: the next one starts clean.
-            del chat_log.content[position_of(said, chat_log) + 1 :]
             return await self._async_error_result(user_input, err, chat_log.conversation_id)
         if outcome.silent:
             await self._async_say(chat_log, user_input.language, outcome.silent)

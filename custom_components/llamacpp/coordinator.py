@@ -22,6 +22,7 @@ from .const import (
     LOGGER,
     LONGEST_RETRY_SECONDS,
     POLL_SECONDS,
+    RECHECK_SECONDS,
     RETRY_SECONDS,
     UNLOADING_SECONDS,
 )
@@ -29,10 +30,12 @@ from .errors import translation_key, translation_placeholders
 from .server import (
     AuthenticationError,
     CannotConnectError,
+    ContextExceededError,
     LlamaServerClient,
     LlamaServerError,
     ModelLoadingError,
     ModelStatus,
+    ServerAwayError,
     ServerFaultError,
     ServerTimeoutError,
 )
@@ -118,9 +121,28 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         self.last_answer = stats
         self.async_update_listeners()
 
+    async def async_require(self) -> None:
+        """Raise CannotConnectError at once if the server was away at the last look and still is."""
+        if not isinstance(self._error, CannotConnectError):
+            return
+        try:
+            await self.client.health(limit=RECHECK_SECONDS)
+        except CannotConnectError as err:
+            if not self.client.is_heard:
+                raise CannotConnectError("The server is still away") from err
+        except LlamaServerError as err:
+            LOGGER.debug("%s is back, but not ready: %s", self.name, err)
+        await self.async_refresh()
+
     @callback
-    def async_check_soon(self) -> None:
-        """Ask the server at once, without waiting for it: a request to it has just failed."""
+    def async_note_failure(self, err: LlamaServerError) -> None:
+        """Take note that a turn has failed or was cut, and look at the server that may be why."""
+        self.async_record_answer(None)
+        if isinstance(err, ContextExceededError):
+            return
+        if isinstance(err, ServerAwayError):
+            # The next question need not wait for what is known.
+            self.async_set_update_error(self._failure(err))
         self.config_entry.async_create_background_task(
             self.hass, self.async_refresh(), f"{DOMAIN} check of {self.name}"
         )

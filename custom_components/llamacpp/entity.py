@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components import conversation
@@ -18,6 +19,7 @@ from .agent.request import TurnSettings
 from .agent.turn import Turn
 from .const import CONF_KEEP_WARM, DOMAIN
 from .coordinator import LlamaCppCoordinator
+from .errors import async_spoken
 from .issues import async_create_context_issue, async_delete_context_issue
 from .server import ContextExceededError, LlamaServerError
 from .state import AnswerStats
@@ -87,7 +89,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         model: str | None = self.subentry.data.get(CONF_MODEL)
         return model or self.coordinator.data.default_model
 
-    async def _async_answer(
+    async def _async_answer(  # noqa: PLR0913 - each is an independent choice of the caller
         self,
         chat_log: conversation.ChatLog,
         *,
@@ -95,13 +97,15 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         offer: Offer | None = None,
         talk: Talk | None = None,
         response_format: Mapping[str, Any] | None = None,
+        language: str | None = None,
     ) -> Outcome:
         """Have the model answer the chat log, running the tools that it calls, until it speaks.
 
         overrides: options for this turn only. offer: how the model is offered tools, by default in
         the requests. talk: the conversation, if it is to have a slot. response_format: what the
-        answer must look like. Raises LlamaServerError, and HomeAssistantError for an attachment
-        that cannot be shown to the model.
+        answer must look like. language: of what we say in place of the model, None: that of the
+        home. Raises LlamaServerError, and HomeAssistantError for an attachment that cannot be shown
+        to the model.
         """
         offer = offer or native_offer(chat_log)
         settings = TurnSettings(
@@ -112,30 +116,45 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         )
         coordinator, agent_id = self.coordinator, self.subentry.subentry_id
         is_own = talk is not None and not talk.is_once
+        say = partial(async_spoken, self.hass, language or self.hass.config.language)
         with (
             self._telling_if_too_large(chat_log, offer),
+            self._noting_failures(),
             coordinator.warmer.asking(agent_id, is_own=is_own) as note,
         ):
             if talk is not None:
-                slot = await self._async_warm_slot(chat_log, settings, offer, talk)
+                async with coordinator.client.waiting():
+                    slot = await self._async_warm_slot(chat_log, settings, offer, talk)
                 settings = replace(settings, slot=slot)
-            turn = Turn(coordinator.client, chat_log, self.entity_id, settings, offer, note)
-            try:
-                outcome = await turn.run()
-            except LlamaServerError as err:
-                coordinator.async_record_answer(None)
-                if not isinstance(err, ContextExceededError):
-                    coordinator.async_check_soon()
-                raise
-        coordinator.async_record_answer(
-            AnswerStats(self.entity_id, outcome.completion, outcome.first_text_seconds)
-        )
-        if is_own and outcome.completion.usage and self.subentry.data.get(CONF_KEEP_WARM, True):
+            turn = Turn(coordinator.client, chat_log, self.entity_id, settings, offer, note, say)
+            outcome = await turn.run()
+        self._note_outcome(outcome)
+        keeps_warm = self.subentry.data.get(CONF_KEEP_WARM, True)
+        if is_own and keeps_warm and outcome.completion.usage and not outcome.failure:
             # Pictures are shown in the turn that they came with.
             following = [*chat_log.content, conversation.UserContent("")]
             request = offer.request(following, replace(settings, images={}))
             coordinator.warmth.async_follow(request)
         return outcome
+
+    def _note_outcome(self, outcome: Outcome) -> None:
+        """Have the coordinator take note of an answer, or of what has cut it."""
+        if outcome.failure:
+            self.coordinator.warmer.spending.add_unknown()
+            self.coordinator.async_note_failure(outcome.failure)
+            return
+        self.coordinator.async_record_answer(
+            AnswerStats(self.entity_id, outcome.completion, outcome.first_text_seconds)
+        )
+
+    @contextmanager
+    def _noting_failures(self) -> Iterator[None]:
+        """Have the coordinator take note of what keeps the agent from an answer."""
+        try:
+            yield
+        except LlamaServerError as err:
+            self.coordinator.async_note_failure(err)
+            raise
 
     async def _async_warm_slot(
         self, chat_log: conversation.ChatLog, settings: TurnSettings, offer: Offer, talk: Talk

@@ -1,10 +1,10 @@
 """Between a chat log, which lives for some minutes, and the history, which lasts."""
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.components.conversation import SystemContent, UserContent
+from homeassistant.components.conversation import ConverseError, SystemContent, UserContent
 from homeassistant.helpers.chat_session import (
     DATA_CHAT_SESSION,
     ChatSession,
@@ -12,9 +12,12 @@ from homeassistant.helpers.chat_session import (
 )
 from homeassistant.helpers.typing import UNDEFINED
 
+from .agent.done import Done
 from .history import HistoryError, Source, Turn, Usage, contents_of, messages_of
+from .server import LlamaServerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from homeassistant.components.conversation import ChatLog, Content
@@ -74,6 +77,43 @@ async def async_claim(history: History, session: ChatSession, caller: Caller) ->
         if owner is not None:
             session.__dict__["user_id"] = owner
     return is_allowed
+
+
+# Marks what the user said in a turn that failed; Home Assistant knows contents by their identity.
+_HAS_FAILED = "_llamacpp_has_failed"
+
+
+@contextmanager
+def forgetting_failures(chat_log: ChatLog) -> Iterator[None]:
+    """Have a chat log that ends with what the user says forget that, if the turn fails.
+
+    A model must see neither an order that nobody has answered, nor our words on the failure. Not
+    if tools have acted: then the model must know. Home Assistant adds words of its own to a turn
+    that ends with an error of another kind or is cancelled; the next turn takes these out.
+    """
+    _take_out_failed(chat_log)
+    said = chat_log.content[-1]
+    try:
+        yield
+    except LlamaServerError, HistoryError, ConverseError:
+        forget(chat_log, said)
+        raise
+    except BaseException:
+        if not Done.by(chat_log).is_something:
+            object.__setattr__(said, _HAS_FAILED, True)
+        raise
+
+
+def _take_out_failed(chat_log: ChatLog) -> None:
+    """Take out the turns that were marked, with all that has been said on them."""
+    kept: list[Content] = []
+    is_failed = False
+    for content in chat_log.content:
+        if isinstance(content, UserContent):
+            is_failed = getattr(content, _HAS_FAILED, False)
+        if not is_failed:
+            kept.append(content)
+    chat_log.content[:] = kept
 
 
 async def async_recall(history: History, chat_log: ChatLog) -> None:
@@ -136,6 +176,9 @@ async def async_remember(  # noqa: PLR0913 - what a turn is made of
     )
 
 
-def position_of(content: Content, chat_log: ChatLog) -> int:
-    """Return where in a chat log this very content stands; equal ones may stand elsewhere."""
-    return next(index for index, one in enumerate(chat_log.content) if one is content)
+def forget(chat_log: ChatLog, said: Content) -> None:
+    """Take this very content out of a chat log, with all that follows it, if it is there."""
+    for index, one in enumerate(chat_log.content):
+        if one is said:
+            del chat_log.content[index:]
+            return

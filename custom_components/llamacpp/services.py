@@ -1,5 +1,6 @@
 """The actions for automations: one answer, or a conversation over several steps."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import probatio
@@ -27,6 +28,7 @@ from .const import DOMAIN
 from .conversation import LlamaCppConversationEntity
 from .history import Conversation, History, HistoryError, Source
 from .options_flow import retention_of
+from .server import CannotConnectError
 from .turns import async_turn_of
 
 if TYPE_CHECKING:
@@ -233,12 +235,17 @@ class Actions:
         stored: the agent of the conversation. Raises ServiceValidationError.
         """
         caller = await Caller.async_of(self._hass, call.context)
-        agent = self._agent(call, stored)
+        agent = await self._async_agent(call, stored)
         _check_control(caller, agent.entity_id)
         return caller, agent
 
-    def _agent(self, call: ServiceCall, stored: str | None = None) -> LlamaCppConversationEntity:
-        """Return the agent that a call names, that a conversation has, or that is the only one."""
+    async def _async_agent(
+        self, call: ServiceCall, stored: str | None = None
+    ) -> LlamaCppConversationEntity:
+        """Return the agent that a call names, that a conversation has, or that is the only one.
+
+        Raises ServiceValidationError if there is none, or its server is away, also at a new look.
+        """
         entity_id = call.data.get(ATTR_AGENT) or stored
         agents = [
             entity
@@ -253,6 +260,8 @@ class Actions:
         if len(found) > 1:
             names = ", ".join(sorted(agent.entity_id for agent in found))
             raise invalid("agent_required", agents=names)
+        with suppress(CannotConnectError):
+            await found[0].coordinator.async_require()
         if not found[0].available:
             raise invalid("agent_unavailable", agent=found[0].entity_id)
         return found[0]

@@ -15,7 +15,7 @@ from .conftest import AGENT
 from .peers import stream_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from homeassistant.core import HomeAssistant, State
@@ -58,6 +58,40 @@ async def ask(
         agent_id=AGENT,
         device_id=device_id,
     )
+
+
+async def ask_as_a_pipeline(
+    hass: HomeAssistant,
+    text: str,
+    conversation_id: str | None,
+    listen: Callable[[conversation.ChatLog, dict[str, Any]], None] | None = None,
+) -> conversation.ConversationResult:
+    """Ask as a voice pipeline does: it opens the chat log, and adds what is not in there."""
+    context = Context()
+    options = {"context": context} if hasattr(conversation, "ConversationBusyError") else {}
+    user_input = conversation.ConversationInput(
+        text=text,
+        context=context,
+        conversation_id=conversation_id,
+        device_id=None,
+        satellite_id=None,
+        language="en",
+        agent_id=AGENT,
+    )
+    with (
+        async_get_chat_session(hass, conversation_id, **options) as session,
+        conversation.async_get_chat_log(
+            hass, session, user_input, chat_log_delta_listener=listen
+        ) as chat_log,
+    ):
+        result = await conversation.async_converse(
+            hass, text, session.conversation_id, context, language="en", agent_id=AGENT
+        )
+        if chat_log.content[-1].role == "user" and speech(result):
+            chat_log.async_add_assistant_content_without_tools(
+                conversation.AssistantContent(agent_id=AGENT, content=speech(result))
+            )
+    return result
 
 
 def speech(result: conversation.ConversationResult) -> str:

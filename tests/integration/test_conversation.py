@@ -118,7 +118,7 @@ async def test_thoughts_are_not_spoken(
     assert "my thoughts" in (answer.thinking_content or "")
 
 
-@pytest.mark.parametrize("words", [NOTHING, ONLY_THINK, SILENT_CALL])
+@pytest.mark.parametrize("words", [NOTHING, ONLY_THINK])
 async def test_a_silent_model_is_spoken_for(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, words: str
 ) -> None:
@@ -128,6 +128,15 @@ async def test_a_silent_model_is_spoken_for(
         "The model had nothing to say. Please ask in other words."
     )
     assert speech(await ask(home, words, language="it")).startswith("Il modello non ha saputo")
+
+
+async def test_a_silent_model_that_has_acted_is_spoken_for(
+    home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
+) -> None:
+    """What it has done is told, rather than that it had nothing to say."""
+    await add_server(scripted_server.base_url)
+    assert speech(await ask(home, SILENT_CALL)) == "Done: Coffee Maker."
+    assert speech(await ask(home, SILENT_CALL, language="it")) == "Fatto: Coffee Maker."
 
 
 async def test_endless_calls_end(

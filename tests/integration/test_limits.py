@@ -49,14 +49,16 @@ async def test_too_little_context(
     assert result.response.error_code == "failed_to_handle"
     assert "512" in speech(result)
     assert "contesto" in speech(result)
-    assert result.conversation_id not in home.data[conversation.chat_log.DATA_CHAT_LOGS]
+    assert not [
+        one for one in contents(home, result) if not isinstance(one, conversation.SystemContent)
+    ]
 
 
 async def test_a_server_that_dies_in_mid_answer(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
     """The user is told at once, and the conversation goes on without the failed turn."""
-    broken = [piece(content="I was about to")]
+    broken = [piece(reasoning_content="I was about to")]
     url, requests = await llama_peer(peers, broken, [piece(content="Hi."), piece("stop")])
     await add_server(url)
 

@@ -219,7 +219,7 @@ async def test_a_failed_turn_leaves_no_trace(add_server: AddServer, peers: Peers
     url, requests = await llama_peer(
         peers,
         [piece(content="One."), piece("stop")],
-        [piece(content="I was about to")],
+        [piece(reasoning_content="I was about to")],
         [piece("stop")],
         [piece(content="Two."), piece("stop")],
     )

@@ -13,6 +13,9 @@ FOLDER = Path(errors.__file__).parent / "translations"
 LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.json"))
 # Said without an error of the server.
 OWN = {
+    "answer_cut",
+    "done",
+    "unfinished",
     "agent_required",
     "agent_unavailable",
     "agent_unknown",

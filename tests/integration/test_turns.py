@@ -12,11 +12,13 @@ from homeassistant.helpers.chat_session import async_get_chat_session
 from custom_components.llamacpp import turns
 from custom_components.llamacpp.turns import ConversationBusyError, async_turn_of
 
+from .conftest import AGENT
 from .talk import ask, llama_peer, piece, said_in, speech
 from .test_meanwhile import SlowServer, act
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
     from .conftest import AddServer
     from .peers import Peers
@@ -130,3 +132,54 @@ async def test_a_chat_log_that_somebody_else_has_open(
     await holding
     async with asyncio.timeout(WAIT_SECONDS):
         assert speech(await asking) == "Hi."
+
+
+async def test_a_second_message_to_a_voice_pipeline(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, hass_ws_client: WebSocketGenerator
+) -> None:
+    """Since 2026.11 Home Assistant refuses it before the agent is asked."""
+    server = SlowServer()
+    await add_server(await peers.http(server.answer))
+    client = await hass_ws_client(home)
+
+    async def run(words: str) -> None:
+        await client.send_json_auto_id(
+            {
+                "type": "assist_pipeline/run",
+                "start_stage": "intent",
+                "end_stage": "intent",
+                "input": {"text": words},
+                "conversation_id": ID,
+                "pipeline": pipeline,
+            }
+        )
+
+    await client.send_json_auto_id(
+        {
+            "type": "assist_pipeline/pipeline/create",
+            "name": "Test",
+            "language": "en",
+            "conversation_engine": AGENT,
+            "conversation_language": "en",
+            **dict.fromkeys(("stt_engine", "stt_language", "tts_engine", "tts_language")),
+            **dict.fromkeys(("tts_voice", "wake_word_entity", "wake_word_id")),
+        }
+    )
+    pipeline = (await client.receive_json())["result"]["id"]
+    await run("Hello")
+    await server.asked.acquire()
+    await run("Hello?")
+    codes: list[str] = []
+    n_ended = 0
+    async with asyncio.timeout(WAIT_SECONDS):
+        while n_ended < 2:
+            message = await client.receive_json()
+            event = message.get("event") or {}
+            if event.get("type") == "error":
+                codes.append(event["data"]["code"])
+            n_ended += event.get("type") == "run-end"
+            if codes or not hasattr(conversation, "ConversationBusyError"):
+                server.go_on.set()
+    is_refused = hasattr(conversation, "ConversationBusyError")
+    assert codes == (["intent-busy"] if is_refused else [])
+    assert server.asked.locked() is is_refused

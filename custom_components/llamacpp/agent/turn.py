@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from homeassistant.components.conversation import (
     AssistantContent,
@@ -12,14 +12,17 @@ from homeassistant.components.conversation import (
     UserContent,
 )
 
+from ..const import LOGGER
 from ..server import (
     Completion,
     ContextExceededError,
     FinishReason,
+    LlamaServerError,
     ServerTimeoutError,
     Usage,
 )
 from .budget import history_of, history_surplus, surplus, words_of
+from .done import Done, add_missing_results
 from .options import CONF_HISTORY_TOKENS, CONF_MAX_TOOL_ROUNDS
 
 if TYPE_CHECKING:
@@ -39,8 +42,9 @@ if TYPE_CHECKING:
 # How often a model may call tools before it has to speak. Core's own agents allow as many.
 MAX_TOOL_ROUNDS = 10
 # A model that rambles is stopped after this many seconds: longer than any answer that somebody
-# still waits for, even on a Raspberry Pi.
+# still waits for, even on a Raspberry Pi. Tools that it has called before get some more.
 TURN_SECONDS = 300.0
+TOOL_SECONDS = 10.0
 NO_TOKENS = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0, cached_tokens=0)
 
 
@@ -51,18 +55,28 @@ class Outcome:
     silent: the translations' key of the reason why the model has said nothing, None if it has.
     finish_reason: of its last request. completion: what all its requests took together.
     first_text_seconds: from the beginning of the turn to the first words of the model, None if
-    there were none.
+    there were none. failure: why the answer was cut, None if it is complete. has_acted: tools have
+    changed something.
     """
 
     silent: str | None
     finish_reason: FinishReason
     completion: Completion
     first_text_seconds: float | None
+    failure: LlamaServerError | None = None
+    has_acted: bool = False
 
     @property
     def usage(self) -> Usage:
         """Return the tokens of all requests; none if the server did not tell."""
         return self.completion.usage or NO_TOKENS
+
+
+class Speaker(Protocol):
+    """Says a sentence of the translations to the user."""
+
+    async def __call__(self, key: str, placeholders: dict[str, str]) -> str:
+        """Return the sentence with this key."""
 
 
 class Turn:
@@ -76,22 +90,26 @@ class Turn:
         settings: TurnSettings,
         offer: Offer,
         on_answer: Callable[[Request, Completion], Changed],
+        say: Speaker,
     ) -> None:
         """Prepare a turn for a chat log that ends with what the user says.
 
         agent_id: entity id of who answers. offer: how the model is offered tools. on_answer: told
         of each request that was answered, and of what that took; returns from which part on the
-        prompt was another than before.
+        prompt was another than before. say: returns what is said where an answer is cut.
         """
         self._client = client
         self._chat_log = chat_log
         self._agent_id = agent_id
         self._settings = settings
         self._on_answer = on_answer
+        self._say = say
         self._completion = Completion(usage=None, timings=None)
         self._started = time.monotonic()
+        self._deadline = asyncio.get_running_loop().time() + TURN_SECONDS
         self._first_text_seconds: float | None = None
         self._finish_reason = FinishReason.UNKNOWN
+        self._failure: LlamaServerError | None = None
         self._offer = offer
 
     async def run(self) -> Outcome:
@@ -99,28 +117,71 @@ class Turn:
 
         A conversation that has outgrown the context loses its oldest turns and is asked again,
         once: ContextExceededError then means that the home alone is too large.
-        """
-        rounds = int(self._settings.options.get(CONF_MAX_TOOL_ROUNDS, MAX_TOOL_ROUNDS))
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._keep_budget()
-                for _round in range(rounds):
-                    if not await self._ask_fitting():
-                        return self._outcome("empty_answer")
-                    if self._offer.has_given_up:
-                        break
-        except TimeoutError as err:
-            raise ServerTimeoutError(f"The answer took more than {TURN_SECONDS} seconds") from err
-        return self._outcome("too_many_tool_calls")
 
-    def _outcome(self, silent: str) -> Outcome:
-        has_spoken = silent == "empty_answer" and _has_words(self._chat_log.content[-1])
+        A turn that fails once words were said or tools have acted does not raise: what was said and
+        done stays in the chat log, which says so at its end, and the outcome has the `failure`.
+        Nor is a model silent whose tools have acted: it is told what they have done.
+        """
+        try:
+            async with asyncio.timeout_at(self._deadline + TOOL_SECONDS):
+                silent = await self._run()
+        except TimeoutError as err:
+            self._failure = _too_long(err)
+        except LlamaServerError as err:
+            self._failure = err
+        else:
+            if silent and self._has_acted:
+                await self._speak(silent)
+                silent = None
+            return self._outcome(silent)
+        add_missing_results(self._chat_log)
+        if not self._has_acted:
+            raise self._failure
+        await self._speak()
+        return self._outcome(None)
+
+    async def _run(self) -> str | None:
+        """Ask the model until it speaks; return the key of the reason if it does not."""
+        rounds = int(self._settings.options.get(CONF_MAX_TOOL_ROUNDS, MAX_TOOL_ROUNDS))
+        await self._keep_budget()
+        for _round in range(rounds):
+            if not await self._ask_fitting():
+                return None if _has_words(self._chat_log.content[-1]) else "empty_answer"
+            if self._offer.has_given_up:
+                break
+        return "too_many_tool_calls"
+
+    @property
+    def _has_acted(self) -> bool:
+        return Done.by(self._chat_log).is_something
+
+    def _outcome(self, silent: str | None) -> Outcome:
         return Outcome(
-            None if has_spoken else silent,
-            self._finish_reason,
+            silent,
+            FinishReason.CUT if self._failure else self._finish_reason,
             self._completion,
             self._first_text_seconds,
+            self._failure,
+            has_acted=self._has_acted,
         )
+
+    async def _speak(self, silent: str | None = None) -> None:
+        """Say what was done, in place of a model that does not."""
+        words = await self._words_at_end(silent)
+        await self._add(_stream([{"role": "assistant"}, {"content": words}]))
+
+    async def _words_at_end(self, silent: str | None = None) -> str:
+        """Return what is said at the end of an answer that was cut, or did not come."""
+        done = Done.by(self._chat_log)
+        words = [await self._say(silent, {})] if silent == "too_many_tool_calls" else []
+        if done.names:
+            words.append(await self._say("done", {"done": ", ".join(done.names)}))
+        if done.unfinished:
+            words.append(await self._say("unfinished", {"tools": ", ".join(done.unfinished)}))
+        if self._failure:
+            LOGGER.warning("An answer of %s was cut: %s", self._agent_id, self._failure)
+            words.append(await self._say("answer_cut", {}))
+        return " ".join(words)
 
     async def _keep_budget(self) -> None:
         """Take the oldest turns out of a history that is longer than the agent is to send."""
@@ -155,9 +216,11 @@ class Turn:
         deltas = self._offer.deltas(request)
         try:
             async with aclosing(self._client.stream_chat(request)) as events:
-                has_called = await self._add(deltas.from_events(events))
+                has_called = await self._add(self._kept(deltas.from_events(events)))
         finally:
             self._record(deltas)
+        if self._failure:
+            return False
         changed = self._on_answer(request, deltas.completion)
         if usage := deltas.completion.usage:
             self._chat_log.async_trace(
@@ -170,6 +233,32 @@ class Turn:
                 }
             )
         return has_called
+
+    async def _kept(self, deltas: AsyncGenerator[ChatLogDelta]) -> AsyncGenerator[ChatLogDelta]:
+        """Yield deltas; if they fail once words were said, end with a sentence that tells so.
+
+        Raises LlamaServerError if they fail before.
+        """
+        has_spoken, last = False, ""
+        try:
+            async with aclosing(deltas):
+                while True:
+                    async with asyncio.timeout_at(self._deadline):
+                        delta = await anext(deltas, None)
+                    if delta is None:
+                        return
+                    last = str(delta.get("content") or "") or last
+                    has_spoken |= bool(last.strip())
+                    yield delta
+        except TimeoutError as err:
+            failure: LlamaServerError = _too_long(err)
+        except LlamaServerError as err:
+            failure = err
+        if not has_spoken:
+            raise failure
+        self._failure = failure
+        between = "" if last[-1].isspace() else " "
+        yield {"content": between + await self._words_at_end()}
 
     async def _add(self, deltas: AsyncGenerator[ChatLogDelta]) -> bool:
         """Add deltas to the chat log, running the tools; returns whether there were any."""
@@ -205,6 +294,12 @@ class Turn:
 async def _stream(deltas: Iterable[ChatLogDelta]) -> AsyncGenerator[ChatLogDelta]:
     for delta in deltas:
         yield delta
+
+
+def _too_long(err: TimeoutError) -> ServerTimeoutError:
+    failure = ServerTimeoutError(f"The answer took more than {TURN_SECONDS:.0f} seconds")
+    failure.__cause__ = err
+    return failure
 
 
 def _has_words(content: Content) -> bool:

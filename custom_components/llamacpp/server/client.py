@@ -53,6 +53,9 @@ class Timeouts:
     keep-alive comments (every 30 s, `--sse-ping-interval`) do not count: they come from a server
     that hangs, too.
 
+    silence: from one piece of a stream to the next, comments included. It allows for three of those
+    to be lost; after more the connection is dead, whatever new ones can do.
+
     request: a whole short request, answer included. These need no slot, so they are answered
     within milliseconds even while a prompt is processed; the limit is for a slow network.
 
@@ -63,6 +66,7 @@ class Timeouts:
     connect: float = 5.0
     headers: float = 300.0
     between_events: float = 180.0
+    silence: float = 90.0
     request: float = 10.0
     quiet: float = 3.0
     health: float = 2.0
@@ -288,17 +292,21 @@ class LlamaServerClient:
         body = {**request, "stream": True, "stream_options": options, "return_progress": True}
         path = _autoloading("/v1/chat/completions", autoload=autoload)
         limit = self._timeouts.between_events if between_events is None else between_events
-        head = self.waiting(self._timeouts.headers)
-        async with self._answer("POST", path, body, head) as response:
+        async with self._answer("POST", path, body, self.waiting()) as response:
             if response.content_type != "text/event-stream":
                 raise NotLlamaServerError("The server answered a chat with something else")
             decoder, chat = EventDecoder(), ChatStream()
-            while events := await self._next_events(response, decoder, limit):
-                for data in events:
-                    for event in chat.take(data):
-                        yield event
-                    if chat.done:
-                        return
+            try:
+                while events := await self._next_events(response, decoder, limit):
+                    for data in events:
+                        for event in chat.take(data):
+                            yield event
+                        if chat.done:
+                            return
+            except CannotConnectError:
+                # Only statistics come after the finish.
+                if not chat.finished:
+                    raise
             yield chat.end()
 
     async def _next_events(
@@ -306,20 +314,32 @@ class LlamaServerClient:
     ) -> Iterator[str] | None:
         """Return the data of the next events, at least one, or None at the end of the stream."""
         async with self.waiting(limit):
-            while chunk := await response.content.readany():
+            while chunk := await self._next_chunk(response):
                 events = decoder.feed(chunk)
                 if (first := next(events, None)) is not None:
                     self._heard_at = asyncio.get_running_loop().time()
                     return chain([first], events)
         return None
 
+    async def _next_chunk(self, response: aiohttp.ClientResponse) -> bytes:
+        async with asyncio.timeout(self._timeouts.silence):
+            return await response.content.readany()
+
+    @property
+    def is_heard(self) -> bool:
+        """Tell whether an event of any stream has arrived within the last seconds."""
+        silence = asyncio.get_running_loop().time() - self._heard_at
+        return silence < self._timeouts.quiet + self._timeouts.health
+
     @contextlib.asynccontextmanager
-    async def waiting(self, limit: float) -> AsyncGenerator[None]:
+    async def waiting(self, limit: float | None = None) -> AsyncGenerator[None]:
         """Limit a wait for the server, and end it early if the server is away meanwhile.
 
-        limit: in seconds. Raises ServerTimeoutError, or ServerAwayError once two health checks in
-        a row have failed; other errors of the connection as this package's.
+        limit: in seconds, by default that for the head of an answer. Raises ServerTimeoutError, or
+        ServerAwayError once two health checks in a row have failed; other errors of the connection
+        as this package's.
         """
+        limit = self._timeouts.headers if limit is None else limit
         loop = asyncio.get_running_loop()
         checks: list[asyncio.Task[None]] = []
         is_away = False
@@ -355,21 +375,19 @@ class LlamaServerClient:
         A server that has just sent an event of another stream is not away: with many requests at a
         time it has no thread left for its health.
         """
-        quiet, limit = self._timeouts.quiet, self._timeouts.health
         n_failed = 0
         while True:
             try:
-                await self.health(limit=limit)
+                await self.health(limit=self._timeouts.health)
                 n_failed = 0
             except CannotConnectError, ServerFaultError:
-                is_heard = asyncio.get_running_loop().time() - self._heard_at < quiet + limit
-                n_failed = 0 if is_heard else n_failed + 1
+                n_failed = 0 if self.is_heard else n_failed + 1
             except LlamaServerError:
                 # Something answers: the limits of the wait decide.
                 n_failed = 0
             if n_failed == MAX_FAILED_CHECKS:
                 return
-            await asyncio.sleep(quiet)
+            await asyncio.sleep(self._timeouts.quiet)
 
     async def _request(
         self,

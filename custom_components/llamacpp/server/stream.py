@@ -103,6 +103,11 @@ class ChatStream:
         self._done = False
 
     @property
+    def finished(self) -> bool:
+        """Tell whether the answer is complete; what it took may still follow."""
+        return self._finished
+
+    @property
     def done(self) -> bool:
         """Tell whether the last event of the stream was taken."""
         return self._done

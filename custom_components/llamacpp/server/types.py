@@ -28,11 +28,15 @@ class ModelStatus(StrEnum):
 
 
 class FinishReason(StrEnum):
-    """Why the model stopped."""
+    """Why the model stopped.
+
+    CUT: it did not, but the rest of its answer has not arrived; no server says so.
+    """
 
     STOP = "stop"
     LENGTH = "length"
     TOOL_CALLS = "tool_calls"
+    CUT = "cut"
     UNKNOWN = "unknown"
 
     @classmethod

@@ -38,7 +38,7 @@ HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 FOREVER = 60.0
-SHORT = Timeouts(headers=0.2, between_events=0.2, request=0.2)
+SHORT = Timeouts(headers=0.2, silence=0.2, request=0.2)
 
 
 async def hang(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -137,7 +137,7 @@ async def test_body_never_ends(status: bytes, peers: Peers) -> None:
 
 
 async def test_stops_in_mid_stream(peers: Peers) -> None:
-    """The limit between events ends the wait; what came before was handed out."""
+    """The limit for silence ends the wait; what came before was handed out."""
 
     async def stop(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STREAM_HEAD + chunked(HELLO))
@@ -192,6 +192,17 @@ async def test_closes_in_mid_stream(way: str, peers: Peers) -> None:
 
     client = peers.client(await peers.raw(close))
     assert await read_until_error(client, CannotConnectError) == [TextDelta("Hello")]
+
+
+async def test_closes_after_the_finish(peers: Peers) -> None:
+    """The answer is complete then; only what it took is not known."""
+
+    async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(STREAM_HEAD + chunked(HELLO + STOP))
+
+    events, error = await collect(peers.client(await peers.raw(close)))
+    assert error is None
+    assert events == [TextDelta("Hello"), Finish(FinishReason.STOP), Completion(None, None)]
 
 
 async def test_closes_before_the_answer(peers: Peers) -> None:
