@@ -48,6 +48,8 @@ class RunningApp:
             "API_PORT": str(self.api_port),
             "INGRESS_PORT": str(self.ingress_port),
             "CONTEXT_SIZE": "2048",
+            # As scripts/test has it: several wait for each other on a busy machine.
+            "THREADS": "1",
             **(environment or {}),
             **{name.upper(): value for name, value in options.items()},
         }
