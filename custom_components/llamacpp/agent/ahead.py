@@ -26,7 +26,8 @@ class Ahead:
         """Begin with nobody waiting."""
         self._client = client
         self._n_pauses = 0
-        self._task: asyncio.Task[Completion] | None = None
+        # Ends the request that is under way.
+        self._limit: asyncio.Timeout | None = None
         self.n_begun = 0
 
     @property
@@ -37,15 +38,15 @@ class Ahead:
     @property
     def is_busy(self) -> bool:
         """Return whether somebody waits for an answer, or a request is under way."""
-        return self.is_paused or self._task is not None
+        return self.is_paused or self._limit is not None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Keep requests away, and end the one that is under way."""
         self._n_pauses += 1
         self.n_begun += 1
-        if self._task:
-            self._task.cancel()
+        if self._limit and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time())
         try:
             yield
         finally:
@@ -57,13 +58,13 @@ class Ahead:
         autoload: whether a router may load the model for that. Raises LlamaServerError.
         """
         self.n_begun += 1
-        self._task = asyncio.create_task(self._process(request, autoload=autoload))
         try:
-            await asyncio.wait({self._task})
+            async with asyncio.timeout(None) as self._limit:
+                return await self._process(request, autoload=autoload)
+        except TimeoutError:
+            return None
         finally:
-            self._task.cancel()
-            task, self._task = self._task, None
-        return None if task.cancelled() else task.result()
+            self._limit = None
 
     async def _process(self, request: Request, *, autoload: bool) -> Completion:
         completion = Completion(usage=None, timings=None)

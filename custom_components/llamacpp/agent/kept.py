@@ -20,10 +20,11 @@ class Kept:
     agents out.
 
     processed: by agent, the beginning of its newest prompt. parts: by agent, of the newest prompt
-    that somebody has waited for. warmed: agents whose prompts were processed ahead. begun: agent
-    and slot of a prompt of which only a part was processed, for somebody has asked meanwhile.
-    following: the slot where a conversation's next turn is prepared, or was until somebody asked.
-    unwritten: agents whose prompts were processed while somebody waited, and are to be written.
+    that somebody has waited for. warmed: by agent, the slot where its prompt was processed ahead
+    first. begun: agent and slot of a prompt of which only a part was processed, for somebody has
+    asked meanwhile. following: the slot where a conversation's next turn is prepared, or was until
+    somebody asked. unwritten: agents whose prompts were processed while somebody waited, and are to
+    be written.
 
     read: beginnings of prompts that were read from the disk and not used since. on_disk: those in
     whose place another one was read, so that only the disk has them.
@@ -34,7 +35,7 @@ class Kept:
     is_displaced: bool = False
     processed: dict[str, bytes] = field(default_factory=dict)
     parts: dict[str, PromptParts] = field(default_factory=dict)
-    warmed: set[str] = field(default_factory=set)
+    warmed: dict[str, int] = field(default_factory=dict)
     begun: tuple[str, int] | None = None
     following: int | None = None
     unwritten: set[str] = field(default_factory=set)
@@ -63,6 +64,12 @@ class Kept:
         prefix = self.slots.beginning_of(slot)
         return prefix is not None and prefix not in self.processed.values()
 
+    def slot_beside_others(self, n_slots: int) -> int:
+        """Return a slot where no agent's prompt was processed ahead, if there is one."""
+        taken = {*self.warmed.values()}
+        free = (slot for slot in range(n_slots) if slot not in taken)
+        return next(free, len(self.warmed) % n_slots)
+
     def displace(self, agents: Iterable[str]) -> bool:
         """Take note that others may have pushed the prompts out; tell whether one is missed.
 
@@ -76,5 +83,5 @@ class Kept:
     def drop(self, agent_id: str) -> None:
         """Take the prompt of an agent for one that was never processed."""
         self.processed.pop(agent_id, None)
-        self.warmed.discard(agent_id)
+        self.warmed.pop(agent_id, None)
         self.unwritten.discard(agent_id)

@@ -83,12 +83,17 @@ class Telling:
         what that takes. Raises LlamaServerError.
         """
         kept.following = request.get("id_slot")
-        completion = await self._ahead.process({**request, "max_tokens": 1}, autoload=False)
+        is_given_up = False
+        try:
+            completion = await self._ahead.process({**request, "max_tokens": 1}, autoload=False)
+            is_given_up = completion is None
+        finally:
+            if not is_given_up:
+                kept.following = None
         if completion is None:
             spending.add_unknown()
-            return
-        kept.following = None
-        spending.add(completion.usage, is_ahead=True)
+        else:
+            spending.add(completion.usage, is_ahead=True)
 
     def _places(self, kept: Kept, agent_id: str) -> dict[int, str]:
         if agent_id not in self._newest:

@@ -376,7 +376,7 @@ class Warmer:
             return SLOT
         if n_slots > 1 and agent_id not in kept.warmed:
             # So that the prompts of several agents do not push each other out.
-            return [*self._warm_ups].index(agent_id) % n_slots
+            return kept.slot_beside_others(n_slots)
         return None
 
     def _note_warm(self, kept: Kept, agent_id: str, body: Request, completion: Completion) -> None:
@@ -387,7 +387,7 @@ class Warmer:
         # What was said there in a conversation is gone.
         kept.slots.release(slot)
         kept.note_processed(slot, prefix)
-        kept.warmed.add(agent_id)
+        kept.warmed.setdefault(agent_id, slot)
         kept.unwritten.discard(agent_id)
         self.spending.add(completion.usage, is_ahead=True)
         if usage := completion.usage:
