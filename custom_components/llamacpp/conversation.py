@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING, Any, Literal, override
 
 from homeassistant.components import conversation
 from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
-from homeassistant.core import Context
+from homeassistant.core import Context, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import intent
 from homeassistant.helpers.chat_session import current_session
-from homeassistant.util.ulid import ulid_now
 
 from .access import Caller
 from .agent.abilities import CONF_TOOL_CALLS, ModelAbilities, ToolCalls
@@ -118,12 +117,29 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if isinstance(said, conversation.UserContent):
             set_note(said, join_notes((note, answer_in, offer.note_on(said.content))))
         talk = Talk(chat_log.conversation_id, speaker, join_notes((note, answer_in)))
-        return await self._async_answer(
+        outcome = await self._async_answer(
             chat_log,
             overrides=overrides,
             offer=offer,
             talk=talk if wanted.is_own else None,
             language=language,
+        )
+        if self._prompts.lacks(wanted):
+            self._learn_soon(llm_context, wanted)
+        return outcome
+
+    @callback
+    def _learn_soon(self, llm_context: llm.LLMContext, wanted: Wanted) -> None:
+        """Find in the background what the prompts of all who may ask have in common."""
+
+        async def learn() -> None:
+            try:
+                await self._prompts.async_learn(llm_context, wanted)
+            except HomeAssistantError as err:
+                LOGGER.debug("%s does not know its prompts: %s", self.entity_id, err)
+
+        self.coordinator.config_entry.async_create_background_task(
+            self.hass, learn(), f"{DOMAIN} prompts of {self.entity_id}"
         )
 
     async def _async_wanted(
@@ -211,21 +227,24 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         """Have the server process the agent's prompt, unless somebody waits for an answer.
 
         autoload: somebody asks for it, so the model may be loaded or woken; otherwise the agent's
-        options decide. Raises LlamaServerError, and ConverseError if the prompt cannot be made.
+        options decide. Raises LlamaServerError, and HomeAssistantError if the prompt cannot be
+        made.
         """
         options = self.subentry.data
-        if not autoload and not (
-            options.get(CONF_KEEP_WARM, True)
-            and self.available
-            and self.coordinator.data.is_in_memory(self.model)
-        ):
+        if not (autoload or self.available):
             return
         wanted = await self._async_wanted(
             options.get(CONF_LLM_HASS_API), options.get(CONF_PROMPT), autoload=autoload
         )
-        chat_log = conversation.ChatLog(self.hass, ulid_now())
         nobody = self.llm_context(Context())
-        await self._prompts.async_provide(chat_log, nobody, wanted, anew=not autoload)
+        if not autoload and not (
+            options.get(CONF_KEEP_WARM, True) and self.coordinator.data.is_in_memory(self.model)
+        ):
+            # Without it, whoever asks first would have a prompt that is like nobody else's.
+            if self._prompts.is_outdated(nobody, wanted):
+                await self._prompts.async_learn(nobody, wanted)
+            return
+        chat_log = await self._prompts.async_draft(nobody, wanted, anew=not autoload)
         chat_log.content.append(conversation.UserContent(""))
         offer = await self._async_offer(chat_log, wanted, nobody)
         notes = await self._async_notes(wanted)

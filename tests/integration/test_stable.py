@@ -245,6 +245,7 @@ async def test_a_conversation_that_keeps_its_prompt(home: HomeAssistant) -> None
     prompts, wanted = StablePrompts(home), Wanted(("assist",), None, is_own=True)
     device = satellites(home)[0]
     context = llm.LLMContext("llamacpp", Context(), "it", "conversation", device)
+    await prompts.async_learn(context, wanted)
     chat_log = KeepingChatLog(home, "conv_1")
     notes = []
     for words in ("One", "Two", "Three"):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, override
 
 from homeassistant.helpers import llm
 
+from ..assist import RememberedAssist, is_assist
 from .exposed import area_of_device, async_exposed, exposed_home
 from .prompt import home_prompt
 
@@ -27,7 +28,10 @@ class CommandsApi(llm.API):
 
     @override
     async def async_get_api_instance(self, llm_context: llm.LLMContext) -> llm.APIInstance:
-        whole = await llm.async_get_api(self.hass, list(self._apis), llm_context)
+        if is_assist(self.hass, self._apis):
+            whole = await RememberedAssist(self.hass).async_get_api_instance(llm_context)
+        else:
+            whole = await llm.async_get_api(self.hass, list(self._apis), llm_context)
         prompts = []
         if llm.LLM_API_ASSIST in self._apis:
             await async_exposed(self.hass, llm_context.assistant).async_read()

@@ -1,6 +1,7 @@
 """Reads from Home Assistant what is exposed to Assist, once, and again what has changed."""
 
 import asyncio
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.homeassistant.exposed_entities import (
@@ -141,13 +142,13 @@ class ExposedHome:
         while self._read(CHUNK):
             pass
         if without not in self._homes:
-            things = sorted((name, entity_id) for entity_id, (name, _) in self._things.items())
+            wanted = (
+                (name, entity_id, thing)
+                for entity_id, (name, thing) in self._things.items()
+                if not without or thing.domain not in without
+            )
             self._homes[without] = Home(
-                things=tuple(
-                    thing
-                    for _, entity_id in things
-                    if (thing := self._things[entity_id][1]).domain not in without
-                ),
+                things=tuple(thing for _, _, thing in sorted(wanted, key=itemgetter(0, 1))),
                 areas=self._areas,
                 floors=self._floors,
             )
