@@ -7,9 +7,9 @@ What the server makes of the output (streams, thinking, tool calls, grammars) is
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import gguf
 import numpy as np
@@ -43,34 +43,94 @@ class ToolCall:
     def __str__(self) -> str:
         """Return the call as a model of the Qwen family writes it."""
         call = {"name": self.name, "arguments": self.arguments}
-        return f"<tool_call>\n{json.dumps(call)}\n</tool_call>"
+        return f"<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>"
 
 
 # What the user says, and what the model answers: at once, and after each round of tool calls.
 type Script = Mapping[str, Sequence[str]]
 
 
-def write_scripted_model(path: Path, vocabulary: Path, script: Script, otherwise: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Tokens, and how texts are divided into them.
+
+    types: of the tokens, as `gguf.TokenType` has them. bos, eos: places of the tokens that begin
+    and end a prompt. pre, merges: how texts are divided for byte pair encoding; without merges it
+    is SentencePiece.
+    """
+
+    tokens: tuple[str, ...]
+    types: tuple[int, ...]
+    bos: int
+    eos: int
+    pre: str = ""
+    merges: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the vocabulary of a GGUF file, which must be one for byte pair encoding."""
+        fields = (reader := gguf.GGUFReader(path)).fields
+        return cls(
+            tuple(_strings(reader, "tokenizer.ggml.tokens")),
+            tuple(int(one) for one in fields["tokenizer.ggml.token_type"].contents()),
+            bos=int(fields["tokenizer.ggml.bos_token_id"].contents()),
+            eos=int(fields["tokenizer.ggml.eos_token_id"].contents()),
+            pre=str(fields["tokenizer.ggml.pre"].contents()),
+            merges=tuple(_strings(reader, "tokenizer.ggml.merges")),
+        )
+
+    @classmethod
+    def of_bytes(cls) -> Self:
+        """Return a vocabulary of SentencePiece with a token for each byte."""
+        special = {"<unk>": gguf.TokenType.UNKNOWN}
+        special |= dict.fromkeys(("<s>", "</s>"), gguf.TokenType.CONTROL)
+        tokens = (*special, *(f"<0x{byte:02X}>" for byte in range(256)))
+        return cls(tokens, (*special.values(), *[gguf.TokenType.BYTE] * 256), bos=1, eos=2)
+
+    def with_tokens(self, more: Mapping[str, int]) -> Self:
+        """Return it with further tokens, by text with their types, where it lacks them."""
+        new = {text: kind for text, kind in more.items() if text not in self.tokens}
+        return replace(self, tokens=(*self.tokens, *new), types=(*self.types, *new.values()))
+
+    def add_to(self, writer: gguf.GGUFWriter) -> None:
+        """Write it."""
+        writer.add_tokenizer_model("gpt2" if self.merges else "llama")
+        if self.merges:
+            writer.add_tokenizer_pre(self.pre)
+            writer.add_token_merges(self.merges)
+        else:
+            writer.add_token_scores([0.0] * len(self.tokens))
+        writer.add_token_list(self.tokens)
+        writer.add_token_types(self.types)
+        writer.add_bos_token_id(self.bos)
+        writer.add_eos_token_id(self.eos)
+
+
+def write_scripted_model(
+    path: Path,
+    vocabulary: Path | Vocabulary,
+    script: Script,
+    otherwise: str,
+    template: str = TEMPLATE,
+) -> None:
     """Write the model.
 
-    vocabulary: a GGUF file whose tokenizer is used. script: see `Script`. otherwise: what it says
-    to everything else.
+    vocabulary: or a GGUF file with it. script: see `Script`. otherwise: what it says to everything
+    else. template: of the chat; one with a comment `choice`, which stands for the choice of an
+    answer.
     """
-    reader = gguf.GGUFReader(vocabulary)
-    tokens = _strings(reader, "tokenizer.ggml.tokens")
-    types = [int(value) for value in reader.fields["tokenizer.ggml.token_type"].contents()]
+    known = Vocabulary.read(vocabulary) if isinstance(vocabulary, Path) else vocabulary
     answers = [otherwise, *(answer for rounds in script.values() for answer in rounds)]
-    chains = _chains(answers, set(tokens))
+    chains = _chains(answers, set(known.tokens))
     successors: dict[int, int] = {}
-    end = int(reader.fields["tokenizer.ggml.eos_token_id"].contents())
+    more: dict[str, int] = {}
     for number, pieces in enumerate(chains):
-        previous = len(tokens)
-        tokens.append(_start(number))
-        types.append(gguf.TokenType.CONTROL)
+        previous = len(known.tokens) + len(more)
+        more[_start(number)] = gguf.TokenType.CONTROL
         for piece in pieces:
-            successors[previous] = previous = len(tokens)
-            tokens.append(piece)
-            types.append(gguf.TokenType.USER_DEFINED)
+            successors[previous] = previous = len(known.tokens) + len(more)
+            more[piece] = gguf.TokenType.USER_DEFINED
+    known = known.with_tokens(more)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("scripted")
     writer.add_context_length(CONTEXT_TOKENS)
@@ -80,15 +140,9 @@ def write_scripted_model(path: Path, vocabulary: Path, script: Script, otherwise
     writer.add_head_count(1)
     writer.add_head_count_kv(1)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(str(reader.fields["tokenizer.ggml.pre"].contents()))
-    writer.add_token_list(tokens)
-    writer.add_token_types(types)
-    writer.add_token_merges(_strings(reader, "tokenizer.ggml.merges"))
-    writer.add_bos_token_id(int(reader.fields["tokenizer.ggml.bos_token_id"].contents()))
-    writer.add_eos_token_id(end)
-    writer.add_chat_template(TEMPLATE.replace(CHOICE, _choice(script)))
-    for name, tensor in _tensors(len(tokens), successors, end).items():
+    known.add_to(writer)
+    writer.add_chat_template(template.replace(CHOICE, _choice(script)))
+    for name, tensor in _tensors(len(known.tokens), successors, known.eos).items():
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -10,7 +10,7 @@ from homeassistant.helpers import intent
 from homeassistant.helpers.chat_session import current_session
 
 from .access import Caller
-from .agent.abilities import CONF_TOOL_CALLS, ModelAbilities, ToolCalls
+from .agent.abilities import CONF_TOOL_CALLS, ToolCalls
 from .agent.commands.language import async_load
 from .agent.commands.offer import CommandsOffer
 from .agent.frame import join_notes
@@ -78,7 +78,6 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if subentry.data.get(CONF_LLM_HASS_API):
             self._attr_supported_features = conversation.ConversationEntityFeature.CONTROL
         self._prompts = StablePrompts(self.coordinator.hass)
-        self._abilities = ModelAbilities(self.coordinator.client)
         # By satellite and user, in which language was spoken last; the newest comes last.
         self._languages: dict[str, str] = {}
 

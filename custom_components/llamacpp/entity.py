@@ -1,5 +1,6 @@
 """What all entities of a server share, and how a turn is made."""
 
+import asyncio
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,8 +12,10 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .agent.abilities import ModelAbilities
 from .agent.budget import is_home_too_large
 from .agent.images import AttachmentError, image_url
+from .agent.markers import GENERAL
 from .agent.notes import beginnings_of, set_note
 from .agent.offer import native_offer
 from .agent.request import TurnSettings
@@ -30,10 +33,14 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigSubentry
 
+    from .agent.markers import Markers
     from .agent.offer import Offer
     from .agent.slots import Talk
     from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
+
+# Somebody may wait.
+MARKERS_SECONDS = 5.0
 
 
 class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
@@ -82,6 +89,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         self.subentry = subentry
         self._attr_unique_id = subentry.subentry_id
         self._attr_device_info = agent_device(entry, subentry)
+        self._abilities = ModelAbilities(self.coordinator.client)
 
     @property
     def model(self) -> str | None:
@@ -113,6 +121,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             model=self.model,
             images=await self._async_images(chat_log),
             response_format=response_format,
+            markers=await self._async_markers(),
         )
         coordinator, agent_id = self.coordinator, self.subentry.subentry_id
         is_own = talk is not None and not talk.is_once
@@ -177,7 +186,9 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
 
         notes: on those who may speak next, the likeliest first. Raises LlamaServerError.
         """
-        settings = TurnSettings(options=self.subentry.data, model=self.model)
+        settings = TurnSettings(
+            options=self.subentry.data, model=self.model, markers=await self._async_markers()
+        )
         request = offer.request(chat_log.content, settings)
         told = {}
         for note in notes:
@@ -187,12 +198,22 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             *others, last = with_note["messages"]
             told[note] = [
                 {**with_note, "messages": [*others, {**last, "content": beginning}]}
-                for beginning in beginnings_of(note)
+                for beginning in settings.markers.broken_in(beginnings_of(note))
             ]
         with self._telling_if_too_large(chat_log, offer):
             await self.coordinator.warmer.warm(
                 self.subentry.subentry_id, request, autoload=autoload, told=told
             )
+
+    async def _async_markers(self) -> Markers:
+        """Return what the model takes for its own; what all do while the server does not tell."""
+        instance = self.coordinator.data.props.instance
+        try:
+            async with asyncio.timeout(MARKERS_SECONDS):
+                abilities = await self._abilities.of(self.model, instance, autoload=False)
+        except LlamaServerError, TimeoutError:
+            return GENERAL
+        return abilities.markers
 
     @contextmanager
     def _telling_if_too_large(self, chat_log: conversation.ChatLog, offer: Offer) -> Iterator[None]:

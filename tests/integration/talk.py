@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    import aiohttp
     from homeassistant.core import HomeAssistant, State
     from homeassistant.helpers.chat_session import ChatSession
 
     from custom_components.llamacpp.server import LlamaServerClient
+    from dev.llama import LlamaServer
 
     from .peers import Peers
 
@@ -173,6 +175,31 @@ async def llama_peer(
         return await stream_events(request, sse(*waiting.pop(0)))
 
     return await peers.http(handle), requests
+
+
+async def recording(
+    peers: Peers, session: aiohttp.ClientSession, server: LlamaServer
+) -> tuple[str, list[dict[str, Any]]]:
+    """Return the address of what passes requests on to a server, and the chats that it is asked."""
+    asked: list[dict[str, Any]] = []
+
+    async def forward(request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        if request.path == "/v1/chat/completions":
+            asked.append(json.loads(body))
+        url = server.base_url + request.path_qs
+        async with session.request(
+            request.method, url, data=body or None, headers={"Content-Type": "application/json"}
+        ) as answer:
+            response = web.StreamResponse(
+                status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]}
+            )
+            await response.prepare(request)
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+        return response
+
+    return await peers.http(forward), asked
 
 
 async def until_busy(client: LlamaServerClient, *, busy: bool) -> None:

@@ -5,6 +5,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from .commands.words import is_like, words_of
+from .markers import JOINER
 from .toolnames import short_name
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def clipped(text: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return name.strip().casefold()
+    # A model may leave out what breaks a marker in a name.
+    return name.replace(JOINER, "").strip().casefold()
 
 
 def _are_same(words: Sequence[str], others: Sequence[str]) -> bool:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arguments import converted_arguments, fits
 from .call_error import CallError, unknown
+from .markers import mended, mended_in
 from .named import listed, nearest
 from .targets import NAME, Targets
 from .toolnames import ToolNames, short_name
@@ -40,6 +41,7 @@ class PossibleCalls:
 
         Raises CallError, which tells what is possible, if that is not enough to make it possible.
         """
+        name, arguments = mended(name), mended_in(arguments)
         tool = self._names.find(name) or self._names.find(short_name(name))
         if tool is None:
             raise unknown("tool", name, self._parameters)

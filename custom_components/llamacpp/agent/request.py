@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .markers import GENERAL
 from .messages import to_messages
 from .options import to_request_options
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from homeassistant.components.conversation import Content
 
+    from .markers import Markers
     from .tools import ToolParam
 
 type Request = dict[str, Any]
@@ -23,7 +25,8 @@ class TurnSettings:
 
     options: of the agent, by the names of `options.py`. model: for a router. slot: of the server,
     None: it chooses one. images: pictures of the turn as `data:` URLs. response_format: what the
-    answer must look like; the model is offered no tools then.
+    answer must look like; the model is offered no tools then. markers: what the model's template
+    and tokenizer take for their own; it is broken in all texts.
     """
 
     options: Mapping[str, Any]
@@ -31,6 +34,7 @@ class TurnSettings:
     slot: int | None = None
     images: Mapping[Path, str] = field(default_factory=dict)
     response_format: Mapping[str, Any] | None = None
+    markers: Markers = GENERAL
 
 
 def to_request(
@@ -38,13 +42,13 @@ def to_request(
 ) -> Request:
     """Return the body of the request that has a model answer these contents of a chat log."""
     request: Request = {
-        "messages": to_messages(contents, settings.images),
+        "messages": settings.markers.broken_in(to_messages(contents, settings.images)),
         **to_request_options(settings.options),
     }
     if settings.response_format:
         request["response_format"] = settings.response_format
     elif tools:
-        request["tools"] = tools
+        request["tools"] = settings.markers.broken_in_tools(tools)
     if settings.model:
         request["model"] = settings.model
     if settings.slot is not None:

@@ -181,6 +181,24 @@ class LlamaServerClient:
             raise NotLlamaServerError("The server's answer has no list of tokens")
         return tokens
 
+    async def pieces(
+        self, content: str, *, parse_special: bool, model: str | None = None
+    ) -> dict[int, str]:
+        """Return the tokens that are in a text, each with its own text.
+
+        parse_special: as for `tokenize`. Tokens that are only a part of a character are left out.
+        """
+        body = {"content": content, "parse_special": parse_special, "with_pieces": True}
+        answer = await self.request_json("POST", "/tokenize", body=body, model=model)
+        tokens = json_fields.items(_object(answer), "tokens")
+        if tokens is None:
+            raise NotLlamaServerError("The server's answer has no list of tokens")
+        found: dict[int, str] = {}
+        for token in tokens:
+            if isinstance(token, dict) and isinstance(piece := token.get("piece"), str):
+                found[json_fields.integer(token, "id") or 0] = piece
+        return found
+
     async def apply_template(
         self,
         messages: Sequence[Mapping[str, Any]],

@@ -96,6 +96,8 @@ class ServerProps:
     model_ftype: str
     build_info: str
     chat_template: str
+    bos_token: str
+    eos_token: str
     chat_template_caps: ChatTemplateCaps
     modalities: Modalities
     is_router: bool
@@ -124,6 +126,8 @@ class ServerProps:
             model_ftype=json_fields.text(value, "model_ftype") or "",
             build_info=json_fields.text(value, "build_info") or "",
             chat_template=json_fields.text(value, "chat_template") or "",
+            bos_token=json_fields.text(value, "bos_token") or "",
+            eos_token=json_fields.text(value, "eos_token") or "",
             chat_template_caps=ChatTemplateCaps.from_json(
                 json_fields.child(value, "chat_template_caps")
             ),

@@ -1,17 +1,15 @@
 """A demo home whose agent's model knows no tools, and what is sent to its server."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiohttp import web
 from homeassistant.components import conversation
 from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import load_yaml_dict
 
 from dev.hass import DEMO_HOME
 from tests.integration.conftest import agent_of
-from tests.integration.talk import ask, is_warm_up, nobodys_session
+from tests.integration.talk import ask, is_warm_up, nobodys_session, recording
 
 if TYPE_CHECKING:
     import aiohttp
@@ -30,11 +28,18 @@ MAX_TOKENS = 40
 class Talk:
     """An agent in the demo home. requests: the bodies of what was asked of its server."""
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-        """Begin. entry: of the server, which must be set up."""
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry[Any], asked: list[dict[str, Any]]
+    ) -> None:
+        """Begin. entry: of the server, which must be set up. asked: of it, warm-ups included."""
         self.hass = hass
         self.entry = entry
-        self.requests: list[dict[str, Any]] = []
+        self._asked = asked
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """Return what was asked of the server while somebody waited."""
+        return [one for one in self._asked if not is_warm_up(one)]
 
     @property
     def newest(self) -> list[dict[str, Any]]:
@@ -83,25 +88,7 @@ async def talk(
     llama_server: LlamaServer,
 ) -> Talk:
     """Return an agent whose real model, with its own template, knows no tools."""
-    requests: list[dict[str, Any]] = []
-
-    async def forward(request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        if request.path == "/v1/chat/completions" and not is_warm_up(asked := json.loads(body)):
-            requests.append(asked)
-        url = llama_server.base_url + request.path_qs
-        async with session.request(
-            request.method, url, data=body or None, headers={"Content-Type": "application/json"}
-        ) as answer:
-            response = web.StreamResponse(
-                status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]}
-            )
-            await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
-        return response
-
-    talk = Talk(home, await add_server(await peers.http(forward)))
-    talk.requests = requests
+    url, asked = await recording(peers, session, llama_server)
+    talk = Talk(home, await add_server(url), asked)
     await talk.set_options()
     return talk

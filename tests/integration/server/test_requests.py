@@ -249,6 +249,8 @@ async def test_little_is_told(peers: Peers) -> None:
         model_ftype="",
         build_info="",
         chat_template="",
+        bos_token="",
+        eos_token="",
         chat_template_caps=ChatTemplateCaps(),
         modalities=Modalities(),
         is_router=False,

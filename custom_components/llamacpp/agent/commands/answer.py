@@ -7,6 +7,7 @@ from homeassistant.helpers import llm
 from homeassistant.util.ulid import ulid_now
 
 from ...server import Completion, Finish, FinishReason, TextDelta, ThinkingDelta
+from ..markers import mended
 from .choice import is_clear
 from .grammar import BETWEEN
 
@@ -88,10 +89,10 @@ class CommandDeltas:
         for text, part in zip(self._held.split(BETWEEN), self._parts, strict=False):
             command = next((one for one in part if one.text == text), None)
             if command is None:
-                return self._spoken(self._failed.format(command=text))
+                return self._spoken(self._failed.format(command=mended(text)))
             meant = as_said(command, part)
             if meant.is_critical and not (meant is command and self._is_certain(command, part)):
-                return self._spoken(self._question.format(command=meant.text))
+                return self._spoken(self._question.format(command=mended(meant.text)))
             chosen.append(meant)
         return {"tool_calls": [to_call(one) for one in chosen]}
 

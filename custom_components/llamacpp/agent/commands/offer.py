@@ -114,10 +114,15 @@ class CommandsOffer:
         """Return the request under whose grammar the model chooses, or one for words alone."""
         request = to_request(contents, [], settings)
         system, *said = to_command_messages(contents, self._language, settings.images)
-        request["messages"] = [system, *self._examples, *said]
+        request["messages"] = settings.markers.broken_in([system, *self._examples, *said])
         last = contents[-1]
         is_said = isinstance(last, UserContent)
-        self._parts = self._commands(self._whole(contents)) if is_said else []
+        commands = self._commands(self._whole(contents)) if is_said else []
+        # As the model reads the names in its prompt.
+        self._parts = [
+            [replace(one, text=settings.markers.broken(one.text)) for one in part]
+            for part in commands
+        ]
         if self._parts:
             is_heard = all(
                 any(one.is_heard and (one.is_named or one.is_critical) for one in part)
