@@ -17,15 +17,24 @@ def api_key_of(path: Path, wanted: str | None) -> str:
 
     Raises OSError if the file cannot be read or written.
     """
-    key = wanted
-    if key is None:
-        try:
-            key = path.read_text().strip()
-        except FileNotFoundError:
-            key = ""
-        key = key or secrets.token_urlsafe(KEY_BYTES)
+    try:
+        stored = path.read_text().strip()
+    except FileNotFoundError:
+        stored = ""
+    key = stored if wanted is None else wanted
+    key = key or secrets.token_urlsafe(KEY_BYTES)
+    if key != stored:
+        _write(path, key)
+    return key
+
+
+def _write(path: Path, key: str) -> None:
+    """Write the key so that a power cut leaves the old file or the new one."""
+    temporary = path.with_name(f"{path.name}.new")
     # Only the app may read it.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(f"{key}\n")
-    return key
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

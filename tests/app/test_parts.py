@@ -3,6 +3,7 @@
 import logging
 import os
 import pwd
+import resource
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -69,6 +70,23 @@ def test_key(tmp_path: Path) -> None:
     path.write_text("\n")
     assert api_key_of(path, None) not in ("", made, "mine")
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_key_on_a_full_disk(tmp_path: Path) -> None:
+    """A key is not lost where none can be written, and one that stays is not written at all."""
+    path = tmp_path / "api_key"
+    made = api_key_of(path, None)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        assert api_key_of(path, None) == made
+        with pytest.raises(OSError, match="File too large"):
+            api_key_of(path, "mine")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_text() == f"{made}\n"
+    assert api_key_of(path, "mine") == "mine"
+    assert [one.name for one in tmp_path.iterdir()] == ["api_key"]
 
 
 def test_root_is_given_up(tmp_path: Path) -> None:
