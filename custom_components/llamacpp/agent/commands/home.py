@@ -16,7 +16,8 @@ class Thing:
     """An entity that is exposed.
 
     names: its name, then its aliases. area: id of its area. abilities: what can be set of it, by
-    the names that the sentences use.
+    the names that the sentences use. domain: of its id. kinds: what it is in the sentences' terms,
+    the most precise first.
     """
 
     entity_id: str
@@ -24,22 +25,20 @@ class Thing:
     device_class: str | None = None
     area: str | None = None
     abilities: frozenset[str] = frozenset()
+    domain: str = field(init=False, compare=False)
+    kinds: tuple[str, ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what is asked of every thing in every turn."""
+        domain = self.entity_id.partition(".")[0]
+        precise = (f"{domain}.{self.device_class}",) if self.device_class else ()
+        object.__setattr__(self, "domain", domain)
+        object.__setattr__(self, "kinds", (*precise, domain))
 
     @property
     def name(self) -> str:
         """Return what it is called."""
         return self.names[0]
-
-    @property
-    def domain(self) -> str:
-        """Return its domain."""
-        return self.entity_id.partition(".")[0]
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Return what it is in the sentences' terms, the most precise first."""
-        precise = (f"{self.domain}.{self.device_class}",) if self.device_class else ()
-        return (*precise, self.domain)
 
 
 @dataclass(frozen=True, slots=True)
