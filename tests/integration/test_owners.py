@@ -5,6 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 from homeassistant.auth.const import GROUP_ID_ADMIN, GROUP_ID_READ_ONLY, GROUP_ID_USER
 from homeassistant.auth.models import TOKEN_TYPE_LONG_LIVED_ACCESS_TOKEN
 from homeassistant.components import conversation
@@ -13,7 +14,8 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.chat_session import DATA_CHAT_SESSION
 
 from .conftest import AGENT, agent_of
-from .talk import llama_peer, piece, said_in, speech
+from .peers import stream_events
+from .talk import PROPS, no_slots, piece, said_in, speech, sse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -88,9 +90,25 @@ def say(home: HomeAssistant, users: dict[str, str | None]) -> Say:
 
 @pytest.fixture
 async def requests(add_server: AddServer, peers: Peers) -> list[Any]:
-    """Set up a server that always says the same, and return what it is asked."""
-    url, requests = await llama_peer(peers, *[[piece(content="Yes."), piece("stop")]] * 400)
-    await add_server(url)
+    """Set up a server that always says the same, and return what it is asked.
+
+    What is only processed ahead is not among it.
+    """
+    requests: list[Any] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.path == "/health":
+            return web.json_response({"status": "ok"})
+        if request.path == "/props":
+            return web.json_response(PROPS)
+        if request.path.startswith("/slots/"):
+            return no_slots()
+        body = await request.json()
+        if body.get("max_tokens") != 1:
+            requests.append(body)
+        return await stream_events(request, sse(piece(content="Yes."), piece("stop")))
+
+    await add_server(await peers.http(handle))
     return requests
 
 

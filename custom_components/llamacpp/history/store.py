@@ -9,6 +9,7 @@ raise, put off a write while Home Assistant stops, and put off a delayed one at 
 import asyncio
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, override
@@ -225,11 +226,15 @@ class History:
 
         agent_id: who had their last turns, None: anybody.
         """
-        since = self._clock.now() - ACTIVE_SECONDS
-        recent = (self._index.summary(name) for name in self._index.newest(since))
+        # A clock that is turned back does not make a conversation active again.
+        recent = self._index.newest(self._clock.now() - ACTIVE_SECONDS)
+        since = dt_util.utcnow() - timedelta(seconds=ACTIVE_SECONDS)
         return sum(
-            one is not None and one.closed is None and agent_id in (None, one.agent_id)
-            for one in recent
+            one is not None
+            and one.closed is None
+            and one.updated >= since
+            and agent_id in (None, one.agent_id)
+            for one in map(self._index.summary, recent)
         )
 
     async def async_prune(self) -> None:
