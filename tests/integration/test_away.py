@@ -55,7 +55,7 @@ HI = [piece(content="Hi."), piece("stop")]
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look after a server soon; all other limits are the real ones."""
-    timeouts = Timeouts(quiet=0.3, health=0.5)
+    timeouts = Timeouts(quiet=0.3, health=2.0)
     client = partial(LlamaServerClient, timeouts=timeouts)
     monkeypatch.setattr(coordinator_module, "LlamaServerClient", client)
 
@@ -153,7 +153,9 @@ async def test_a_black_hole(
         assert failed.value.translation_key == "cannot_connect"
     assert len(server.chats) == n_chats
     server.is_away = False
-    assert speech(await ask(home, "And now?", first.conversation_id)) == "Hi."
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coordinator_module, "RECHECK_SECONDS", WAIT_SECONDS)
+        assert speech(await ask(home, "And now?", first.conversation_id)) == "Hi."
     said = ["Hello", f"I was about to {CUT}"] if words else []
     assert said_in(server.chats[-1]) == [*said, "And now?"]
     assert status_of(entry) is ServerStatus.OK
@@ -162,9 +164,14 @@ async def test_a_black_hole(
 
 @pytest.mark.usefixtures("_impatient")
 async def test_a_server_that_is_known_to_be_away_and_back(
-    home: HomeAssistant, add_server: AddServer, peers: Peers, server: Server
+    home: HomeAssistant,
+    add_server: AddServer,
+    peers: Peers,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first who asks finds it back, whether by Assist, by an action or by a task."""
+    monkeypatch.setattr(coordinator_module, "RECHECK_SECONDS", WAIT_SECONDS)
     entry = await add_server(await peers.http(server.handle))
 
     async def generated() -> str:
@@ -187,7 +194,11 @@ async def test_a_server_that_is_known_to_be_away_and_back(
 
 @pytest.mark.usefixtures("_impatient")
 async def test_a_real_server_that_hangs_in_mid_answer(
-    home: HomeAssistant, add_server: AddServer, model: Path, tmp_path: Path
+    home: HomeAssistant,
+    add_server: AddServer,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What it has said is kept; as soon as it goes on, so does the conversation."""
     flags = ("--ctx-size", "8192", "--parallel", "1")
@@ -213,6 +224,7 @@ async def test_a_real_server_that_hangs_in_mid_answer(
                 assert speech(await ask(home, "Hello?", result.conversation_id)) == AWAY
         finally:
             os.kill(llama.pid, signal.SIGCONT)
+        monkeypatch.setattr(coordinator_module, "RECHECK_SECONDS", WAIT_SECONDS)
         async with asyncio.timeout(WAIT_SECONDS):
             again = await ask(home, "Say hello.", result.conversation_id)
         assert again.response.error_code is None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FOREVER = 60.0
 # The other limits stay as they are: only a health check can end a wait within the time of a test.
-SHORT = Timeouts(quiet=0.1, health=0.2)
+SHORT = Timeouts(quiet=0.1, health=1.0)
 WAIT_SECONDS = 120.0
 HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -96,7 +96,8 @@ async def test_a_server_that_is_away_ends_the_wait(peers: Peers, pieces: bytes |
         events, error = await collect(client)
     assert type(error) is ServerAwayError
     assert isinstance(error, CannotConnectError)
-    assert server.n_checks == 2
+    # One more if the head came late.
+    assert 2 <= server.n_checks <= 3
     assert (TextDelta("Hello") in events) is (HELLO in (pieces or b""))
     left = {task for task in asyncio.all_tasks() - before if "LlamaServerClient" in repr(task)}
     assert not left
@@ -177,7 +178,7 @@ async def test_a_real_server_that_is_stopped(peers: Peers, model: Path, tmp_path
     with serving(
         tmp_path / "log.txt", "--ctx-size", "8192", "--parallel", "1", model=model
     ) as llama:
-        client = peers.client(llama.base_url, timeouts=Timeouts(quiet=0.5, health=1.0))
+        client = peers.client(llama.base_url, timeouts=Timeouts(quiet=0.5, health=3.0))
         request = {
             "messages": [{"role": "user", "content": "Tell me a story."}],
             "ignore_eos": True,
