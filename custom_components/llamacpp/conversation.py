@@ -114,6 +114,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         offer = await self._async_offer(chat_log, wanted, llm_context, language)
         answer_in = await async_answer_language(self.hass, language)
         if isinstance(said, conversation.UserContent):
+            await offer.async_check(chat_log.content)
             set_note(said, join_notes((note, answer_in, offer.note_on(said.content))))
         talk = Talk(chat_log.conversation_id, speaker, join_notes((note, answer_in)))
         outcome = await self._async_answer(

@@ -42,6 +42,10 @@ class Offer(Protocol):
         """Tell whether the model is not to be asked any more: it does not get its calls right."""
         ...
 
+    async def async_check(self, contents: Sequence[Content]) -> None:
+        """Find out, before anything is asked or run, what that takes."""
+        ...
+
     def note_on(self, words: str) -> str:
         """Return what the model has to know beside the words of a user, perhaps nothing."""
         ...
@@ -72,6 +76,9 @@ class NativeOffer:
     def has_given_up(self) -> bool:
         """Tell whether the model has called what is impossible, was told, and did so again."""
         return sum(one.has_impossible_calls for one in self._answers) > 1
+
+    async def async_check(self, contents: Sequence[Content]) -> None:
+        """Do nothing: tools check their own arguments."""
 
     def note_on(self, words: str) -> str:  # noqa: ARG002 - of the protocol
         """Return nothing: the model asks for what it wants to know."""

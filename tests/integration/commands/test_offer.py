@@ -237,7 +237,7 @@ async def test_a_tool_that_fails_is_told(talk: Talk) -> None:
     """Nobody is told that something was done that was not."""
     intent.async_register(talk.hass, Broken())
     result = await ask(talk.hass, "Turn on the kitchen light and turn off the floor lamp")
-    assert speech(result) == "That did not work: turn on the Kitchen Light. Turned off Floor Lamp."
+    assert speech(result) == "Turned off Floor Lamp. That did not work: turn on the Kitchen Light."
     assert state_of(talk.hass, LIGHT).state == "off"
     assert state_of(talk.hass, "light.floor_lamp").state == "off"
     await ask(talk.hass, "Thanks, that was nice of you", result.conversation_id)

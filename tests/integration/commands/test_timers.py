@@ -3,11 +3,16 @@
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from homeassistant.components import conversation
 from homeassistant.components.intent.const import TIMER_DATA
+from homeassistant.core import Context
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import intent, llm
 
 from custom_components.llamacpp.agent.commands.candidates import Candidates
+from custom_components.llamacpp.agent.commands.exposed import exposed_home
 from custom_components.llamacpp.agent.commands.language import load
+from custom_components.llamacpp.agent.commands.later import async_sentences
 from custom_components.llamacpp.agent.commands.said import understand
 from tests.integration.talk import ask, speech, state_of
 
@@ -154,3 +159,50 @@ async def test_no_timers(talk: Talk, words: str) -> None:
     assert speech(await ask(talk.hass, words)) == NO_TIMERS
     assert state_of(talk.hass, LIGHT).state == "off"
     assert not talk.requests
+
+
+@pytest.mark.parametrize("code", ["de", "en", "fr", "it"])
+async def test_what_is_promised_is_understood(home: HomeAssistant, code: str) -> None:
+    """Home Assistant's own agent does each command that is accepted for later: it is told so here.
+
+    One that it would not understand is not accepted, as nobody would be there to hear that.
+    """
+    language = load(code)
+    exposed = exposed_home(home, conversation.DOMAIN)
+    candidates = Candidates(exposed, language, DECLARED)
+    context = llm.LLMContext("test", Context(), code, conversation.DOMAIN, None)
+    said = {
+        sentence.say.format(name=thing.name)
+        for thing in exposed.things
+        for sentence in language.sentences
+        if sentence.fits(thing) and not sentence.slots
+    }
+    n_accepted = 0
+    for text in sorted(said):
+        commands = [one for part in candidates.for_said(understand(text, language)) for one in part]
+        plain = [one for one in commands if one.is_plain and not one.reads]
+        accepted = await async_sentences(home, plain, text, context)
+        assert accepted.keys() <= {one.text for one in plain}
+        for sentence in accepted.values():
+            n_accepted += 1
+            result = await conversation.async_converse(
+                home, sentence, None, Context(), code, conversation.HOME_ASSISTANT_AGENT
+            )
+            # That there is nothing to stop or to resume just now is no lack of understanding.
+            assert result.response.error_code not in {
+                intent.IntentResponseErrorCode.NO_INTENT_MATCH,
+                intent.IntentResponseErrorCode.UNKNOWN,
+            }, sentence
+    # Lights, covers, locks and switches at least, on and off.
+    assert n_accepted >= 20
+
+
+async def test_what_is_not_understood_is_not_promised(talk: Talk, timers: Timers) -> None:
+    """No timer is started whose command would come to nothing."""
+    words = "Set the alarm of the kitchen light in 10 minutes"
+    await ask(talk.hass, words, device_id=timers.device_id)
+    assert not timers.manager.timers
+    words = "Turn on the kitchen light if it is dark in 10 minutes"
+    await ask(talk.hass, words, device_id=timers.device_id)
+    assert not timers.manager.timers
+    assert state_of(talk.hass, LIGHT).state == "off"

@@ -6,7 +6,7 @@ from custom_components.llamacpp.agent.commands.words import (
     find,
     has_phrase,
     is_like,
-    parted,
+    parts_of,
     words_of,
 )
 
@@ -107,4 +107,4 @@ def test_phrases() -> None:
 )
 def test_words_in_one(word: str, parts: tuple[str, ...]) -> None:
     """Two known words that are written as one are taken apart, and nothing else is."""
-    assert parted([word], {"kuche", "lampe", "wohnzimmer", "heizung"}) == parts
+    assert parts_of(word, {"kuche", "lampe", "wohnzimmer", "heizung"}) == parts

@@ -12,7 +12,7 @@ from .choice import is_clear
 from .grammar import BETWEEN
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 
     from ...server import StreamEvent
     from ..deltas import ChatLogDelta
@@ -84,35 +84,44 @@ class CommandDeltas:
         return {"content": words}
 
     def _decided(self) -> ChatLogDelta:
-        """Return the calls, or a question if one of them could do harm and is not certain."""
+        """Return the calls, or a question about all of them if one is not quite what was said."""
         chosen: list[Command] = []
+        is_sure = True
         for text, part in zip(self._held.split(BETWEEN), self._parts, strict=False):
             command = next((one for one in part if one.text == text), None)
             if command is None:
                 return self._spoken(self._failed.format(command=mended(text)))
-            meant = as_said(command, part)
-            if meant.is_critical and not (meant is command and self._is_certain(command, part)):
-                return self._spoken(self._question.format(command=mended(meant.text)))
-            chosen.append(meant)
+            chosen.append(command)
+            is_sure &= command.reads or (command.is_plain and self._is_clear(command, part))
+        if not is_sure:
+            return self._spoken(self._question.format(command=joined(chosen)))
         return {"tool_calls": [to_call(one) for one in chosen]}
 
-    def _is_certain(self, command: Command, part: Sequence[Command]) -> bool:
-        """Tell whether it was said in full, and the model had no other in mind."""
+    def _is_clear(self, command: Command, part: Sequence[Command]) -> bool:
+        """Return whether the model had no other command in mind, where a wrong one does harm."""
         others = [one.text for one in part if one is not command]
-        return (
-            command.is_heard and command.is_named and is_clear(command.text, others, self._tokens)
-        )
+        return not command.is_critical or is_clear(command.text, others, self._tokens)
 
 
-def as_said(command: Command, part: Sequence[Command]) -> Command:
-    """Return the command that the words tell, where they contradict what the model chose.
+def joined(commands: Iterable[Command]) -> str:
+    """Return what is asked about: the words of the commands that `agreed` finds again."""
+    return ", ".join(mended(one.text) for one in commands)
 
-    They do if they have the verb of just one other command for the same thing, and not of this.
-    """
-    if command.is_heard:
-        return command
-    heard = [one for one in part if one.is_heard and one.thing == command.thing]
-    return heard[0] if len(heard) == 1 else command
+
+def agreed(asked: str, parts: Sequence[Sequence[Command]]) -> list[Command]:
+    """Return the commands, one of each part, that were asked about as `joined` has put them."""
+    if not parts:
+        return []
+    first, *others = parts
+    for command in first:
+        text = mended(command.text)
+        if not others and text == asked:
+            return [command]
+        start = f"{text}, "
+        is_next = bool(others) and asked.startswith(start)
+        if is_next and (rest := agreed(asked.removeprefix(start), others)):
+            return [command, *rest]
+    return []
 
 
 def to_call(command: Command) -> llm.ToolInput:

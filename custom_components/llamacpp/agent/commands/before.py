@@ -47,11 +47,11 @@ class Before:
         said = understand(text, self._language)
         heard = [one for one in self._verbs.heard(said.words) if one.kinds and not one.reads]
         rest = self._verbs.without_first(said.words)
-        shortlist = Shortlist(self._home, self._language, rest)
+        shortlist = Shortlist.of(self._home, self._language, rest)
         is_named = shortlist.things or shortlist.kinds or shortlist.areas or shortlist.floors
         return bool(heard) and not (said.is_question or said.is_chat or is_named)
 
     def _named(self, text: str) -> list[str]:
         words = understand(text, self._language).words
-        things = Shortlist(self._home, self._language, words).things
+        things = Shortlist.of(self._home, self._language, words).things
         return [one.thing.name for one in things if one.is_sure or one.is_only]

@@ -5,25 +5,29 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from .durations import duration_text
-from .said import is_any
-from .shortlist import Shortlist
-from .values import Values, words_for
+from .explained import Explained
+from .said import is_any, joins_in
+from .shortlist import NameIndex, Shortlist
+from .spoken import sentence_of
+from .values import Values
 from .verbs import DURATION, Verbs
+from .words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from .home import Home, Thing
-    from .language import Language, Sentence
+    from .home import Home, Place, Thing
+    from .language import Language, Phrase, Sentence
     from .said import Said
+    from .verbs import Heard
 
 # What must not happen by mistake: it is asked back unless it was said clearly.
 CRITICAL = frozenset(
     ("lock", "valve", "alarm_control_panel", "siren", "cover.door", "cover.garage", "cover.gate")
 )
 MAX_COMMANDS = 48
-# So many things are switched by one sentence that names them together.
-MAX_TOGETHER = 6
+# So many things are switched by one sentence that names them together, or all but some.
+MAX_TOGETHER, MAX_BUT = 6, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class Command:
     done: what is told when it has worked. is_heard: its verb was said. is_named: what it is about
     was said. is_critical: it must not happen by mistake. thing: what it is about is called, empty
     if it is about several. reads: it changes nothing. has_value: it has one from what was said.
-    is_item: that is something for a list.
+    is_item: that is something for a list. rest: the words that it does not explain: with any left,
+    something else may have been meant.
     """
 
     text: str
@@ -47,6 +52,12 @@ class Command:
     reads: bool = False
     has_value: bool = False
     is_item: bool = False
+    rest: tuple[str, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether it was ordered in so many words, of which none is left over."""
+        return self.is_heard and self.is_named and not self.rest
 
 
 class Candidates:
@@ -69,15 +80,20 @@ class Candidates:
         self._verbs = Verbs(language)
         self._tools = tools
         self._here = here
+        self._index = NameIndex.of(home, language)
 
-    def for_said(self, said: Said) -> list[list[Command]]:
+    def for_said(
+        self, said: Said, sentences: Mapping[str, str] | None = None
+    ) -> list[list[Command]]:
         """Return the commands of each part of what was said, none if it means nothing here.
 
-        What is to be done later is said by a timer then, if who speaks has timers.
+        What is to be done later is said by a timer then, if who speaks has timers. sentences: as
+        `put_off` takes them.
         """
         if not self.is_delayed(said):
-            return self._by_part(said)
-        return self.put_off(self._by_part(said.at_once), said) if said.at_once else []
+            return self.for_said_at_once(said)
+        at_once = self.for_said_at_once(said.at_once) if said.at_once else []
+        return self.put_off(at_once, said, sentences)
 
     def needs_timers(self, said: Said) -> bool:
         """Tell whether what was said takes timers, and who speaks has none."""
@@ -86,13 +102,29 @@ class Candidates:
         heard = self._verbs.heard(said.words)
         return any(one.target == "none" and one.tool not in self._tools for one in heard)
 
-    def put_off(self, parts: Sequence[Sequence[Command]], said: Said) -> list[list[Command]]:
-        """Return commands that are done later, as was said; none if who speaks has no timers."""
+    def put_off(
+        self,
+        parts: Sequence[Sequence[Command]],
+        said: Said,
+        sentences: Mapping[str, str] | None = None,
+    ) -> list[list[Command]]:
+        """Return commands that are done later, as was said; none if who speaks has no timers.
+
+        sentences: for a command's words what the timer is to say; without one it is left out. None:
+        these words themselves.
+        """
         if not self._can_wait:
             return []
-        return [[self._later(one, said.delay) for one in part] for part in parts]
+        return [
+            [
+                self._later(one, said.delay, one.text if sentences is None else sentences[one.text])
+                for one in part
+                if sentences is None or one.text in sentences
+            ]
+            for part in parts
+        ]
 
-    def _later(self, command: Command, delay: Mapping[str, int]) -> Command:
+    def _later(self, command: Command, delay: Mapping[str, int], sentence: str) -> Command:
         later = self._language.later
         ((slot, _),) = (one for one in later.slots.items() if one[1] != DURATION)
         said = {slot: command.text, DURATION: duration_text(delay, self._language)}
@@ -100,7 +132,7 @@ class Candidates:
             command,
             text=later.say.format_map(said),
             tool=self._tools[later.tool][0],
-            args={**delay, slot: command.text},
+            args={**delay, slot: sentence},
             done=later.done.format_map(said) if later.done else None,
         )
 
@@ -114,26 +146,123 @@ class Candidates:
         is_for_timer = any(DURATION in one.slots.values() for one in self._verbs.heard(said.words))
         return bool(said.delay) and not said.is_question and not is_for_timer
 
-    def _by_part(self, said: Said) -> list[list[Command]]:
-        whole = self.for_words(said.words, said)
+    def for_said_at_once(self, said: Said) -> list[list[Command]]:
+        """Return the commands of each part, whenever they are to be done."""
+        if said.but:
+            return self._all_but(*said.but)
+        whole = self.for_words(said.words, said, said.joins)
         is_item = any(one.is_item and one.is_named and one.is_heard for one in whole)
         if len(said.parts) < 2 or is_item:  # noqa: PLR2004 - an item may have an `and` in it
             return self._for_each(whole, said)
-        found = [self.for_words(part, said) for part in said.parts]
-        if sum(map(bool, found)) < 2:  # noqa: PLR2004 - not several after all
+        found = [(part, self.for_words(part, said)) for part in said.parts]
+        if sum(bool(commands) for _, commands in found) < 2:  # noqa: PLR2004 - not several after all
             return self._for_each(whole, said)
-        return [one for one in found if one]
+        others = tuple(word for part, commands in found if not commands for word in part)
+        return [
+            [replace(one, rest=(*one.rest, *others)) for one in commands]
+            for _, commands in found
+            if commands
+        ]
 
     def _for_each(self, commands: list[Command], said: Said) -> list[list[Command]]:
         """Return the commands as one part; for each thing if several were meant together."""
         names = list(dict.fromkeys(one.args.get("name") for one in commands))
-        is_all = is_any(self._language.lists["all"], said.words, self._language)
+        every = self._language.lists["all"]
+        is_all = is_any(every, said.words, self._language)
         if not (is_all and 1 < len(names) <= MAX_TOGETHER and all(names)):
             return [commands] if commands else []
+        words = frozenset(word for phrase in every for word in phrase)
         return [
-            [replace(one, is_named=True) for one in commands if one.args["name"] == name]
+            [
+                replace(one, is_named=True, rest=tuple(w for w in one.rest if w not in words))
+                for one in commands
+                if one.args["name"] == name
+            ]
             for name in names
         ]
+
+    def _all_but(self, words: Phrase, excepted: Phrase) -> list[list[Command]]:
+        """Return a command for each thing that was meant, without those that were excepted.
+
+        None if it is not quite clear which these are.
+        """
+        joins = joins_in(words, self._language)
+        meant = [one for one in self.for_words(words, joins=joins) if one.is_plain]
+        if len(meant) != 1 or meant[0].thing:
+            return []
+        things = self._targets(meant[0])
+        without = self._excepted(excepted, things)
+        sentence = sentence_of(meant[0].tool, meant[0].args, self._language)
+        kept = [one for one in things if one not in without]
+        if not without or sentence is None or len(kept) > MAX_BUT:
+            return []
+        shortlist = Shortlist.of(self._home, self._language, words)
+        values = Values(words, self._language, self._home, shortlist, {})
+        same = [
+            one
+            for one in self._language.sentences
+            if (one.tool, one.slots, one.args) == (sentence.tool, sentence.slots, sentence.args)
+        ]
+        found = [
+            [
+                command
+                for one in same
+                if one.fits(thing)
+                for command in self._filled(one, values, thing, is_heard=True, is_named=True)
+            ][:1]
+            for thing in kept
+        ]
+        return found if all(found) else []
+
+    def _targets(self, command: Command) -> list[Thing]:
+        """Return the things of a command that is for all of a kind in a place, or everywhere."""
+        args = command.args
+        classes = args.get("device_class")
+        return [
+            thing
+            for thing in self._home.things
+            if thing.domain in args.get("domain", ())
+            and (classes is None or thing.device_class in classes)
+            and self._is_in(thing, args)
+        ]
+
+    def _is_in(self, thing: Thing, args: Mapping[str, Any]) -> bool:
+        """Return whether a thing is in the area and on the floor of a command, if it has these."""
+        area = self._home.areas.get(thing.area) if thing.area else None
+        floor = self._home.floors.get(area.floor) if area and area.floor else None
+        return all(
+            place is not None and place.name == args[name]
+            for name, place in (("area", area), ("floor", floor))
+            if name in args
+        )
+
+    def _excepted(self, words: Phrase, things: Sequence[Thing]) -> list[Thing]:
+        """Return which of some things were excepted; none if a word of that is not explained."""
+        shortlist = Shortlist.of(self._home, self._language, words)
+        joins = joins_in(words, self._language)
+        explained = Explained(words, self._language, shortlist, joins=joins)
+        places = [
+            *(("area", self._home.areas[one]) for one in shortlist.areas),
+            *(("floor", self._home.floors[one]) for one in shortlist.floors),
+        ]
+        kinds = shortlist.kinds
+        if whole := [one.thing for one in shortlist.things if one.is_whole]:
+            found, places = whole, []
+        elif places:
+            found = [
+                thing
+                for thing in things
+                if any(self._is_in(thing, {name: place.name}) for name, place in places)
+                and (not kinds or kinds.intersection(thing.kinds))
+            ]
+        else:
+            found = [one.thing for one in shortlist.things if one.is_only]
+        is_clear = bool(found) and all(one in things for one in found)
+        return (
+            found
+            if is_clear and not explained.beside(found, [place for _, place in places])
+            else []
+        )
 
     def unclear(self, parts: Sequence[Sequence[Command]]) -> list[str]:
         """Return the things of which one is meant, but not said which; empty if that is clear.
@@ -147,36 +276,82 @@ class Candidates:
                 return names
         return []
 
-    def for_words(self, words: Sequence[str], said: Said | None = None) -> list[Command]:
-        """Return the commands that these words can mean. said: what they are a part of."""
-        found = self._found(words, self._verbs.heard(words), said)
+    def for_words(
+        self,
+        words: Sequence[str],
+        said: Said | None = None,
+        joins: frozenset[int] = frozenset(),
+    ) -> list[Command]:
+        """Return the commands that these words can mean.
+
+        said: what they are a part of. joins: the places of words such as `and`. Those that explain
+        every word go before all others, and what was said before what was not: an order never
+        makes its opposite possible.
+        """
+        heard = self._verbs.found(words)
+        found = self._found(words, heard, said, joins)
         if said and not any(one.is_heard for one in found):
             # The verb was said in another part.
-            return self._found(words, self._verbs.heard(said.words), said)
-        return found
+            elsewhere = self._verbs.found(said.words)
+            heard = [replace(one, places=frozenset()) for one in elsewhere]
+            found = self._found(words, heard, said, joins)
+        best = [one for one in found if one.is_plain] or [one for one in found if one.is_heard]
+        return best or found
 
     def _found(
-        self, words: Sequence[str], heard: Sequence[Sentence], said: Said | None
+        self,
+        words: Sequence[str],
+        heard: Sequence[Heard],
+        said: Said | None,
+        joins: frozenset[int],
     ) -> list[Command]:
         """Return the commands that words can mean. heard: what their verbs hint at."""
-        shortlist = Shortlist(self._home, self._language, words, self._verbs.implied(words))
-        values = Values(words, self._language, self._home, shortlist, said.written if said else {})
-        of_places = list(self._of_places(shortlist, heard, values))
-        of_things = list(self._of_things(shortlist, heard, values))
-        is_all = is_any(self._language.lists["all"], words, self._language)
+        words, language = tuple(words), self._language
+        shortlist = Shortlist.of(self._home, language, words, self._verbs.implied(words))
+        explained = Explained(
+            words, language, shortlist, joins=joins, is_room_known=self._here is not None
+        )
+        scope = _Scope(
+            shortlist,
+            {one.sentence: one for one in heard},
+            Values(words, language, self._home, shortlist, said.written if said else {}),
+            explained,
+        )
+        of_places = list(self._of_places(scope))
+        of_things = list(self._of_things(scope))
+        is_all = is_any(language.lists["all"], words, language)
         is_one = not is_all or shortlist.is_specific
-        if not is_all and any(one.is_whole for one in shortlist.things):
+        if not is_all and any(
+            one.is_whole and not self._is_elsewhere(one.thing, shortlist)
+            for one in shortlist.things
+        ):
             of_places = []
         if of_places and not (is_one and len({one.args.get("name") for one in of_things}) == 1):
             # Several were meant, and there is one command for all of them.
             of_things = []
-        found = [*of_things, *of_places, *self._of_nothing(heard, values)]
+        found = [*of_things, *of_places, *self._of_nothing(scope)]
         unique = list({one.text: one for one in found}.values())
         return _with_values(unique)[:MAX_COMMANDS]
 
-    def _of_things(
-        self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
-    ) -> Iterator[Command]:
+    def _is_elsewhere(self, thing: Thing, shortlist: Shortlist) -> bool:
+        """Return whether a thing is only called like its kind, and is in another room.
+
+        `Lights` in the garage do not take the orders for those of other rooms.
+        """
+        rooms = shortlist.areas or ([self._here] if self._here else [])
+        if not rooms or thing.area in rooms:
+            return False
+        kinds = {word for kind in thing.kinds for word in self._words_of_kind(kind)}
+        is_generic = all(word in kinds for name in thing.names for word in words_of(name))
+        others = shortlist.of_kinds(frozenset(thing.kinds))
+        return is_generic and any(one.area in rooms for one in others)
+
+    def _words_of_kind(self, kind: str) -> frozenset[str]:
+        known = self._language.kinds.get(kind)
+        return frozenset(w for one in known.words for w in one) if known else frozenset()
+
+    def _of_things(self, scope: _Scope) -> Iterator[Command]:
+        shortlist, heard, values = scope.shortlist, scope.heard, scope.values
         named = {one.thing.entity_id: one.is_sure or one.is_only for one in shortlist.things}
         is_named = shortlist.is_specific or any(one.is_sure for one in shortlist.things)
         # Only a kind of things may be in the names of some: any of the kind can be meant.
@@ -193,26 +368,31 @@ class Candidates:
                 if called and not self._here
                 else shortlist.of_kinds(shortlist.kinds, self._here)
             )
-        by_verb, is_placed = self._by_verb(shortlist, heard, values)
+        by_verb, is_placed = self._by_verb(shortlist, list(heard), values)
         if not things or (is_placed and not is_named and by_verb[0] in things):
             things = by_verb
         is_placed = is_placed and things == by_verb
-        for thing in things:
+        for thing in things[:MAX_COMMANDS]:
             is_only = len(things) == 1 and bool(shortlist.kinds.intersection(thing.kinds))
+            is_meant = named.get(thing.entity_id, is_only) or is_placed
+            is_meant = is_meant and not self._is_elsewhere(thing, shortlist)
             is_critical = bool(CRITICAL.intersection(thing.kinds))
-            is_other = is_critical and bool(shortlist.kind_words - words_for(thing, self._language))
-            is_meant = named.get(thing.entity_id, is_only) or (is_placed and not is_critical)
             for sentence in self._language.sentences:
                 if "item" in sentence.slots and sentence not in heard:
                     continue
                 if sentence.fits(thing):
-                    yield from self._filled(
+                    own = heard.get(sentence)
+                    is_own = bool(own and scope.explained.is_own(thing, own))
+                    inexact = scope.explained.inexact(thing, own) if own and is_critical else ()
+                    for one in self._filled(
                         sentence,
                         values,
                         thing,
-                        is_heard=sentence in heard,
-                        is_named=is_meant and not is_other,
-                    )
+                        is_heard=own is not None,
+                        is_named=is_own if is_critical else is_meant,
+                    ):
+                        rest = scope.explained.rest(sentence, own, thing=thing, is_item=one.is_item)
+                        yield replace(one, rest=rest or inexact)
 
     def _by_verb(
         self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
@@ -238,50 +418,58 @@ class Candidates:
                 return things, things == there
         return [], False
 
-    def _of_places(
-        self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
-    ) -> Iterator[Command]:
+    def _of_places(self, scope: _Scope) -> Iterator[Command]:
         """Yield commands for all things of a kind in a place."""
+        shortlist = scope.shortlist
         for sentence in self._language.sentences:
             kinds = [kind for kind in sorted(shortlist.kinds) if kind in sentence.kinds]
-            places: list[tuple[str, str]] = []
+            places: list[tuple[str, Place | None]] = []
             match sentence.target:
                 case "area":
                     named = shortlist.areas or ([self._here] if self._here else [])
-                    places = [("area", self._home.areas[one].name) for one in named]
+                    places = [("area", self._home.areas[one]) for one in named]
                 case "floor":
-                    places = [("floor", self._home.floors[one].name) for one in shortlist.floors]
+                    places = [("floor", self._home.floors[one]) for one in shortlist.floors]
                 case "home":
                     is_everywhere = not (shortlist.areas or shortlist.floors or self._here)
                     if is_everywhere and not shortlist.is_specific:
-                        places = [("", "")]
+                        places = [("", None)]
             for kind, (argument, place) in product(kinds, places):
-                if kind not in shortlist.plurals and not self._are_several(kind, place):
+                if kind not in shortlist.plurals and not (place and self._are_several(kind, place)):
                     continue
-                yield from self._filled(
+                own = scope.heard.get(sentence)
+                rest = scope.explained.rest(sentence, own, kind=kind, place=place)
+                if rest and place is None:
+                    # A place that is not known never widens an order to the whole home.
+                    continue
+                named_place = {argument: place.name} if place else {}
+                for one in self._filled(
                     sentence,
-                    values,
+                    scope.values,
                     None,
-                    words={argument: place, "things": self._language.kinds[kind].all},
-                    args={**({argument: place} if argument else {}), **_kind_args(kind)},
-                    is_heard=sentence in heard,
+                    words={**named_place, "things": self._language.kinds[kind].all},
+                    args={**named_place, **_kind_args(kind)},
+                    is_heard=own is not None,
                     is_named=True,
-                )
+                ):
+                    yield replace(one, rest=rest)
 
-    def _are_several(self, kind: str, place: str) -> bool:
-        """Tell whether a place has several things of a kind: one word can mean all of them."""
-        floors = {one for one, floor in self._home.floors.items() if floor.name == place}
-        areas = {
-            one
-            for one, area in self._home.areas.items()
-            if area.name == place or area.floor in floors
-        }
-        return sum(kind in one.kinds and one.area in areas for one in self._home.things) > 1
+    def _are_several(self, kind: str, place: Place) -> bool:
+        """Return whether a place has several things of a kind: one word can mean all of them."""
+        things = (self._home.things[index] for index in self._index.by_kind.get(kind, ()))
+        n_there = 0
+        for thing in things:
+            area = self._home.areas.get(thing.area) if thing.area else None
+            floor = self._home.floors.get(area.floor) if area and area.floor else None
+            n_there += place in (area, floor)
+        return n_there > 1
 
-    def _of_nothing(self, heard: Sequence[Sentence], values: Values) -> Iterator[Command]:
-        for sentence in heard:
+    def _of_nothing(self, scope: _Scope) -> Iterator[Command]:
+        for sentence, own in scope.heard.items():
             if sentence.target == "none":
-                yield from self._filled(sentence, values, None, is_heard=True, is_named=True)
+                rest = scope.explained.rest(sentence, own)
+                for one in self._filled(sentence, scope.values, None, is_heard=True, is_named=True):
+                    yield replace(one, rest=rest)
 
     def _filled(  # noqa: PLR0913 - each is a part of the command
         self,
@@ -332,10 +520,17 @@ class Candidates:
             )
 
     def _is_ambiguous(self, thing: Thing) -> bool:
-        return any(
-            one is not thing and one.name == thing.name and one.domain == thing.domain
-            for one in self._home.things
-        )
+        return self._index.namesakes[thing.name, thing.domain] > 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What one part of what was said holds: names, verbs by their sentences, values, and words."""
+
+    shortlist: Shortlist
+    heard: Mapping[Sentence, Heard]
+    values: Values
+    explained: Explained
 
 
 def _only(things: list[Thing]) -> list[Thing]:

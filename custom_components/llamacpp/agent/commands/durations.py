@@ -1,6 +1,7 @@
 """Lengths of time in what was said: `two and a half hours`, `90 seconds`, `un'ora e un quarto`."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,14 @@ class Length:
     units: Mapping[str, int]
 
 
-def lengths(words: Sequence[str], language: Language) -> list[Length]:
+def lengths(words: Sequence[str], language: Language) -> tuple[Length, ...]:
     """Return the lengths of time that were said, in their order."""
-    reader = _Reader(tuple(words), language)
+    return _lengths(tuple(words), language)
+
+
+@lru_cache(maxsize=512)
+def _lengths(words: tuple[str, ...], language: Language) -> tuple[Length, ...]:
+    reader = _Reader(words, language)
     found: list[Length] = []
     at = 0
     while at < len(words):
@@ -37,7 +43,7 @@ def lengths(words: Sequence[str], language: Language) -> list[Length]:
         if length:
             found.append(length)
         at = length.places[1] if length else at + 1
-    return found
+    return tuple(found)
 
 
 def duration_text(duration: Mapping[str, int], language: Language) -> str:

@@ -5,7 +5,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from .candidates import Command
+from .explained import small_places
 from .spoken import bare
+from .verbs import Verbs
 from .words import as_written, find, words_of
 
 if TYPE_CHECKING:
@@ -49,10 +51,26 @@ def generic_commands(
                 is_heard=True,
                 is_named=True,
                 reads=function["name"] in reading,
+                rest=_left_over(said, {*named, *words_of(_text("", args, language))}, language),
             )
             for args in _arguments(function["parameters"], rest)
         ]
     return found
+
+
+def _left_over(said: Said, own: Collection[str], language: Language) -> tuple[str, ...]:
+    """Return the words that neither name the tool or its arguments nor are small or a verb.
+
+    Which verb it is does not matter: a script can only be run. own: the words of names and values.
+    """
+    verbs = Verbs(language).found(said.words)
+    small = small_places(said.words, language)
+    known = small.union(said.joins, *(one.places for one in verbs))
+    return tuple(
+        word
+        for index, word in enumerate(said.words)
+        if index not in known and find(word, tuple(own), language.common) is None
+    )
 
 
 def _said_title(

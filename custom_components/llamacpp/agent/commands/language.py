@@ -22,7 +22,7 @@ type Phrase = tuple[str, ...]
 type Target = Literal["name", "area", "floor", "home", "none"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Sentence:
     """A form of command, and the call of a tool that it stands for.
 
@@ -72,14 +72,18 @@ class Kind:
     words: tuple[Phrase, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Language:
     """A language's sentences and words; each list of phrases is in the form of `words_of`.
+
+    There is one of each code, so that what is computed of it can be remembered by it.
 
     later: the sentence for what is to be done later, whose phrases come before a length of time.
     numbers: what they are worth, None for what is no number though words of it are. levels: words
     for a percentage. parts: for parts of a unit of time. ones: articles that count when a length
-    of time follows. common: words that are never taken for a slip of another.
+    of time follows. common: words that are never taken for a slip of another. endings: those that
+    the verbs of orders can have, None: any of up to two letters. is_verb_first: orders begin with
+    their verb.
     """
 
     code: str
@@ -92,6 +96,8 @@ class Language:
     parts: Mapping[Phrase, float]
     ones: frozenset[str]
     common: frozenset[str]
+    endings: frozenset[str] | None
+    is_verb_first: bool
     units: Mapping[str, tuple[Phrase, ...]]
     colors: Mapping[str, str]
     texts: Mapping[str, Any]
@@ -129,6 +135,8 @@ def load(code: str) -> Language:
         parts={words_of(words): value for words, value in raw["parts"].items()},
         ones=frozenset(word for one in phrases(raw["ones"]) for word in one),
         common=frozenset(one[0] for name in COMMON for one in phrases(raw[name]) if len(one) == 1),
+        endings=None if raw["endings"] is None else frozenset(raw["endings"]),
+        is_verb_first=raw["is_verb_first"],
         units={name: phrases(words) for name, words in raw["units"].items()},
         colors={words_of(word)[0]: color for word, color in raw["colors"].items()},
         texts=raw["texts"],
@@ -139,7 +147,7 @@ def load(code: str) -> Language:
 COMMON = ("prepositions", "fillers", "also", "questions", "time")
 LISTS = (
     *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
-    *("yes", "degrees"),
+    *("yes", "degrees", "small", "orders", "except", "not_now", "here", "thanks"),
 )
 
 

@@ -41,7 +41,7 @@ def live_note(hass: HomeAssistant, home: Home, language: Language, said: Said) -
 
 def _meant(home: Home, language: Language, said: Said) -> list[Thing]:
     """Return the things that were named, else all of the place, else all of the kind."""
-    shortlist = Shortlist(home, language, said.words)
+    shortlist = Shortlist.of(home, language, said.words)
     things = [one.thing for one in shortlist.things]
     if not any(one.is_sure for one in shortlist.things):
         # A question seldom names a sensor: it asks how warm it is somewhere.

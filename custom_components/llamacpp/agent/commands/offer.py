@@ -9,17 +9,20 @@ from homeassistant.helpers.intent import IntentResponseType
 from ..deltas import AnswerDeltas
 from ..request import to_request
 from ..tools import to_tools
-from .answer import CommandDeltas, to_call
+from .answer import CommandDeltas, agreed, to_call
 from .before import Before
 from .candidates import Candidates
 from .exposed import area_of_device, exposed_home
-from .generic import generic_commands
-from .grammar import grammar_for, writable
+from .grammar import grammar_for
+from .interpret import Interpreter
+from .later import async_sentences
 from .live import live_note
 from .messages import has_failed, to_command_messages
 from .prompt import examples
 from .said import understand
 from .spoken import bare, command_text, sentence_of
+from .verbs import is_order
+from .words import as_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +63,7 @@ class CommandsOffer:
         and where.
         """
         self._hass = api.api.hass
+        self._llm_context = llm_context
         home = self._home = exposed_home(self._hass, llm_context.assistant)
         here = area_of_device(self._hass, llm_context.device_id)
         of_home, self._language = languages
@@ -73,15 +77,27 @@ class CommandsOffer:
             for one in self._functions
         }
         self._candidates = Candidates(home, self._language, declared, here)
+        self._interpreter = Interpreter(
+            self._candidates, self._language, self._functions, self._reading
+        )
         self._before = Before(home, self._language)
         self._examples = [
             {"role": role, "content": text}
             for pair in examples(home, of_home)
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
-        self._parts: list[list[Command]] = []
-        # By what was said; a turn looks at it several times.
-        self._found: dict[str, list[list[Command]]] = {}
+        self._parts: Sequence[Sequence[Command]] = []
+
+    async def async_check(self, contents: Sequence[Content]) -> None:
+        """Find out how Home Assistant's own agent is to be told what is to be done later."""
+        text = self._whole(contents)
+        if parts := self._interpreter.to_be_delayed(text):
+            at_once = understand(text, self._language).at_once
+            own = as_written(at_once.words, at_once.written) if at_once else text
+            commands = [one for part in parts for one in part if not one.rest]
+            self._interpreter.allow_later(
+                await async_sentences(self._hass, commands, own, self._llm_context)
+            )
 
     def note_on(self, words: str) -> str:
         """Return the states of what a question is about."""
@@ -95,20 +111,27 @@ class CommandsOffer:
             return [{"role": "assistant"}, {"content": words}] if words else []
         if not isinstance(last, UserContent):
             return []
-        if command := self._agreed(contents):
-            return [{"role": "assistant"}, {"tool_calls": [to_call(command)]}]
+        if commands := self._agreed(contents):
+            calls = [to_call(one) for one in commands]
+            return [{"role": "assistant"}, {"tool_calls": calls}]
         words = self._asked_back(self._whole(contents))
         return [{"role": "assistant"}, {"content": words}] if words else []
 
     def _asked_back(self, text: str) -> str:
         """Return what we say where the model would only guess, or promise; empty if it may."""
         texts = self._language.texts
+        said = understand(text, self._language)
         if self._needs_timers(text):
             return str(texts["no_timers"])
-        commands = self._commands(text)
+        commands, held_back = self._interpreter.meaning(text)
+        if held_back:
+            return str(texts["not_done"]).format(command=held_back)
         if names := self._candidates.unclear(commands):
             return self._which(names)
-        return str(texts["what"]) if not commands and self._before.is_bare(text) else ""
+        if not commands and self._interpreter.to_be_delayed(text):
+            return str(texts["not_later"])
+        is_open = self._before.is_bare(text) or (said.but and is_order(said.words, self._language))
+        return str(texts["what"]) if not commands and is_open and not said.is_question else ""
 
     def request(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
         """Return the request under whose grammar the model chooses, or one for words alone."""
@@ -117,13 +140,14 @@ class CommandsOffer:
         request["messages"] = settings.markers.broken_in([system, *self._examples, *said])
         last = contents[-1]
         is_said = isinstance(last, UserContent)
-        commands = self._commands(self._whole(contents)) if is_said else []
+        commands = self._interpreter.meaning(self._whole(contents)).parts if is_said else []
         # As the model reads the names in its prompt.
         self._parts = [
             [replace(one, text=settings.markers.broken(one.text)) for one in part]
             for part in commands
         ]
         if self._parts:
+            # What is not plain is asked back: the model has to say which command.
             is_heard = all(
                 any(one.is_heard and (one.is_named or one.is_critical) for one in part)
                 for part in self._parts
@@ -143,36 +167,12 @@ class CommandsOffer:
         texts = self._language.texts
         return CommandDeltas(self._parts, texts["sure"], texts["failed"])
 
-    def _commands(self, text: str) -> list[list[Command]]:
-        """Return for each part of what was said what it can mean, none if it means nothing here."""
-        if text not in self._found:
-            self._found[text] = self._find(text)
-        return self._found[text]
-
-    def _find(self, text: str) -> list[list[Command]]:
-        said = understand(text, self._language)
-        if said.is_chat:
-            return []
-        is_delayed = self._candidates.is_delayed(said)
-        now = said.at_once if is_delayed and said.at_once else said
-        generic = generic_commands(self._functions, self._reading, now, self._language)
-        parts = [generic] if generic else self._candidates.for_said(said)
-        if generic and is_delayed:
-            parts = self._candidates.put_off(parts, said)
-        kept = [
-            [
-                replace(one, text=writable(one.text))
-                for one in part
-                if (one.reads or not said.is_question) and (one.is_heard or not one.is_critical)
-            ]
-            for part in parts
-        ]
-        return [part for part in kept if part]
-
     def _needs_timers(self, text: str) -> bool:
         """Tell whether only timers could do it, and there are none: the model would promise it."""
         said = understand(text, self._language)
-        is_clear = any(one.is_heard for part in self._commands(text) for one in part)
+        is_clear = any(
+            one.is_heard for part in self._interpreter.meaning(text).parts for one in part
+        )
         is_order = not (is_clear or said.is_question or said.is_chat)
         return is_order and self._candidates.needs_timers(said)
 
@@ -188,31 +188,26 @@ class CommandsOffer:
         asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
         if not before or asked is None:
             return last
-        names = self._candidates.unclear(self._commands(before[-1]))
+        names = self._candidates.unclear(self._interpreter.meaning(before[-1]).parts)
         if asked.content == self._language.texts["what"] or (
             names and asked.content == self._which(names)
         ):
             return f"{before[-1]} {last}"
         return self._before.with_name(last, before)
 
-    def _agreed(self, contents: Sequence[Content]) -> Command | None:
-        """Return the command that the user was asked about, and says yes to."""
+    def _agreed(self, contents: Sequence[Content]) -> list[Command]:
+        """Return the commands that the user was asked about, and says yes to."""
         said = [one for one in contents if isinstance(one, UserContent)]
         asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
-        if asked is None or not said[:-1]:
-            return None
+        if asked is None or not asked.content or not said[:-1]:
+            return []
         if not understand(said[-1].content, self._language).is_yes:
-            return None
-        question = self._language.texts["sure"]
-        return next(
-            (
-                one
-                for part in self._commands(said[-2].content)
-                for one in part
-                if question.format(command=one.text) == asked.content
-            ),
-            None,
-        )
+            return []
+        before, _, behind = str(self._language.texts["sure"]).partition("{command}")
+        if not (asked.content.startswith(before) and asked.content.endswith(behind)):
+            return []
+        question = asked.content.removeprefix(before).removesuffix(behind)
+        return agreed(question, self._interpreter.meaning(said[-2].content).parts)
 
     def _words_on_results(self, contents: Sequence[Content]) -> str:
         """Return what is to be said of commands that were run, empty if the model is to speak."""

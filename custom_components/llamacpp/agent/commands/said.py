@@ -3,9 +3,11 @@
 import re
 import unicodedata
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .durations import lengths
+from .verbs import is_order
 from .words import has_phrase, words_of, written
 
 if TYPE_CHECKING:
@@ -17,15 +19,21 @@ if TYPE_CHECKING:
 # As `words_of` divides a text, but a word keeps an apostrophe behind it.
 _WRITTEN = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+['\u2019]?")
 _CLAUSE_ENDS = re.compile(r"[,.;:!](?!\d)")
+# What is longer than this is no order, whatever words it has.
+MAX_CHARACTERS = 500
+MAX_WORDS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """What was said.
 
-    words: all of it. written: how these were written. parts: of it, between words such as `and`.
-    delay: the length of time by units after which it is to be done, empty if that was not said.
-    at_once: the same without the words for that, None if it was not said.
+    words: all of it, none of a text that is too long to be an order. written: how these were
+    written. joins: the places of words such as `and`. parts: what is between these. is_yes: it is
+    an agreement and nothing else. delay: the length of time by units after which it is to be done,
+    empty if that was not said. at_once: the same without the words for that, None if it was not
+    said. but: the words before and behind such as `except`, None if there is none. clauses: the
+    pieces between punctuation marks, each understood alone, if there are several.
     """
 
     words: tuple[str, ...]
@@ -35,18 +43,31 @@ class Said:
     is_chat: bool
     is_about_time: bool
     is_yes: bool
+    joins: frozenset[int] = frozenset()
     delay: Mapping[str, int] = field(default_factory=dict)
     at_once: Said | None = None
+    but: tuple[Phrase, Phrase] | None = None
+    clauses: tuple[Said, ...] = ()
+
+
+NOTHING = Said((), {}, ((),), is_question=False, is_chat=True, is_about_time=False, is_yes=False)
 
 
 def understand(text: str, language: Language) -> Said:
-    """Return what somebody said in a language."""
+    """Return what somebody said in a language; a text that is too long is a chat."""
+    return NOTHING if len(text) > MAX_CHARACTERS else _understand(text, language)
+
+
+@lru_cache(maxsize=256)
+def _understand(text: str, language: Language) -> Said:
     lists = language.lists
     words = words_of(text)
+    if len(words) > MAX_WORDS:
+        return NOTHING
     times = lengths(words, language)
     joins = _joins(text, words, lists["also"]).difference(*(range(*one.places) for one in times))
     # What comes first can be the reason for it.
-    ends_in_order = any(_is_order(words_of(one), language) for one in _CLAUSE_ENDS.split(text)[1:])
+    ends_in_order = any(is_order(words_of(one), language) for one in _CLAUSE_ENDS.split(text)[1:])
     said = Said(
         words=words,
         written=written(text),
@@ -56,14 +77,53 @@ def understand(text: str, language: Language) -> Said:
         ),
         is_chat=_n_begin(words, lists["chat"]) > 0 and not ends_in_order,
         is_about_time=any(set(one) <= set(words) for one in lists["time"]),
-        is_yes=_n_begin(words, lists["yes"]) > 0,
+        is_yes=_is_yes(words, language),
+        joins=joins,
+        but=_but(words, lists["except"]),
+        clauses=_clauses(text, language),
     )
     delay, places = _delay(words, times, language)
     rest = tuple(word for index, word in enumerate(words) if index not in places)
     if not (delay and rest):
         return said
-    at_once = replace(said, words=rest, parts=_parts(words, joins, without=places))
+    kept = [index for index in range(len(words)) if index not in places]
+    at_once = replace(
+        said,
+        words=rest,
+        but=_but(rest, lists["except"]),
+        joins=frozenset(place for place, index in enumerate(kept) if index in joins),
+        parts=_parts(words, joins, without=places),
+    )
     return replace(said, delay=delay, at_once=at_once)
+
+
+def _is_yes(words: tuple[str, ...], language: Language) -> bool:
+    """Tell whether all that was said is an agreement, perhaps with a polite word."""
+    agreed = [*language.lists["yes"], *language.lists["thanks"]]
+    rest = words
+    while rest and (n_words := _n_begin(rest, agreed)):
+        rest = rest[n_words:]
+    return not rest and _n_begin(words, language.lists["yes"]) > 0
+
+
+def _but(words: tuple[str, ...], phrases: Iterable[Phrase]) -> tuple[Phrase, Phrase] | None:
+    """Return the words before and behind the first of these phrases, None if there is none."""
+    phrases = [*phrases]
+    for index in range(1, len(words)):
+        if n_words := _n_begin(words[index:], phrases):
+            return words[:index], words[index + n_words :]
+    return None
+
+
+def _clauses(text: str, language: Language) -> tuple[Said, ...]:
+    pieces = [one for one in _CLAUSE_ENDS.split(text) if words_of(one)]
+    return tuple(_understand(one, language) for one in pieces) if len(pieces) > 1 else ()
+
+
+def joins_in(words: Sequence[str], language: Language) -> frozenset[int]:
+    """Return the places of words such as `and`."""
+    joining = {one[0] for one in language.lists["also"]}
+    return frozenset(index for index, word in enumerate(words) if word in joining)
 
 
 def is_any(phrases: Iterable[Phrase], words: Sequence[str], language: Language) -> bool:
@@ -94,13 +154,8 @@ def _is_question(
     # An order with a question mark can be a wish, unless words within ask for a state.
     return has_mark and (
         any(_is_within(one, words) for one in asking if len(one) > 1)
-        or not _is_order(words, language)
+        or not is_order(words, language)
     )
-
-
-def _is_order(words: Sequence[str], language: Language) -> bool:
-    """Tell whether the verb of a command that changes something was said."""
-    return any(is_any(one.hear, words, language) for one in language.sentences if not one.reads)
 
 
 def _delay(

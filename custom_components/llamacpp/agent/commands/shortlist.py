@@ -1,17 +1,19 @@
 """Which things and places of the home were meant, by the words that were said."""
 
 import math
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from .said import is_any
-from .words import find, is_like, parted, words_of
+from .home import name_words, remembered
+from .words import LONG, is_like, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .home import Home, Place, Thing
-    from .language import Language
+    from .language import Language, Phrase
 
 # Less of a name than this says nothing.
 MIN_SHARE = 0.45
@@ -23,6 +25,7 @@ MOST_OF_NAME = 0.5
 BY_PLACE, HERE, OF_KIND = 0.95, 0.03, 0.02
 MAX_THINGS = 8
 MAX_PLACES = 4
+MAX_REMEMBERED, MAX_SHORTLISTS = 4096, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,73 @@ class Meant:
     is_only: bool = False
 
 
+class NameIndex:
+    """The names of a home by their words, so that a question looks only at what it names."""
+
+    def __init__(self, home: Home, language: Language) -> None:
+        """Read all names once: this takes time that grows with the home."""
+        self.language = language
+        self.n_things = len(home.things)
+        self.names = [[name_words(name) for name in thing.names] for thing in home.things]
+        self.by_word: dict[str, set[int]] = defaultdict(set)
+        self.by_kind: dict[str, list[int]] = defaultdict(list)
+        self.by_area: dict[str, list[int]] = defaultdict(list)
+        self.namesakes = Counter((thing.name, thing.domain) for thing in home.things)
+        for index, thing in enumerate(home.things):
+            for word in {word for name in self.names[index] for word in name}:
+                self.by_word[word].add(index)
+            for kind in thing.kinds:
+                self.by_kind[kind].append(index)
+            if thing.area:
+                self.by_area[thing.area].append(index)
+        places = (*home.areas.values(), *home.floors.values())
+        of_places = {word for place in places for name in place.names for word in name_words(name)}
+        of_kinds = {word for kind in language.kinds.values() for one in kind.words for word in one}
+        self.known = frozenset(self.by_word) | of_places | of_kinds
+        self._initials: dict[str, list[str]] = defaultdict(list)
+        for word in self.known:
+            self._initials[word[0]].append(word)
+        self._near: dict[str, frozenset[str]] = {}
+        # By what was said, and the kinds that go with its verb.
+        self.shortlists: dict[tuple[tuple[str, ...], frozenset[str]], Shortlist] = {}
+
+    @staticmethod
+    def of(home: Home, language: Language) -> NameIndex:
+        """Return the index of a home, made at its first use."""
+        known = _indexes(home)
+        if language.code not in known:
+            known[language.code] = NameIndex(home, language)
+        return known[language.code]
+
+    def weight(self, word: str) -> float:
+        """Return how much a word of a name tells: less, the more names it is in."""
+        return math.log(1 + self.n_things / len(self.by_word[word]))
+
+    def near(self, word: str) -> frozenset[str]:
+        """Return the words of names that somebody means who says this one.
+
+        A word that is known is no slip of another one.
+        """
+        if word not in self._near:
+            if len(self._near) > MAX_REMEMBERED:
+                self._near.clear()
+            self._near[word] = frozenset(self._find(word))
+        return self._near[word]
+
+    def _find(self, word: str) -> Iterable[str]:
+        if word in self.language.common:
+            return {word} & self.known
+        is_known = word in self.known
+        likely = self._initials.get(word[0], ())
+        return (one for one in likely if is_like(one, word, may_slip=not is_known))
+
+
+@remembered
+def _indexes(home: Home) -> dict[str, NameIndex]:  # noqa: ARG001 - one for each home
+    """Return the indexes of a home by the codes of languages."""
+    return {}
+
+
 class Shortlist:
     """What was named of a home."""
 
@@ -54,21 +124,44 @@ class Shortlist:
         """Look for the names of a home in what was said. implied: kinds that go with its verb."""
         self._home = home
         self._language = language
-        self._known = _words_of_names(home) | {
-            word for kind in language.kinds.values() for one in kind.words for word in one
-        }
-        words = self._words = parted(words, self._known)
+        self.index = NameIndex.of(home, language)
+        self._words: list[str] = []
+        # Of each of these words, the place of the one that it is a part of.
+        self._places_of_parts: list[int] = []
+        for place, word in enumerate(words):
+            for part in parts_of(word, self.index.known):
+                self._words.append(part)
+                self._places_of_parts.append(place)
+        self._said = self._find_said()
         self.kinds = implied | {
-            name for name, kind in language.kinds.items() if is_any(kind.words, words, language)
+            name
+            for name, kind in language.kinds.items()
+            if any(self._is_phrase(one) for one in kind.words)
         }
         self.plurals = frozenset(
             name
             for name, kind in language.kinds.items()
-            if any(set(one) <= set(words) for one in kind.plurals)
+            if any(set(one) <= set(self._words) for one in kind.plurals)
         )
         self.areas = self._places(home.areas)
         self.floors = self._places(home.floors)
         self.things = self._things()
+
+    @staticmethod
+    def of(
+        home: Home,
+        language: Language,
+        words: Sequence[str],
+        implied: frozenset[str] = frozenset(),
+    ) -> Shortlist:
+        """Return what was named; a turn asks for the same several times."""
+        known = NameIndex.of(home, language).shortlists
+        key = (tuple(words), implied)
+        if key not in known:
+            if len(known) >= MAX_SHORTLISTS:
+                known.clear()
+            known[key] = Shortlist(home, language, words, implied)
+        return known[key]
 
     def of_kinds(self, kinds: frozenset[str], area: str | None = None) -> list[Thing]:
         """Return the things of these kinds, those of an area only if there are some.
@@ -80,7 +173,8 @@ class Shortlist:
         return [thing for thing in found if area and thing.area == area] or found
 
     def _of(self, kinds: frozenset[str]) -> list[Thing]:
-        return [thing for thing in self._home.things if kinds.intersection(thing.kinds)]
+        found = {index for kind in kinds for index in self.index.by_kind.get(kind, ())}
+        return [self._home.things[index] for index in sorted(found)]
 
     @property
     def is_specific(self) -> bool:
@@ -106,6 +200,43 @@ class Shortlist:
         of_thing = (one.words for one in self.things if one.thing is thing)
         return self._of_places.union(*of_thing)
 
+    def places_of(self, words: Iterable[str]) -> set[int]:
+        """Return where in what was said these words of names are."""
+        return {
+            self._places_of_parts[index] for word in words for index in self._said.get(word, ())
+        }
+
+    def is_name_of(self, thing: Thing, words: frozenset[str]) -> bool:
+        """Return whether these words of a name were said, or some that nothing like it has."""
+        said = [word for word in words if word in self._said]
+        alike = (self.index.by_word[word] for word in said)
+        others = (
+            [self._home.things[index] for index in set[int].intersection(*alike)] if said else []
+        )
+        is_only = all(one is thing or one.domain != thing.domain for one in others)
+        return bool(said) and (is_only or len(said) == len(words))
+
+    def is_said_as(self, place: int, words: Iterable[str]) -> bool:
+        """Return whether the word at a place is one of these, but for its ending."""
+        parts = [
+            word
+            for word, own in zip(self._words, self._places_of_parts, strict=True)
+            if own == place
+        ]
+        return all(any(is_like(part, one, may_slip=False) for one in words) for part in parts)
+
+    def places_of_area(self, area: str | None) -> set[int]:
+        """Return where an area, or its floor, was named as a whole."""
+        place = self._home.areas.get(area) if area else None
+        if place is None:
+            return set()
+        floor = self._home.floors.get(place.floor) if place.floor else None
+        return self.places_of_place(place) | (self.places_of_place(floor) if floor else set())
+
+    def places_of_place(self, place: Place) -> set[int]:
+        """Return where an area or a floor was named as a whole."""
+        return self.places_of(self._named(place.names))
+
     @property
     def _of_places(self) -> frozenset[str]:
         """Return the words that name places."""
@@ -114,6 +245,27 @@ class Shortlist:
             *(self._home.floors[one].names for one in self.floors),
         )
         return frozenset[str]().union(*map(self._named, places))
+
+    def _find_said(self) -> Mapping[str, list[int]]:
+        """Return the words of names that were said, each with where."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for index, word in enumerate(self._words):
+            for one in self.index.near(word):
+                found[one].append(index)
+        for index, (one, other) in enumerate(pairwise(self._words)):
+            if len(one + other) > LONG and one + other in self.index.known:
+                found[one + other] += [index, index + 1]
+        return dict(found)
+
+    def _is_phrase(self, phrase: Phrase) -> bool:
+        """Return whether the words of a phrase were said in their order."""
+        start = 0
+        for word in phrase:
+            index = next((one for one in self._said.get(word, ()) if one >= start), None)
+            if index is None:
+                return False
+            start = index + 1
+        return True
 
     def _places(self, places: Mapping[str, Place]) -> list[str]:
         """Return the ids of the places that were named, those with the longest names only."""
@@ -133,17 +285,16 @@ class Shortlist:
         said = [
             frozenset(words)
             for name in names
-            if (words := words_of(name)) and all(self._was_said(word) for word in words)
+            if (words := name_words(name)) and all(word in self._said for word in words)
         ]
         return max(said, key=len, default=frozenset())
 
-    def _was_said(self, word: str) -> bool:
-        return find(word, self._words, self._language.common, self._known) is not None
-
     def _things(self) -> list[Meant]:
         """Return the things that may be meant, the likeliest first."""
-        weights = _weights(self._home)
-        found = [meant for thing in self._home.things if (meant := self._meant(thing, weights))]
+        index = self.index
+        likely = {one for word in self._said for one in index.by_word.get(word, ())}
+        likely |= {one for area in self.areas for one in index.by_area.get(area, ())}
+        found = [meant for one in sorted(likely) if (meant := self._meant(one))]
         best = max((one.share for one in found), default=0.0)
         if best < MIN_SHARE:
             return []
@@ -154,15 +305,16 @@ class Shortlist:
             kept = [replace(kept[0], is_only=True)]
         return sorted(kept, key=lambda one: -one.share)[:MAX_THINGS]
 
-    def _meant(self, thing: Thing, weights: Mapping[str, float]) -> Meant | None:
+    def _meant(self, index: int) -> Meant | None:
+        thing = self._home.things[index]
+        weight = self.index.weight
         is_here = thing.area in self.areas
         is_kind = bool(self.kinds.intersection(thing.kinds))
         best, best_words = 0.0, frozenset[str]()
-        for name in thing.names:
-            words = words_of(name)
-            said = frozenset(filter(self._was_said, words))
-            whole = sum(weights.get(word, 1.0) for word in words)
-            share = sum(weights.get(word, 1.0) for word in said) / whole if whole else 0.0
+        for words in self.index.names[index]:
+            said = frozenset(word for word in words if word in self._said)
+            whole = sum(map(weight, words))
+            share = sum(map(weight, said)) / whole if whole else 0.0
             if (share, len(said)) > (best, len(best_words)):
                 best, best_words = share, said
         is_sure = is_whole = best > 1 - 1e-9
@@ -182,19 +334,3 @@ def _is_less(one: Meant, other: Meant) -> bool:
     """Tell whether another thing is meant, as all that names this one names that one better."""
     is_named_better = one.share <= BY_PLACE + HERE + OF_KIND < other.share
     return one.words < other.words or (one.words == other.words and is_named_better)
-
-
-def _words_of_names(home: Home) -> frozenset[str]:
-    places = (*home.areas.values(), *home.floors.values())
-    named = (*(one.names for one in home.things), *(one.names for one in places))
-    return frozenset(word for names in named for name in names for word in words_of(name))
-
-
-def _weights(home: Home) -> dict[str, float]:
-    """Return how much each word of the names tells: less, the more names it is in."""
-    counts: dict[str, int] = {}
-    for thing in home.things:
-        for word in {word for name in thing.names for word in words_of(name)}:
-            counts[word] = counts.get(word, 0) + 1
-    n_things = len(home.things)
-    return {word: math.log(1 + n_things / count) for word, count in counts.items()}

@@ -1,19 +1,75 @@
-"""Which sentences' verbs were said."""
+"""Which sentences' verbs were said, and where."""
 
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .durations import lengths
-from .words import find, heard_words
+from .words import LONG, ONE_SLIP, TWO_SLIPS, find, n_common, n_slips
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from .language import Language, Sentence
+    from .language import Language, Phrase, Sentence
 
 # The kind of value that is a length of time, and what sentences call it.
 DURATION = "duration"
 # Lists of words that name nothing.
 SMALL = ("fillers", "prepositions", "all", "home", "also", "polite")
+# A word of so many letters can have another ending; of a shorter one each counts: `auf`, `aus`.
+STEM = 4
+# Prefixes turn verbs into their opposites (`unlock`, `déverrouille`): what changes as
+# many letters at the beginning is no slip of the pen.
+PREFIX = 2
+EXACT, ENDING, SLIP = 2, 1, 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A sentence whose verb was said.
+
+    words: of its best phrase, as the language has it. places: where the words of all its phrases
+    are in the utterance. quality: EXACT, ENDING or SLIP, of the worst word of the best phrase.
+    """
+
+    sentence: Sentence
+    words: frozenset[str]
+    places: frozenset[int]
+    quality: int
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """Return how well it fits: more words, better ones, longer ones."""
+        return len(self.words), self.quality, sum(map(len, self.words))
+
+    def contradicts(self, other: Heard) -> bool:
+        """Return whether the two are opposite orders for one kind of thing."""
+        one, two = self.sentence, other.sentence
+        if one.target != two.target or (one.kinds and not one.kinds & two.kinds):
+            return False
+        return frozenset(((one.tool, *one.args.values()), (two.tool, *two.args.values()))) in (
+            OPPOSITES
+        )
+
+
+# Tools, with the arguments that are always the same.
+OPPOSITES = frozenset(
+    frozenset(map(tuple, pair))
+    for pair in (
+        (("HassTurnOn",), ("HassTurnOff",)),
+        (("HassMediaPlayerMute",), ("HassMediaPlayerUnmute",)),
+        (("HassMediaPause",), ("HassMediaUnpause",)),
+        (("HassMediaNext",), ("HassMediaPrevious",)),
+        (("HassSetVolumeRelative", "up"), ("HassSetVolumeRelative", "down")),
+        (("HassVacuumStart",), ("HassVacuumReturnToBase",)),
+        (("HassLawnMowerStartMowing",), ("HassLawnMowerDock",)),
+        (("HassListAddItem",), ("HassListRemoveItem",)),
+        (("HassIncreaseTimer",), ("HassDecreaseTimer",)),
+        (("HassPauseTimer",), ("HassUnpauseTimer",)),
+    )
+)
 
 
 class Verbs:
@@ -23,33 +79,46 @@ class Verbs:
         """Begin with a language."""
         self._language = language
 
-    def heard(self, words: Sequence[str]) -> list[Sentence]:
-        """Return the sentences whose verb was said; `carry on` is not the verb `on`.
+    def found(self, words: Sequence[str]) -> list[Heard]:
+        """Return what was heard: `carry on` is not the verb `on`.
 
-        Nor is `pause the timer` about music.
+        Nor is `pause the timer` about music. Of two opposites the one that fits better counts, of
+        two that fit equally neither.
         """
-        found = self._phrases(words)
-        return [
-            sentence
-            for sentence, own in found
+        found = _phrases(self._language, tuple(words))
+        longest = [
+            one
+            for one in found
             if not any(
-                own < other and (sentence.kinds & one.kinds or one.target == "none")
-                for one, other in found
+                one.words < other.words
+                and (one.sentence.kinds & other.sentence.kinds or other.sentence.target == "none")
+                for other in found
             )
         ]
+        return [
+            one
+            for one in longest
+            if not any(one.contradicts(other) and one.rank <= other.rank for other in longest)
+        ]
+
+    def heard(self, words: Sequence[str]) -> list[Sentence]:
+        """Return the sentences whose verb was said."""
+        return [one.sentence for one in self.found(words)]
 
     def implied(self, words: Sequence[str]) -> frozenset[str]:
         """Return the kind of things that a verb is only used for, such as `lock`; empty if none."""
-        found = self._phrases(words)
+        found = _phrases(self._language, tuple(words))
         kinds = {
-            sentence.kinds for sentence, own in found if not any(own < other for _, other in found)
+            one.sentence.kinds
+            for one in found
+            if not any(one.words < other.words for other in found)
         }
         only = next(iter(kinds), frozenset[str]())
         return only if len(kinds) == len(only) == 1 else frozenset()
 
     def named_besides(self, words: Sequence[str]) -> list[str]:
         """Return the words that are neither a verb nor small ones."""
-        verbs = [*frozenset[str]().union(*(own for _, own in self._phrases(words)))]
+        verbs = self._words(words)
         return [one for one in self.without_first(words) if find(one, verbs) is None]
 
     def without_first(self, words: Sequence[str]) -> list[str]:
@@ -59,16 +128,118 @@ class Verbs:
         """
         small = {word for name in SMALL for one in self._language.lists[name] for word in one}
         rest = [word for word in words if word not in small]
-        verbs = [*frozenset[str]().union(*(own for _, own in self._phrases(words)))]
-        return rest[1:] if rest and find(rest[0], verbs) is not None else rest
+        return rest[1:] if rest and find(rest[0], self._words(words)) is not None else rest
 
-    def _phrases(self, words: Sequence[str]) -> list[tuple[Sentence, frozenset[str]]]:
-        """Return the sentences whose verb was said, each with the words of its verb."""
-        common = self._language.common
-        has_length = bool(lengths(words, self._language))
-        found = (
-            (one, heard_words(one.hear, words, common))
-            for one in self._language.sentences
-            if has_length or DURATION not in one.slots.values()
-        )
-        return [(sentence, own) for sentence, own in found if own]
+    def _words(self, words: Sequence[str]) -> list[str]:
+        found = _phrases(self._language, tuple(words))
+        return [*frozenset[str]().union(*(one.words for one in found))]
+
+
+def is_order(words: Sequence[str], language: Language) -> bool:
+    """Return whether the verb of a command that changes something was said."""
+    return any(not one.sentence.reads for one in _phrases(language, tuple(words)))
+
+
+@lru_cache(maxsize=1024)
+def _phrases(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
+    """Return the sentences whose verb was said, each by its best phrase."""
+    times = lengths(words, language)
+    no_verbs = {index for one in times for index in range(*one.places)}
+    said = _Forms.of(language).places(words, no_verbs)
+    found = []
+    for sentence in language.sentences:
+        if times or DURATION not in sentence.slots.values():
+            matches = (
+                match
+                for phrase in sentence.hear
+                if phrase[0] in said and (match := _match(sentence, phrase, said))
+            )
+            if matched := sorted(matches, key=lambda one: one.rank, reverse=True):
+                # `Dim it to 30 percent` has two of them.
+                places = frozenset[int]().union(*(one.places for one in matched))
+                found.append(replace(matched[0], places=places))
+    return tuple(found)
+
+
+def _match(
+    sentence: Sentence, phrase: Phrase, said: Mapping[str, Sequence[tuple[int, int, int]]]
+) -> Heard | None:
+    """Return where a phrase was said, its words in this order, perhaps with others between."""
+    start, quality = 0, EXACT
+    places: set[int] = set()
+    for word in phrase:
+        match = next((one for one in said.get(word, ()) if one[0] >= start), None)
+        if match is None:
+            return None
+        begin, start, how = match
+        places.update(range(begin, start))
+        quality = min(quality, how)
+    return Heard(sentence, frozenset(phrase), frozenset(places), quality)
+
+
+class _Forms:
+    """The words of a language's verbs, found by their forms."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        self._words = {word for one in language.sentences for phrase in one.hear for word in phrase}
+        self._stems: dict[str, list[str]] = defaultdict(list)
+        for word in self._words:
+            self._stems[word[:PREFIX]].append(word)
+        self._meant: dict[str, tuple[tuple[str, int], ...]] = {}
+
+    @staticmethod
+    @lru_cache(maxsize=16)
+    def of(language: Language) -> _Forms:
+        return _Forms(language)
+
+    def places(
+        self, words: Sequence[str], no_verbs: Iterable[int]
+    ) -> dict[str, list[tuple[int, int, int]]]:
+        """Return by word of a verb where it was said: its place, the place behind, how well."""
+        without = set(no_verbs)
+        found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+        for index, word in enumerate(words):
+            if index not in without:
+                for meant, how in self._of(word):
+                    found[meant].append((index, index + 1, how))
+        for index, (one, other) in enumerate(pairwise(words)):
+            # Written as two: `auf machen`.
+            if len(one + other) > LONG and one + other in self._words:
+                found[one + other].append((index, index + 2, EXACT))
+        return found
+
+    def _of(self, word: str) -> tuple[tuple[str, int], ...]:
+        if word not in self._meant:
+            if len(self._meant) > 4096:  # noqa: PLR2004 - a bound, as people type anything
+                self._meant.clear()
+            self._meant[word] = tuple(self._find(word))
+        return self._meant[word]
+
+    def _find(self, word: str) -> list[tuple[str, int]]:
+        """Return the words of verbs that this one can be a form of, else a slip of."""
+        own = [(word, EXACT)] if word in self._words else []
+        if word in self._language.common or not word.isalpha():
+            return own
+        near = self._stems.get(word[:PREFIX], ())
+        if found := [(one, ENDING) for one in near if one != word and self._is_form(word, one)]:
+            return own + found
+        if own or len(word) < ONE_SLIP:
+            return own
+        slips = [
+            (n_slips(word, one), one)
+            for one in near
+            if len(one) >= ONE_SLIP and abs(len(one) - len(word)) <= 2  # noqa: PLR2004 - as many slips
+        ]
+        allowed = 2 if len(word) >= TWO_SLIPS else 1
+        least = min((n for n, _ in slips), default=allowed + 1)
+        return [(one, SLIP) for n, one in slips if n == least <= allowed]
+
+    def _is_form(self, one: str, other: str) -> bool:
+        """Return whether two words differ by an ending that the language uses in orders."""
+        shorter, longer = sorted((one, other), key=len)
+        if self._language.endings is not None:
+            return longer.removeprefix(shorter) in self._language.endings
+        if len(shorter) < STEM:
+            return longer[:-1] == shorter
+        return n_common(shorter, longer) >= max(STEM, len(longer) - 2)

@@ -54,8 +54,10 @@ def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
     if not (one.isalpha() and other.isalpha()):
         return False
     shorter, longer = sorted((one, other), key=len)
-    common = _n_common(shorter, longer)
-    if len(shorter) >= SHORT and common >= len(longer) - (2 if len(longer) >= LONG else 1):
+    common = n_common(shorter, longer)
+    least = len(longer) - (2 if len(longer) >= LONG else 1)
+    # Of short words each letter counts: a `Bar` is no `Bad`.
+    if len(shorter) >= SHORT and common >= max(least, SHORT):
         return True
     if not may_slip or len(shorter) < ONE_SLIP:
         return False
@@ -63,20 +65,16 @@ def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
     # Most words are told apart by this already, and there are many pairs of words in a home.
     if len(longer) - len(shorter) > allowed or len({*longer} - {*shorter}) > allowed:
         return False
-    return _n_slips(shorter, longer) <= allowed
+    return n_slips(shorter, longer) <= allowed
 
 
 def is_slip(one: str, other: str) -> bool:
     """Tell whether two words are the same, but for one letter of a long word."""
-    return one == other or (min(len(one), len(other)) >= ONE_SLIP and _n_slips(one, other) <= 1)
+    return one == other or (min(len(one), len(other)) >= ONE_SLIP and n_slips(one, other) <= 1)
 
 
-def parted(words: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
-    """Return words with those taken apart that are made of two known ones: `Küchenlampe`."""
-    return tuple(part for word in words for part in _parts(word, known))
-
-
-def _parts(word: str, known: Collection[str]) -> tuple[str, ...]:
+def parts_of(word: str, known: Collection[str]) -> tuple[str, ...]:
+    """Return the two known words that a word is made of, as `Küchenlampe`; else the word."""
     if word in known:
         return (word,)
     for end in range(SHORT, len(word) - SHORT + 1):
@@ -123,15 +121,8 @@ def has_phrase(
     return True
 
 
-def heard_words(
-    phrases: Iterable[Sequence[str]], said: Sequence[str], common: frozenset[str]
-) -> frozenset[str]:
-    """Return the words of the longest phrase that was said."""
-    found = (frozenset(one) for one in phrases if has_phrase(one, said, common))
-    return max(found, key=lambda one: (len(one), sum(map(len, one))), default=frozenset())
-
-
-def _n_common(one: str, other: str) -> int:
+def n_common(one: str, other: str) -> int:
+    """Return how many letters two words have in common at their beginning."""
     count = 0
     for left, right in zip(one, other, strict=False):
         if left != right:
@@ -140,7 +131,7 @@ def _n_common(one: str, other: str) -> int:
     return count
 
 
-def _n_slips(one: str, other: str) -> int:
+def n_slips(one: str, other: str) -> int:
     """Return how many letters to add, leave out, change or swap make one word the other."""
     before: list[int] = []
     row = list(range(len(other) + 1))

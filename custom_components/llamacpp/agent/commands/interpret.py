@@ -1,0 +1,136 @@
+"""What somebody means: commands that can be run, one that must not be, or nothing."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .explained import cautions_in
+from .generic import generic_commands
+from .grammar import writable
+from .said import understand
+from .verbs import is_order
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from .candidates import Candidates, Command
+    from .language import Language
+    from .said import Said
+
+
+class Meaning(NamedTuple):
+    """The commands of each part of what was said, none if it means nothing here.
+
+    held_back: one that was heard, but with words such as `don't` or `if`; empty if there is none.
+    """
+
+    parts: Sequence[Sequence[Command]]
+    held_back: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether each part has a command that explains all of its words."""
+        return bool(self.parts) and all(any(one.is_plain for one in part) for part in self.parts)
+
+
+class Interpreter:
+    """Interprets what is said in one turn, and remembers it for the turn."""
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        language: Language,
+        tools: Sequence[Mapping[str, Any]] = (),
+        reading: Collection[str] = (),
+    ) -> None:
+        """Begin with nothing said.
+
+        candidates: of the home. tools: in OpenAI's format. reading: names of those that change
+        nothing.
+        """
+        self._candidates = candidates
+        self._language = language
+        self._tools = tools
+        self._reading = reading
+        self._known: dict[str, Meaning] = {}
+        # What Home Assistant's own agent understands of commands that it is to run later.
+        self._later: Mapping[str, str] | None = None
+
+    def meaning(self, text: str) -> Meaning:
+        """Return what a text means."""
+        if text not in self._known:
+            self._known[text] = self._find(understand(text, self._language))
+        return self._known[text]
+
+    def to_be_delayed(self, text: str) -> Sequence[Sequence[Command]]:
+        """Return the commands of each part that are to be run later; none if not later."""
+        said = understand(text, self._language)
+        if said.is_chat or not (self._candidates.is_delayed(said) and said.at_once):
+            return []
+        generic = self._generic(said.at_once)
+        return [generic] if generic else self._candidates.for_said_at_once(said.at_once)
+
+    def allow_later(self, sentences: Mapping[str, str]) -> None:
+        """Run commands later by what Home Assistant's own agent understands, and no others.
+
+        sentences: for the words of a command what that agent is to be told.
+        """
+        self._later = sentences
+        self._known.clear()
+
+    def _find(self, said: Said) -> Meaning:
+        if said.is_chat:
+            return Meaning([])
+        meaning = Meaning(self._possible(said))
+        if not meaning.is_plain and (clause := self._order_in(said)):
+            return clause
+        for one in (one for part in meaning.parts for one in part if not one.reads):
+            if cautions_in(one.rest, self._language):
+                # Not even by consent: `don't` and `if` say something else.
+                heard = (each.text for part in meaning.parts for each in part if each.is_heard)
+                return Meaning([], next(heard, ""))
+        return meaning
+
+    def _possible(self, said: Said) -> list[list[Command]]:
+        """Return the commands of each part without what is never done.
+
+        A question changes nothing, and nothing that does harm is done without a word for it.
+        """
+        is_delayed = self._candidates.is_delayed(said)
+        if not (generic := self._generic(said.at_once or said if is_delayed else said)):
+            parts = self._candidates.for_said(said, self._later)
+        elif is_delayed:
+            parts = self._candidates.put_off([generic], said, self._later)
+        else:
+            parts = [generic]
+        kept = [
+            [
+                replace(one, text=writable(one.text))
+                for one in part
+                if (one.reads or not said.is_question) and (one.is_heard or not one.is_critical)
+            ]
+            for part in parts
+        ]
+        return [part for part in kept if part]
+
+    def _generic(self, said: Said) -> list[Command]:
+        """Return the commands of tools that no sentence of the language is about."""
+        return generic_commands(self._tools, self._reading, said, self._language)
+
+    def _order_in(self, said: Said) -> Meaning | None:
+        """Return what the one clause means that is an order: `turn it off, it is late`.
+
+        None if another clause has an order, too, or words that may take this one back, or if a
+        wrong guess would do harm.
+        """
+        found = [(one, Meaning(self._possible(one))) for one in said.clauses if not one.is_chat]
+        orders = [(one, meaning) for one, meaning in found if meaning.is_plain]
+        if len(orders) != 1 or said.delay:
+            return None
+        ((order, meaning),) = orders
+        others = [one for one in said.clauses if one is not order]
+        is_alone = not any(
+            is_order(one.words, self._language) or cautions_in(one.words, self._language)
+            for one in others
+        )
+        is_critical = any(one.is_critical for part in meaning.parts for one in part)
+        return meaning if is_alone and not is_critical else None
