@@ -206,6 +206,24 @@ async def test_a_new_name_is_told_all_before_anything_is_made_ahead(home: HomeAs
         before = asked
 
 
+async def test_a_conversation_goes_on_with_the_prompt_that_it_began_with(
+    home: HomeAssistant,
+) -> None:
+    """Also if it began before it was known what the prompts of all have in common."""
+    prompts, wanted = StablePrompts(home), Wanted(("assist",), None, is_own=True)
+    context = context_of(satellites(home)[0])
+    chat_log = conversation.ChatLog(home, "conv_1")
+    notes = {await prompts.async_provide(chat_log, context, wanted)}
+    begun = system_prompt_of(chat_log.content)
+    await prompts.async_learn(context, wanted)
+    notes.add(await prompts.async_provide(chat_log, context, wanted))
+    assert system_prompt_of(chat_log.content) == begun
+    assert notes == {""}
+    other = conversation.ChatLog(home, "conv_2")
+    assert await prompts.async_provide(other, context, wanted)
+    assert system_prompt_of(other.content) != begun
+
+
 async def test_assist_is_rendered_once_for_each_device(home: HomeAssistant) -> None:
     """Until something changes that Home Assistant tells the model, or timers come."""
     assist, (device, *_) = RememberedAssist(home), satellites(home)

@@ -90,6 +90,9 @@ class StablePrompts:
             whole = whole.removesuffix(extra)
         prompt, clock = split_clock(whole)
         frame = self._fitting(prompt, llm_context, wanted)
+        if system_prompt_of([before]) == prompt != frame.prompt:
+            # It began before it was known what the prompts share: it goes on with what it has.
+            frame = make_frame([prompt], {})
         chat_log.content[0] = conversation.SystemContent(content=frame.prompt)
         chat_log.llm_api = _with_tools(chat_log.llm_api, frame)
         note = join_notes((frame.notes[prompt], clock, extra))
