@@ -306,6 +306,8 @@ def test_a_reason_changes_nothing() -> None:
     assert done("turn on the kettle, I am thirsty") == ["turn on the Kettle"]
     assert not done("unlock the front door, grandma is here")
     assert not done("turn on the kettle, if you like")
+    assert not done("give me two minutes, then turn on the kettle")
+    assert not done("turn on all the lights, except the sauna")
 
 
 @pytest.mark.parametrize("n_words", [MAX_WORDS + 1, 1000, 6000])

@@ -171,13 +171,8 @@ class Candidates:
         is_all = is_any(every, said.words, self._language)
         if not (is_all and 1 < len(names) <= MAX_TOGETHER and all(names)):
             return [commands] if commands else []
-        words = frozenset(word for phrase in every for word in phrase)
         return [
-            [
-                replace(one, is_named=True, rest=tuple(w for w in one.rest if w not in words))
-                for one in commands
-                if one.args["name"] == name
-            ]
+            [replace(one, is_named=True) for one in commands if one.args["name"] == name]
             for name in names
         ]
 
@@ -435,7 +430,8 @@ class Candidates:
                     if is_everywhere and not shortlist.is_specific:
                         places = [("", None)]
             for kind, (argument, place) in product(kinds, places):
-                if kind not in shortlist.plurals and not (place and self._are_several(kind, place)):
+                is_several = kind in shortlist.plurals
+                if self._n_in(kind, place) < (1 if is_several else 2) or not (is_several or place):
                     continue
                 own = scope.heard.get(sentence)
                 rest = scope.explained.rest(sentence, own, kind=kind, place=place)
@@ -454,15 +450,20 @@ class Candidates:
                 ):
                     yield replace(one, rest=rest)
 
-    def _are_several(self, kind: str, place: Place) -> bool:
-        """Return whether a place has several things of a kind: one word can mean all of them."""
-        things = (self._home.things[index] for index in self._index.by_kind.get(kind, ()))
+    def _n_in(self, kind: str, place: Place | None) -> int:
+        """Return how many things of a kind are in a place, None: in the whole home.
+
+        One word can mean all of several.
+        """
+        indexes = self._index.by_kind.get(kind, ())
+        if place is None:
+            return len(indexes)
         n_there = 0
-        for thing in things:
+        for thing in (self._home.things[index] for index in indexes):
             area = self._home.areas.get(thing.area) if thing.area else None
             floor = self._home.floors.get(area.floor) if area and area.floor else None
             n_there += place in (area, floor)
-        return n_there > 1
+        return n_there
 
     def _of_nothing(self, scope: _Scope) -> Iterator[Command]:
         for sentence, own in scope.heard.items():

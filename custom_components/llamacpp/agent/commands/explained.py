@@ -39,6 +39,7 @@ class Explained:
         self._shortlist = shortlist
         lists = language.lists
         self._small = {*joins, *small_places(words, language)}
+        self._all = _places(_index(lists["all"]), words)
         if is_room_known:
             self._small |= _places(_index(lists["here"]), words)
 
@@ -65,7 +66,7 @@ class Explained:
             known |= self.of_thing(thing)
         if kind:
             known |= shortlist.places_of(_words_of_kind(kind, language))
-            known |= _places(_index(language.lists["all"]), self._words)
+        known |= self._all
         if place:
             known |= shortlist.places_of_place(place)
         elif kind:
@@ -76,7 +77,7 @@ class Explained:
 
     def beside(self, things: Iterable[Thing], places: Iterable[Place]) -> tuple[str, ...]:
         """Return the words that name none of these things and places."""
-        known = {*self._small, *_places(_index(self._language.lists["all"]), self._words)}
+        known = {*self._small, *self._all}
         for thing in things:
             known |= self.of_thing(thing)
         for place in places:
@@ -115,15 +116,15 @@ class Explained:
     def inexact(self, thing: Thing, heard: Heard) -> tuple[str, ...]:
         """Return the words that mean this thing or its verb, but not to the letter.
 
-        They are slips of the pen, other forms of a verb where the language has none in orders, or
-        stand before a verb that would come first.
+        They mean several things, are slips of the pen or other forms of a verb than orders have,
+        or stand before a verb that would come first.
         """
         language, shortlist, words = self._language, self._shortlist, self._words
         own = {word for name in thing.names for word in words_of(name)}
         own |= _words_of_kind(thing.kinds[0], language)
         in_area = shortlist.places_of_area(thing.area)
         where = self.of_thing(thing) - self._small - heard.places
-        wrong = {
+        wrong = self._all | {
             place for place in where if not (shortlist.is_said_as(place, own) or place in in_area)
         }
         if heard.quality < (ENDING if language.endings is None else EXACT):

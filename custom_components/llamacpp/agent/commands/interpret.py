@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .durations import lengths
 from .explained import cautions_in
 from .generic import generic_commands
 from .grammar import writable
@@ -119,17 +120,19 @@ class Interpreter:
     def _order_in(self, said: Said) -> Meaning | None:
         """Return what the one clause means that is an order: `turn it off, it is late`.
 
-        None if another clause has an order, too, or words that may take this one back, or if a
-        wrong guess would do harm.
+        None if another clause has an order, too, a time, or words that may take this one back, or
+        if a wrong guess would do harm.
         """
         found = [(one, Meaning(self._possible(one))) for one in said.clauses if not one.is_chat]
         orders = [(one, meaning) for one, meaning in found if meaning.is_plain]
-        if len(orders) != 1 or said.delay:
+        if len(orders) != 1 or said.delay or said.but:
             return None
         ((order, meaning),) = orders
         others = [one for one in said.clauses if one is not order]
         is_alone = not any(
-            is_order(one.words, self._language) or cautions_in(one.words, self._language)
+            is_order(one.words, self._language)
+            or cautions_in(one.words, self._language)
+            or lengths(one.words, self._language)
             for one in others
         )
         is_critical = any(one.is_critical for part in meaning.parts for one in part)
