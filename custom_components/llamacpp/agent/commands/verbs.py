@@ -40,9 +40,9 @@ class Heard:
     quality: int
 
     @property
-    def rank(self) -> tuple[int, int, int]:
-        """Return how well it fits: more words, better ones, longer ones."""
-        return len(self.words), self.quality, sum(map(len, self.words))
+    def rank(self) -> tuple[int, int, int, int]:
+        """Return how well it fits: by more words, better ones, in more places, longer ones."""
+        return len(self.words), self.quality, len(self.places), sum(map(len, self.words))
 
     def contradicts(self, other: Heard) -> bool:
         """Return whether the two are opposite orders for one kind of thing."""
