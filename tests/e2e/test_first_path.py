@@ -102,8 +102,8 @@ async def test_first_path(tmp_path: Path, model: Path) -> None:
             assert "".join(answer.pieces) == answer.speech
 
             broken = await killed_in_mid_answer(client, server)
-            assert broken.is_error
-            assert "language model's server" in broken.speech
+            assert not broken.is_error
+            assert broken.speech.endswith("The rest of the answer did not come.")
             async with asyncio.timeout(ERROR_SECONDS):
                 await until_available(client, agent, available=False)
 

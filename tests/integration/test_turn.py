@@ -52,6 +52,8 @@ async def test_answers_are_wanted_in_the_language_of_the_user(
     """A note with the words says so; English needs none."""
     url, requests = await llama_peer(peers, *[HI] * 6)
     await add_server(url)
+    # A turn before the prompts of all satellites are known has one of its own.
+    await home.async_block_till_done(wait_background_tasks=True)
     await ask(home, "Hello", language="en-GB")
     await ask(home, "Ciao", language="it")
     result = await ask(home, "Hallo", language="de")
