@@ -31,6 +31,7 @@ from dev.scripted_model import TEMPLATE, ToolCall, Vocabulary, write_scripted_mo
 from tests.conftest import serving
 
 from .conftest import FLAGS, agent_of
+from .entities import rename
 from .script import OTHERWISE
 from .talk import ask, is_warm_up, recording, speech, state_of
 
@@ -271,10 +272,9 @@ class Diary(CalendarEntity):
 async def call_it(hass: HomeAssistant, diary: Diary, words: str, list_words: str) -> None:
     """Have things of all kinds called by these words."""
     entities, areas = er.async_get(hass), ar.async_get(hass)
-    entities.async_update_entity(
-        LIGHT, name=f"Aga {words}", aliases=[er.COMPUTED_NAME, f"Stove {words}"]
-    )
-    entities.async_update_entity(LIST, name=f"List {list_words}")
+    rename(hass, LIGHT, f"Aga {words}")
+    entities.async_update_entity(LIGHT, aliases=[er.COMPUTED_NAME, f"Stove {words}"])
+    rename(hass, LIST, f"List {list_words}")
     areas.async_update("kitchen", name=f"Kitchen {words}", aliases={f"Galley {words}"})
     hass.states.async_set("sensor.radio", "on", {"media_title": words})
     diary.words = words
@@ -338,7 +338,7 @@ async def test_a_home_with_tools(  # noqa: PLR0913, PLR0917 - fixtures
     assert hostile == harmless
     assert len(hostile) == 7
     # What it has called by the name that it was told is the thing that is called so.
-    er.async_get(home).async_update_entity(LIGHT, name=AGA, device_id=None)
+    rename(home, LIGHT, AGA)
     await home.async_block_till_done(wait_background_tasks=True)
     assert speech(await ask(home, LIGHT_UP)) == "There is light."
     assert state_of(home, LIGHT).state == "on"
@@ -355,7 +355,7 @@ async def test_what_is_warmed_up_is_what_is_asked(
     """A server that has processed the prompt ahead finds the same words in a question."""
     url, asked = await recording(peers, session, server)
     entry = await add_server(url)
-    er.async_get(home).async_update_entity(LIGHT, name=f"Aga {HOSTILE}")
+    rename(home, LIGHT, f"Aga {HOSTILE}")
     await set_options(home, entry, prompt=HOSTILE)
     await ask(home, HOSTILE)
     warm = [one for one in asked if is_warm_up(one)][-1]
@@ -380,11 +380,10 @@ async def test_a_home_with_commands(  # noqa: PLR0913, PLR0917 - fixtures
     url, asked = await recording(peers, session, server)
     entry = await add_server(url)
     await set_options(home, entry, **{CONF_TOOL_CALLS: ToolCalls.COMMANDS, "max_tokens": 60})
-    entities, areas = er.async_get(home), ar.async_get(home)
+    areas = ar.async_get(home)
     counts: list[list[int]] = []
     for words in (HARMLESS, marker):
-        # Without a device, whose name would stand before its own since 2026.11.
-        entities.async_update_entity(LIGHT, name=f"Aga {words}", device_id=None, area_id="kitchen")
+        rename(home, LIGHT, f"Aga {words}")
         areas.async_update("kitchen", name=f"Kitchen {words}")
         await set_options(home, entry, prompt=words)
         await home.services.async_call("light", "turn_off", {"entity_id": LIGHT}, blocking=True)

@@ -93,6 +93,8 @@ class Checked:
         assert names or not domains or domains & {one.domain for one in self.things}
 
 
+# Nothing is waited for here, but it computes a lot, and a busy machine leaves little to it.
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", ALL, ids=lambda one: f"{one.parent.name}-{one.stem.strip('_')}")
 async def test_all_that_can_be_chosen_exists(assist: HomeAssistant, path: Path) -> None:
     """Tools, arguments, names, areas and floors; and each command is read as what it was."""
