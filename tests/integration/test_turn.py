@@ -38,6 +38,11 @@ async def set_options(hass: HomeAssistant, entry: ConfigEntry[Any], **options: A
     await hass.async_block_till_done()
 
 
+async def until_known(hass: HomeAssistant) -> None:
+    """Wait until what the prompts of all share is known: they are processed ahead then."""
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
 async def chat(hass: HomeAssistant, **data: Any) -> dict[str, Any]:
     """Run the action and return its response."""
     response = await hass.services.async_call(
@@ -52,8 +57,7 @@ async def test_answers_are_wanted_in_the_language_of_the_user(
     """A note with the words says so; English needs none."""
     url, requests = await llama_peer(peers, *[HI] * 6)
     await add_server(url)
-    # A turn before the prompts of all satellites are known has one of its own.
-    await home.async_block_till_done(wait_background_tasks=True)
+    await until_known(home)
     await ask(home, "Hello", language="en-GB")
     await ask(home, "Ciao", language="it")
     result = await ask(home, "Hallo", language="de")
@@ -78,6 +82,7 @@ async def test_who_asks_and_where(home: HomeAssistant, add_server: AddServer, pe
     """The satellite's room and what a caller adds go with the words, behind all that stays."""
     url, requests = await llama_peer(peers, HI, HI)
     await add_server(url)
+    await until_known(home)
     satellite = next(one for one in dr.async_get(home).devices if one.name == "Kitchen Satellite")
     await ask(home, "Hello")
     await conversation.async_converse(
