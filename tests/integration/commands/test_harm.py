@@ -310,6 +310,19 @@ def test_a_reason_changes_nothing() -> None:
     assert not done("turn on all the lights, except the sauna")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "turn on the kettle and turn down the floor lamp",
+        "turn on the kettle and mute the floor lamp",
+        "open the roller blind and lock the garage door",
+    ],
+)
+def test_a_verb_does_not_hold_where_there_is_another(text: str) -> None:
+    """What cannot be done to the second thing is not replaced by what is done to the first."""
+    assert not done(text)
+
+
 @pytest.mark.parametrize("n_words", [MAX_WORDS + 1, 1000, 6000])
 def test_a_long_text_is_talk(n_words: int) -> None:
     """Nobody orders something in so many words, whatever words they are."""

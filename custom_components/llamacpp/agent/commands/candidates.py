@@ -286,10 +286,14 @@ class Candidates:
         heard = self._verbs.found(words)
         found = self._found(words, heard, said, joins)
         if said and not any(one.is_heard for one in found):
-            # The verb was said in another part.
+            # The verb was said in another part. Where there is another one it is only asked about.
+            own = tuple(sorted({word for one in heard for word in one.words}))
             elsewhere = self._verbs.found(said.words)
             heard = [replace(one, places=frozenset()) for one in elsewhere]
-            found = self._found(words, heard, said, joins)
+            found = [
+                replace(one, rest=(*one.rest, *own))
+                for one in self._found(words, heard, said, joins)
+            ]
         best = [one for one in found if one.is_plain] or [one for one in found if one.is_heard]
         return best or found
 
