@@ -44,7 +44,7 @@ from dev.hass import HomeAssistant as HomeAssistantProcess
 
 from .lib.command import arguments, say
 from .lib.errors import BenchmarkError
-from .lib.large_home import write_large_home
+from .lib.large_home import DOMAINS, ROOMS, entity_name, room_name, write_large_home
 from .lib.scripted_server import ScriptedServer
 
 if TYPE_CHECKING:
@@ -60,13 +60,10 @@ ASK_LIMITS_MS = {30: 5.0, 300: 10.0, 2000: 25.0}
 LONG_LIMIT_MS = 25.0
 RENAME_LIMIT_MS = 25.0
 MODES = {"commands": ToolCalls.COMMANDS, "tools": ToolCalls.NATIVE}
-SHORT_ASKS = {
-    "an order": "turn on the left desk light 6",
-    "a question": "is the window open in the garden",
-    "a greeting": "hello",
-}
-TWO_ORDERS = "two orders in one"
-TWO_ORDERS_TEXT = "turn on the left wall light in the bedroom and close the cover in the office"
+GREETINGS = (
+    *("hello", "good morning", "how are you today", "thanks a lot for your help", "hi there"),
+    *("nice to meet you", "good evening", "what a lovely day", "you are funny", "see you soon"),
+)
 LONG_TEXT = "32,000 characters"
 RENAME = "a rename"
 LONG_CHARACTERS = 32_000
@@ -80,11 +77,28 @@ MILLISECONDS = 1000
 SETTLE_SECONDS = 0.3
 
 
+def short_asks(number: int) -> dict[str, str]:
+    """Return what is asked, by what it is: other words for each number.
+
+    What was understood of a sentence is remembered for a while, and people seldom repeat one.
+    """
+    start, room = number % 5 * len(DOMAINS), room_name(number % len(ROOMS)).lower()
+    light = entity_name(start + DOMAINS.index("light")).lower()
+    cover = entity_name(start + DOMAINS.index("cover")).lower()
+    return {
+        "an order": f"turn on the {light}",
+        "a question": f"is the window open in the {room}",
+        "a greeting": GREETINGS[number % len(GREETINGS)],
+        "two orders in one": f"turn off the {light} and close the {cover}",
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """CPU milliseconds of the event loop for one thing that happened.
 
-    total: all of it. core: of these, Home Assistant's own rendering of the prompt and tools.
+    total: all of it. core: of these, what Home Assistant takes before it asks the agent, and its
+    own rendering of the prompt and tools.
     longest_step: at once, without anything else in between.
     """
 
@@ -94,7 +108,7 @@ class Sample:
 
     @property
     def ours(self) -> float:
-        """Return what is not Home Assistant's own rendering."""
+        """Return what is not Home Assistant's own."""
         return self.total - self.core
 
 
@@ -109,6 +123,7 @@ class LoopClock:
         """Belong to the current thread."""
         self._clock = time.pthread_getcpuclockid(threading.get_ident())
         self.core_seconds = 0.0
+        self._begun = 0.0
         self.longest_step = 0.0
 
     def seconds(self) -> float:
@@ -117,8 +132,9 @@ class LoopClock:
 
     @contextmanager
     def watching(self) -> Generator[None]:
-        """Count what Home Assistant's own API takes, and the longest step of the event loop."""
+        """Count what Home Assistant itself takes, and the longest step of the event loop."""
         render, run = llm.AssistAPI.async_get_api_instance, events.Handle._run  # noqa: SLF001
+        answer = conversation.ConversationEntity.internal_async_process
 
         async def rendered(api: llm.AssistAPI, context: LLMContext) -> APIInstance:
             started = self.seconds()
@@ -127,6 +143,12 @@ class LoopClock:
             finally:
                 self.core_seconds += self.seconds() - started
 
+        async def asked(
+            agent: conversation.ConversationEntity, said: conversation.ConversationInput
+        ) -> conversation.ConversationResult:
+            self.core_seconds += self.seconds() - self._begun
+            return await answer(agent, said)
+
         def stepped(handle: events.Handle) -> None:
             started = time.thread_time()
             run(handle)
@@ -134,6 +156,7 @@ class LoopClock:
 
         with (
             patch.object(llm.AssistAPI, "async_get_api_instance", rendered),
+            patch.object(conversation.ConversationEntity, "internal_async_process", asked),
             patch.object(events.Handle, "_run", stepped),
         ):
             yield
@@ -141,7 +164,8 @@ class LoopClock:
     def begin(self) -> tuple[float, float]:
         """Return where a sample begins."""
         self.longest_step = 0.0
-        return self.seconds(), self.core_seconds
+        self._begun = self.seconds()
+        return self._begun, self.core_seconds
 
     def sample(self, begun: tuple[float, float], ended: float | None = None) -> Sample:
         """Return what has been taken since. ended: in seconds of this clock, None: now."""
@@ -275,10 +299,15 @@ async def measure_home(folder: Path, n_entities: int, mode: str, n_samples: int)
                 without = [(await stage.rename()).total for _ in range(n_samples)]
                 await stage.add_agent(MODES[mode])
                 samples: Samples = {}
-                for name, text in {**SHORT_ASKS, TWO_ORDERS: TWO_ORDERS_TEXT}.items():
-                    await stage.ask(text)
-                    samples[name] = [await stage.ask(text) for _ in range(n_samples)]
-                samples[LONG_TEXT] = [await stage.ask(long_text) for _ in range(n_samples)]
+                for name in short_asks(0):
+                    await stage.ask(short_asks(0)[name])
+                    samples[name] = [
+                        await stage.ask(short_asks(number)[name])
+                        for number in range(1, n_samples + 1)
+                    ]
+                samples[LONG_TEXT] = [
+                    await stage.ask(f"{number} {long_text}") for number in range(n_samples)
+                ]
                 renames = [await stage.rename() for _ in range(n_samples)]
             # What Home Assistant and its other integrations make of a rename is not ours.
             samples[RENAME] = [

@@ -24,7 +24,7 @@ def write_large_home(path: Path, n_entities: int) -> None:
     Makes the folder, too. Raises OSError.
     """
     n_areas = max(len(ROOMS), n_entities // ENTITIES_PER_AREA)
-    areas = [{"id": f"area_{number}", "name": _room(number)} for number in range(n_areas)]
+    areas = [{"id": f"area_{number}", "name": room_name(number)} for number in range(n_areas)]
     entities = [_entity(number, n_areas) for number in range(n_entities)]
     satellites: list[dict[str, Any]] = [
         {
@@ -44,22 +44,32 @@ def write_large_home(path: Path, n_entities: int) -> None:
     path.write_text(yaml.safe_dump(home))
 
 
-def _room(number: int) -> str:
+def room_name(number: int) -> str:
+    """Return the name of an area, by its number."""
     floor, room = divmod(number, len(ROOMS))
     return f"{ROOMS[room]} {floor}" if floor else ROOMS[room]
 
 
-def _entity(number: int, n_areas: int) -> dict[str, Any]:
+def entity_name(number: int) -> str:
+    """Return the name of an entity, by its number; every sixth is a light."""
     domain = DOMAINS[number % len(DOMAINS)]
     position = POSITIONS[number // len(DOMAINS) % len(POSITIONS)]
-    place = PLACES[number // 7 % len(PLACES)]
+    return f"{position.title()} {_place(number)} {domain.replace('_', ' ')} {number}"
+
+
+def _place(number: int) -> str:
+    return PLACES[number // 7 % len(PLACES)]
+
+
+def _entity(number: int, n_areas: int) -> dict[str, Any]:
+    domain = DOMAINS[number % len(DOMAINS)]
     entity: dict[str, Any] = {
         "id": f"{domain}.entity_{number}",
-        "name": f"{position.title()} {place} {domain.replace('_', ' ')} {number}",
+        "name": entity_name(number),
         "area": f"area_{number % n_areas}",
     }
     if domain == "light":
         entity["attributes"] = {"supported_color_modes": ["brightness"]}
     if number % len(ROOMS) == 0:
-        entity["aliases"] = [f"{place} thing {number}"]
+        entity["aliases"] = [f"{_place(number)} thing {number}"]
     return entity

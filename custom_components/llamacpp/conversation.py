@@ -11,8 +11,10 @@ from homeassistant.helpers.chat_session import current_session
 
 from .access import Caller
 from .agent.abilities import CONF_TOOL_CALLS, ToolCalls
+from .agent.commands.exposed import exposed_home
 from .agent.commands.language import async_load
 from .agent.commands.offer import CommandsOffer
+from .agent.commands.shortlist import async_read_names
 from .agent.frame import join_notes
 from .agent.notes import set_note
 from .agent.offer import native_offer
@@ -186,6 +188,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if wanted.commands is None or chat_log.llm_api is None:
             return native_offer(chat_log)
         spoken = await async_load(self.hass, language)
+        await async_read_names(self.hass, exposed_home(self.hass, llm_context.assistant), spoken)
         return CommandsOffer(chat_log.llm_api, (wanted.commands, spoken), llm_context)
 
     def llm_context(self, context: Context) -> llm.LLMContext:

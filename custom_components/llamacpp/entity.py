@@ -170,7 +170,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
     ) -> int | None:
         """Return the slot of the server in which a conversation finds its prompt processed."""
         warmer, agent_id = self.coordinator.warmer, self.subentry.subentry_id
-        await self.coordinator.warmth.async_notice(self.model)
+        await self.coordinator.warmth.async_notice(self.model, keeps_open=True)
         request = offer.request(chat_log.content, settings)
         return await warmer.slot_for(agent_id, request, talk)
 

@@ -111,11 +111,12 @@ class Warmth:
             elif is_suffered is False:
                 async_delete_loss_issue(hass, entry.entry_id, loss)
 
-    async def async_notice(self, model: str | None) -> None:
+    async def async_notice(self, model: str | None, *, keeps_open: bool = False) -> None:
         """Notice at once if the server has forgotten a model's prompts since it was asked last.
 
         It was started anew, sleeps, or has given the memory to another model. Somebody waits: what
-        it has written to its disk can be read before they are answered.
+        it has written to its disk can be read before they are answered. keeps_open: a chat follows
+        at once.
         """
         is_router = self._coordinator.data.is_router
         key = (model or "") if is_router else ""
@@ -123,7 +124,7 @@ class Warmth:
         try:
             async with asyncio.timeout(NOTICE_SECONDS):
                 props = await self._coordinator.client.props(
-                    model if is_router else None, autoload=False
+                    model if is_router else None, autoload=False, keeps_open=keeps_open
                 )
             word = None if props.is_sleeping else props.instance
         except BadRequestError:

@@ -28,6 +28,8 @@ type _Rendered = OrderedDict[
 ]
 
 _RENDERED: WeakKeyDictionary[ExposedHome, _Rendered] = WeakKeyDictionary()
+# By home: its version, and whether only Home Assistant's integrations had a part in the API then.
+_IS_CORES: WeakKeyDictionary[ExposedHome, tuple[int, bool]] = WeakKeyDictionary()
 
 
 def is_assist(hass: HomeAssistant, apis: Iterable[str] | None) -> bool:
@@ -52,10 +54,9 @@ class RememberedAssist(llm.API):
 
     @override
     async def async_get_api_instance(self, llm_context: llm.LLMContext) -> llm.APIInstance:
-        platforms = await self.hass.data[DATA_PLATFORMS].async_get_platforms()
-        if not all(getattr(one, "__name__", "").startswith(CORE) for one in platforms.values()):
-            return await llm.async_get_api(self.hass, self.id, llm_context)
         exposed, device = async_exposed(self.hass, llm_context.assistant), llm_context.device_id
+        if not await self._is_cores(exposed):
+            return await llm.async_get_api(self.hass, self.id, llm_context)
         known = _RENDERED.setdefault(exposed, OrderedDict())
         key = (
             exposed.version,
@@ -70,3 +71,12 @@ class RememberedAssist(llm.API):
         known.move_to_end(device)
         instance = known[device][1]
         return replace(instance, llm_context=llm_context, tools=[*instance.tools])
+
+    async def _is_cores(self, exposed: ExposedHome) -> bool:
+        """Return whether only integrations of Home Assistant have a part in the API."""
+        version = exposed.version
+        if _IS_CORES.get(exposed, (None,))[0] != version:
+            platforms = await self.hass.data[DATA_PLATFORMS].async_get_platforms()
+            names = (getattr(one, "__name__", "") for one in platforms.values())
+            _IS_CORES[exposed] = (version, all(one.startswith(CORE) for one in names))
+        return _IS_CORES[exposed][1]

@@ -6,6 +6,7 @@ is broken in two, by a character that nobody sees or hears.
 """
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from homeassistant.helpers.json import json_dumps
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 JOINER = "\u200d"
 MAX_CHARS = 64
 MAX_LEARNED = 256
+# Of so many texts it is remembered how they are without markers.
+MAX_TEXTS = 64
 
 # Between `<` or `</` and `>`.
 _TAGS = (
@@ -76,9 +79,16 @@ class Markers:
         self._firsts = tuple(known)
         ways = (f"{re.escape(first)}(?={'|'.join(rest)})" for first, rest in known.items())
         self._beginnings = re.compile(f"(?:{'|'.join(ways)})(?!{JOINER})")
+        # Most of a prompt is the same in every turn.
+        self._remembered = lru_cache(maxsize=MAX_TEXTS)(self._broken)
+        # The tools of the newest request, and what was made of them.
+        self._tools: tuple[object, object] = (None, None)
 
     def broken(self, text: str) -> str:
         """Return a text without markers: they are broken. `mended` undoes that."""
+        return self._remembered(text)
+
+    def _broken(self, text: str) -> str:
         if not any(first in text for first in self._firsts):
             return text
         return self._beginnings.sub(rf"\g<0>{JOINER}", text)
@@ -88,9 +98,15 @@ class Markers:
         return cast("T", self._broken_in(value))
 
     def broken_in_tools[T](self, tools: T) -> T:
-        """Return tools without markers in their names and descriptions."""
-        # Hundreds of short texts, of which hardly ever one has a marker.
-        return self.broken_in(tools) if self._beginnings.search(json_dumps(tools)) else tools
+        """Return tools without markers in their names and descriptions.
+
+        tools: must not be changed afterwards.
+        """
+        if self._tools[0] is not tools:
+            # Hundreds of short texts, of which hardly ever one has a marker.
+            has_markers = self._beginnings.search(json_dumps(tools))
+            self._tools = (tools, self.broken_in(tools) if has_markers else tools)
+        return cast("T", self._tools[1])
 
     def _broken_in(self, value: object) -> object:
         if isinstance(value, str):

@@ -17,35 +17,45 @@ type ToolParam = dict[str, Any]
 type Serializer = Callable[[Any], Any] | None
 
 MAX_SCHEMAS = 128
+# Of so many agents, devices and languages the whole list is remembered.
+MAX_LISTS = 32
 # What asks for the name of a place.
 PLACES = {"area": selector.AreaSelector, "floor": selector.FloorSelector}
 
 
-class _Schemas:
-    """The JSON schemas of tools' parameters, each translated once.
+class _ByParts[T]:
+    """What was made of some objects, remembered by the objects themselves.
 
-    Translating those of a home takes about as long as all the rest between the words and the
-    request. Home Assistant makes new schemas for every turn, but of the same markers and
-    validators: these tell a schema. They are kept alive, so that no other object gets their ids.
+    They are kept alive, so that no other object gets their ids.
     """
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[int, ...], tuple[tuple[Any, ...], dict[str, Any]]]
-        self._known = OrderedDict()
+    def __init__(self, n_most: int) -> None:
+        self._known: OrderedDict[tuple[int, ...], tuple[tuple[Any, ...], T]] = OrderedDict()
+        self._n_most = n_most
 
-    def translated(self, schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
-        """Return the JSON schema, which must not be changed."""
-        if not isinstance(schema.schema, dict):
-            return _in_order(_json_schema(schema, serializer))
-        parts = (serializer, *chain.from_iterable(schema.schema.items()))
+    def get(self, parts: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """Return what is made of these parts; it must not be changed."""
         key = tuple(map(id, parts))
         if key in self._known:
             self._known.move_to_end(key)
         else:
-            self._known[key] = (parts, _in_order(_json_schema(schema, serializer)))
-            if len(self._known) > MAX_SCHEMAS:
+            self._known[key] = (parts, make())
+            if len(self._known) > self._n_most:
                 self._known.popitem(last=False)
         return self._known[key][1]
+
+
+def _translated(schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
+    """Return the JSON schema of a tool's parameters, translated once.
+
+    Translating those of a home takes about as long as all the rest between the words and the
+    request. Home Assistant makes new schemas for every turn, but of the same markers and
+    validators: these tell a schema.
+    """
+    if not isinstance(schema.schema, dict):
+        return _in_order(_json_schema(schema, serializer))
+    parts = (serializer, *chain.from_iterable(schema.schema.items()))
+    return _SCHEMAS.get(parts, lambda: _in_order(_json_schema(schema, serializer)))
 
 
 def _json_schema(schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
@@ -75,11 +85,12 @@ def _in_order[T](schema: T) -> T:
     return schema
 
 
-_SCHEMAS = _Schemas()
+_SCHEMAS = _ByParts[dict[str, Any]](MAX_SCHEMAS)
+_TOOLS = _ByParts[list[ToolParam]](MAX_LISTS)
 
 
 def to_tools(api: llm.APIInstance) -> list[ToolParam]:
-    """Return the API's tools in OpenAI's format, sorted by name.
+    """Return the API's tools in OpenAI's format, sorted by name; they must not be changed.
 
     Home Assistant gives them in the order in which integrations happened to start; a prompt that
     changes with every start could not be kept warm.
@@ -90,13 +101,19 @@ def to_tools(api: llm.APIInstance) -> list[ToolParam]:
     # that has begun a call must end it: SmolLM2 135M, asked for 12 things that do not exist, moved
     # another one 12 times, and none without enumerations. `PossibleCalls` puts names right for no
     # tokens, and tells the model what there is when it has named what there is not.
-    return [_to_tool(tool, api) for tool in sorted(api.tools, key=lambda tool: tool.name)]
+    return _TOOLS.get(
+        (
+            api.custom_serializer,
+            *chain.from_iterable((one, one.parameters, one.description) for one in api.tools),
+        ),
+        lambda: [_to_tool(tool, api) for tool in sorted(api.tools, key=lambda tool: tool.name)],
+    )
 
 
 def _to_tool(tool: llm.Tool, api: llm.APIInstance) -> ToolParam:
     function = {
         "name": tool.name,
-        "parameters": _SCHEMAS.translated(tool.parameters, api.custom_serializer),
+        "parameters": _translated(tool.parameters, api.custom_serializer),
     }
     if tool.description:
         function["description"] = tool.description

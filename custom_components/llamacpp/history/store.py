@@ -137,7 +137,11 @@ class History:
         Raises HistoryError if there is one that cannot be read, for example because a newer
         version of the integration has written it.
         """
-        return await self._async_get(files.file_name(conversation_id))
+        name = files.file_name(conversation_id)
+        # All files are known by name since the start; one that is locked may just be written.
+        if self._index.size(name) is None and name not in self._locks:
+            return None
+        return await self._async_get(name)
 
     async def async_summary(self, conversation_id: str) -> Summary | None:
         """Return what is known of a conversation, None if there is none.

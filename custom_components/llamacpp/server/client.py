@@ -5,6 +5,7 @@ import contextlib
 import json
 import math
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 METRICS_PREFIX = "llamacpp:"
+# llama-server closes a connection that was idle for so many seconds.
+IDLE_SECONDS = 5.0
 # So many health checks in a row may fail while a request waits.
 MAX_FAILED_CHECKS = 2
 
@@ -100,11 +103,9 @@ class LlamaServerClient:
         self._session = session
         self._base_url = base_url
         self._timeouts = timeouts
-        # llama-server closes a connection that was idle for five seconds. A chat that meets the
-        # closing one would fail and could not be repeated safely, so none is kept.
-        self._headers = {"Connection": "close"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        # Until when there may be a connection that was kept open, by the clock of the event loop.
+        self._open_until = -math.inf
         # When the newest event of any stream arrived, by the clock of the event loop.
         self._heard_at = -math.inf
 
@@ -123,10 +124,16 @@ class LlamaServerClient:
         if json_fields.text(_object(answer), "status") != "ok":
             raise NotLlamaServerError("The server's health is not that of a llama-server")
 
-    async def props(self, model: str | None = None, *, autoload: bool = True) -> ServerProps:
-        """Return what the server is, or in router mode what a model of it is."""
+    async def props(
+        self, model: str | None = None, *, autoload: bool = True, keeps_open: bool = False
+    ) -> ServerProps:
+        """Return what the server is, or in router mode what a model of it is.
+
+        keeps_open: a chat follows at once, over the same connection.
+        """
         path = _autoloading("/props", autoload=autoload)
-        return ServerProps.from_json(await self.request_json("GET", path, model=model))
+        answer = await self.request_json("GET", path, model=model, keeps_open=keeps_open)
+        return ServerProps.from_json(answer)
 
     async def identify(self) -> ServerProps:
         """Return what the server is, once sure that it is a llama-server that is ready.
@@ -266,7 +273,7 @@ class LlamaServerClient:
         if not answer:
             raise NotLlamaServerError("The server says nothing of its slot")
 
-    async def request_json(
+    async def request_json(  # noqa: PLR0913 - each is an independent choice of the caller
         self,
         method: str,
         path: str,
@@ -274,13 +281,17 @@ class LlamaServerClient:
         body: Mapping[str, Any] | None = None,
         model: str | None = None,
         limit: float | None = None,
+        keeps_open: bool = False,
     ) -> Any:
         """Return the decoded JSON answer to any request that is not streamed.
 
         path: begins with a slash; may have a query. body: sent as JSON. model: goes into the
         query of a GET, else into the body. limit: in seconds, by default one of `Timeouts`.
+        keeps_open: the next request follows at once, and can have the same connection.
         """
-        answer = await self._request(method, path, body=body, model=model, limit=limit)
+        answer = await self._request(
+            method, path, body=body, model=model, limit=limit, keeps_open=keeps_open
+        )
         try:
             return json.loads(answer)
         except ValueError, RecursionError:
@@ -407,7 +418,7 @@ class LlamaServerClient:
                 return
             await asyncio.sleep(self._timeouts.quiet)
 
-    async def _request(
+    async def _request(  # noqa: PLR0913 - as above
         self,
         method: str,
         path: str,
@@ -415,6 +426,7 @@ class LlamaServerClient:
         body: Mapping[str, Any] | None = None,
         model: str | None = None,
         limit: float | None = None,
+        keeps_open: bool = False,
     ) -> bytes:
         if model is not None and method == "GET":
             path = f"{path}{'&' if '?' in path else '?'}{urlencode({'model': model})}"
@@ -426,7 +438,9 @@ class LlamaServerClient:
         with _translated_errors():
             async with (
                 asyncio.timeout(limit) if is_short else self.waiting(limit),
-                self._answer(method, path, body, contextlib.nullcontext()) as response,
+                self._answer(
+                    method, path, body, contextlib.nullcontext(), keeps_open=keeps_open
+                ) as response,
             ):
                 return await _bounded_body(response)
 
@@ -437,21 +451,17 @@ class LlamaServerClient:
         path: str,
         body: Mapping[str, Any] | None,
         head: contextlib.AbstractAsyncContextManager[None],
+        *,
+        keeps_open: bool = False,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Send a request and hand out its answer if that is a success; close it afterwards.
 
-        head: is entered while the head of the answer is waited for.
+        head: is entered while the head of the answer is waited for. keeps_open: as for
+        `request_json`.
         """
         with _translated_errors():
             async with head:
-                response = await self._session.request(
-                    method,
-                    f"{self._base_url}{path}",
-                    json=body,
-                    headers=self._headers,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect),
-                )
+                response = await self._send(method, path, body, keeps_open=keeps_open)
         try:
             if response.status != HTTPStatus.OK:
                 raise await self._error(response)
@@ -459,6 +469,33 @@ class LlamaServerClient:
         finally:
             # Closing, unlike releasing, ends the connection although the answer goes on.
             response.close()
+
+    async def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, *, keeps_open: bool
+    ) -> aiohttp.ClientResponse:
+        # Each idle connection takes one of the server's few threads, so hardly any is kept.
+        headers = {"Connection": "keep-alive" if keeps_open else "close", **self._headers}
+        now = asyncio.get_running_loop().time()
+        may_be_stale = now < self._open_until
+        if keeps_open:
+            self._open_until = now + 2 * IDLE_SECONDS
+        request = partial(
+            self._session.request,
+            method,
+            f"{self._base_url}{path}",
+            json=body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect),
+        )
+        try:
+            return await request()
+        except aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError:
+            if not may_be_stale:
+                raise
+        # The server has closed the connection in the moment in which it was used again, so it has
+        # not read the request.
+        return await request()
 
     async def _error(self, response: aiohttp.ClientResponse) -> LlamaServerError:
         with _translated_errors():

@@ -86,7 +86,7 @@ def _targets(
     match sentence.target:
         case "name":
             for thing in home.things:
-                if sentence.fits(thing):
+                if sentence in language.fitting(thing):
                     args = {sentence.name_arg: thing.name, "domain": [thing.domain]}
                     for name in thing.names:
                         yield thing, {"name": name}, args

@@ -175,8 +175,8 @@ async def test_what_is_promised_is_understood(home: HomeAssistant, code: str) ->
     said = {
         sentence.say.format(name=thing.name)
         for thing in exposed.things
-        for sentence in language.sentences
-        if sentence.fits(thing) and not sentence.slots
+        for sentence in language.fitting(thing)
+        if not sentence.slots
     }
     n_accepted = 0
     for text in sorted(said):

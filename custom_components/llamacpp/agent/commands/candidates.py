@@ -14,7 +14,7 @@ from .verbs import DURATION, Verbs
 from .words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from .home import Home, Place, Thing
     from .language import Language, Phrase, Sentence
@@ -150,13 +150,11 @@ class Candidates:
         """Return the commands of each part, whenever they are to be done."""
         if said.but:
             return self._all_but(*said.but)
-        whole = self.for_words(said.words, said, said.joins)
-        is_item = any(one.is_item and one.is_named and one.is_heard for one in whole)
-        if len(said.parts) < 2 or is_item:  # noqa: PLR2004 - an item may have an `and` in it
-            return self._for_each(whole, said)
+        if len(said.parts) < 2 or self._is_item(said):  # noqa: PLR2004 - an item may have an `and`
+            return self._for_each(said)
         found = [(part, self.for_words(part, said)) for part in said.parts]
         if sum(bool(commands) for _, commands in found) < 2:  # noqa: PLR2004 - not several after all
-            return self._for_each(whole, said)
+            return self._for_each(said)
         others = tuple(word for part, commands in found if not commands for word in part)
         return [
             [replace(one, rest=(*one.rest, *others)) for one in commands]
@@ -164,8 +162,16 @@ class Candidates:
             if commands
         ]
 
-    def _for_each(self, commands: list[Command], said: Said) -> list[list[Command]]:
+    def _is_item(self, said: Said) -> bool:
+        """Return whether all of what was said puts something on a list, or takes it off."""
+        if not any("item" in one.slots for one in self._verbs.heard(said.words)):
+            return False
+        whole = self.for_words(said.words, said, said.joins)
+        return any(one.is_item and one.is_named and one.is_heard for one in whole)
+
+    def _for_each(self, said: Said) -> list[list[Command]]:
         """Return the commands as one part; for each thing if several were meant together."""
+        commands = self.for_words(said.words, said, said.joins)
         names = list(dict.fromkeys(one.args.get("name") for one in commands))
         every = self._language.lists["all"]
         is_all = is_any(every, said.words, self._language)
@@ -201,8 +207,8 @@ class Candidates:
         found = [
             [
                 command
-                for one in same
-                if one.fits(thing)
+                for one in self._language.fitting(thing)
+                if one in same
                 for command in self._filled(one, values, thing, is_heard=True, is_named=True)
             ][:1]
             for thing in kept
@@ -317,7 +323,10 @@ class Candidates:
             explained,
         )
         of_places = list(self._of_places(scope))
-        of_things = list(self._of_things(scope))
+        meant = self._things_meant(scope)
+        of_things = list(self._of_things(scope, meant))
+        if not any(one.is_heard for one in (*of_things, *of_places)):
+            of_things += self._of_things(scope, meant, is_told=False)
         is_all = is_any(language.lists["all"], words, language)
         is_one = not is_all or shortlist.is_specific
         if not is_all and any(
@@ -325,7 +334,8 @@ class Candidates:
             for one in shortlist.things
         ):
             of_places = []
-        if of_places and not (is_one and len({one.args.get("name") for one in of_things}) == 1):
+        names = {thing.name for thing, _ in meant if self._language.fitting(thing)}
+        if of_places and not (is_one and len(names) == 1):
             # Several were meant, and there is one command for all of them.
             of_things = []
         found = [*of_things, *of_places, *self._of_nothing(scope)]
@@ -349,7 +359,8 @@ class Candidates:
         known = self._language.kinds.get(kind)
         return frozenset(w for one in known.words for w in one) if known else frozenset()
 
-    def _of_things(self, scope: _Scope) -> Iterator[Command]:
+    def _things_meant(self, scope: _Scope) -> list[tuple[Thing, bool]]:
+        """Return the things that may be meant, each with whether it was named."""
         shortlist, heard, values = scope.shortlist, scope.heard, scope.values
         named = {one.thing.entity_id: one.is_sure or one.is_only for one in shortlist.things}
         is_named = shortlist.is_specific or any(one.is_sure for one in shortlist.things)
@@ -371,27 +382,43 @@ class Candidates:
         if not things or (is_placed and not is_named and by_verb[0] in things):
             things = by_verb
         is_placed = is_placed and things == by_verb
-        for thing in things[:MAX_COMMANDS]:
-            is_only = len(things) == 1 and bool(shortlist.kinds.intersection(thing.kinds))
-            is_meant = named.get(thing.entity_id, is_only) or is_placed
-            is_meant = is_meant and not self._is_elsewhere(thing, shortlist)
+        is_only = len(things) == 1 and bool(shortlist.kinds.intersection(things[0].kinds))
+        return [
+            (
+                thing,
+                (named.get(thing.entity_id, is_only) or is_placed)
+                and not self._is_elsewhere(thing, shortlist),
+            )
+            for thing in things[:MAX_COMMANDS]
+        ]
+
+    def _of_things(
+        self, scope: _Scope, meant: Iterable[tuple[Thing, bool]], *, is_told: bool = True
+    ) -> Iterator[Command]:
+        """Yield the commands for things.
+
+        meant: as from `_things_meant`. is_told: those of which the verb or a value may have been
+        said, or all others: these are needed only where there are none of the first.
+        """
+        for thing, is_meant in meant:
             is_critical = bool(CRITICAL.intersection(thing.kinds))
-            for sentence in self._language.sentences:
-                if "item" in sentence.slots and sentence not in heard:
+            for sentence in self._language.fitting(thing):
+                own = scope.heard.get(sentence)
+                if is_told is (own is None and not sentence.slots):
                     continue
-                if sentence.fits(thing):
-                    own = heard.get(sentence)
-                    is_own = bool(own and scope.explained.is_own(thing, own))
-                    inexact = scope.explained.inexact(thing, own) if own and is_critical else ()
-                    for one in self._filled(
-                        sentence,
-                        values,
-                        thing,
-                        is_heard=own is not None,
-                        is_named=is_own if is_critical else is_meant,
-                    ):
-                        rest = scope.explained.rest(sentence, own, thing=thing, is_item=one.is_item)
-                        yield replace(one, rest=rest or inexact)
+                if "item" in sentence.slots and own is None:
+                    continue
+                is_own = bool(own and scope.explained.is_own(thing, own))
+                inexact = scope.explained.inexact(thing, own) if own and is_critical else ()
+                for one in self._filled(
+                    sentence,
+                    scope.values,
+                    thing,
+                    is_heard=own is not None,
+                    is_named=is_own if is_critical else is_meant,
+                ):
+                    rest = scope.explained.rest(sentence, own, thing=thing, is_item=one.is_item)
+                    yield replace(one, rest=rest or inexact)
 
     def _by_verb(
         self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
@@ -422,21 +449,24 @@ class Candidates:
         shortlist = scope.shortlist
         for sentence in self._language.sentences:
             kinds = [kind for kind in sorted(shortlist.kinds) if kind in sentence.kinds]
-            places: list[tuple[str, Place | None]] = []
+            places: list[tuple[str, str]] = []
             match sentence.target:
                 case "area":
                     named = shortlist.areas or ([self._here] if self._here else [])
-                    places = [("area", self._home.areas[one]) for one in named]
+                    places = [("area", one) for one in named]
                 case "floor":
-                    places = [("floor", self._home.floors[one]) for one in shortlist.floors]
+                    places = [("floor", one) for one in shortlist.floors]
                 case "home":
                     is_everywhere = not (shortlist.areas or shortlist.floors or self._here)
                     if is_everywhere and not shortlist.is_specific:
-                        places = [("", None)]
-            for kind, (argument, place) in product(kinds, places):
+                        places = [("", "")]
+            for kind, (argument, place_id) in product(kinds, places):
                 is_several = kind in shortlist.plurals
-                if self._n_in(kind, place) < (1 if is_several else 2) or not (is_several or place):
+                n_there = self._n_in(kind, argument, place_id)
+                # One word can mean all of several.
+                if n_there < (1 if is_several else 2) or not (is_several or place_id):
                     continue
+                place = self._place(argument, place_id)
                 own = scope.heard.get(sentence)
                 rest = scope.explained.rest(sentence, own, kind=kind, place=place)
                 if rest and place is None:
@@ -454,20 +484,17 @@ class Candidates:
                 ):
                     yield replace(one, rest=rest)
 
-    def _n_in(self, kind: str, place: Place | None) -> int:
-        """Return how many things of a kind are in a place, None: in the whole home.
+    def _n_in(self, kind: str, argument: str, place_id: str) -> int:
+        """Return how many things of a kind are in an area or on a floor, or in the whole home."""
+        if not argument:
+            return len(self._index.by_kind.get(kind, ()))
+        counted = self._index.n_in_area if argument == "area" else self._index.n_on_floor
+        return counted[kind, place_id]
 
-        One word can mean all of several.
-        """
-        indexes = self._index.by_kind.get(kind, ())
-        if place is None:
-            return len(indexes)
-        n_there = 0
-        for thing in (self._home.things[index] for index in indexes):
-            area = self._home.areas.get(thing.area) if thing.area else None
-            floor = self._home.floors.get(area.floor) if area and area.floor else None
-            n_there += place in (area, floor)
-        return n_there
+    def _place(self, argument: str, place_id: str) -> Place | None:
+        if not argument:
+            return None
+        return (self._home.areas if argument == "area" else self._home.floors)[place_id]
 
     def _of_nothing(self, scope: _Scope) -> Iterator[Command]:
         for sentence, own in scope.heard.items():

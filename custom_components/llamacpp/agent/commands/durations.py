@@ -5,7 +5,7 @@ from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
-from .numbers import number_at
+from .numbers import MAX_WORDS, first_phrase, number_at
 from .words import is_slip
 
 if TYPE_CHECKING:
@@ -107,29 +107,43 @@ class _Reader:
 
     def _part(self, at: int) -> tuple[float, int]:
         """Return the part of a unit that is said at a place, 0 if none, and the place behind."""
-        known = self._language.parts
-        rest = tuple(self._words[at:])
-        n_words = max((len(one) for one in known if rest[: len(one)] == one), default=0)
-        return (known[rest[:n_words]] if n_words else 0.0), at + n_words
+        phrase = first_phrase(self._words[at : at + MAX_WORDS], self._language.parts)
+        return (self._language.parts[phrase] if phrase else 0.0), at + len(phrase)
 
     def _unit(self, at: int) -> tuple[str | None, int]:
-        for name, phrases in self._language.units.items():
-            if at < len(self._words) and any(is_slip(self._words[at], one[0]) for one in phrases):
-                return name, at + 1
-        return None, at
+        name = _unit_of(self._words[at], self._language) if at < len(self._words) else None
+        return name, at + (name is not None)
 
     def _compound(self, at: int) -> tuple[str, float, int] | None:
         """Return what one word says that has both in it: `Viertelstunde`."""
         at = self._behind(self._language.ones, at)
-        for name, phrases in self._language.units.items():
-            for (unit, *_), (part, value) in product(phrases, self._language.parts.items()):
-                if self._words[at : at + 1] == (*part[:-1], part[-1] + unit):
-                    return name, value, at + 1
+        if at < len(self._words) and (known := _compounds(self._language).get(self._words[at])):
+            return *known, at + 1
         return None
 
     def _behind(self, words: frozenset[str], at: int) -> int:
         """Return the place behind one of these words, if it is here; else this place."""
         return at + (at < len(self._words) and self._words[at] in words)
+
+
+@lru_cache(maxsize=4096)
+def _unit_of(word: str, language: Language) -> str | None:
+    """Return the unit that a word names, None if it names none."""
+    for name, phrases in language.units.items():
+        if any(is_slip(word, one[0]) for one in phrases):
+            return name
+    return None
+
+
+@lru_cache(maxsize=16)
+def _compounds(language: Language) -> dict[str, tuple[str, float]]:
+    """Return the words of a part and a unit in one, each with its unit and how much of it."""
+    return {
+        part[0] + unit: (name, value)
+        for name, phrases in language.units.items()
+        for (unit, *_), (part, value) in product(phrases, language.parts.items())
+        if len(part) == 1
+    }
 
 
 def _whole(unit: str, value: float) -> dict[str, int]:

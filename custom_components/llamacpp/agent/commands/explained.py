@@ -5,9 +5,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .durations import lengths
+from .home import name_words
 from .values import PERCENT
 from .verbs import ENDING, EXACT
-from .words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -86,7 +86,7 @@ class Explained:
 
     def of_thing(self, thing: Thing) -> set[int]:
         """Return the places of the words for a thing: its names, its kinds, and its area."""
-        words = {word for name in thing.names for word in words_of(name)}
+        words = {word for name in thing.names for word in name_words(name)}
         words |= {word for kind in thing.kinds for word in _words_of_kind(kind, self._language)}
         return self._shortlist.places_of(words) | self._shortlist.places_of_area(thing.area)
 
@@ -98,7 +98,7 @@ class Explained:
         """
         language, shortlist = self._language, self._shortlist
         kind = _words_of_kind(thing.kinds[0], language)
-        names = (frozenset(words_of(name)) for name in thing.names)
+        names = (frozenset(name_words(name)) for name in thing.names)
         if any(
             shortlist.is_name_of(thing, name - kind)
             if name - kind
@@ -120,7 +120,7 @@ class Explained:
         or stand before a verb that would come first.
         """
         language, shortlist, words = self._language, self._shortlist, self._words
-        own = {word for name in thing.names for word in words_of(name)}
+        own = {word for name in thing.names for word in name_words(name)}
         own |= _words_of_kind(thing.kinds[0], language)
         in_area = shortlist.places_of_area(thing.area)
         where = self.of_thing(thing) - self._small - heard.places

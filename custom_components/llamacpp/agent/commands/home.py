@@ -80,8 +80,10 @@ def remembered[T](make: Callable[[Home], T]) -> Callable[[Home], T]:
     known: WeakKeyDictionary[Home, T] = WeakKeyDictionary()
 
     def get(home: Home) -> T:
-        if home not in known:
-            known[home] = make(home)
-        return known[home]
+        try:
+            return known[home]
+        except KeyError:
+            # Of several threads all get what the first one has made.
+            return known.setdefault(home, make(home))
 
     return get

@@ -51,14 +51,6 @@ class Sentence:
         """Read one entry of `commands`."""
         return cls(**{**raw, "kinds": frozenset(raw["kinds"]), "hear": phrases(raw["hear"])})
 
-    def fits(self, thing: Thing) -> bool:
-        """Tell whether it can be said of a thing."""
-        return (
-            self.target == "name"
-            and bool(self.kinds.intersection(thing.kinds))
-            and (self.needs is None or self.needs in thing.abilities)
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -102,13 +94,34 @@ class Language:
     colors: Mapping[str, str]
     texts: Mapping[str, Any]
 
+    def fitting(self, thing: Thing) -> tuple[Sentence, ...]:
+        """Return the sentences that can be said of a thing."""
+        return _fitting(self, thing.kinds, thing.abilities)
+
+
+@lru_cache(maxsize=1024)
+def _fitting(
+    language: Language, kinds: tuple[str, ...], abilities: frozenset[str]
+) -> tuple[Sentence, ...]:
+    return tuple(
+        one
+        for one in language.sentences
+        if one.target == "name"
+        and one.kinds.intersection(kinds)
+        and (one.needs is None or one.needs in abilities)
+    )
+
 
 def phrases(texts: list[str]) -> tuple[Phrase, ...]:
     """Return texts as phrases."""
     return tuple(words_of(text) for text in texts)
 
 
-@lru_cache
+# The languages that were loaded, by the codes by which they were wanted.
+_LOADED: dict[str, Language] = {}
+MAX_CODES = 128
+
+
 def load(code: str) -> Language:
     """Return a language by its code, such as `it` or `pt-BR`; English if there is no file.
 
@@ -116,6 +129,14 @@ def load(code: str) -> Language:
     """
     known = {path.stem for path in FOLDER.glob("*.json")}
     wanted = next((one for one in (code, code.partition("-")[0]) if one in known), FALLBACK)
+    language = _read(wanted)
+    if len(_LOADED) < MAX_CODES:
+        _LOADED[code] = language
+    return language
+
+
+@lru_cache
+def _read(wanted: str) -> Language:
     raw = json.loads((FOLDER / f"{wanted}.json").read_text(encoding="utf-8"))
     return Language(
         code=wanted,
@@ -153,4 +174,7 @@ LISTS = (
 
 async def async_load(hass: HomeAssistant, code: str | None = None) -> Language:
     """Return a language, by default that of the home."""
-    return await hass.async_add_executor_job(load, code or hass.config.language)
+    wanted = code or hass.config.language
+    if wanted in _LOADED:
+        return _LOADED[wanted]
+    return await hass.async_add_executor_job(load, wanted)

@@ -25,7 +25,7 @@ def live_note(hass: HomeAssistant, home: Home, language: Language, said: Said) -
 
     Of a home that is too large for the prompt, what was named is told of other sentences as well.
     """
-    meant = _meant(home, language, said)
+    meant = meant_by(home, language, said)
     texts = language.texts
     lines = []
     if said.is_question:
@@ -34,13 +34,18 @@ def live_note(hass: HomeAssistant, home: Home, language: Language, said: Said) -
         lines += [texts["states"].format(states=", ".join(states))] if states else []
         now = f"{dt_util.now():%A %Y-%m-%d %H:%M}"
         lines += [texts["time"].format(time=now)] if said.is_about_time else []
-    elif meant and not is_listed(home):
+    elif meant:
         lines.append(f"{texts['home']} {', '.join(thing.name for thing in meant)}")
     return "\n".join(lines)
 
 
-def _meant(home: Home, language: Language, said: Said) -> list[Thing]:
-    """Return the things that were named, else all of the place, else all of the kind."""
+def meant_by(home: Home, language: Language, said: Said) -> list[Thing]:
+    """Return what is told: the things that were named, else all of the place or of the kind.
+
+    Empty if nothing has to be.
+    """
+    if not said.is_question and is_listed(home):
+        return []
     shortlist = Shortlist.of(home, language, said.words)
     things = [one.thing for one in shortlist.things]
     if not any(one.is_sure for one in shortlist.things):

@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from .language import Language, Phrase
 
+# No number, and no part of a unit of time, has more words.
+MAX_WORDS = 4
 # Tens and ones belong together: `twenty`, `five` are 25.
 _FIRST_TENS, _TEN = 20, 10
 
@@ -30,7 +32,7 @@ def numbers_in(
 
 def number_at(words: Sequence[str], start: int, language: Language) -> tuple[float | None, int]:
     """Return the number that begins at a place, None if none does, and the place behind it."""
-    value, n_words = _number(tuple(words[start:]), language.numbers)
+    value, n_words = _number(tuple(words[start : start + 2 * MAX_WORDS]), language.numbers)
     return value, start + (n_words if value is not None else 0)
 
 
@@ -53,5 +55,12 @@ def _simple(words: Phrase, known: Mapping[Phrase, int | None]) -> tuple[float | 
         return None, 0
     if words[0][0].isdigit():
         return float(words[0].replace(",", ".")), 1
-    n_words = max((len(one) for one in known if words[: len(one)] == one), default=0)
-    return (known[words[:n_words]], n_words) if n_words else (None, 0)
+    phrase = first_phrase(words, known)
+    return (known[phrase], len(phrase)) if phrase else (None, 0)
+
+
+def first_phrase(words: Sequence[str], known: Collection[Phrase]) -> Phrase:
+    """Return the longest known phrase with which words begin, empty if there is none."""
+    words = tuple(words[:MAX_WORDS])
+    found = (words[:n] for n in range(len(words), 0, -1) if words[:n] in known)
+    return next(found, ())

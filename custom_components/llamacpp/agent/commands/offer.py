@@ -16,7 +16,7 @@ from .exposed import area_of_device, exposed_home
 from .grammar import grammar_for
 from .interpret import Interpreter
 from .later import async_sentences
-from .live import live_note
+from .live import live_note, meant_by
 from .messages import has_failed, to_command_messages
 from .prompt import examples
 from .said import understand
@@ -89,8 +89,11 @@ class CommandsOffer:
         self._parts: Sequence[Sequence[Command]] = []
 
     async def async_check(self, contents: Sequence[Content]) -> None:
-        """Find out how Home Assistant's own agent is to be told what is to be done later."""
-        text = self._whole(contents)
+        """Understand what was said, away from the event loop.
+
+        And find out how Home Assistant's own agent is to be told what is to be done later.
+        """
+        text = await self._hass.async_add_executor_job(self._understand, contents)
         if parts := self._interpreter.to_be_delayed(text):
             at_once = understand(text, self._language).at_once
             own = as_written(at_once.words, at_once.written) if at_once else text
@@ -98,6 +101,20 @@ class CommandsOffer:
             self._interpreter.allow_later(
                 await async_sentences(self._hass, commands, own, self._llm_context)
             )
+
+    def _understand(self, contents: Sequence[Content]) -> str:
+        """Return what the user has said, once what is asked of it later in the turn is known.
+
+        All of that depends on nothing but the words, the home and the language.
+        """
+        text = self._whole(contents)
+        self._interpreter.to_be_delayed(text)
+        if not self._interpreter.meaning(text).parts:
+            self._before.is_bare(text)
+        last = contents[-1]
+        if isinstance(last, UserContent):
+            meant_by(self._home, self._language, understand(last.content, self._language))
+        return text
 
     def note_on(self, words: str) -> str:
         """Return the states of what a question is about."""
@@ -128,10 +145,12 @@ class CommandsOffer:
             return str(texts["not_done"]).format(command=held_back)
         if names := self._candidates.unclear(commands):
             return self._which(names)
-        if not commands and self._interpreter.to_be_delayed(text):
+        if commands:
+            return ""
+        if self._interpreter.to_be_delayed(text):
             return str(texts["not_later"])
         is_open = self._before.is_bare(text) or (said.but and is_order(said.words, self._language))
-        return str(texts["what"]) if not commands and is_open and not said.is_question else ""
+        return str(texts["what"]) if is_open and not said.is_question else ""
 
     def request(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
         """Return the request under whose grammar the model chooses, or one for words alone."""

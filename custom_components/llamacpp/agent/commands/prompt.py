@@ -48,6 +48,19 @@ def examples(home: Home, language: Language) -> list[tuple[str, str]]:
     Without them a small model hardly knows what to make of a command; the other half of an answer
     is read off their form.
     """
+    known = _examples(home)
+    if language.code not in known:
+        known[language.code] = _find_examples(home, language)
+    return known[language.code]
+
+
+@remembered
+def _examples(home: Home) -> dict[str, list[tuple[str, str]]]:  # noqa: ARG001 - one for each home
+    """Return the examples of a home by the codes of languages."""
+    return {}
+
+
+def _find_examples(home: Home, language: Language) -> list[tuple[str, str]]:
     asked = language.texts["examples"]
     found: dict[str, str] = {}
     # What has been seen of things that there was no more to say of.
@@ -57,8 +70,8 @@ def examples(home: Home, language: Language) -> list[tuple[str, str]]:
             break
         if (seen := (thing.kinds, thing.abilities)) in done:
             continue
-        for sentence in language.sentences:
-            if sentence.tool not in found and not sentence.slots and sentence.fits(thing):
+        for sentence in language.fitting(thing):
+            if sentence.tool not in found and not sentence.slots:
                 found[sentence.tool] = sentence.say.format(name=thing.name)
                 break
         else:

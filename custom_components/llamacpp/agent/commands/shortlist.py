@@ -12,6 +12,8 @@ from .words import LONG, is_like, parts_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from homeassistant.core import HomeAssistant
+
     from .home import Home, Place, Thing
     from .language import Language, Phrase
 
@@ -23,6 +25,8 @@ MOST_OF_NAME = 0.5
 # How much it tells that a thing is of a kind in a place, beside its whole name; and what either
 # adds to its name.
 BY_PLACE, HERE, OF_KIND = 0.95, 0.03, 0.02
+# Shares that differ by less are the same.
+ROUNDING = 1e-9
 MAX_THINGS = 8
 MAX_PLACES = 4
 MAX_REMEMBERED, MAX_SHORTLISTS = 4096, 64
@@ -45,7 +49,10 @@ class Meant:
 
 
 class NameIndex:
-    """The names of a home by their words, so that a question looks only at what it names."""
+    """The names of a home by their words, so that a question looks only at what it names.
+
+    Several threads may use it at once.
+    """
 
     def __init__(self, home: Home, language: Language) -> None:
         """Read all names once: this takes time that grows with the home."""
@@ -56,11 +63,17 @@ class NameIndex:
         self.by_kind: dict[str, list[int]] = defaultdict(list)
         self.by_area: dict[str, list[int]] = defaultdict(list)
         self.namesakes = Counter((thing.name, thing.domain) for thing in home.things)
+        # How many things of a kind there are in an area or on a floor, by the id of that.
+        self.n_in_area: Counter[tuple[str, str]] = Counter()
+        self.n_on_floor: Counter[tuple[str, str]] = Counter()
         for index, thing in enumerate(home.things):
             for word in {word for name in self.names[index] for word in name}:
                 self.by_word[word].add(index)
+            area = home.areas.get(thing.area) if thing.area else None
             for kind in thing.kinds:
                 self.by_kind[kind].append(index)
+                self.n_in_area[kind, thing.area or ""] += 1
+                self.n_on_floor[kind, (area and area.floor) or ""] += 1
             if thing.area:
                 self.by_area[thing.area].append(index)
         places = (*home.areas.values(), *home.floors.values())
@@ -71,6 +84,14 @@ class NameIndex:
         for word in self.known:
             self._initials[word[0]].append(word)
         self._near: dict[str, frozenset[str]] = {}
+        self._weights: dict[str, float] = {}
+        # By word the names that it is in, each as its thing and its share of that name.
+        self.shares: dict[str, list[tuple[int, int, float]]] = defaultdict(list)
+        for index, names in enumerate(self.names):
+            for number, words in enumerate(names):
+                whole = sum(map(self.weight, words))
+                for word in {*words}:
+                    self.shares[word].append((index, number, self.weight(word) / whole))
         # By what was said, and the kinds that go with its verb.
         self.shortlists: dict[tuple[tuple[str, ...], frozenset[str]], Shortlist] = {}
 
@@ -84,18 +105,21 @@ class NameIndex:
 
     def weight(self, word: str) -> float:
         """Return how much a word of a name tells: less, the more names it is in."""
-        return math.log(1 + self.n_things / len(self.by_word[word]))
+        if word not in self._weights:
+            self._weights[word] = math.log(1 + self.n_things / len(self.by_word[word]))
+        return self._weights[word]
 
     def near(self, word: str) -> frozenset[str]:
         """Return the words of names that somebody means who says this one.
 
         A word that is known is no slip of another one.
         """
-        if word not in self._near:
+        found = self._near.get(word)
+        if found is None:
             if len(self._near) > MAX_REMEMBERED:
                 self._near.clear()
-            self._near[word] = frozenset(self._find(word))
-        return self._near[word]
+            found = self._near[word] = frozenset(self._find(word))
+        return found
 
     def _find(self, word: str) -> Iterable[str]:
         if word in self.language.common:
@@ -103,6 +127,12 @@ class NameIndex:
         is_known = word in self.known
         likely = self._initials.get(word[0], ())
         return (one for one in likely if is_like(one, word, may_slip=not is_known))
+
+
+async def async_read_names(hass: HomeAssistant, home: Home, language: Language) -> None:
+    """Read the names of a home that has changed, so that nobody waits for it."""
+    if language.code not in _indexes(home):
+        await hass.async_add_executor_job(NameIndex.of, home, language)
 
 
 @remembered
@@ -125,6 +155,7 @@ class Shortlist:
         self._home = home
         self._language = language
         self.index = NameIndex.of(home, language)
+        self._things_of_kinds: dict[frozenset[str], list[Thing]] = {}
         self._words: list[str] = []
         # Of each of these words, the place of the one that it is a part of.
         self._places_of_parts: list[int] = []
@@ -157,11 +188,12 @@ class Shortlist:
         """Return what was named; a turn asks for the same several times."""
         known = NameIndex.of(home, language).shortlists
         key = (tuple(words), implied)
-        if key not in known:
+        found = known.get(key)
+        if found is None:
             if len(known) >= MAX_SHORTLISTS:
                 known.clear()
-            known[key] = Shortlist(home, language, words, implied)
-        return known[key]
+            found = known[key] = Shortlist(home, language, words, implied)
+        return found
 
     def of_kinds(self, kinds: frozenset[str], area: str | None = None) -> list[Thing]:
         """Return the things of these kinds, those of an area only if there are some.
@@ -173,8 +205,10 @@ class Shortlist:
         return [thing for thing in found if area and thing.area == area] or found
 
     def _of(self, kinds: frozenset[str]) -> list[Thing]:
-        found = {index for kind in kinds for index in self.index.by_kind.get(kind, ())}
-        return [self._home.things[index] for index in sorted(found)]
+        if kinds not in self._things_of_kinds:
+            found = {index for kind in kinds for index in self.index.by_kind.get(kind, ())}
+            self._things_of_kinds[kinds] = [self._home.things[index] for index in sorted(found)]
+        return self._things_of_kinds[kinds]
 
     @property
     def is_specific(self) -> bool:
@@ -291,9 +325,7 @@ class Shortlist:
 
     def _things(self) -> list[Meant]:
         """Return the things that may be meant, the likeliest first."""
-        index = self.index
-        likely = {one for word in self._said for one in index.by_word.get(word, ())}
-        likely |= {one for area in self.areas for one in index.by_area.get(area, ())}
+        likely = self._likely()
         found = [meant for one in sorted(likely) if (meant := self._meant(one))]
         best = max((one.share for one in found), default=0.0)
         if best < MIN_SHARE:
@@ -304,6 +336,16 @@ class Shortlist:
         if len(kept) == 1 and kept[0].share >= MOST_OF_NAME:
             kept = [replace(kept[0], is_only=True)]
         return sorted(kept, key=lambda one: -one.share)[:MAX_THINGS]
+
+    def _likely(self) -> set[int]:
+        """Return the things of which enough was said to look at them, and those in the areas."""
+        shares: dict[tuple[int, int], float] = defaultdict(float)
+        for word in self._said:
+            for index, number, share in self.index.shares.get(word, ()):
+                shares[index, number] += share
+        least = MIN_OF_BEST * max(shares.values(), default=0.0) - HERE - OF_KIND - ROUNDING
+        likely = {index for (index, _), share in shares.items() if share >= least}
+        return likely.union(*(self.index.by_area.get(area, ()) for area in self.areas))
 
     def _meant(self, index: int) -> Meant | None:
         thing = self._home.things[index]
@@ -317,7 +359,7 @@ class Shortlist:
             share = sum(map(weight, said)) / whole if whole else 0.0
             if (share, len(said)) > (best, len(best_words)):
                 best, best_words = share, said
-        is_sure = is_whole = best > 1 - 1e-9
+        is_sure = is_whole = best > 1 - ROUNDING
         if is_here and is_kind and not is_sure:
             best = max(best, BY_PLACE)
             is_sure = True

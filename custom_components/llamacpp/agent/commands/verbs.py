@@ -85,21 +85,7 @@ class Verbs:
         Nor is `pause the timer` about music. Of two opposites the one that fits better counts, of
         two that fit equally neither.
         """
-        found = _phrases(self._language, tuple(words))
-        longest = [
-            one
-            for one in found
-            if not any(
-                one.words < other.words
-                and (one.sentence.kinds & other.sentence.kinds or other.sentence.target == "none")
-                for other in found
-            )
-        ]
-        return [
-            one
-            for one in longest
-            if not any(one.contradicts(other) and one.rank <= other.rank for other in longest)
-        ]
+        return list(_found(self._language, tuple(words)))
 
     def heard(self, words: Sequence[str]) -> list[Sentence]:
         """Return the sentences whose verb was said."""
@@ -141,23 +127,44 @@ def is_order(words: Sequence[str], language: Language) -> bool:
 
 
 @lru_cache(maxsize=1024)
+def _found(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
+    """Return what was heard, as `Verbs.found`."""
+    found = _phrases(language, words)
+    longest = [
+        one
+        for one in found
+        if not any(
+            one.words < other.words
+            and (one.sentence.kinds & other.sentence.kinds or other.sentence.target == "none")
+            for other in found
+        )
+    ]
+    return tuple(
+        one
+        for one in longest
+        if not any(one.contradicts(other) and one.rank <= other.rank for other in longest)
+    )
+
+
+@lru_cache(maxsize=1024)
 def _phrases(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
     """Return the sentences whose verb was said, each by its best phrase."""
     times = lengths(words, language)
     no_verbs = {index for one in times for index in range(*one.places)}
-    said = _Forms.of(language).places(words, no_verbs)
+    forms = _Forms.of(language)
+    said = forms.places(words, no_verbs)
+    matches: dict[int, list[Heard]] = defaultdict(list)
+    for number, phrase in (one for word in said for one in forms.by_first.get(word, ())):
+        sentence = language.sentences[number]
+        if (times or DURATION not in sentence.slots.values()) and (
+            match := _match(sentence, phrase, said)
+        ):
+            matches[number].append(match)
     found = []
-    for sentence in language.sentences:
-        if times or DURATION not in sentence.slots.values():
-            matches = (
-                match
-                for phrase in sentence.hear
-                if phrase[0] in said and (match := _match(sentence, phrase, said))
-            )
-            if matched := sorted(matches, key=lambda one: one.rank, reverse=True):
-                # `Dim it to 30 percent` has two of them.
-                places = frozenset[int]().union(*(one.places for one in matched))
-                found.append(replace(matched[0], places=places))
+    for _, matched in sorted(matches.items()):
+        # `Dim it to 30 percent` has two of them.
+        places = frozenset[int]().union(*(one.places for one in matched))
+        found.append(replace(max(matched, key=lambda one: one.rank), places=places))
     return tuple(found)
 
 
@@ -183,6 +190,11 @@ class _Forms:
     def __init__(self, language: Language) -> None:
         self._language = language
         self._words = {word for one in language.sentences for phrase in one.hear for word in phrase}
+        # By the first word of a phrase, the number of its sentence and itself.
+        self.by_first: dict[str, list[tuple[int, Phrase]]] = defaultdict(list)
+        for number, sentence in enumerate(language.sentences):
+            for phrase in sentence.hear:
+                self.by_first[phrase[0]].append((number, phrase))
         self._stems: dict[str, list[str]] = defaultdict(list)
         for word in self._words:
             self._stems[word[:PREFIX]].append(word)
@@ -210,11 +222,12 @@ class _Forms:
         return found
 
     def _of(self, word: str) -> tuple[tuple[str, int], ...]:
-        if word not in self._meant:
+        found = self._meant.get(word)
+        if found is None:
             if len(self._meant) > 4096:  # noqa: PLR2004 - a bound, as people type anything
                 self._meant.clear()
-            self._meant[word] = tuple(self._find(word))
-        return self._meant[word]
+            found = self._meant[word] = tuple(self._find(word))
+        return found
 
     def _find(self, word: str) -> list[tuple[str, int]]:
         """Return the words of verbs that this one can be a form of, else a slip of."""

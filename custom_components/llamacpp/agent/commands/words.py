@@ -70,7 +70,9 @@ def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
 
 def is_slip(one: str, other: str) -> bool:
     """Tell whether two words are the same, but for one letter of a long word."""
-    return one == other or (min(len(one), len(other)) >= ONE_SLIP and n_slips(one, other) <= 1)
+    if one == other or min(len(one), len(other)) < ONE_SLIP or abs(len(one) - len(other)) > 1:
+        return one == other
+    return len({*one} - {*other}) <= 1 and n_slips(one, other) <= 1
 
 
 def parts_of(word: str, known: Collection[str]) -> tuple[str, ...]:
