@@ -1,5 +1,6 @@
 """The conversation agents of a server."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, override
 
 from homeassistant.components import conversation
@@ -186,7 +187,8 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     ) -> Offer:
         """Return how the model is offered the tools of a chat log that was given its prompt."""
         if wanted.commands is None or chat_log.llm_api is None:
-            return native_offer(chat_log)
+            spoken_in = language or self.hass.config.language
+            return native_offer(chat_log, partial(async_spoken, self.hass, spoken_in), language)
         spoken = await async_load(self.hass, language)
         await async_read_names(self.hass, exposed_home(self.hass, llm_context.assistant), spoken)
         return CommandsOffer(chat_log.llm_api, (wanted.commands, spoken), llm_context)

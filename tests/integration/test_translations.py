@@ -15,6 +15,7 @@ LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.json"))
 OWN = {
     "answer_cut",
     "done",
+    "not_ordered_plainly",
     "unfinished",
     "agent_required",
     "agent_unavailable",

@@ -26,7 +26,7 @@ from .named import clipped
 from .printed import PrintedCalls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable
+    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 
     from ..server import (
         StreamEvent,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 # So many calls of one answer are run. More are a model that repeats itself.
 MAX_CALLS = 10
 
+type Refuse = Callable[[str, Mapping[str, Any]], Awaitable[str]]
 type ChatLogDelta = AssistantContentDeltaDict | ToolResultContentDeltaDict
 
 
@@ -63,13 +64,18 @@ class AnswerDeltas:
     what cannot be called.
     """
 
-    def __init__(self, possible: PossibleCalls | None) -> None:
-        """Begin an answer. possible: what the model can call, None: it was offered nothing."""
+    def __init__(self, possible: PossibleCalls | None, refuse: Refuse | None = None) -> None:
+        """Begin an answer.
+
+        possible: what the model can call, None: it was offered nothing. refuse: says why a call
+        that is possible is not run all the same, None: each is.
+        """
         self.completion = Completion(usage=None, timings=None)
         self.finish_reason = FinishReason.UNKNOWN
         self.first_text_time: float | None = None
         self.has_impossible_calls = False
         self._possible = possible
+        self._refuse = refuse
         self._printed = PrintedCalls(possible.tools) if possible else None
         self._calls: dict[int, _PartialCall] = {}
 
@@ -97,7 +103,9 @@ class AnswerDeltas:
                 case _:
                     # Progress only keeps the connection's time limit from passing.
                     pass
-        for delta in (*self._end_of_text(), *self._tool_call_deltas()):
+        for delta in self._end_of_text():
+            yield delta
+        for delta in await self._tool_call_deltas():
             yield delta
 
     def _spoken(self, words: str) -> list[ChatLogDelta]:
@@ -120,8 +128,8 @@ class AnswerDeltas:
                 self._calls[max(self._calls, default=-1) + 1] = call
         return self._spoken(words)
 
-    def _tool_call_deltas(self) -> list[ChatLogDelta]:
-        """Return one delta with the calls, then one for each that is impossible.
+    async def _tool_call_deltas(self) -> list[ChatLogDelta]:
+        """Return one delta with the calls, then one for each that is impossible or refused.
 
         Of those that are too many only the first is among them: its result speaks for all.
         """
@@ -131,25 +139,28 @@ class AnswerDeltas:
         results: list[ChatLogDelta] = []
         calls = [call for _, call in sorted(self._calls.items())]
         for number, call in enumerate(calls[: MAX_CALLS + 1]):
-            call_id = call.id or ulid_now()
+            call_id, name = call.id or ulid_now(), call.name
             arguments: dict[str, Any] = {}
+            refusal = ""
             try:
                 _check_number(number, len(calls))
                 arguments = self._arguments_of(call)
                 name, arguments = self._possible_call(call.name, arguments)
+                if self._refuse:
+                    refusal = await self._refuse(name, arguments)
             except CallError as err:
                 self.has_impossible_calls = True
-                tool_calls.append(llm.ToolInput(call.name, arguments, id=call_id, external=True))
+                refusal = str(err)
+            tool_calls.append(llm.ToolInput(name, arguments, id=call_id, external=bool(refusal)))
+            if refusal:
                 results.append(
                     {
                         "role": "tool_result",
                         "tool_call_id": call_id,
-                        "tool_name": call.name,
-                        "result": llm.ToolResult(data={"error": str(err)}, error=True),
+                        "tool_name": name,
+                        "result": llm.ToolResult(data={"error": refusal}, error=True),
                     }
                 )
-            else:
-                tool_calls.append(llm.ToolInput(name, arguments, id=call_id))
         return [{"tool_calls": tool_calls}, *results]
 
     def _possible_call(self, name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from homeassistant.helpers import llm, selector
 from ..const import LOGGER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable
 
 type ToolParam = dict[str, Any]
 type Serializer = Callable[[Any], Any] | None
@@ -108,6 +108,20 @@ def to_tools(api: llm.APIInstance) -> list[ToolParam]:
         ),
         lambda: [_to_tool(tool, api) for tool in sorted(api.tools, key=lambda tool: tool.name)],
     )
+
+
+def arguments_by_tool(
+    tools: Iterable[ToolParam],
+) -> dict[str, tuple[str, Collection[str]]]:
+    """Return by their names without a namespace the tools' whole names and their arguments."""
+    functions = (one["function"] for one in tools)
+    return {
+        one["name"].rpartition("__")[2]: (
+            one["name"],
+            one.get("parameters", {}).get("properties", {}),
+        )
+        for one in functions
+    }
 
 
 def _to_tool(tool: llm.Tool, api: llm.APIInstance) -> ToolParam:

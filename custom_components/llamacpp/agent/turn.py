@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.conversation import (
     AssistantContent,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..server import LlamaServerClient
     from .change import Changed
     from .deltas import ChatLogDelta
-    from .offer import Deltas, Offer
+    from .offer import Deltas, Offer, Speaker
     from .request import Request, TurnSettings
 
 # How often a model may call tools before it has to speak. Core's own agents allow as many.
@@ -70,13 +70,6 @@ class Outcome:
     def usage(self) -> Usage:
         """Return the tokens of all requests; none if the server did not tell."""
         return self.completion.usage or NO_TOKENS
-
-
-class Speaker(Protocol):
-    """Says a sentence of the translations to the user."""
-
-    async def __call__(self, key: str, placeholders: dict[str, str]) -> str:
-        """Return the sentence with this key."""
 
 
 class Turn:

@@ -138,8 +138,9 @@ class History:
         version of the integration has written it.
         """
         name = files.file_name(conversation_id)
-        # All files are known by name since the start; one that is locked may just be written.
-        if self._index.size(name) is None and name not in self._locks:
+        is_loaded = self._stop_listening is not None
+        if is_loaded and self._index.size(name) is None and name not in self._locks:
+            # All files are known by name; one that is locked may just be written.
             return None
         return await self._async_get(name)
 

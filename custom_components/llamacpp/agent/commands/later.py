@@ -2,11 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from homeassistant.components import conversation
-from homeassistant.components.conversation.agent_manager import async_get_agent
-from homeassistant.components.conversation.default_agent import DefaultAgent
-from homeassistant.core import Context
-
+from ..recognized import async_recognized
 from .spoken import bare
 
 if TYPE_CHECKING:
@@ -42,22 +38,10 @@ async def async_sentences(
 async def _async_is_understood(
     hass: HomeAssistant, sentence: str, command: Command, llm_context: llm.LLMContext
 ) -> bool:
-    agent = async_get_agent(hass, conversation.HOME_ASSISTANT_AGENT)
-    if not isinstance(agent, DefaultAgent):
+    order = await async_recognized(hass, sentence, llm_context)
+    if order is None or order.tool != bare(command.tool):
         return False
-    said = conversation.ConversationInput(
-        text=sentence,
-        context=llm_context.context or Context(),
-        conversation_id=None,
-        device_id=llm_context.device_id,
-        satellite_id=None,
-        language=llm_context.language or hass.config.language,
-        agent_id=conversation.HOME_ASSISTANT_AGENT,
-    )
-    found = await agent.async_recognize_intent(said, strict_intents_only=True)
-    if found is None or found.intent.name != bare(command.tool):
-        return False
-    meant = {name: str(entity.value).casefold() for name, entity in found.entities.items()}
+    meant = {name: str(value).casefold() for name, value in order.args.items()}
     wanted = str(command.args.get("name", "")).casefold()
     return meant.get("name", "") == wanted and all(
         name in meant for name in ("area", "floor") if name in command.args

@@ -8,7 +8,7 @@ from homeassistant.helpers.intent import IntentResponseType
 
 from ..deltas import AnswerDeltas
 from ..request import to_request
-from ..tools import to_tools
+from ..tools import arguments_by_tool, to_tools
 from .answer import CommandDeltas, agreed, to_call
 from .before import Before
 from .candidates import Candidates
@@ -20,7 +20,7 @@ from .live import live_note, meant_by
 from .messages import has_failed, to_command_messages
 from .prompt import examples
 from .said import understand
-from .spoken import bare, command_text, sentence_of
+from .spoken import command_text, sentence_of
 from .verbs import is_order
 from .words import as_written
 
@@ -69,13 +69,7 @@ class CommandsOffer:
         of_home, self._language = languages
         self._functions = to_tools(api)
         self._reading = {one.name for one in api.tools if one.annotations.read_only}
-        declared = {
-            bare(one["function"]["name"]): (
-                one["function"]["name"],
-                one["function"]["parameters"].get("properties", {}),
-            )
-            for one in self._functions
-        }
+        declared = arguments_by_tool(self._functions)
         self._candidates = Candidates(home, self._language, declared, here)
         self._interpreter = Interpreter(
             self._candidates, self._language, self._functions, self._reading

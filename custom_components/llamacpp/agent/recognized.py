@@ -1,0 +1,46 @@
+"""What Home Assistant's own agent understands of a sentence, without a doubt."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from homeassistant.components import conversation
+from homeassistant.components.conversation.agent_manager import async_get_agent
+from homeassistant.components.conversation.default_agent import DefaultAgent
+from homeassistant.core import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers import llm
+
+
+class Order(NamedTuple):
+    """What is to be done. tool: its name without a namespace. args: by the names of its slots."""
+
+    tool: str
+    args: Mapping[str, Any]
+
+
+async def async_recognized(
+    hass: HomeAssistant, sentence: str, llm_context: llm.LLMContext
+) -> Order | None:
+    """Return what the sentence orders, None if Home Assistant has no such sentence.
+
+    It takes its own sentences to the letter here: nothing fuzzy, and no word is passed over.
+    """
+    agent = async_get_agent(hass, conversation.HOME_ASSISTANT_AGENT)
+    if not isinstance(agent, DefaultAgent):
+        return None
+    said = conversation.ConversationInput(
+        text=sentence,
+        context=llm_context.context or Context(),
+        conversation_id=None,
+        device_id=llm_context.device_id,
+        satellite_id=None,
+        language=llm_context.language or hass.config.language,
+        agent_id=conversation.HOME_ASSISTANT_AGENT,
+    )
+    found = await agent.async_recognize_intent(said, strict_intents_only=True)
+    if found is None or found.unmatched_entities:
+        return None
+    return Order(found.intent.name, {name: entity.value for name, entity in found.entities.items()})
