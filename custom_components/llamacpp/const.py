@@ -17,6 +17,7 @@ CONF_API_PORT: Final = "api_port"
 CONF_KEEP_HISTORY: Final = "keep_history"
 
 # Whether an agent's prompt is processed before somebody speaks.
+CONF_EXACT_FIRST: Final = "exact_first"
 CONF_KEEP_WARM: Final = "keep_warm"
 
 SUBENTRY_CONVERSATION: Final = "conversation"

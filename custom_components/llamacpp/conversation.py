@@ -7,7 +7,7 @@ from homeassistant.components import conversation
 from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
 from homeassistant.core import Context, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import intent
+from homeassistant.helpers import intent, llm
 from homeassistant.helpers.chat_session import current_session
 
 from .access import Caller
@@ -16,12 +16,15 @@ from .agent.commands.exposed import exposed_home
 from .agent.commands.language import async_load
 from .agent.commands.offer import CommandsOffer
 from .agent.commands.shortlist import async_read_names
+from .agent.exact import async_answer_exactly
 from .agent.frame import join_notes
 from .agent.notes import set_note
 from .agent.offer import native_offer
 from .agent.slots import Talk
 from .agent.stable import StablePrompts, Wanted, speaker_of
+from .agent.turn import Outcome
 from .const import (
+    CONF_EXACT_FIRST,
     CONF_KEEP_HISTORY,
     CONF_KEEP_WARM,
     DOMAIN,
@@ -47,11 +50,9 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigSubentry
     from homeassistant.core import HomeAssistant
-    from homeassistant.helpers import llm
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .agent.offer import Offer
-    from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -304,6 +305,8 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
                     forget(chat_log, said)
                     return await self._async_refusal(user_input)
                 await async_recall(self.coordinator.history, chat_log)
+                if result := await self._async_answer_exactly(user_input, chat_log):
+                    return result
                 outcome = await self.async_converse(
                     chat_log,
                     llm_context,
@@ -322,6 +325,19 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if options.get(CONF_KEEP_HISTORY, True):
             await self._async_keep(user_input, chat_log, outcome)
         return conversation.async_get_result_from_chat_log(user_input, chat_log)
+
+    async def _async_answer_exactly(
+        self, user_input: conversation.ConversationInput, chat_log: conversation.ChatLog
+    ) -> conversation.ConversationResult | None:
+        """Return the answer of Home Assistant's own sentences, if the agent is to use them."""
+        options = self.subentry.data
+        has_assist = llm.LLM_API_ASSIST in options.get(CONF_LLM_HASS_API, ())
+        if not (has_assist and options.get(CONF_EXACT_FIRST)):
+            return None
+        result = await async_answer_exactly(self.hass, user_input, chat_log)
+        if result and options.get(CONF_KEEP_HISTORY, True):
+            await self._async_keep(user_input, chat_log, Outcome.without_model(chat_log))
+        return result
 
     async def _async_claim(self, user_input: conversation.ConversationInput) -> bool:
         """Return whether who speaks may continue the conversation."""

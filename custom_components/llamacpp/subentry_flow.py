@@ -41,7 +41,13 @@ from .agent.options import (
     Thinking,
 )
 from .agent.turn import MAX_TOOL_ROUNDS
-from .const import CONF_KEEP_HISTORY, CONF_KEEP_WARM, DEFAULT_AGENT_NAME, DEFAULT_TASK_NAME
+from .const import (
+    CONF_EXACT_FIRST,
+    CONF_KEEP_HISTORY,
+    CONF_KEEP_WARM,
+    DEFAULT_AGENT_NAME,
+    DEFAULT_TASK_NAME,
+)
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
@@ -93,6 +99,7 @@ CONVERSATION_SECTIONS: Mapping[str, Mapping[str, Any]] = {
     **SECTIONS,
     SECTION_ANSWER: {
         **SECTIONS[SECTION_ANSWER],
+        CONF_EXACT_FIRST: BooleanSelector(),
         CONF_TOOL_CALLS: TOOL_CALLS_SELECTOR,
         CONF_HISTORY_TOKENS: _number(0, 262_144),
     },
@@ -102,7 +109,10 @@ _COMMON: dict[str, Any] = {
     CONF_MAX_TOOL_ROUNDS: MAX_TOOL_ROUNDS,
     CONF_THINKING: Thinking.DEFAULT,
 }
-_AS_IT_COMES: dict[str, Any] = _COMMON | {CONF_TOOL_CALLS: ToolCalls.AUTO}
+_AS_IT_COMES: dict[str, Any] = _COMMON | {
+    CONF_TOOL_CALLS: ToolCalls.AUTO,
+    CONF_EXACT_FIRST: False,
+}
 _CONVERSATION: dict[str, Any] = _AS_IT_COMES | {
     CONF_PROMPT: llm.DEFAULT_INSTRUCTIONS_PROMPT,
     CONF_KEEP_HISTORY: True,

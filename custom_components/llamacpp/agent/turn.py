@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from homeassistant.components.conversation import (
     AssistantContent,
@@ -65,6 +65,13 @@ class Outcome:
     first_text_seconds: float | None
     failure: LlamaServerError | None = None
     has_acted: bool = False
+
+    @classmethod
+    def without_model(cls, chat_log: ChatLog) -> Self:
+        """Return the outcome of a turn that Home Assistant has answered by itself."""
+        nothing = Completion(usage=None, timings=None)
+        has_acted = Done.by(chat_log).is_something
+        return cls(None, FinishReason.STOP, nothing, None, has_acted=has_acted)
 
     @property
     def usage(self) -> Usage:
