@@ -18,6 +18,7 @@ import aiohttp
 
 from dev.ha_client import HomeAssistantError
 from dev.llama import LlamaServer, path_from_environment
+from dev.made_models import write_random_model
 from dev.processes import ProcessError
 
 from .lib.assist_set.cases import load_set
@@ -25,7 +26,7 @@ from .lib.assist_set.merge import merge
 from .lib.assist_set.play import Player, second_ones
 from .lib.assist_set.report import document, table
 from .lib.assist_set.results import Column
-from .lib.assist_set.stage import AGENTS, WITH_MODEL, Stage, integration, name_of
+from .lib.assist_set.stage import AGENTS, RANDOM, WITH_MODEL, Stage, integration, name_of
 from .lib.command import say, working_folder
 from .lib.day.models import CHATML
 from .lib.day.proxy import Proxy
@@ -99,28 +100,37 @@ class Evaluation:
     async def play(self, sets: Iterable[Sequence[Home]]) -> None:
         """Put what each agent did in each set into `found`; raises the errors of `main`."""
         async with contextlib.AsyncExitStack() as stack:
-            with_model = [one for one in self._options.agents if one in WITH_MODEL]
-            if with_model:
-                server = self._server()
-                stack.callback(server.stop)
-                server.start()
-                await asyncio.to_thread(server.wait_ready)
-                for one in with_model:
+            # Our integration takes a server once, so each has its own.
+            for one in self._options.agents:
+                if one in WITH_MODEL:
+                    model = self._random_model if one == RANDOM else self._model
+                    server = self._server(await asyncio.to_thread(model), one)
+                    stack.callback(server.stop)
+                    server.start()
+                    await asyncio.to_thread(server.wait_ready)
                     proxy = Proxy(server.base_url)
                     self._proxies[one] = await stack.enter_async_context(proxy)
             for homes in sets:
                 await self._set(homes)
 
-    def _server(self) -> LlamaServer:
-        template = self._options.template
+    def _model(self) -> Path:
         model = self._options.model
+        return path_from_environment("LLAMACPP_MODEL") if model == OWN else Path(model)
+
+    def _random_model(self) -> Path:
+        path = self._folder / "random.gguf"
+        write_random_model(path, self._model())
+        return path
+
+    def _server(self, model: Path, name: str) -> LlamaServer:
+        template = self._options.template
         file = None if template == OWN else TEMPLATES.get(template, template)
         return LlamaServer(
-            self._folder / "llama-server.log",
+            self._folder / f"llama-server-{name}.log",
             *("--jinja", "--ctx-size", str(CONTEXT_TOKENS), "--parallel", "1"),
             *("--threads", str(THREADS)),
             *(("--chat-template-file", file) if file else ()),
-            model=path_from_environment("LLAMACPP_MODEL") if model == OWN else Path(model),
+            model=model,
         )
 
     async def _set(self, homes: Sequence[Home]) -> None:

@@ -36,7 +36,8 @@ async def add_server(client: HomeAssistantClient, server_url: str) -> None:
     step = await client.start_flow(DOMAIN)
     step = await client.next_step(step["flow_id"], {"url": server_url})
     if step["type"] != "create_entry":
-        message = f"The integration does not take the server {server_url}: {step.get('errors')}"
+        why = step.get("errors") or step.get("reason") or step.get("step_id")
+        message = f"The integration does not take the server {server_url}: {why}"
         raise HomeAssistantError(message)
 
 

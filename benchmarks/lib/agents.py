@@ -58,13 +58,14 @@ async def add_server_to_core(client: HomeAssistantClient, server_url: str) -> No
 
 
 async def set_up_pipeline(
-    client: HomeAssistantClient, domain: str, *, language: str = "en"
+    client: HomeAssistantClient, domain: str, *, language: str = "en", entry_id: str | None = None
 ) -> Agent:
     """Wait for an integration's agent, and make a pipeline that sends everything to it.
 
-    Raises BenchmarkError if the agent does not become available.
+    entry_id: of which of its entries, None: it has only one. Raises BenchmarkError if the agent
+    does not become available.
     """
-    entity_id = await _entity_id(client, domain)
+    entity_id = await _entity_id(client, domain, entry_id)
     return Agent(domain, entity_id, await create_pipeline(client, entity_id, language))
 
 
@@ -87,13 +88,14 @@ async def create_pipeline(client: HomeAssistantClient, entity_id: str, language:
     return str(pipeline["id"])
 
 
-async def _entity_id(client: HomeAssistantClient, domain: str) -> str:
+async def _entity_id(client: HomeAssistantClient, domain: str, entry_id: str | None) -> str:
     try:
         async with asyncio.timeout(AGENT_SECONDS):
             while True:
                 for entry in await client.command("config/entity_registry/list"):
                     if (
                         entry["platform"] == domain
+                        and entry_id in (None, entry["config_entry_id"])
                         and entry["entity_id"].startswith("conversation.")
                         and await is_available(client, entry["entity_id"])
                     ):

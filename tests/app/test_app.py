@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dev.cut_model import write_cut_model
+from dev.made_models import write_cut_model
 from dev.processes import LOOPBACK, port_is_taken
 from tests.app.file_server import saying
 from tests.app.running_app import RunningApp

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 BUILTIN = "builtin"
 BUILTIN_ENTITY = "conversation.home_assistant"
 # By name, the integrations whose agents ask a llama-server.
-WITH_MODEL = {"ours": OURS, "core": CORE}
+EXACT, RANDOM = "exact", "random"
+WITH_MODEL = {"ours": OURS, EXACT: OURS, RANDOM: OURS, "core": CORE}
 OVERLAP = "overlap"
 OVERLAP_DOMAIN = "word_overlap"
 AGENTS = (*WITH_MODEL, BUILTIN, OVERLAP)
@@ -133,7 +134,7 @@ class Stage:
         Raises HomeAssistantError or BenchmarkError.
         """
         if agent in WITH_MODEL and proxy is not None:
-            manner = Manner(ANSWER_TOKENS, self._language)
+            manner = Manner(ANSWER_TOKENS, self._language, exact_first=agent == EXACT)
             made = await set_up_agent(
                 self.client, WITH_MODEL[agent], proxy.base_url, manner, keep_warm=False
             )

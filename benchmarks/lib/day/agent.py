@@ -36,12 +36,14 @@ class DayAgent:
 class Manner:
     """How an agent is to answer: in so many tokens at most, and in which language.
 
-    tool_calls: our option, how it is offered tools.
+    tool_calls, exact_first: our options, how it is offered tools, and whether Home Assistant does
+    by itself what it understands.
     """
 
     answer_tokens: int = ANSWER_TOKENS
     language: str = "en"
     tool_calls: str = "auto"
+    exact_first: bool = False
 
 
 SHORT = Manner()
@@ -60,24 +62,27 @@ async def set_up_agent(
     domain: `OURS` or `CORE`. keep_warm: our option for prompts that are processed ahead. Raises
     HomeAssistantError or BenchmarkError.
     """
+    before = await _entry_ids(client, domain)
     if domain == OURS:
         await add_server(client, server_url)
     else:
         await add_server_to_core(client, server_url)
-    (entry,) = await client.command("config_entries/get", domain=domain)
-    for subentry in await client.command(
-        "config_entries/subentries/list", entry_id=entry["entry_id"]
-    ):
+    (entry_id,) = await _entry_ids(client, domain) - before
+    for subentry in await client.command("config_entries/subentries/list", entry_id=entry_id):
         forms = _forms(domain, subentry["subentry_type"], manner, keep_warm=keep_warm)
-        await _reconfigure(client, entry["entry_id"], subentry, forms)
-    agent = await set_up_pipeline(client, domain, language=manner.language)
+        await _reconfigure(client, entry_id, subentry, forms)
+    agent = await set_up_pipeline(client, domain, language=manner.language, entry_id=entry_id)
     entities = await client.command("config/entity_registry/list")
     tasks = [
         str(one["entity_id"])
         for one in entities
-        if one["platform"] == domain and one["entity_id"].startswith("ai_task.")
+        if one["config_entry_id"] == entry_id and one["entity_id"].startswith("ai_task.")
     ]
     return DayAgent(agent.entity_id, agent.pipeline, tasks[0] if tasks else None)
+
+
+async def _entry_ids(client: HomeAssistantClient, domain: str) -> set[str]:
+    return {one["entry_id"] for one in await client.command("config_entries/get", domain=domain)}
 
 
 def _forms(
@@ -92,7 +97,8 @@ def _forms(
     if not talks:
         return [{"answer": limits, "sampling": SAMPLING}]
     own = {**APIS, "keep_warm": keep_warm, "keep_history": True}
-    return [{**own, "answer": {**limits, "tool_calls": manner.tool_calls}, "sampling": SAMPLING}]
+    answer = {**limits, "exact_first": manner.exact_first, "tool_calls": manner.tool_calls}
+    return [{**own, "answer": answer, "sampling": SAMPLING}]
 
 
 async def _reconfigure(

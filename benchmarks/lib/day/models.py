@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev.cut_model import write_cut_model
+from dev.made_models import write_cut_model
 
 TEMPLATES = Path(__file__).parent
 

@@ -21,6 +21,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.storage import STORAGE_DIR, Store
 from homeassistant.util import dt as dt_util
+from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN, LOGGER
 from . import files, issues
@@ -47,6 +48,10 @@ MAX_READS_AT_LOAD: Final = 50
 MAX_READS_OF_LIST: Final = 1000
 MAX_UNSAVED: Final = 50
 REMOVE_AT_ONCE: Final = 100
+
+
+# Files that were written after their history was unloaded.
+_OUTLIVED: HassKey[set[Path]] = HassKey("llamacpp_history_outlived")
 
 
 class HistoryError(HomeAssistantError):
@@ -82,6 +87,7 @@ class History:
         self._cancel_timer: CALLBACK_TYPE | None = None
         self._stop_listening: CALLBACK_TYPE | None = None
         self._may_make_folder = True
+        self._outlived = hass.data.setdefault(_OUTLIVED, set())
 
     async def async_load(self) -> None:
         """Read the listing, and the few conversations that are still going on.
@@ -89,6 +95,9 @@ class History:
         To be called once, before all else, and to be ended with `async_unload`. Raises
         HistoryError if the folder cannot be read.
         """
+        # The listing has those that are there by now.
+        own = {one for one in self._outlived if one.parent == self._folder}
+        self._outlived.difference_update(own)
         try:
             self._index, known = await self._hass.async_add_executor_job(files.scan, self._folder)
         except OSError as err:
@@ -138,11 +147,17 @@ class History:
         version of the integration has written it.
         """
         name = files.file_name(conversation_id)
-        is_loaded = self._stop_listening is not None
-        if is_loaded and self._index.size(name) is None and name not in self._locks:
-            # All files are known by name; one that is locked may just be written.
+        if self._stop_listening and not self._may_be_there(name):
             return None
         return await self._async_get(name)
+
+    def _may_be_there(self, name: str) -> bool:
+        """Tell whether a loaded history may have a file: all are known by name.
+
+        But for one that is just being written, and for those of turns that have outlived a reload.
+        """
+        is_known = self._index.size(name) is not None
+        return is_known or name in self._locks or self._folder / name in self._outlived
 
     async def async_summary(self, conversation_id: str) -> Summary | None:
         """Return what is known of a conversation, None if there is none.
@@ -377,6 +392,8 @@ class History:
             raise HistoryError(f"{path} cannot be written: {err}") from err
         self._pending.pop(name, None)
         self._index.put(name, Summary.of(conversation, size, stamp))
+        if self._stop_listening is None:
+            self._outlived.add(path)
 
     @callback
     def _async_write_soon(self, name: str, conversation: Conversation, stamp: float) -> None:
