@@ -20,6 +20,7 @@ from custom_components.llamacpp.agent.offer import NOT_PLAIN
 from custom_components.llamacpp.agent.tools import to_tools
 
 from .commands.test_harm import CAUTIONS
+from .entities import rename
 from .talk import ask, contents, last_trace, llama_peer, piece, speech, state_of
 from .test_calls import add_native
 
@@ -275,3 +276,23 @@ async def test_what_moves_nothing_is_not_looked_at(home: HomeAssistant) -> None:
     assert await reading.async_is_allowed("hello", Call(OFF, UNLOCK))
     for call in (Call(OFF, {"area": "Garage"}), Call(OFF, {"floor": "Ground Floor"})):
         assert not await calls.async_is_allowed("hello", call), call
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+async def test_who_closes_a_door_unlocks_no_lock(home: HomeAssistant, language: str) -> None:
+    """A lock and a cover of one name: one call is `close` for the one, `unlock` for the other."""
+    rename(home, "cover.garage_door", "Side Door")
+    await home.async_block_till_done()
+    context = llm.LLMContext("llamacpp", Context(), language, conversation.DOMAIN, None)
+    tools = to_tools(await llm.async_get_api(home, "assist", context))
+    calls = critical(home, tools, language)
+    close = {"en": "close Side Door", "nl": "sluit Side Door"}[language]
+    unlock = {"en": "unlock Side Door", "nl": "ontgrendel Side Door"}[language]
+    by_domain = {one: Call(OFF, {**UNLOCK, "domain": [one]}) for one in ("cover", "lock")}
+    for said, domain in ((close, "cover"), (unlock, "lock")):
+        for one, call in by_domain.items():
+            if one != domain:
+                assert not await calls.async_is_allowed(said, call), (said, one)
+        # Without a domain it would move both.
+        assert not await calls.async_is_allowed(said, Call(OFF, UNLOCK)), said
+    assert await calls.async_is_allowed(unlock, by_domain["lock"])

@@ -126,6 +126,7 @@ class CriticalCalls:
         values = {name: value for name, value in order.args.items() if name not in TARGET}
         return (
             order.tool == ordered.tool
+            and DOMAIN in ordered.args
             and set(self._moved(order)) <= set(self._moved(ordered))
             and all(name in ordered.args and ordered.args[name] == values[name] for name in values)
         )

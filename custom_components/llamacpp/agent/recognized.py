@@ -43,4 +43,9 @@ async def async_recognized(
     found = await agent.async_recognize_intent(said, strict_intents_only=True)
     if found is None or found.unmatched_entities:
         return None
-    return Order(found.intent.name, {name: entity.value for name, entity in found.entities.items()})
+    args = {name: entity.value for name, entity in found.entities.items()}
+    if domain := (found.context or {}).get("domain"):
+        # Of several entities with one name a sentence is for one kind: who closes a door unlocks no
+        # lock.
+        args.setdefault("domain", domain)
+    return Order(found.intent.name, args)
