@@ -16,8 +16,11 @@ CONF_API_PORT: Final = "api_port"
 # Whether what is said to an agent in Assist is stored.
 CONF_KEEP_HISTORY: Final = "keep_history"
 
-# Whether an agent's prompt is processed before somebody speaks.
+# Whether Home Assistant does by itself what it understands word for word.
 CONF_EXACT_FIRST: Final = "exact_first"
+DEFAULT_EXACT_FIRST: Final = True
+
+# Whether an agent's prompt is processed before somebody speaks.
 CONF_KEEP_WARM: Final = "keep_warm"
 
 SUBENTRY_CONVERSATION: Final = "conversation"

@@ -27,6 +27,7 @@ from .const import (
     CONF_EXACT_FIRST,
     CONF_KEEP_HISTORY,
     CONF_KEEP_WARM,
+    DEFAULT_EXACT_FIRST,
     DOMAIN,
     LOGGER,
     SUBENTRY_CONVERSATION,
@@ -218,7 +219,14 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
 
     @override
     async def async_prepare(self, language: str | None = None) -> None:
-        """Have the prompt processed while somebody still speaks; wakes a sleeping server."""
+        """Have the prompt processed while somebody still speaks; wakes a sleeping server.
+
+        Home Assistant's own sentences are read, too: those of a language take a while at first.
+        """
+        if self._is_exact_first:
+            await conversation.async_prepare_agent(
+                self.hass, conversation.HOME_ASSISTANT_AGENT, language or self.hass.config.language
+            )
         if not (self.available and self.subentry.data.get(CONF_KEEP_WARM, True)):
             return
         warmth = self.coordinator.warmth
@@ -305,7 +313,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
                     forget(chat_log, said)
                     return await self._async_refusal(user_input)
                 await async_recall(self.coordinator.history, chat_log)
-                if result := await self._async_answer_exactly(user_input, chat_log):
+                if result := await self._async_answer_exactly(user_input, chat_log, llm_context):
                     return result
                 outcome = await self.async_converse(
                     chat_log,
@@ -326,16 +334,23 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             await self._async_keep(user_input, chat_log, outcome)
         return conversation.async_get_result_from_chat_log(user_input, chat_log)
 
-    async def _async_answer_exactly(
-        self, user_input: conversation.ConversationInput, chat_log: conversation.ChatLog
-    ) -> conversation.ConversationResult | None:
-        """Return the answer of Home Assistant's own sentences, if the agent is to use them."""
+    @property
+    def _is_exact_first(self) -> bool:
         options = self.subentry.data
         has_assist = llm.LLM_API_ASSIST in options.get(CONF_LLM_HASS_API, ())
-        if not (has_assist and options.get(CONF_EXACT_FIRST)):
+        return has_assist and bool(options.get(CONF_EXACT_FIRST, DEFAULT_EXACT_FIRST))
+
+    async def _async_answer_exactly(
+        self,
+        user_input: conversation.ConversationInput,
+        chat_log: conversation.ChatLog,
+        llm_context: llm.LLMContext,
+    ) -> conversation.ConversationResult | None:
+        """Return the answer of Home Assistant's own sentences, if the agent is to use them."""
+        if not self._is_exact_first:
             return None
-        result = await async_answer_exactly(self.hass, user_input, chat_log)
-        if result and options.get(CONF_KEEP_HISTORY, True):
+        result = await async_answer_exactly(self.hass, user_input, chat_log, llm_context)
+        if result and self.subentry.data.get(CONF_KEEP_HISTORY, True):
             await self._async_keep(user_input, chat_log, Outcome.without_model(chat_log))
         return result
 

@@ -46,6 +46,7 @@ from .const import (
     CONF_KEEP_HISTORY,
     CONF_KEEP_WARM,
     DEFAULT_AGENT_NAME,
+    DEFAULT_EXACT_FIRST,
     DEFAULT_TASK_NAME,
 )
 from .server import LlamaServerError
@@ -111,7 +112,7 @@ _COMMON: dict[str, Any] = {
 }
 _AS_IT_COMES: dict[str, Any] = _COMMON | {
     CONF_TOOL_CALLS: ToolCalls.AUTO,
-    CONF_EXACT_FIRST: False,
+    CONF_EXACT_FIRST: DEFAULT_EXACT_FIRST,
 }
 _CONVERSATION: dict[str, Any] = _AS_IT_COMES | {
     CONF_PROMPT: llm.DEFAULT_INSTRUCTIONS_PROMPT,

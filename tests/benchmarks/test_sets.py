@@ -13,17 +13,22 @@ from dev.custom_components.virtual_home.home import load_home
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SETS = Path(__file__).parents[2] / "benchmarks" / "sets"
-LANGUAGES = ("de", "en", "fr", "it")
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SETS, HELD_OUT = BENCHMARKS / "sets", BENCHMARKS / "held_out"
+LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pl")
+# What is said without wanting anything done, and what must not be done without a question.
 TALK = ("chat", "question")
+NOT_DONE = (
+    *("condition", "missing", "negation", "others", "past", "takeback", "time", "unclear", "wish"),
+)
 PARTS = ("setup", "expect_changes", "ignore_changes")
-CASE_KEYS = {"sentences", *PARTS}
+CASE_KEYS = {"sentences", "before", "context_device", *PARTS}
 STATE_KEYS = {"state", "attributes"}
 
 
-def homes(language: str) -> list[Path]:
+def homes(language: str, folder: Path = SETS) -> list[Path]:
     """Return the folders of a set's homes."""
-    return sorted(path.parent for path in (SETS / language).glob("*/_fixtures.yaml"))
+    return sorted(path.parent for path in (folder / language).glob("*/_fixtures.yaml"))
 
 
 def cases(home: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -36,36 +41,42 @@ def cases(home: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield content["category"], case
 
 
-def sentences(language: str) -> list[tuple[str, str]]:
-    """Return all sentences of a set, each with its category."""
+def sentences(language: str, *folders: Path) -> list[tuple[str, str]]:
+    """Return all sentences of sets in a language, each with its category."""
     return [
         (category, sentence)
-        for home in homes(language)
+        for folder in folders
+        for home in homes(language, folder)
         for category, case in cases(home)
         for sentence in case["sentences"]
     ]
 
 
-ALL_HOMES = [home for language in LANGUAGES for home in homes(language)]
+ALL_HOMES = [
+    home for folder in (SETS, HELD_OUT) for code in LANGUAGES for home in homes(code, folder)
+]
 each_home = pytest.mark.parametrize("home", ALL_HOMES, ids=[home.name for home in ALL_HOMES])
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_set_is_large_enough(language: str) -> None:
-    """There are at least three homes, 60 sentences, and 12 of them want nothing done."""
-    said = sentences(language)
+    """There are at least 150 sentences, half of them held out, and many must change nothing."""
+    own, held_out = sentences(language, SETS), sentences(language, HELD_OUT)
 
-    assert len(homes(language)) >= 3
-    assert len(said) >= 60
-    assert sum(category in TALK for category, _ in said) >= 12
+    assert len(own) >= 75
+    assert len(held_out) >= 75
+    for said in (own, held_out):
+        assert sum(category in NOT_DONE for category, _ in said) >= 25
+    assert {category for category, _ in own + held_out} >= {*TALK, *NOT_DONE}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_sentence_occurs_twice(language: str) -> None:
-    """Nor with other capitals, spaces or signs."""
+    """Nor with other capitals, spaces or signs, unless something else was said before it."""
     words = Counter(
         "".join(sign for sign in sentence.casefold() if sign.isalnum())
-        for _, sentence in sentences(language)
+        for category, sentence in sentences(language, SETS, HELD_OUT)
+        if category not in {"followup", "takeback"}
     )
 
     assert [text for text, count in words.items() if count > 1] == []
@@ -77,7 +88,7 @@ def test_home_loads(home: Path) -> None:
     content = yaml.safe_load((home / "_fixtures.yaml").read_text(encoding="utf-8"))
 
     assert content["language"] == home.parent.name
-    assert 8 <= len(load_home(home / "_fixtures.yaml").entities) <= 20
+    assert 8 <= len(load_home(home / "_fixtures.yaml").entities) <= 26
 
 
 @each_home
@@ -109,10 +120,11 @@ def check(domain: str, fields: dict[str, Any]) -> None:
 
 
 @each_home
-def test_only_talk_changes_nothing(home: Path) -> None:
-    """A command changes something, and chat and questions nothing."""
+def test_categories_tell_what_changes_something(home: Path) -> None:
+    """A command does, and chat, questions and what must not be done do not."""
     for category, case in cases(home):
-        assert bool(case.get("expect_changes")) is (category not in TALK), case
+        changes = category not in {*TALK, *NOT_DONE}
+        assert bool(case.get("expect_changes")) is changes, case
 
 
 @each_home

@@ -10,6 +10,7 @@ from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.setup import async_setup_component
 
+from custom_components.llamacpp import conversation as agents
 from custom_components.llamacpp.agent import abilities
 from custom_components.llamacpp.const import DOMAIN
 from dev.hass import DEMO_HOME
@@ -53,6 +54,12 @@ def _custom_integrations(enable_custom_integrations: None) -> None:
 def _large_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the scripted model, which says what a large one would, be offered tools as those are."""
     monkeypatch.setattr(abilities, "MIN_NATIVE_PARAMS", 0)
+
+
+@pytest.fixture(autouse=True)
+def _model_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask the model whatever is said: what Home Assistant does before has tests of its own."""
+    monkeypatch.setattr(agents, "DEFAULT_EXACT_FIRST", False)
 
 
 @pytest.fixture

@@ -5,6 +5,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from homeassistant.components import conversation
 from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
+from homeassistant.components.intent import async_register_timer_handler
+from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import intent
 
 from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
@@ -22,7 +26,13 @@ if TYPE_CHECKING:
     from .peers import Peers
 
 LIGHT = "light.kitchen_light"
+LOCK = "lock.side_door"
 TALK = [piece(content="I only talk."), piece("stop")]
+
+
+@pytest.fixture(autouse=True)
+def _model_first() -> None:
+    """Have Home Assistant's sentences tried first, as users have it."""
 
 
 async def add_agent(
@@ -35,7 +45,7 @@ async def add_agent(
     url, requests = await llama_peer(peers, *[TALK] * n_answers)
     entry = await add_server(url)
     agent = agent_of(entry)
-    native = {CONF_EXACT_FIRST: True, CONF_TOOL_CALLS: ToolCalls.NATIVE}
+    native = {CONF_TOOL_CALLS: ToolCalls.NATIVE}
     home.config_entries.async_update_subentry(
         entry, agent, data={**agent.data, **native, **options}
     )
@@ -152,11 +162,59 @@ async def test_while_the_server_is_away(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
     """The light goes on all the same."""
-    entry = await add_server(own_server.base_url)
-    agent = agent_of(entry)
-    options = {**agent.data, CONF_EXACT_FIRST: True}
-    home.config_entries.async_update_subentry(entry, agent, data=options)
-    await home.async_block_till_done()
+    await add_server(own_server.base_url)
     own_server.kill()
     assert speech(await ask(home, "turn on the kitchen light"))
     assert state_of(home, LIGHT).state == "on"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "please never open the side door in 5 minutes",
+        "don't you dare unlock the side door in 10 minutes",
+        "unlock the side door in 2 hours",
+    ],
+)
+async def test_no_timer_for_what_it_would_guess(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, text: str
+) -> None:
+    """A timer takes any words for its command: it must be a sentence, and not about a lock."""
+    requests = await add_agent(home, add_server, peers, 1)
+    async_register_timer_handler(home, "satellite", lambda *_: None)
+    assert speech(await ask(home, text, device_id="satellite")) == "I only talk."
+    assert len(requests) == 1
+
+
+async def test_a_timer_for_what_it_understands(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """It is started without the model."""
+    requests = await add_agent(home, add_server, peers)
+    async_register_timer_handler(home, "satellite", lambda *_: None)
+    text = "turn off the kitchen light in 5 minutes"
+    assert "5 minutes" in speech(await ask(home, text, device_id="satellite"))
+    assert requests == []
+
+
+@pytest.mark.parametrize("text", ["close the patio", "turn off the patio"])
+async def test_things_of_one_name(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, text: str
+) -> None:
+    """Home Assistant takes what is near, whatever it is: who closes a blind unlocks no lock."""
+    entities = er.async_get(home)
+    blind = next(one for one in entities.entities.values() if one.domain == "cover")
+    entities.async_update_entity(blind.entity_id, name="Patio")
+    entities.async_update_entity(LOCK, name="Patio")
+    entry = home.config_entries.async_entries("virtual_home")[0]
+    device = dr.async_get(home).async_get_or_create(
+        config_entry_id=entry.entry_id, identifiers={("test", "satellite")}
+    )
+    area = ar.async_get(home).async_get_or_create("Porch")
+    dr.async_get(home).async_update_device(device.id, area_id=area.id)
+    entities.async_update_entity(LOCK, area_id=area.id)
+    await home.async_block_till_done()
+    requests = await add_agent(home, add_server, peers, 1)
+    assert speech(await ask(home, text, device_id=device.id)) == "I only talk."
+    assert state_of(home, LOCK).state == "locked"
+    assert len(requests) == 1

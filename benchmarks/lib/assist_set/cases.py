@@ -21,7 +21,7 @@ DEFAULT_LANGUAGE = "en"
 ON_OFF = {True: "on", False: "off"}
 TEST_KEYS = {
     *("sentences", "setup", "expect_changes", "ignore_changes", "expect_response"),
-    "context_device",
+    *("context_device", "before"),
 }
 STATE_KEYS = {"state", "attributes"}
 
@@ -40,7 +40,8 @@ class Case:
 
     setup: for each entity, fields of the action `virtual_home.set_state`. ignore: for each entity,
     attributes (or `state`) that may change. replies: one of these words must be in the reply, if
-    there are any. device: id of the device that is spoken to.
+    there are any. device: id of the device that is spoken to. before: what is said before it in
+    the same conversation, which is not judged.
     """
 
     home: str
@@ -51,6 +52,7 @@ class Case:
     ignore: Mapping[str, Sequence[str]] = field(default_factory=dict)
     replies: tuple[str, ...] = ()
     device: str | None = None
+    before: tuple[str, ...] = ()
 
     @property
     def is_command(self) -> bool:
@@ -184,6 +186,7 @@ class _CaseReader:
                 },
                 tuple(_texts(test.get("expect_response"), "expect_response")),
                 None if device is None else str(device),
+                tuple(_texts(test.get("before"), "before")),
             )
             for sentence in sentences
         ]

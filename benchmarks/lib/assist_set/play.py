@@ -72,10 +72,14 @@ class Player:
 
     async def _case(self, asked: Asked, case: Case) -> Outcome:
         await self._stage.bring(case.setup)
+        device, conversation = self._stage.device(case.device), None
+        for sentence in case.before:
+            answer = await self._answer(asked, sentence, device, conversation)
+            conversation = None if isinstance(answer, str) else answer.conversation_id
         before = await self._stage.settled()
         known = _n_exchanges(asked)
         began = time.perf_counter()
-        answer = await self._answer(asked, case.sentence, self._stage.device(case.device))
+        answer = await self._answer(asked, case.sentence, device, conversation)
         seconds = time.perf_counter() - began
         if isinstance(answer, str):
             reply, conversation, reasons = "", None, [answer]
@@ -97,9 +101,12 @@ class Player:
             round(seconds, 3),
         )
 
-    async def _answer(self, asked: Asked, sentence: str, device: str | None) -> Answer | str:
+    async def _answer(
+        self, asked: Asked, sentence: str, device: str | None, conversation: str | None = None
+    ) -> Answer | str:
         """Ask, and return the answer, or why there is none."""
-        fields = {"pipeline": asked.pipeline} | ({"device_id": device} if device else {})
+        given = {"device_id": device, "conversation_id": conversation}
+        fields = {"pipeline": asked.pipeline} | {name: one for name, one in given.items() if one}
         try:
             async with asyncio.timeout(self._ask_seconds):
                 return await self._stage.client.ask(sentence, **fields)

@@ -27,6 +27,11 @@ AREA, FLOOR = "area", "floor"
 TARGET = (NAME, AREA, FLOOR, DOMAIN, DEVICE_CLASS)
 # The argument of a timer with what Home Assistant's own agent is to be told at its end.
 LATER = "conversation_command"
+# How Home Assistant's intents begin that change nothing, or only things of a harmless kind.
+HARMLESS = (
+    *("HassGet", "HassClimate", "HassLight", "HassFan", "HassHumidifier", "HassMedia"),
+    *("HassSetVolume", "HassVacuum", "HassLawnMower", "HassList", "HassShoppingList"),
+)
 
 
 class Call(NamedTuple):
@@ -76,6 +81,19 @@ class CriticalCalls:
         if not self._moved(order):
             return True
         return any(self._is_same(order, one) for one in await self._async_orders(said))
+
+    async def async_is_exact(self, order: Order) -> bool:
+        """Return whether an order, done by Home Assistant itself, moves nothing else than ordered.
+
+        It finds things by their names, whatever kind was said, and has timers run commands that it
+        does not understand.
+        """
+        if later := order.args.get(LATER):
+            at_end = await async_recognized(self._hass, str(later), self._llm_context)
+            return at_end is not None and not self._moved(at_end)
+        named = {name: value for name, value in order.args.items() if name != DOMAIN}
+        moved = self._moved(Order(order.tool, named))
+        return not moved or (DOMAIN in order.args and set(moved) <= set(self._moved(order)))
 
     async def async_question(self, calls: Sequence[Call]) -> str:
         """Return what asks whether to run calls; empty if a yes would not be understood."""
@@ -137,7 +155,8 @@ class CriticalCalls:
     def _moved(self, order: Order) -> list[Thing]:
         """Return the critical things that an order moves."""
         args = order.args
-        if not order.tool.startswith(OWN) or TIMER in order.tool or not args.keys() & {*TARGET}:
+        is_harmless = order.tool.startswith(HARMLESS) or TIMER in order.tool
+        if not order.tool.startswith(OWN) or is_harmless or not args.keys() & {*TARGET}:
             return []
         name = str(args.get(NAME, ALL)).casefold()
         return [

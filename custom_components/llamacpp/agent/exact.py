@@ -4,21 +4,34 @@ from typing import TYPE_CHECKING
 
 from homeassistant.components import conversation
 
+from .critical import CriticalCalls
+from .recognized import async_order_of
+
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
+    from homeassistant.helpers import llm
 
 
 async def async_answer_exactly(
     hass: HomeAssistant,
     user_input: conversation.ConversationInput,
     chat_log: conversation.ChatLog,
+    llm_context: llm.LLMContext,
 ) -> conversation.ConversationResult | None:
     """Return Home Assistant's own answer, None if it has no such sentence.
 
-    It takes its sentences to the letter: what is only like one of them is not its to answer. What
-    it has done stands in the chat log as a call of a tool, so later turns know of it. If it does
-    nothing, the chat log stays as it is.
+    It takes its sentences to the letter: what is only like one of them is not its to answer. Nor is
+    what would move a lock or a door that was not named as one: Home Assistant finds things by their
+    name alone, whatever they are. What it has done stands in the chat log as a call of a tool, so
+    later turns know of it. If it does nothing, the chat log stays as it is.
+
+    Where a pipeline has asked Home Assistant before, nothing is recognised twice: it remembers what
+    its sentences said to the newest texts, also that they said nothing.
     """
+    order = await async_order_of(hass, user_input)
+    critical = CriticalCalls(hass, (), (), llm_context)
+    if order is None or not await critical.async_is_exact(order):
+        return None
     n_contents = len(chat_log.content)
     response = await conversation.async_handle_intents(hass, user_input, chat_log)
     if response is None:

@@ -24,13 +24,7 @@ class Order(NamedTuple):
 async def async_recognized(
     hass: HomeAssistant, sentence: str, llm_context: llm.LLMContext
 ) -> Order | None:
-    """Return what the sentence orders, None if Home Assistant has no such sentence.
-
-    It takes its own sentences to the letter here: nothing fuzzy, and no word is passed over.
-    """
-    agent = async_get_agent(hass, conversation.HOME_ASSISTANT_AGENT)
-    if not isinstance(agent, DefaultAgent):
-        return None
+    """Return what a sentence of somebody orders, as `async_order_of`."""
     said = conversation.ConversationInput(
         text=sentence,
         context=llm_context.context or Context(),
@@ -40,6 +34,17 @@ async def async_recognized(
         language=llm_context.language or hass.config.language,
         agent_id=conversation.HOME_ASSISTANT_AGENT,
     )
+    return await async_order_of(hass, said)
+
+
+async def async_order_of(hass: HomeAssistant, said: conversation.ConversationInput) -> Order | None:
+    """Return what was ordered, None if Home Assistant has no such sentence.
+
+    It takes its own sentences to the letter here: nothing fuzzy, and no word is passed over.
+    """
+    agent = async_get_agent(hass, conversation.HOME_ASSISTANT_AGENT)
+    if not isinstance(agent, DefaultAgent):
+        return None
     found = await agent.async_recognize_intent(said, strict_intents_only=True)
     if found is None or found.unmatched_entities:
         return None
