@@ -4,8 +4,13 @@ import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
+import home_assistant_intents as intents
+
+from ...const import DOMAIN
+from .pack import kept_pack
 from .words import words_of
 
 if TYPE_CHECKING:
@@ -119,27 +124,65 @@ def phrases(texts: list[str]) -> tuple[Phrase, ...]:
 
 # The languages that were loaded, by the codes by which they were wanted.
 _LOADED: dict[str, Language] = {}
+_LOADING = Lock()
 MAX_CODES = 128
 
 
-def load(code: str) -> Language:
-    """Return a language by its code, such as `it` or `pt-BR`; English if there is no file.
+def load(code: str, folder: Path | None = None) -> Language:
+    """Return a language by its code, such as `it` or `pt-BR`.
 
-    It reads a file: not to be called in an event loop.
+    Of one without a file of sentences here, or with one that only adds to them, the words are made
+    of Home Assistant's; English if it has none either. folder: where such words are kept, None:
+    they are made again after a restart. It reads files, and making words takes seconds: not to be
+    called in an event loop.
     """
-    known = {path.stem for path in FOLDER.glob("*.json")}
+    own = {path.stem for path in FOLDER.glob("*.json")}
+    known = {*own, *intents.get_languages()}
     wanted = next((one for one in (code, code.partition("-")[0]) if one in known), FALLBACK)
-    language = _read(wanted)
+    with _LOADING:
+        language = _read(wanted, folder)
     if len(_LOADED) < MAX_CODES:
         _LOADED[code] = language
     return language
 
 
 @lru_cache
-def _read(wanted: str) -> Language:
-    raw = json.loads((FOLDER / f"{wanted}.json").read_text(encoding="utf-8"))
+def _read(wanted: str, folder: Path | None) -> Language:
+    path = FOLDER / f"{wanted}.json"
+    raw = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if "commands" not in raw:
+        form = json.loads((FOLDER / f"{FALLBACK}.json").read_text(encoding="utf-8"))
+        raw = with_own(kept_pack(wanted, form, folder), raw)
+    return _language(wanted, raw)
+
+
+def with_own(pack: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the words of a pack with our own added.
+
+    own: lists that are added, mappings that replace entries, and `hear`: phrases by tool and kind.
+    """
+    raw = dict(pack)
+    for name, value in own.items():
+        if name == "hear":
+            raw["commands"] = [_hearing(one, value) for one in raw["commands"]]
+        elif isinstance(value, dict):
+            raw[name] = {**raw[name], **value}
+        elif isinstance(value, list):
+            raw[name] = [*raw[name], *value]
+        else:
+            raw[name] = value
+    return raw
+
+
+def _hearing(command: Mapping[str, Any], more: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    by_kind = more.get(command["tool"], {})
+    own = [text for kind in command["kinds"] for text in by_kind.get(kind, ())]
+    return {**command, "hear": [*dict.fromkeys((*command["hear"], *own))]}
+
+
+def _language(code: str, raw: Mapping[str, Any]) -> Language:
     return Language(
-        code=wanted,
+        code=code,
         sentences=tuple(map(Sentence.of, raw["commands"])),
         later=Sentence.of(raw["later"]),
         kinds={
@@ -177,4 +220,4 @@ async def async_load(hass: HomeAssistant, code: str | None = None) -> Language:
     wanted = code or hass.config.language
     if wanted in _LOADED:
         return _LOADED[wanted]
-    return await hass.async_add_executor_job(load, wanted)
+    return await hass.async_add_executor_job(load, wanted, Path(hass.config.cache_path(DOMAIN)))

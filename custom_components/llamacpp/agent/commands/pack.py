@@ -1,0 +1,596 @@
+"""The words of a language, made of what Home Assistant has in it: sentences and translations.
+
+Native speakers have written these for some 65 languages. A pack has the form of the files in
+`sentences`, so that what is missing in Home Assistant can be added there.
+"""
+
+import json
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.metadata import version
+from itertools import islice, permutations, product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import home_assistant_intents as intents
+from hassil import parse_sentence
+from hassil.expression import (
+    Alternative,
+    ListReference,
+    Permutation,
+    RuleReference,
+    Sequence,
+    TextChunk,
+)
+from hassil.numbers import get_rbnf_engine
+from homeassistant import components
+from homeassistant.const import __version__ as HA_VERSION  # noqa: N812 - as core names it
+from homeassistant.util.file import WriteError, write_utf8_file_atomic
+
+from ...const import LOGGER
+from .words import words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from hassil.expression import Expression
+
+    from .language import Phrase
+
+COMPONENTS = Path(components.__file__).parent
+# Bounds on what is made of one template, and of one of its parts.
+MAX_TEXTS, MAX_CHOICES, MAX_PHRASES, MAX_DEPTH = 256, 16, 120, 8
+# A phrase of more words is a whole sentence.
+MAX_WORDS = 4
+MAX_NUMBER = 100
+DEGREE = "\u00b0"
+# An article stands before the slots of so many templates.
+OFTEN = 3
+_SLOT = re.compile(r"\{([^}:]*:)?([^}]*)\}")
+# Home Assistant's answers join names like this: `{{ a[:-1] | join(', ') }} and {{ a[-1] }}`.
+_JOIN = re.compile(r"""join\([^)]*\)\s*\}\}\s*(\w+)\s*\{\{|join\(["'] (\w+) ["']\)""")
+_ANSWER_NAME = re.compile(r"\{\{\s*slots\.(\w+)\s*(?:\|\s*\w+\s*)?\}\}")
+# Where Home Assistant says `Yes` and `No` in every language.
+YES_NO = ("media_player", ("entity_component", "_", "state_attributes", "is_volume_muted", "state"))
+# Lists with the words for kinds of things, and in which domain these are.
+KIND_LISTS = {"cover_classes": "cover"}
+# Rules with the words for all things, the home, and the room in which somebody speaks.
+RULES = {"all": ("all", "todos", "tous", "alle", "tutti"), "home": ("home",), "here": ("here",)}
+ASKING = ("HassGetState", "HassClimateGetTemperature", "HassGetWeather", "HassTimerStatus")
+ON_OFF = ("HassTurnOn", "HassTurnOff")
+# Intents whose sentences have no words that name something else.
+PLAIN = (*ON_OFF, "HassLightSet", "HassSetPosition", "HassClimateSetTemperature", "HassSetVolume")
+PLACES = ("area", "floor")
+
+
+def make_pack(code: str, form: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the words of a language, None if Home Assistant has no sentences in it.
+
+    code: such as `nl` or `pt-BR`. form: the words of another language, whose commands are those of
+    this one. It reads files and takes seconds: not to be called in an event loop.
+    """
+    data = intents.get_intents(code)
+    return _Maker(code, data, form).pack() if data else None
+
+
+def kept_pack(code: str, form: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Return `make_pack`, made once for each version of Home Assistant and of this integration.
+
+    folder: where packs are kept. A file that cannot be read is made again, and a folder that takes
+    none only costs time. Raises ValueError if Home Assistant has no sentences in the language.
+    """
+    path = folder / f"words-{code}.json" if folder else None
+    made_for = _made_for(form)
+    if path:
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+        except OSError, ValueError:
+            kept = {}
+        if kept.get("made_for") == made_for:
+            pack: dict[str, Any] = kept["pack"]
+            return pack
+    made = make_pack(code, form)
+    if made is None:
+        raise ValueError(f"Home Assistant has no sentences in {code}")
+    if path:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_utf8_file_atomic(str(path), json.dumps({"made_for": made_for, "pack": made}))
+        except (OSError, WriteError) as err:
+            LOGGER.warning("The words of %s are not kept: %s", code, err)
+    return made
+
+
+def _made_for(form: Mapping[str, Any]) -> str:
+    """Return what a pack depends on: Home Assistant, its sentences, this code, and the form."""
+    parts = (HA_VERSION, version("home-assistant-intents"), Path(__file__).read_text("utf-8"))
+    return sha256("\n".join((*parts, json.dumps(form))).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class _Block:
+    """Sentences of Home Assistant that mean the same.
+
+    phrases: their words without those that may be left out. optional: these. first_say: the
+    shortest form, by the slots in it. slots, domains: what they are about.
+    """
+
+    intent: str
+    slots: frozenset[str]
+    domains: frozenset[str]
+    texts: list[str]
+    optional: set[str]
+    response: str
+    mandatory: set[str] = field(default_factory=set)
+    whole: list[str] = field(default_factory=list)
+
+
+class _Maker:
+    """Makes one pack."""
+
+    def __init__(self, code: str, data: Mapping[str, Any], form: Mapping[str, Any]) -> None:
+        self._code = code.partition("-")[0]
+        self._data = data
+        self._form = form
+        self._rules = {
+            name: parse_sentence(text).expression for name, text in data["expansion_rules"].items()
+        }
+        # How often words stand before a slot that may be left out, such as articles.
+        self._before: Counter[str] = Counter()
+        self._units: dict[str, set[str]] = {DEGREE: set(), "%": set()}
+        for rule in self._rules.values():
+            self._look_around_slots(rule, {}, 1)
+        self._before = Counter(dict.fromkeys(self._before, OFTEN))
+        self._polite = {words_of(text) for text in data.get("skip_words", ())} - {()}
+        self._blocks = [
+            block
+            for name, intent in data["intents"].items()
+            for raw in intent["data"]
+            for block in self._read(name, raw)
+        ]
+        self._own = self._words_of_domains()
+        # Articles and prepositions, and of these the ones that no command needs.
+        of_kinds = set().union(*self._own.values())
+        self._small = {word for word, n in self._before.items() if n >= OFTEN} - of_kinds
+        self._articles = self._small - {
+            word for one in self._blocks if self._is_order(one) for word in one.mandatory
+        }
+
+    def pack(self) -> dict[str, Any]:
+        """Return all of it."""
+        commands = self._commands()
+        verbs = {phrase for one in commands for phrase in one["hear"]}
+        kinds = self._kinds()
+        small = self._small | self._units["%"]
+        polite = _texts(self._polite)
+        lists = {
+            **dict.fromkeys(("chat", "time", "except"), ()),
+            "prepositions": sorted(self._small),
+            "fillers": sorted(self._small),
+            "small": [*sorted(small), *polite],
+            "orders": polite,
+            "polite": polite,
+            "thanks": polite,
+            "also": self._and(),
+            "degrees": sorted(self._units[DEGREE]),
+            "questions": self._questions(verbs),
+            **self._yes_and_no(),
+            **{name: self._rule_words(rules) for name, rules in RULES.items()},
+        }
+        later = {**self._form["later"], "hear": []}
+        return {
+            **{name: [*words] for name, words in lists.items()},
+            "kinds": kinds,
+            "commands": commands,
+            "later": later,
+            "numbers": self._numbers(),
+            "levels": self._values("brightness_level"),
+            "colors": {
+                text: value for text, value in self._values("color").items() if " " not in text
+            },
+            "parts": {},
+            "ones": [],
+            "units": {},
+            "endings": [],
+            "is_verb_first": False,
+            "texts": self._texts(),
+        }
+
+    def _read(self, intent: str, raw: Mapping[str, Any]) -> Iterator[_Block]:
+        """Yield a block of sentences for each combination of slots in it."""
+        local = {
+            name: parse_sentence(text).expression
+            for name, text in raw.get("expansion_rules", {}).items()
+        }
+        rules = {**self._rules, **local}
+        context, given = raw.get("requires_context", {}), raw.get("slots", {})
+        domains = frozenset(_names(context.get("domain"))) | frozenset(_names(given.get("domain")))
+        found: dict[frozenset[str], _Block] = {}
+        for template in raw["sentences"]:
+            expression = parse_sentence(template).expression
+            self._look_around_slots(expression, rules)
+            short = list(islice(_expand(expression, rules), MAX_TEXTS))
+            whole = list(islice(_expand(expression, rules, is_whole=True), MAX_TEXTS))
+            needed = {word for text in short for word in _literal(text)}
+            optional = {word for text in whole for word in _literal(text)} - needed
+            for text in short:
+                slots = frozenset(_slots(text))
+                block = found.setdefault(
+                    slots, _Block(intent, slots, domains, [], set(), raw.get("response") or "")
+                )
+                block.texts.append(text)
+                block.optional |= optional
+                block.mandatory |= {*_literal(text)}
+            for text in whole:
+                if block := found.get(frozenset(_slots(text))):
+                    block.whole.append(text)
+        yield from found.values()
+
+    def _look_around_slots(
+        self, expression: Expression, rules: Mapping[str, Expression], depth: int = 0
+    ) -> None:
+        """Take note of the words that can be left out before a slot: `the`, `in the`.
+
+        And of those for units, which are said instead of a sign.
+        """
+        items = getattr(expression, "items", None)
+        if items is None or depth > MAX_DEPTH:
+            return
+        if isinstance(expression, Alternative):
+            self._look_for_units(expression, rules)
+        run: list[set[str]] = []
+        for index, item in enumerate(items):
+            if isinstance(item, Alternative) and item.is_optional:
+                texts = islice(_expand(item, rules, is_whole=True), MAX_CHOICES)
+                found = [_literal(text) for text in texts if not _slots(text)]
+                words = {word for one in found if len(one) <= 2 for word in one}  # noqa: PLR2004
+                # A template begins with its verb, or with what it is about.
+                is_verb = (
+                    not index
+                    and not depth
+                    and len(items) > index + 2
+                    and not isinstance(items[index + 2], ListReference)
+                )
+                run = [] if is_verb else [*run, words]
+            elif isinstance(item, ListReference):
+                self._before.update(word for one in run for word in one)
+                run = []
+            elif not (isinstance(item, TextChunk) and not item.original_text.strip()):
+                run = []
+            self._look_around_slots(item, rules, depth + 1)
+
+    def _look_for_units(self, alternative: Alternative, rules: Mapping[str, Expression]) -> None:
+        """Take note of the words that a template has beside a sign for a unit."""
+        texts = [*islice(_expand(alternative, rules, is_whole=True), MAX_CHOICES)]
+        for sign, words in self._units.items():
+            if any(sign in text for text in texts):
+                words |= {one[0] for text in texts if len(one := _literal(text)) == 1}
+
+    @staticmethod
+    def _is_order(block: _Block) -> bool:
+        return not block.intent.startswith(("HassGet", "HassClimateGet", "HassTimer"))
+
+    def _words_of_domains(self) -> dict[str, set[str]]:
+        """Return what kinds of things are called in sentences about all of them in a place."""
+        named = {
+            word
+            for block in self._blocks
+            if block.intent in ON_OFF and "name" in block.slots
+            for word in block.mandatory
+        }
+        found: dict[str, set[str]] = defaultdict(set)
+        for block in self._blocks:
+            is_place = bool(block.slots) and block.slots <= {*PLACES}
+            if block.intent in ON_OFF and len(block.domains) == 1 and is_place:
+                (domain,) = block.domains
+                own = block.mandatory - named
+                if domain not in KIND_LISTS.values():
+                    found[domain] |= own | _forms(own, block.optional)
+        return found
+
+    def _commands(self) -> list[dict[str, Any]]:
+        """Return the commands of the form for which Home Assistant has sentences."""
+        found = []
+        for form in self._form["commands"]:
+            kinds, target = form["kinds"], form.get("target", "name")
+            if target == "none":
+                continue
+            value = next(iter(form.get("slots", ())), None)
+            blocks = self._blocks_for(form["tool"], kinds, value)
+            without = self._articles if form["tool"] in ON_OFF else self._small
+            hear, say, done = self._words_of(blocks, value, form.get("args", {}), without)
+            if form["tool"] in ON_OFF:
+                other = ON_OFF[form["tool"] == ON_OFF[0]]
+                hear = self._without(hear, self._blocks_for(other, kinds, value))
+            if not (hear and say):
+                continue
+            if target != "name":
+                say = say.replace(
+                    "{name}", "{things}" + (f" ({{{target}}})" if target in PLACES else "")
+                )
+                done = None
+            found.append(
+                {**form, "hear": hear, "say": say, "done": done or f"{{{_who(target)}}}: OK."}
+                if form.get("done")
+                else {**form, "hear": hear, "say": say}
+            )
+        return found
+
+    @staticmethod
+    def _without(hear: Iterable[str], opposite: Iterable[_Block]) -> list[str]:
+        """Return phrases that tell a command from its opposite."""
+        words = {
+            word for one in opposite for text in one.whole + one.texts for word in _literal(text)
+        }
+        return [text for text in hear if not words.issuperset(text.split())]
+
+    def _blocks_for(self, tool: str, kinds: Iterable[str], value: str | None) -> list[_Block]:
+        """Return the sentences in which a thing of these kinds is named, with this value."""
+        domains = {kind.partition(".")[0] for kind in kinds}
+        wanted = {"name", value} - {None}
+        return [
+            block
+            for block in self._blocks
+            if block.intent == tool
+            and (not block.domains or block.domains & domains)
+            and wanted <= block.slots <= {*wanted, *PLACES}
+        ] or [
+            block
+            for block in self._blocks
+            if block.intent == tool
+            and (not block.domains or block.domains & domains)
+            and block.slots <= {*wanted, *PLACES, "volume_step"}
+            and (value is None or value in block.slots)
+            and tool not in ON_OFF
+        ]
+
+    def _words_of(
+        self,
+        blocks: Iterable[_Block],
+        value: str | None,
+        args: Mapping[str, Any],
+        without: set[str],
+    ) -> tuple[list[str], str, str | None]:
+        """Return the phrases that hint at a command, how it is said, and what is told of it."""
+        hear: dict[str, None] = {}
+        say, done = "", None
+        needed = {word for one in blocks for word in one.mandatory} - without - self._small
+        for block in blocks:
+            for text in block.texts:
+                words = tuple(one for one in _literal(text) if one not in without)
+                if 0 < len(words) <= MAX_WORDS:
+                    hear[" ".join(words)] = None
+                is_alone = "name" in block.slots and not block.slots & {*PLACES}
+                if not say and is_alone and (words or value):
+                    say, done = " ".join(text.split()), self._done(block)
+        more = without | self._small | set().union(*self._own.values())
+        for text in (text for block in blocks for text in block.whole):
+            words = tuple(one for one in _literal(text) if one not in more)
+            if 0 < len(words) < MAX_WORDS and not needed.isdisjoint(words):
+                hear[" ".join(words)] = None
+        if value:
+            # `Set the lamp to 20 percent`: no word of it has to be said.
+            hear |= dict.fromkeys(
+                sorted(word for one in blocks for word in one.optional - self._small)
+            )
+            if any("%" in text for one in blocks for text in one.texts):
+                hear |= {"percent": None}
+        if step := args.get("volume_step"):
+            steps = self._values("volume_step")
+            hear = {text: None for text, one in steps.items() if one == step}
+            done = None
+            say = next((f"{{name}} {text}" for text in hear), "")
+        if not say and hear:
+            say = f"{{name}}: {next(iter(hear))}" + (f" {{{value}}}" if value else "")
+        return [*islice(hear, MAX_PHRASES)], say, done
+
+    def _done(self, block: _Block) -> str | None:
+        """Return Home Assistant's answer, if it is no more than words and slots."""
+        answers = self._data.get("responses", {}).get("intents", {}).get(block.intent, {})
+        answer = _ANSWER_NAME.sub(r"{\1}", answers.get(block.response or "default") or "").strip()
+        if not answer or "{{" in answer or "{%" in answer or {*_slots(answer)} - block.slots:
+            return None
+        return f"{answer}." if "{name}" in answer else f"{{name}}: {answer}."
+
+    def _kinds(self) -> dict[str, Any]:
+        """Return what kinds of things are called."""
+        words: dict[str, dict[str, None]] = defaultdict(dict)
+        for name, domain in KIND_LISTS.items():
+            for text, value in self._values(name).items():
+                words[f"{domain}.{value}"][text] = None
+                words[domain][text] = None
+        for domain, own in self._own.items():
+            words[domain] |= dict.fromkeys(sorted(own))
+        found = {}
+        for kind in self._form["kinds"]:
+            domain, _, device_class = kind.partition(".")
+            names = self._translated(domain)
+            name = (
+                names.get("entity_component", {}).get(device_class or "_", {}).get("name")
+                or (not device_class and names.get("title"))
+                or next(iter(words[kind]), "")
+                or (not device_class and self._form["kinds"][kind]["all"])
+            )
+            if name:
+                texts = dict.fromkeys((*words[kind], name))
+                found[kind] = {"all": name, "words": [*texts]}
+        return found
+
+    def _translated(self, domain: str) -> dict[str, Any]:
+        """Return Home Assistant's translations of an integration, perhaps none."""
+        path = COMPONENTS / domain / "translations" / f"{self._code}.json"
+        found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        return found
+
+    def _yes_and_no(self) -> dict[str, list[str]]:
+        domain, path = YES_NO
+        found: Any = self._translated(domain)
+        for name in path:
+            found = found.get(name, {})
+        texts = {name: _texts([words_of(found.get(name, ""))]) for name in ("true", "false")}
+        return {"yes": texts["true"], "not_now": texts["false"]}
+
+    def _and(self) -> list[str]:
+        """Return the word between two names, as Home Assistant's answers have it."""
+        answers = json.dumps(self._data.get("responses", {}), ensure_ascii=False)
+        return _texts({words_of(" ".join(found)) for found in _JOIN.findall(answers)})
+
+    def _questions(self, verbs: Iterable[str]) -> list[str]:
+        """Return with which words the sentences begin that only ask."""
+        of_orders = {words_of(text)[0] for text in verbs}
+        firsts = {
+            words[0]
+            for block in self._blocks
+            if block.intent in ASKING
+            for text in block.texts
+            if (words := _literal(text.partition("{")[0]))
+        }
+        return sorted(firsts - of_orders - self._small)
+
+    def _rule_words(self, names: Iterable[str]) -> list[str]:
+        found = [
+            words
+            for name in names
+            if name in self._rules
+            for text in islice(_expand(self._rules[name], self._rules, is_whole=True), MAX_TEXTS)
+            if (words := _literal(text)) and len(words) <= MAX_WORDS
+        ]
+        return _texts(dict.fromkeys(found))
+
+    def _values(self, name: str) -> dict[str, Any]:
+        """Return the values of a list by the words for them."""
+        found: dict[str, Any] = {}
+        for one in self._data["lists"].get(name, {}).get("values", ()):
+            template, value = (one, one) if isinstance(one, str) else (one["in"], one["out"])
+            expression = parse_sentence(template).expression
+            for text in islice(_expand(expression, self._rules, is_whole=True), MAX_CHOICES):
+                if words := _literal(text):
+                    found.setdefault(" ".join(words), value)
+        return found
+
+    def _numbers(self) -> dict[str, int]:
+        try:
+            engine = get_rbnf_engine(self._code)
+        except ValueError:
+            return {}
+        found: dict[str, int] = {}
+        for number in range(MAX_NUMBER + 1):
+            for text in {*engine.format_number(number).text_by_ruleset.values()}:
+                words = words_of(text)
+                if words and not any(word[0].isdigit() for word in words):
+                    found.setdefault(" ".join(words), number)
+        return found
+
+    def _texts(self) -> dict[str, Any]:
+        """Return what we say: what Home Assistant says when it does not understand."""
+        errors = self._data.get("responses", {}).get("errors", {})
+        texts = dict(self._form["texts"])
+        sorry = _sentence(errors.get("no_intent"))
+        if sorry:
+            texts |= dict.fromkeys(("what", "not_done", "not_later", "no_timers"), sorry)
+        if several := _sentence(errors.get("duplicate_entities"), entity="names"):
+            texts["which"] = several
+        if failed := _sentence(errors.get("handle_error")):
+            texts["failed"] = f"{failed} ({{command}})"
+        return texts | {"sure": "{command}?", "done": "OK."}
+
+
+def _expand(
+    expression: Expression,
+    rules: Mapping[str, Expression],
+    *,
+    is_whole: bool = False,
+    depth: int = 0,
+) -> Iterator[str]:
+    """Yield the texts of a template, with `{slot}` for each slot.
+
+    is_whole: with what can be left out, too; otherwise only the optional parts of words, as in
+    `light[s]`.
+    """
+    match expression:
+        case TextChunk():
+            yield expression.original_text
+        case ListReference():
+            yield f"{{{expression.slot_name}}}"
+        case RuleReference():
+            if depth < MAX_DEPTH and expression.rule_name in rules:
+                rule = rules[expression.rule_name]
+                yield from _expand(rule, rules, is_whole=is_whole, depth=depth + 1)
+            else:
+                yield ""
+        case Alternative():
+            if expression.is_optional and not is_whole:
+                yield ""
+                return
+            for item in expression.items:
+                yield from _expand(item, rules, is_whole=is_whole, depth=depth)
+        case Permutation():
+            for items in permutations(expression.items):
+                parts = [_choices(one, rules, depth, is_whole=is_whole) for one in items]
+                yield from (" ".join(one) for one in product(*parts))
+        case Sequence():
+            items = expression.items
+            parts = [
+                _choices(one, rules, depth, is_whole=is_whole or _is_within_word(items, index))
+                for index, one in enumerate(items)
+            ]
+            yield from ("".join(one) for one in product(*parts))
+
+
+def _choices(
+    expression: Expression, rules: Mapping[str, Expression], depth: int, *, is_whole: bool
+) -> list[str]:
+    texts = _expand(expression, rules, is_whole=is_whole, depth=depth)
+    return list(dict.fromkeys(islice(texts, MAX_CHOICES))) or [""]
+
+
+def _is_within_word(items: list[Expression], index: int) -> bool:
+    """Return whether a part that can be left out belongs to a word, as the end of `light[s]`."""
+    one = items[index]
+    if not (isinstance(one, Alternative) and one.is_optional):
+        return False
+    before = items[index - 1] if index else None
+    behind = items[index + 1] if index + 1 < len(items) else None
+    return (isinstance(before, TextChunk) and before.original_text[-1:].isalpha()) or (
+        isinstance(behind, TextChunk) and behind.original_text[:1].isalpha()
+    )
+
+
+def _literal(text: str) -> Phrase:
+    return words_of(_SLOT.sub(" ", text))
+
+
+def _slots(text: str) -> list[str]:
+    return [slot for _, slot in _SLOT.findall(text)]
+
+
+def _names(value: object) -> list[str]:
+    """Return the domains that Home Assistant's data names, one or several."""
+    if isinstance(value, dict):
+        value = value.get("value")
+    return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
+
+
+def _forms(words: Iterable[str], others: Iterable[str]) -> set[str]:
+    """Return which of the other words are longer forms of some words."""
+    return {one for one in others if any(one.startswith(word) for word in words)}
+
+
+def _texts(phrases: Iterable[Phrase]) -> list[str]:
+    return [" ".join(phrase) for phrase in phrases if phrase]
+
+
+def _who(target: str) -> str:
+    return "name" if target == "name" else "things"
+
+
+def _sentence(template: object, **names: str) -> str:
+    """Return a sentence of Home Assistant with its slots renamed, empty if it is more than that."""
+    text = str(template or "").strip()
+    for name, own in names.items():
+        text = re.sub(rf"\{{\{{\s*{name}\s*\}}\}}", f"{{{own}}}", text)
+    if not text or "{{" in text or "{%" in text:
+        return ""
+    return text if text[-1] in ".?!" else f"{text}."
