@@ -7,6 +7,7 @@ from .commands.candidates import CRITICAL, Candidates
 from .commands.exposed import area_of_device, exposed_home
 from .commands.interpret import Interpreter
 from .commands.language import async_load
+from .commands.relative import Now
 from .commands.said import understand
 from .commands.spoken import bare, command_text
 from .recognized import Order, async_recognized
@@ -131,7 +132,9 @@ class CriticalCalls:
             return orders
         home = exposed_home(self._hass, self._llm_context.assistant or "")
         here = area_of_device(self._hass, self._llm_context.device_id)
-        candidates = Candidates(home, language, arguments_by_tool(self._tools), here)
+        candidates = Candidates(
+            home, language, arguments_by_tool(self._tools), here, now=Now(self._hass)
+        )
         interpreter = Interpreter(candidates, language, self._tools, self._reading)
         meaning = await self._hass.async_add_executor_job(interpreter.meaning, said)
         if meaning.is_plain:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from homeassistant.components import conversation
+from homeassistant.helpers import intent
 
 from .critical import CriticalCalls
 from .recognized import async_order_of
@@ -30,7 +31,8 @@ async def async_answer_exactly(
     """
     order = await async_order_of(hass, user_input)
     critical = CriticalCalls(hass, (), (), llm_context)
-    if order is None or not await critical.async_is_exact(order):
+    known = {one.intent_type for one in intent.async_get(hass)}
+    if order is None or order.tool not in known or not await critical.async_is_exact(order):
         return None
     n_contents = len(chat_log.content)
     response = await conversation.async_handle_intents(hass, user_input, chat_log)

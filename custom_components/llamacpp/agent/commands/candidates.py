@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .home import Home, Place, Thing
     from .language import Language, Phrase, Sentence
+    from .relative import Now
     from .said import Said
     from .verbs import Heard
 
@@ -64,7 +65,7 @@ class Candidates:
     """Finds the commands of one home in one language.
 
     tools: by name behind the namespace, the whole name and the names of its arguments.
-    here: id of the area in which somebody speaks.
+    here: id of the area in which somebody speaks. now: what things are like.
     """
 
     def __init__(
@@ -73,8 +74,11 @@ class Candidates:
         language: Language,
         tools: Mapping[str, tuple[str, Collection[str]]],
         here: str | None = None,
+        *,
+        now: Now,
     ) -> None:
         """Begin with a home."""
+        self._now = now
         self._home = home
         self._language = language
         self._verbs = Verbs(language)
@@ -150,6 +154,10 @@ class Candidates:
         """Return the commands of each part, whenever they are to be done."""
         if said.but:
             return self._all_but(*said.but)
+        if len(said.pieces) > len(said.parts):
+            each = [self.for_words(piece, said) for piece in said.pieces]
+            if all(any(one.is_plain for one in commands) for commands in each):
+                return each
         if len(said.parts) < 2 or self._is_item(said):  # noqa: PLR2004 - an item may have an `and`
             return self._for_each(said)
         found = [(part, self.for_words(part, said)) for part in said.parts]
@@ -198,7 +206,7 @@ class Candidates:
         if not without or sentence is None or len(kept) > MAX_BUT:
             return []
         shortlist = Shortlist.of(self._home, self._language, words)
-        values = Values(words, self._language, self._home, shortlist, {})
+        values = Values(words, self._language, self._home, shortlist, {}, self._now)
         same = [
             one
             for one in self._language.sentences
@@ -319,17 +327,17 @@ class Candidates:
         scope = _Scope(
             shortlist,
             {one.sentence: one for one in heard},
-            Values(words, language, self._home, shortlist, said.written if said else {}),
+            Values(words, language, self._home, shortlist, said.written if said else {}, self._now),
             explained,
+            is_any(language.lists["all"], words, language),
         )
         of_places = list(self._of_places(scope))
         meant = self._things_meant(scope)
         of_things = list(self._of_things(scope, meant))
         if not any(one.is_heard for one in (*of_things, *of_places)):
             of_things += self._of_things(scope, meant, is_told=False)
-        is_all = is_any(language.lists["all"], words, language)
-        is_one = not is_all or shortlist.is_specific
-        if not is_all and any(
+        is_one = not scope.is_all or shortlist.is_specific
+        if not scope.is_all and any(
             one.is_whole and not self._is_elsewhere(one.thing, shortlist)
             for one in shortlist.things
         ):
@@ -461,7 +469,7 @@ class Candidates:
                     if is_everywhere and not shortlist.is_specific:
                         places = [("", "")]
             for kind, (argument, place_id) in product(kinds, places):
-                is_several = kind in shortlist.plurals
+                is_several = kind in shortlist.plurals or scope.is_all
                 n_there = self._n_in(kind, argument, place_id)
                 # One word can mean all of several.
                 if n_there < (1 if is_several else 2) or not (is_several or place_id):
@@ -557,12 +565,16 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """What one part of what was said holds: names, verbs by their sentences, values, and words."""
+    """What one part of what was said holds: names, verbs by their sentences, values, and words.
+
+    is_all: all of something are meant.
+    """
 
     shortlist: Shortlist
     heard: Mapping[Sentence, Heard]
     values: Values
     explained: Explained
+    is_all: bool
 
 
 def _only(things: list[Thing]) -> list[Thing]:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from .durations import lengths
 from .home import name_words
-from .values import PERCENT
+from .numbers import HALF, with_half
+from .relative import difference
 from .verbs import ENDING, EXACT
+from .words import PERCENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -167,8 +169,20 @@ class Explained:
                 return {place for one in found for place in range(*one.places)}
             case _:
                 return set()
-        digits = {index for index, word in enumerate(words) if word[0].isdigit()}
-        return digits | _places(_index(tuple(phrases)), words)
+        digits = {
+            index
+            for index, word in enumerate(words)
+            if word[0].isdigit() or with_half(word, language) is not None
+        }
+        told = difference(words, language, is_degrees=slot == "degrees")
+        by_difference = told.places if told else frozenset[int]()
+        halves = [
+            phrase
+            for one, value in language.parts.items()
+            if value == HALF
+            for phrase in (one, *((*also, *one) for also in language.lists["also"]))
+        ]
+        return digits | by_difference | _places(_index((*phrases, *halves)), words)
 
 
 def small_places(words: Sequence[str], language: Language) -> set[int]:

@@ -8,7 +8,6 @@ from .explained import cautions_in
 from .generic import generic_commands
 from .grammar import writable
 from .said import understand
-from .verbs import is_order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -130,9 +129,11 @@ class Interpreter:
         ((order, meaning),) = orders
         others = [one for one in said.clauses if one is not order]
         is_alone = not any(
-            is_order(one.words, self._language)
-            or cautions_in(one.words, self._language)
-            or lengths(one.words, self._language)
+            any(one.is_heard and one.is_named for part in meaning.parts for one in part)
+            for said, meaning in found
+            if said is not order
+        ) and not any(
+            cautions_in(one.words, self._language) or lengths(one.words, self._language)
             for one in others
         )
         is_critical = any(one.is_critical for part in meaning.parts for one in part)

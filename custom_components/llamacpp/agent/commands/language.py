@@ -88,7 +88,7 @@ class Language:
     later: Sentence
     kinds: Mapping[str, Kind]
     lists: Mapping[str, tuple[Phrase, ...]]
-    numbers: Mapping[Phrase, int | None]
+    numbers: Mapping[Phrase, float | None]
     levels: Mapping[Phrase, int]
     parts: Mapping[Phrase, float]
     ones: frozenset[str]
@@ -212,6 +212,7 @@ COMMON = ("prepositions", "fillers", "also", "questions", "time")
 LISTS = (
     *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
     *("yes", "degrees", "small", "orders", "except", "not_now", "here", "thanks"),
+    *("by", "to", "more", "less", "up", "down", "points"),
 )
 
 

@@ -1,5 +1,6 @@
 """Numbers in what was said, in digits or in words."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
 
 # No number, and no part of a unit of time, has more words.
 MAX_WORDS = 4
+HALF = 0.5
 # Tens and ones belong together: `twenty`, `five` are 25.
 _FIRST_TENS, _TEN = 20, 10
 
@@ -19,15 +21,43 @@ def numbers_in(
     levels: Mapping[Phrase, int] | None = None,
 ) -> list[float]:
     """Return the numbers that were said, in their order. levels: further words with a value."""
-    known: dict[Phrase, int | None] = {**language.numbers, **(levels or {})}
+    known: dict[Phrase, float | None] = {**language.numbers, **(levels or {})}
     found: list[float] = []
     rest = tuple(words)
     while rest:
         value, n_words = _number(rest, known)
         if value is not None:
+            n_half = _half(rest[n_words:], language)
+            found.append(value + HALF if n_half else value)
+            n_words += n_half
+        elif rest and (value := with_half(rest[0], language)) is not None:
             found.append(value)
         rest = rest[n_words or 1 :]
     return found
+
+
+@lru_cache(maxsize=1024)
+def with_half(word: str, language: Language) -> float | None:
+    """Return the number of a word with a half at its end, such as `einundzwanzigeinhalb`."""
+    for (part, *more), value in language.parts.items():
+        number = language.numbers.get((word.removesuffix(part),))
+        if not more and value == HALF and word.endswith(part) and number is not None:
+            return number + HALF
+    return None
+
+
+def _half(words: Phrase, language: Language) -> int:
+    """Return how many words say `and a half` behind a number, none if they say something else.
+
+    The unit may stand between: `a degree and a half`.
+    """
+    unit = first_phrase(words, language.lists["degrees"])
+    rest = words[len(unit) :]
+    if (rest[:1] or ("",))[0] in {one[0] for one in language.lists["also"]}:
+        phrase = first_phrase(rest[1:], language.parts)
+        if phrase and language.parts[phrase] == HALF:
+            return len(unit) + 1 + len(phrase)
+    return 0
 
 
 def number_at(words: Sequence[str], start: int, language: Language) -> tuple[float | None, int]:
@@ -36,7 +66,7 @@ def number_at(words: Sequence[str], start: int, language: Language) -> tuple[flo
     return value, start + (n_words if value is not None else 0)
 
 
-def _number(words: Phrase, known: Mapping[Phrase, int | None]) -> tuple[float | None, int]:
+def _number(words: Phrase, known: Mapping[Phrase, float | None]) -> tuple[float | None, int]:
     """Return the number with which words begin, and how many of them it takes.
 
     It can be None and take words, as `per cent` has the word for a hundred.
@@ -50,7 +80,7 @@ def _number(words: Phrase, known: Mapping[Phrase, int | None]) -> tuple[float | 
     return value, n_words
 
 
-def _simple(words: Phrase, known: Mapping[Phrase, int | None]) -> tuple[float | None, int]:
+def _simple(words: Phrase, known: Mapping[Phrase, float | None]) -> tuple[float | None, int]:
     if not words:
         return None, 0
     if words[0][0].isdigit():

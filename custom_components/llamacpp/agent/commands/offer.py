@@ -19,6 +19,7 @@ from .later import async_sentences
 from .live import live_note, meant_by
 from .messages import has_failed, to_command_messages
 from .prompt import examples
+from .relative import Now
 from .said import understand
 from .spoken import command_text, sentence_of
 from .verbs import is_order
@@ -70,7 +71,7 @@ class CommandsOffer:
         self._functions = to_tools(api)
         self._reading = {one.name for one in api.tools if one.annotations.read_only}
         declared = arguments_by_tool(self._functions)
-        self._candidates = Candidates(home, self._language, declared, here)
+        self._candidates = Candidates(home, self._language, declared, here, now=Now(self._hass))
         self._interpreter = Interpreter(
             self._candidates, self._language, self._functions, self._reading
         )

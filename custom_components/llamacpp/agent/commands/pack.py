@@ -167,6 +167,7 @@ class _Maker:
         polite = _texts(self._polite)
         lists = {
             **dict.fromkeys(("chat", "time", "except"), ()),
+            **dict.fromkeys(("by", "to", "more", "less", "up", "down", "points"), ()),
             "prepositions": sorted(self._small),
             "fillers": sorted(self._small),
             "small": [*sorted(small), *polite],
@@ -321,10 +322,15 @@ class _Maker:
     @staticmethod
     def _without(hear: Iterable[str], opposite: Iterable[_Block]) -> list[str]:
         """Return phrases that tell a command from its opposite."""
-        words = {
-            word for one in opposite for text in one.whole + one.texts for word in _literal(text)
-        }
-        return [text for text in hear if not words.issuperset(text.split())]
+        phrases = {_literal(text) for one in opposite for text in (*one.texts, *one.whole)}
+        words = {word for phrase in phrases for word in phrase}
+        return [
+            text
+            for text in hear
+            if (own := tuple(text.split())) not in phrases
+            and not (len(own) == 1 and own[0] in words)
+            and not any({*own} <= {*one} for one in phrases if len(own) > 1)
+        ]
 
     def _blocks_for(self, tool: str, kinds: Iterable[str], value: str | None) -> list[_Block]:
         """Return the sentences in which a thing of these kinds is named, with this value."""

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .durations import lengths
+from .numbers import HALF, first_phrase
 from .verbs import is_order
 from .words import has_phrase, words_of, written
 
@@ -33,7 +34,8 @@ class Said:
     an agreement and nothing else. delay: the length of time by units after which it is to be done,
     empty if that was not said. at_once: the same without the words for that, None if it was not
     said. but: the words before and behind such as `except`, None if there is none. clauses: the
-    pieces between punctuation marks, each understood alone, if there are several.
+    pieces between punctuation marks, each understood alone, if there are several. pieces: the words
+    between these marks and those such as `and`, if there are marks.
     """
 
     words: tuple[str, ...]
@@ -48,6 +50,7 @@ class Said:
     at_once: Said | None = None
     but: tuple[Phrase, Phrase] | None = None
     clauses: tuple[Said, ...] = ()
+    pieces: tuple[Phrase, ...] = ()
 
 
 NOTHING = Said((), {}, ((),), is_question=False, is_chat=True, is_about_time=False, is_yes=False)
@@ -66,6 +69,7 @@ def _understand(text: str, language: Language) -> Said:
         return NOTHING
     times = lengths(words, language)
     joins = _joins(text, words, lists["also"]).difference(*(range(*one.places) for one in times))
+    joins = frozenset(one for one in joins if not _is_half(words[one + 1 :], language))
     # What comes first can be the reason for it.
     ends_in_order = any(is_order(words_of(one), language) for one in _CLAUSE_ENDS.split(text)[1:])
     said = Said(
@@ -81,6 +85,7 @@ def _understand(text: str, language: Language) -> Said:
         joins=joins,
         but=_but(words, lists["except"]),
         clauses=_clauses(text, language),
+        pieces=_pieces(text, language),
     )
     delay, places = _delay(words, times, language)
     rest = tuple(word for index, word in enumerate(words) if index not in places)
@@ -113,6 +118,20 @@ def _but(words: tuple[str, ...], phrases: Iterable[Phrase]) -> tuple[Phrase, Phr
         if n_words := _n_begin(words[index:], phrases):
             return words[:index], words[index + n_words :]
     return None
+
+
+def _pieces(text: str, language: Language) -> tuple[Phrase, ...]:
+    """Return the words between marks and words that join, none if there is no mark."""
+    clauses = [one for one in _CLAUSE_ENDS.split(text) if words_of(one)]
+    if len(clauses) < 2:  # noqa: PLR2004 - there is no mark between
+        return ()
+    found = []
+    for one in clauses:
+        words = words_of(one)
+        joins = _joins(one, words, language.lists["also"])
+        kept = frozenset(one for one in joins if not _is_half(words[one + 1 :], language))
+        found += [part for part in _parts(words, kept) if part]
+    return tuple(found)
 
 
 def _clauses(text: str, language: Language) -> tuple[Said, ...]:
@@ -190,6 +209,12 @@ def _joins(text: str, words: tuple[str, ...], also: Iterable[Phrase]) -> frozens
         # Signs that are taken apart make more words of it: accents are then passed over.
         if word in joining and (len(written) != len(words) or written[index] == word)
     )
+
+
+def _is_half(words: tuple[str, ...], language: Language) -> bool:
+    """Return whether words go on with the half of a number: `sixteen and a half`."""
+    phrase = first_phrase(words, language.parts)
+    return bool(phrase) and language.parts[phrase] == HALF
 
 
 def _parts(

@@ -3,21 +3,20 @@
 from typing import TYPE_CHECKING, Any
 
 from .durations import duration_text, lengths
-from .numbers import numbers_in
+from .numbers import HALF, numbers_in
+from .relative import difference
 from .said import is_any
-from .words import as_written, find, has_phrase, is_like, words_of
+from .words import PERCENT, as_written, find, has_phrase, is_like, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .home import Home, Thing
-    from .language import Language, Sentence
+    from .language import Language, Phrase, Sentence
+    from .relative import Now
     from .shortlist import Shortlist
 
-# As `words_of` reads the sign.
-PERCENT = "percent"
 MAX_PERCENT = 100
-MAX_DEGREES = 40
 MIN_KELVIN, MAX_KELVIN = 1000, 10000
 
 
@@ -31,8 +30,13 @@ class Values:
         home: Home,
         shortlist: Shortlist,
         written: Mapping[str, str],
+        now: Now,
     ) -> None:
-        """Look for values in these words. shortlist: what they name. written: how, by word."""
+        """Look for values in these words.
+
+        shortlist: what they name. written: how, by word. now: what things are like.
+        """
+        self._now = now
         self._written = written
         self._words = words
         self._shortlist = shortlist
@@ -50,10 +54,13 @@ class Values:
             if word not in names and index not in times
         ]
         match kind:
-            case "percent":
-                yield from self._percents(words)
-            case "degrees":
-                yield from self._degrees(words)
+            case "percent" | "degrees":
+                told = difference(words, self._language, is_degrees=kind == "degrees")
+                find_values = self._percents if kind == "percent" else self._degrees
+                if told is None:
+                    yield from find_values(words)
+                elif told.sign and thing:
+                    yield from self._from_now(sentence, thing, told.sign, find_values(words))
             case "kelvin":
                 yield from self._kelvins(words)
             case "color":
@@ -67,6 +74,18 @@ class Values:
             case "duration":
                 for one in self._lengths[:1]:
                     yield duration_text(one.units, self._language), dict(one.units)
+
+    def _from_now(
+        self, sentence: Sentence, thing: Thing, sign: int, values: Iterable[tuple[str, float]]
+    ) -> Iterator[tuple[str, float]]:
+        """Yield values that are so much above or below what a thing has now."""
+        slot, kind = next(iter(sentence.slots.items()))
+        now = self._now.value(thing.entity_id, slot)
+        for _, value in [] if now is None else values:
+            wanted = now + sign * value
+            if kind == "percent":
+                wanted = min(max(round(wanted), 0), MAX_PERCENT)
+            yield f"{wanted:g}", wanted
 
     def tell(self, kind: str) -> bool:
         """Tell whether a value of this kind needs no verb: what to do with it is clear."""
@@ -87,9 +106,15 @@ class Values:
                 yield str(int(number)), int(number)
 
     def _degrees(self, words: Sequence[str]) -> Iterator[tuple[str, float]]:
-        for number in numbers_in(words, self._language):
-            if 0 < number <= MAX_DEGREES:
+        numbers = numbers_in(words, self._language)
+        if not numbers and is_any(self._halves(), words, self._language):
+            numbers = [HALF]
+        for number in numbers:
+            if 0 < number <= self._now.max_degrees:
                 yield f"{number:g}", number
+
+    def _halves(self) -> list[Phrase]:
+        return [phrase for phrase, value in self._language.parts.items() if value == HALF]
 
     def _kelvins(self, words: Sequence[str]) -> Iterator[tuple[str, int]]:
         for number in numbers_in(words, self._language):

@@ -16,6 +16,8 @@ _JOINED = re.compile(r"(['\u2019]) ")
 # Words of so many letters may differ by one, or by two.
 ONE_SLIP, TWO_SLIPS = 5, 9
 SHORT, LONG = 3, 6
+# As `words_of` reads the sign.
+PERCENT = "percent"
 # Between two words that are written as one.
 LINKS = ("", "n", "s")
 
@@ -26,7 +28,7 @@ def words_of(text: str) -> tuple[str, ...]:
 
     Numbers are words; a percent sign is the word `percent`.
     """
-    plain = unicodedata.normalize("NFKD", text.casefold().replace("%", " percent "))
+    plain = unicodedata.normalize("NFKD", text.casefold().replace("%", f" {PERCENT} "))
     letters = "".join(one for one in plain if not unicodedata.combining(one))
     return tuple(_WORD.findall(letters.replace("'", " ").replace("\u2019", " ")))
 

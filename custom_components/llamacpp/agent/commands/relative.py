@@ -1,0 +1,127 @@
+"""Values that are told as a difference: `two degrees less` is computed from what is so now."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from homeassistant.const import UnitOfTemperature
+
+from .numbers import number_at
+from .words import PERCENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from homeassistant.core import HomeAssistant
+
+    from .language import Language, Phrase
+
+# So many degrees are never what somebody wants to have: they are a difference.
+MAX_DIFFERENCE = 8
+# By slot, where an entity tells its value, and what that is at 100 percent.
+ATTRIBUTES = {
+    "brightness": ("brightness", 255),
+    "percentage": ("percentage", 100),
+    "position": ("current_position", 100),
+    "volume_level": ("volume_level", 1),
+    "humidity": ("humidity", 100),
+    "temperature": ("temperature", 100),
+}
+MAX_DEGREES = {UnitOfTemperature.CELSIUS: 40, UnitOfTemperature.FAHRENHEIT: 110}
+
+
+class Now:
+    """What can be set, as it is now. It may be asked in any thread."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Begin with Home Assistant."""
+        self._hass = hass
+        self.max_degrees = MAX_DEGREES.get(hass.config.units.temperature_unit, 40)
+
+    def value(self, entity_id: str, slot: str) -> float | None:
+        """Return what a slot has now, in percent or degrees; None if that is not known."""
+        name, whole = ATTRIBUTES.get(slot, ("", 0))
+        state = self._hass.states.get(entity_id)
+        value = state.attributes.get(name) if state else None
+        if value is None and slot == "brightness" and state and state.state == "off":
+            return 0
+        return value * 100 / whole if isinstance(value, (int, float)) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How a value is told. sign: 1 for more, -1 for less, 0: it is not clear which.
+
+    places: of the words that tell it.
+    """
+
+    sign: int
+    places: frozenset[int]
+
+
+def difference(
+    words: Sequence[str], language: Language, *, is_degrees: bool = False
+) -> Difference | None:
+    """Return how the first number of some words is a difference, None if it is the value itself."""
+    words = tuple(words)
+    found = _first_number(words, language)
+    if found is None:
+        return None
+    value, start, end = found
+    lists = language.lists
+    units = (*lists["degrees"], *lists["points"], (PERCENT,))
+    unit = _longest(units, words, end)
+    behind = end + unit
+    before = words[:start]
+    if _ends(before, lists["to"]):
+        return None
+    more = _places(lists["more"], words) | _at(lists["up"], words, behind)
+    less = _places(lists["less"], words) | _at(lists["down"], words, behind)
+    ups = more | _places(lists["up"], words)
+    downs = less | _places(lists["down"], words)
+    is_by = _ends(before, lists["by"])
+    is_points = bool(_longest(lists["points"], words, end))
+    is_few = is_degrees and value <= MAX_DIFFERENCE
+    sign = _sign(more, less) or _sign(ups, downs)
+    if not (is_by or is_points or is_few or more or less):
+        return None
+    if not sign and not (is_by or is_points or is_few):
+        return None
+    n_by = _ends(before, lists["by"])
+    places = ups | downs | {*range(start - n_by, behind)}
+    return Difference(sign, frozenset(places))
+
+
+def _first_number(words: Phrase, language: Language) -> tuple[float, int, int] | None:
+    for start in range(len(words)):
+        value, end = number_at(words, start, language)
+        if value is not None:
+            return value, start, end
+    return None
+
+
+def _sign(more: set[int], less: set[int]) -> int:
+    return bool(more) - bool(less)
+
+
+def _longest(phrases: Iterable[Phrase], words: Phrase, start: int) -> int:
+    """Return how many words the longest phrase has that stands at a place."""
+    return max((len(one) for one in phrases if words[start : start + len(one)] == one), default=0)
+
+
+def _ends(words: Phrase, phrases: Iterable[Phrase]) -> int:
+    """Return how many words the longest of the phrases has with which words end."""
+    return max((len(one) for one in phrases if words[-len(one) :] == one), default=0)
+
+
+def _at(phrases: Iterable[Phrase], words: Phrase, start: int) -> set[int]:
+    return {*range(start, start + _longest(phrases, words, start))}
+
+
+def _places(phrases: Iterable[Phrase], words: Phrase) -> set[int]:
+    return {
+        place
+        for phrase in phrases
+        for start in range(len(words))
+        if words[start : start + len(phrase)] == phrase
+        for place in range(start, start + len(phrase))
+    }
