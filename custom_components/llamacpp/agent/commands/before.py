@@ -2,14 +2,17 @@
 
 from typing import TYPE_CHECKING
 
+from .home import name_words
 from .said import is_any, understand
 from .shortlist import Shortlist
+from .spoken import command_text
 from .verbs import Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .home import Home
+    from .candidates import Command
+    from .home import Home, Thing
     from .language import Language
 
 # So many of the user's turns before are looked at.
@@ -42,6 +45,53 @@ class Before:
         names = next(filter(None, found), [])
         return f"{text} {names[0]}" if len(names) == 1 else text
 
+    def same_for(self, text: str, commands: Sequence[Command]) -> str:
+        """Return an order of before for what is named now instead, or for the other of two.
+
+        commands: of before, each for one thing. Empty if it is something else that is said: words
+        that are neither names nor such as `the other one too` stay behind the order.
+        """
+        language = self._language
+        words = understand(text, language).words
+        if len(commands) != 1 or not words or self._verbs.found(words):
+            return ""
+        (command,) = commands
+        shortlist = Shortlist.of(self._home, language, words)
+        named = [one.thing for one in shortlist.things if one.is_whole or one.is_only]
+        before = next((one for one in self._home.things if one.name == command.thing), None)
+        if before is None:
+            return ""
+        if len(named) == 1 and named[0].kinds == before.kinds:
+            rest = [
+                word for word in words if word not in {*shortlist.naming(named[0]), *self._light}
+            ]
+            return _again(command, named[0], language, rest)
+        others = self._alike(before)
+        if len(others) == 1 and is_any(language.lists["other"], words, language):
+            other = {word for phrase in language.lists["other"] for word in phrase}
+            rest = [word for word in words if word not in {*other, *self._light}]
+            return _again(command, others[0], language, rest)
+        return ""
+
+    @property
+    def _light(self) -> set[str]:
+        """Return the words that say nothing of their own."""
+        names = ("small", "also", "fillers", "prepositions", "thanks", "no")
+        lists = (self._language.lists[name] for name in names)
+        return {word for phrases in lists for phrase in phrases for word in phrase}
+
+    def _alike(self, thing: Thing) -> list[Thing]:
+        """Return the other things of a kind in the same room that are called alike."""
+        own = {*name_words(thing.name)}
+        return [
+            one
+            for one in self._home.things
+            if one is not thing
+            and one.kinds == thing.kinds
+            and one.area == thing.area
+            and own & {*name_words(one.name)}
+        ]
+
     def _is_order(self, text: str) -> bool:
         """Tell whether it was said what to do, and nothing of the home was named."""
         said = understand(text, self._language)
@@ -55,3 +105,9 @@ class Before:
         words = understand(text, self._language).words
         things = Shortlist.of(self._home, self._language, words).things
         return [one.thing.name for one in things if one.is_sure or one.is_only]
+
+
+def _again(command: Command, thing: Thing, language: Language, rest: Sequence[str]) -> str:
+    """Return a command for another thing, with words that are not explained behind it."""
+    args = {**command.args, "name": thing.name}
+    return " ".join((command_text(command.tool, args, language), *rest))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .durations import duration_text
 from .explained import Explained
+from .relative import Now
 from .said import is_any, joins_in
 from .shortlist import NameIndex, Shortlist
 from .spoken import sentence_of
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from .home import Home, Place, Thing
     from .language import Language, Phrase, Sentence
-    from .relative import Now
     from .said import Said
     from .verbs import Heard
 
@@ -65,7 +65,8 @@ class Candidates:
     """Finds the commands of one home in one language.
 
     tools: by name behind the namespace, the whole name and the names of its arguments.
-    here: id of the area in which somebody speaks. now: what things are like.
+    here: id of the area in which somebody speaks. now: what things are like, None: that is
+    not known.
     """
 
     def __init__(
@@ -75,10 +76,10 @@ class Candidates:
         tools: Mapping[str, tuple[str, Collection[str]]],
         here: str | None = None,
         *,
-        now: Now,
+        now: Now | None = None,
     ) -> None:
         """Begin with a home."""
-        self._now = now
+        self._now = now or Now()
         self._home = home
         self._language = language
         self._verbs = Verbs(language)
@@ -145,6 +146,10 @@ class Candidates:
         later = self._language.later
         return {*later.slots} - {DURATION} <= {*self._tools.get(later.tool, ("", ()))[1]}
 
+    def names(self, words: Sequence[str]) -> bool:
+        """Tell whether something of the home may be named in words."""
+        return bool(Shortlist.of(self._home, self._language, words).things)
+
     def is_delayed(self, said: Said) -> bool:
         """Tell whether something is to be done later: a length of time can be a timer's own."""
         is_for_timer = any(DURATION in one.slots.values() for one in self._verbs.heard(said.words))
@@ -155,7 +160,8 @@ class Candidates:
         if said.but:
             return self._all_but(*said.but)
         if len(said.pieces) > len(said.parts):
-            each = [self.for_words(piece, said) for piece in said.pieces]
+            # Each has its own verb: `the lamp` alone may be left out of an order.
+            each = [self.for_words(one, replace(said, words=one)) for one in said.pieces]
             if all(any(one.is_plain for one in commands) for commands in each):
                 return each
         if len(said.parts) < 2 or self._is_item(said):  # noqa: PLR2004 - an item may have an `and`
@@ -206,7 +212,7 @@ class Candidates:
         if not without or sentence is None or len(kept) > MAX_BUT:
             return []
         shortlist = Shortlist.of(self._home, self._language, words)
-        values = Values(words, self._language, self._home, shortlist, {}, self._now)
+        values = Values(words, self._home, shortlist, {}, self._now)
         same = [
             one
             for one in self._language.sentences
@@ -327,7 +333,7 @@ class Candidates:
         scope = _Scope(
             shortlist,
             {one.sentence: one for one in heard},
-            Values(words, language, self._home, shortlist, said.written if said else {}, self._now),
+            Values(words, self._home, shortlist, said.written if said else {}, self._now),
             explained,
             is_any(language.lists["all"], words, language),
         )

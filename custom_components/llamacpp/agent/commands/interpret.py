@@ -8,6 +8,7 @@ from .explained import cautions_in
 from .generic import generic_commands
 from .grammar import writable
 from .said import understand
+from .verbs import is_order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -110,7 +111,9 @@ class Interpreter:
             ]
             for part in parts
         ]
-        return [part for part in kept if part]
+        # What is left is not all that was said.
+        lost = tuple(part[0].thing for part, rest in zip(parts, kept, strict=True) if not rest)
+        return [[replace(one, rest=(*one.rest, *lost)) for one in part] for part in kept if part]
 
     def _generic(self, said: Said) -> list[Command]:
         """Return the commands of tools that no sentence of the language is about."""
@@ -129,11 +132,9 @@ class Interpreter:
         ((order, meaning),) = orders
         others = [one for one in said.clauses if one is not order]
         is_alone = not any(
-            any(one.is_heard and one.is_named for part in meaning.parts for one in part)
-            for said, meaning in found
-            if said is not order
-        ) and not any(
-            cautions_in(one.words, self._language) or lengths(one.words, self._language)
+            is_order(one.words, self._language, is_clear=not self._candidates.names(one.words))
+            or cautions_in(one.words, self._language)
+            or lengths(one.words, self._language)
             for one in others
         )
         is_critical = any(one.is_critical for part in meaning.parts for one in part)

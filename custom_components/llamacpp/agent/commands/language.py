@@ -177,7 +177,8 @@ def with_own(pack: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 def _hearing(command: Mapping[str, Any], more: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     by_kind = more.get(command["tool"], {})
     own = [text for kind in command["kinds"] for text in by_kind.get(kind, ())]
-    return {**command, "hear": [*dict.fromkeys((*command["hear"], *own))]}
+    say = command["say"] if command["hear"] or not own else f"{own[0]} {{name}}"
+    return {**command, "hear": [*dict.fromkeys((*command["hear"], *own))], "say": say}
 
 
 def _language(code: str, raw: Mapping[str, Any]) -> Language:
@@ -212,7 +213,7 @@ COMMON = ("prepositions", "fillers", "also", "questions", "time")
 LISTS = (
     *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
     *("yes", "degrees", "small", "orders", "except", "not_now", "here", "thanks"),
-    *("by", "to", "more", "less", "up", "down", "points"),
+    *("by", "to", "more", "less", "up", "down", "points", "other", "all_of_them", "no"),
 )
 
 

@@ -36,6 +36,27 @@ def numbers_in(
     return found
 
 
+def half_degrees(words: Phrase, language: Language) -> tuple[float, int, int] | None:
+    """Return half a degree, or one and a half, and the places of its words; None if not said."""
+    halves = {phrase for phrase, value in language.parts.items() if value == HALF}
+    also = {one[0] for one in language.lists["also"]}
+    for start in range(len(words)):
+        unit = first_phrase(words[start:], language.lists["degrees"])
+        if not unit:
+            continue
+        end = start + len(unit)
+        if words[end : end + 1] and words[end] in also:
+            phrase = first_phrase(words[end + 1 :], halves)
+            if phrase:
+                return 1 + HALF, start, end + 1 + len(phrase)
+        for phrase in halves:
+            for n_between in (0, 1):
+                first = start - n_between - len(phrase)
+                if first >= 0 and words[first : first + len(phrase)] == phrase:
+                    return HALF, first, end
+    return None
+
+
 @lru_cache(maxsize=1024)
 def with_half(word: str, language: Language) -> float | None:
     """Return the number of a word with a half at its end, such as `einundzwanzigeinhalb`."""

@@ -20,10 +20,10 @@ from .live import live_note, meant_by
 from .messages import has_failed, to_command_messages
 from .prompt import examples
 from .relative import Now
-from .said import understand
+from .said import is_any, understand
 from .spoken import command_text, sentence_of
 from .verbs import is_order
-from .words import as_written
+from .words import as_written, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,8 +206,24 @@ class CommandsOffer:
         if asked.content == self._language.texts["what"] or (
             names and asked.content == self._which(names)
         ):
+            if is_any(self._language.lists["all_of_them"], words_of(last), self._language):
+                return self._for_all(names, before[-1])
             return f"{before[-1]} {last}"
+        meant = [part[0] for part in self._interpreter.meaning(before[-1]).parts if part]
+        if same := self._before.same_for(last, [one for one in meant if one.thing]):
+            return same
         return self._before.with_name(last, before)
+
+    def _for_all(self, names: Sequence[str], text: str) -> str:
+        """Return an order for each of the things of which one was to be chosen."""
+        commands = [
+            one
+            for part in self._interpreter.meaning(text).parts
+            for one in part
+            if one.is_heard and one.thing in names
+        ]
+        by_name = {one.thing: one.text for one in reversed(commands)}
+        return ", ".join(by_name[name] for name in names if name in by_name)
 
     def _agreed(self, contents: Sequence[Content]) -> list[Command]:
         """Return the commands that the user was asked about, and says yes to."""

@@ -30,7 +30,7 @@ from homeassistant.const import __version__ as HA_VERSION  # noqa: N812 - as cor
 from homeassistant.util.file import WriteError, write_utf8_file_atomic
 
 from ...const import LOGGER
-from .words import words_of
+from .words import PERCENT, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -60,9 +60,10 @@ KIND_LISTS = {"cover_classes": "cover"}
 RULES = {"all": ("all", "todos", "tous", "alle", "tutti"), "home": ("home",), "here": ("here",)}
 ASKING = ("HassGetState", "HassClimateGetTemperature", "HassGetWeather", "HassTimerStatus")
 ON_OFF = ("HassTurnOn", "HassTurnOff")
-# Intents whose sentences have no words that name something else.
-PLAIN = (*ON_OFF, "HassLightSet", "HassSetPosition", "HassClimateSetTemperature", "HassSetVolume")
+WITH_VALUES = ("HassLightSet", "HassSetPosition", "HassClimateSetTemperature", "HassFanSetSpeed")
 PLACES = ("area", "floor")
+# The slot that takes any words.
+ITEM = "item"
 
 
 def make_pack(code: str, form: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -177,6 +178,7 @@ class _Maker:
             "also": self._and(),
             "degrees": sorted(self._units[DEGREE]),
             "questions": self._questions(verbs),
+            **dict.fromkeys(("other", "all_of_them"), ()),
             **self._yes_and_no(),
             **{name: self._rule_words(rules) for name, rules in RULES.items()},
         }
@@ -292,37 +294,56 @@ class _Maker:
         return found
 
     def _commands(self) -> list[dict[str, Any]]:
-        """Return the commands of the form for which Home Assistant has sentences."""
-        found = []
-        for form in self._form["commands"]:
-            kinds, target = form["kinds"], form.get("target", "name")
-            if target == "none":
-                continue
-            value = next(iter(form.get("slots", ())), None)
-            blocks = self._blocks_for(form["tool"], kinds, value)
-            without = self._articles if form["tool"] in ON_OFF else self._small
-            hear, say, done = self._words_of(blocks, value, form.get("args", {}), without)
-            if form["tool"] in ON_OFF:
-                other = ON_OFF[form["tool"] == ON_OFF[0]]
-                hear = self._without(hear, self._blocks_for(other, kinds, value))
-            if not (hear and say):
-                continue
-            if target != "name":
-                say = say.replace(
-                    "{name}", "{things}" + (f" ({{{target}}})" if target in PLACES else "")
+        """Return the commands of the form for which Home Assistant has sentences.
+
+        Those with a value are also hinted at by the verbs without one: `open it to 30 percent`.
+        """
+        commands = map(self._command, self._form["commands"])
+        found = [one for one in commands if one is not None]
+        for one in found:
+            if one["tool"] in WITH_VALUES:
+                verbs = (
+                    text
+                    for other in found
+                    if other["tool"] in ON_OFF and {*other["kinds"]} & {*one["kinds"]}
+                    for text in other["hear"]
                 )
-                done = None
-            found.append(
-                {**form, "hear": hear, "say": say, "done": done or f"{{{_who(target)}}}: OK."}
-                if form.get("done")
-                else {**form, "hear": hear, "say": say}
-            )
+                one["hear"] = [*dict.fromkeys((*one["hear"], *verbs))]
         return found
+
+    def _command(self, form: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a command in the words of this language; None if it has none for it.
+
+        Where things of a kind can be switched at all, there may be words of our own for it.
+        """
+        tool, kinds, target = form["tool"], form["kinds"], form.get("target", "name")
+        if target == "none":
+            return None
+        value = next(iter(form.get("slots", ())), None)
+        blocks = self._blocks_for(tool, kinds, value)
+        hear = self._hear(blocks, value, self._articles if tool in ON_OFF else self._small)
+        say, done = self._say(blocks, value)
+        if tool in ON_OFF:
+            other = ON_OFF[tool == ON_OFF[0]]
+            hear = self._without(hear, self._blocks_for(other, kinds, value))
+        if step := form.get("args", {}).get("volume_step"):
+            steps = self._values("volume_step")
+            hear = [text for text, one in steps.items() if one == step]
+            say, done = "", None
+        if not say and hear:
+            say = f"{{name}}: {hear[0]}" + (f" {{{value}}}" if value else "")
+        if not say and tool not in ON_OFF:
+            return None
+        if target != "name":
+            place = f" ({{{target}}})" if target in PLACES else ""
+            say, done = say.replace("{name}", f"{{things}}{place}"), None
+        told = {"done": done or f"{{{_who(target)}}}: OK."} if form.get("done") else {}
+        return {**form, "hear": hear, "say": say or "{name}", **told}
 
     @staticmethod
     def _without(hear: Iterable[str], opposite: Iterable[_Block]) -> list[str]:
         """Return phrases that tell a command from its opposite."""
-        phrases = {_literal(text) for one in opposite for text in (*one.texts, *one.whole)}
+        phrases = {_literal(text) for one in opposite for text in one.texts}
         words = {word for phrase in phrases for word in phrase}
         return [
             text
@@ -352,45 +373,37 @@ class _Maker:
             and tool not in ON_OFF
         ]
 
-    def _words_of(
-        self,
-        blocks: Iterable[_Block],
-        value: str | None,
-        args: Mapping[str, Any],
-        without: set[str],
-    ) -> tuple[list[str], str, str | None]:
-        """Return the phrases that hint at a command, how it is said, and what is told of it."""
-        hear: dict[str, None] = {}
-        say, done = "", None
+    def _hear(self, blocks: Iterable[_Block], value: str | None, without: set[str]) -> list[str]:
+        """Return the phrases that hint at a command. without: words that say nothing of it."""
+        blocks = list(blocks)
         needed = {word for one in blocks for word in one.mandatory} - without - self._small
-        for block in blocks:
-            for text in block.texts:
-                words = tuple(one for one in _literal(text) if one not in without)
-                if 0 < len(words) <= MAX_WORDS:
-                    hear[" ".join(words)] = None
-                is_alone = "name" in block.slots and not block.slots & {*PLACES}
-                if not say and is_alone and (words or value):
-                    say, done = " ".join(text.split()), self._done(block)
-        more = without | self._small | set().union(*self._own.values())
-        for text in (text for block in blocks for text in block.whole):
-            words = tuple(one for one in _literal(text) if one not in more)
-            if 0 < len(words) < MAX_WORDS and not needed.isdisjoint(words):
-                hear[" ".join(words)] = None
-        if value:
+        more = without.union(*self._own.values())
+        short = (self._phrase(text, without) for one in blocks for text in one.texts)
+        whole = (self._phrase(text, more) for one in blocks for text in one.whole)
+        hear = dict.fromkeys(one for one in short if 0 < len(one) <= MAX_WORDS)
+        hear |= dict.fromkeys(
+            one for one in whole if len(one) < MAX_WORDS and not needed.isdisjoint(one)
+        )
+        if value and value != ITEM:
             # `Set the lamp to 20 percent`: no word of it has to be said.
-            hear |= dict.fromkeys(
-                sorted(word for one in blocks for word in one.optional - self._small)
-            )
+            optional = {word for one in blocks for word in one.optional - self._small}
+            hear |= dict.fromkeys((word,) for word in sorted(optional))
             if any("%" in text for one in blocks for text in one.texts):
-                hear |= {"percent": None}
-        if step := args.get("volume_step"):
-            steps = self._values("volume_step")
-            hear = {text: None for text, one in steps.items() if one == step}
-            done = None
-            say = next((f"{{name}} {text}" for text in hear), "")
-        if not say and hear:
-            say = f"{{name}}: {next(iter(hear))}" + (f" {{{value}}}" if value else "")
-        return [*islice(hear, MAX_PHRASES)], say, done
+                hear |= {(PERCENT,): None}
+        return _texts(islice(hear, MAX_PHRASES))
+
+    @staticmethod
+    def _phrase(text: str, without: set[str]) -> Phrase:
+        return tuple(one for one in _literal(text) if one not in without)
+
+    def _say(self, blocks: Iterable[_Block], value: str | None) -> tuple[str, str | None]:
+        """Return how a command is said, and what is told of it; empty, None if neither is known."""
+        for block in blocks:
+            is_alone = "name" in block.slots and not block.slots & {*PLACES}
+            for text in block.texts if is_alone else ():
+                if value or _literal(text):
+                    return " ".join(text.split()), self._done(block)
+        return "", None
 
     def _done(self, block: _Block) -> str | None:
         """Return Home Assistant's answer, if it is no more than words and slots."""
@@ -436,7 +449,7 @@ class _Maker:
         for name in path:
             found = found.get(name, {})
         texts = {name: _texts([words_of(found.get(name, ""))]) for name in ("true", "false")}
-        return {"yes": texts["true"], "not_now": texts["false"]}
+        return {"yes": texts["true"], "not_now": texts["false"], "no": texts["false"]}
 
     def _and(self) -> list[str]:
         """Return the word between two names, as Home Assistant's answers have it."""
@@ -503,7 +516,7 @@ class _Maker:
         return texts | {"sure": "{command}?", "done": "OK."}
 
 
-def _expand(
+def _expand(  # noqa: C901 - one case for each kind of expression
     expression: Expression,
     rules: Mapping[str, Expression],
     *,
@@ -537,12 +550,19 @@ def _expand(
                 parts = [_choices(one, rules, depth, is_whole=is_whole) for one in items]
                 yield from (" ".join(one) for one in product(*parts))
         case Sequence():
-            items = expression.items
-            parts = [
-                _choices(one, rules, depth, is_whole=is_whole or _is_within_word(items, index))
-                for index, one in enumerate(items)
-            ]
+            parts = _parts_of(expression, rules, depth, is_whole=is_whole)
             yield from ("".join(one) for one in product(*parts))
+
+
+def _parts_of(
+    sequence: Sequence, rules: Mapping[str, Expression], depth: int, *, is_whole: bool
+) -> list[list[str]]:
+    """Return the texts of each part of a sequence."""
+    items = sequence.items
+    return [
+        _choices(one, rules, depth, is_whole=is_whole or _is_within_word(items, index))
+        for index, one in enumerate(items)
+    ]
 
 
 def _choices(

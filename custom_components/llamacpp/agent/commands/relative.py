@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from homeassistant.const import UnitOfTemperature
 
-from .numbers import number_at
+from .numbers import half_degrees, number_at
 from .words import PERCENT
 
 if TYPE_CHECKING:
@@ -32,15 +32,16 @@ MAX_DEGREES = {UnitOfTemperature.CELSIUS: 40, UnitOfTemperature.FAHRENHEIT: 110}
 class Now:
     """What can be set, as it is now. It may be asked in any thread."""
 
-    def __init__(self, hass: HomeAssistant) -> None:
-        """Begin with Home Assistant."""
+    def __init__(self, hass: HomeAssistant | None = None) -> None:
+        """Begin with Home Assistant, None: nothing is known."""
         self._hass = hass
-        self.max_degrees = MAX_DEGREES.get(hass.config.units.temperature_unit, 40)
+        unit = hass.config.units.temperature_unit if hass else UnitOfTemperature.CELSIUS
+        self.max_degrees = MAX_DEGREES[UnitOfTemperature(unit)]
 
     def value(self, entity_id: str, slot: str) -> float | None:
         """Return what a slot has now, in percent or degrees; None if that is not known."""
         name, whole = ATTRIBUTES.get(slot, ("", 0))
-        state = self._hass.states.get(entity_id)
+        state = self._hass.states.get(entity_id) if self._hass else None
         value = state.attributes.get(name) if state else None
         if value is None and slot == "brightness" and state and state.state == "off":
             return 0
@@ -63,7 +64,9 @@ def difference(
 ) -> Difference | None:
     """Return how the first number of some words is a difference, None if it is the value itself."""
     words = tuple(words)
-    found = _first_number(words, language)
+    found = _first_number(words, language) or (
+        half_degrees(words, language) if is_degrees else None
+    )
     if found is None:
         return None
     value, start, end = found

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .durations import duration_text, lengths
-from .numbers import HALF, numbers_in
+from .numbers import half_degrees, numbers_in
 from .relative import difference
 from .said import is_any
 from .words import PERCENT, as_written, find, has_phrase, is_like, words_of
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .home import Home, Thing
-    from .language import Language, Phrase, Sentence
+    from .language import Language, Sentence
     from .relative import Now
     from .shortlist import Shortlist
 
@@ -26,7 +26,6 @@ class Values:
     def __init__(
         self,
         words: Sequence[str],
-        language: Language,
         home: Home,
         shortlist: Shortlist,
         written: Mapping[str, str],
@@ -40,9 +39,9 @@ class Values:
         self._written = written
         self._words = words
         self._shortlist = shortlist
-        self._language = language
+        self._language = shortlist.index.language
         self._home = home
-        self._lengths = lengths(words, language)
+        self._lengths = lengths(words, self._language)
 
     def of(self, kind: str, sentence: Sentence, thing: Thing | None) -> Iterator[tuple[str, Any]]:
         """Yield what a slot of this kind can be filled with: in words, and for the tool."""
@@ -107,14 +106,11 @@ class Values:
 
     def _degrees(self, words: Sequence[str]) -> Iterator[tuple[str, float]]:
         numbers = numbers_in(words, self._language)
-        if not numbers and is_any(self._halves(), words, self._language):
-            numbers = [HALF]
+        if not numbers and (half := half_degrees(tuple(words), self._language)):
+            numbers = [half[0]]
         for number in numbers:
             if 0 < number <= self._now.max_degrees:
                 yield f"{number:g}", number
-
-    def _halves(self) -> list[Phrase]:
-        return [phrase for phrase, value in self._language.parts.items() if value == HALF]
 
     def _kelvins(self, words: Sequence[str]) -> Iterator[tuple[str, int]]:
         for number in numbers_in(words, self._language):

@@ -121,9 +121,19 @@ class Verbs:
         return [*frozenset[str]().union(*(one.words for one in found))]
 
 
-def is_order(words: Sequence[str], language: Language) -> bool:
-    """Return whether the verb of a command that changes something was said."""
-    return any(not one.sentence.reads for one in _phrases(language, tuple(words)))
+def is_order(words: Sequence[str], language: Language, *, is_clear: bool = False) -> bool:
+    """Return whether the verb of a command that changes something was said.
+
+    is_clear: by more than words that are also prepositions: `we are out of coffee` is no order.
+    """
+    small = frozenset[str]()
+    if is_clear:
+        lists = (language.lists[name] for name in ("prepositions", "fillers", "small"))
+        small = frozenset(one[0] for phrases in lists for one in phrases if len(one) == 1)
+    return any(
+        not one.sentence.reads and not one.words <= small
+        for one in _phrases(language, tuple(words))
+    )
 
 
 @lru_cache(maxsize=1024)
