@@ -216,7 +216,7 @@ def test_table_and_document_count_the_same() -> None:
 
     assert cells["light"] == ["1 of 3", "3 of 3"]
     assert cells["commands"] == ["1 of 3", "3 of 3"]
-    assert cells["chat and questions: no action"] == ["1 of 3", "3 of 3"]
+    assert cells["nothing to be done: no action"] == ["1 of 3", "3 of 3"]
     assert cells["all"] == ["3 of 6", "6 of 6"]
     assert cells["commands lost (nothing done)"] == ["1 of 3", "0 of 3"]
     assert cells["moved by mistake: lock, door, valve"] == ["1", "0"]

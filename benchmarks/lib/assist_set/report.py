@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from .results import Column, Outcome
 
-TALK = "chat and questions"
+TALK = "nothing to be done"
 WIDTH = 16
 
 
@@ -24,6 +24,7 @@ def table(columns: Sequence[Column]) -> str:
     rows.append(("all", _counts(columns, lambda _: True)))
     rows.append(("", [""] * len(columns)))
     rows.append(("commands lost (nothing done)", [_lost(one) for one in columns]))
+    rows.append(("moved something wrong", [_wrong(one) for one in columns]))
     rows.append(("moved by mistake: lock, door, valve", [_by_mistake(one) for one in columns]))
     rows.append(("calls that name what is there", [_calls(one) for one in columns]))
     rows.append(("prompt, tokens (median, longest)", [_prompt(one) for one in columns]))
@@ -64,6 +65,10 @@ def _calm(column: Column) -> str:
 def _lost(column: Column) -> str:
     commands = [one for one in column.outcomes if one.case.is_command]
     return _of(sum(one.is_lost for one in commands), len(commands))
+
+
+def _wrong(column: Column) -> str:
+    return _of(sum(one.is_wrong for one in column.outcomes), len(column.outcomes))
 
 
 def _by_mistake(column: Column) -> str:
@@ -118,6 +123,7 @@ def _agent(column: Column) -> dict[str, Any]:
         "talk_without_action": sum(one.is_calm for one in outcomes),
         "talk": sum(not one.case.is_command for one in outcomes),
         "commands_lost": sum(one.is_lost for one in outcomes),
+        "moved_something_wrong": sum(one.is_wrong for one in outcomes),
         "moved_by_mistake": sum(bool(one.by_mistake) for one in outcomes),
         "calls": reached,
         "calls_that_name_what_is_there": right,

@@ -35,6 +35,11 @@ class Outcome:
         return not self.reasons
 
     @property
+    def is_wrong(self) -> bool:
+        """Tell whether something moved that was not to, or not so."""
+        return bool(self.moved) and not self.passed
+
+    @property
     def acts(self) -> bool:
         """Tell whether something was done: something moved, or a tool was called that acts."""
         return bool(self.moved) or any(call.acts for call in self.calls)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 BUILTIN = "builtin"
 BUILTIN_ENTITY = "conversation.home_assistant"
 # By name, the integrations whose agents ask a llama-server.
-EXACT, RANDOM = "exact", "random"
-WITH_MODEL = {"ours": OURS, EXACT: OURS, RANDOM: OURS, "core": CORE}
+MODEL_FIRST, RANDOM = "model_first", "random"
+WITH_MODEL = {"ours": OURS, MODEL_FIRST: OURS, RANDOM: OURS, "core": CORE}
 OVERLAP = "overlap"
 OVERLAP_DOMAIN = "word_overlap"
 AGENTS = (*WITH_MODEL, BUILTIN, OVERLAP)
@@ -134,7 +134,7 @@ class Stage:
         Raises HomeAssistantError or BenchmarkError.
         """
         if agent in WITH_MODEL and proxy is not None:
-            manner = Manner(ANSWER_TOKENS, self._language, exact_first=agent == EXACT)
+            manner = Manner(ANSWER_TOKENS, self._language, exact_first=agent != MODEL_FIRST)
             made = await set_up_agent(
                 self.client, WITH_MODEL[agent], proxy.base_url, manner, keep_warm=False
             )

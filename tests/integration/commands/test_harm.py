@@ -33,8 +33,12 @@ CAUTIONS = {
     "de": ("bitte nicht", "nie wieder", "niemand soll", "wenn es regnet", "wer will"),
     "fr": ("ne", "ne jamais", "personne ne doit", "s'il pleut", "qui veut", "j'ai oublié de"),
     "it": ("non", "mai più", "nessuno deve", "se piove", "chi vuole", "ho dimenticato di"),
+    "es": ("no", "nunca", "nadie debe", "si llueve", "quién quiere", "olvidé"),
+    "nl": ("niet", "nooit meer", "niemand mag", "als het regent", "wie wil", "ik vergat"),
+    "pl": ("nie", "nigdy więcej", "nikt nie powinien", "jeśli pada", "kto chce", "zapomniałem"),
 }
 NAME = "Xanadu"
+MAX_PHRASES = 1500
 
 
 def call_of(sentence: Sentence) -> tuple[str, ...]:
@@ -53,8 +57,16 @@ def opposites_of(sentence: Sentence, language: Language) -> list[Sentence]:
     ]
 
 
-def phrases(code: str) -> Iterator[tuple[str, Sentence, Phrase]]:
-    """Yield every phrase of a language with each kind of thing that it can be about."""
+def phrases(code: str) -> list[tuple[str, Sentence, Phrase]]:
+    """Return every phrase of a language with each kind of thing that it can be about.
+
+    Home Assistant has tens of thousands in some: of these some are taken, the same each time.
+    """
+    found = list(_phrases(code))
+    return found[:: 1 + len(found) // MAX_PHRASES]
+
+
+def _phrases(code: str) -> Iterator[tuple[str, Sentence, Phrase]]:
     for sentence in load(code).sentences:
         if sentence.target == "name" and not sentence.reads and not sentence.slots:
             for kind in sorted(sentence.kinds):

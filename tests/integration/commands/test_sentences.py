@@ -13,7 +13,12 @@ from custom_components.llamacpp.agent.commands.numbers import numbers_in
 from custom_components.llamacpp.agent.commands.said import is_any, understand
 from custom_components.llamacpp.agent.commands.words import words_of
 
-CODES = sorted(path.stem for path in FOLDER.glob("*.json"))
+# The files that stand alone; the others add to Home Assistant's words.
+CODES = sorted(
+    path.stem
+    for path in FOLDER.glob("*.json")
+    if "commands" in json.loads(path.read_text(encoding="utf-8"))
+)
 OTHERS = [code for code in CODES if code != FALLBACK]
 # What a sentence can be filled with, beside its slots.
 PLACES = {

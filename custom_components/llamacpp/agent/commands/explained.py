@@ -96,11 +96,12 @@ class Explained:
         """Return whether this very thing was named.
 
         By its name, or as much of it as no other thing has; by its kind and its room; or by a word
-        for its kind alone if there is no other. `Door` is no such word: it has a lock, or a motor.
+        for its kind alone that is in its name, if there is no other. `Door` is no such word: it has
+        a lock, or a motor. Nor is `garage door` for the gate of a shed.
         """
         language, shortlist = self._language, self._shortlist
         kind = _words_of_kind(thing.kinds[0], language)
-        names = (frozenset(name_words(name)) for name in thing.names)
+        names = [frozenset(name_words(name)) for name in thing.names]
         if any(
             shortlist.is_name_of(thing, name - kind)
             if name - kind
@@ -108,7 +109,8 @@ class Explained:
             for name in names
         ):
             return True
-        alone = shortlist.places_of(_words_of_kind_alone(thing.kinds[0], language))
+        of_names = frozenset[str]().union(*names)
+        alone = shortlist.places_of(_words_of_kind_alone(thing.kinds[0], language) & of_names)
         is_only = len(shortlist.of_kinds(frozenset(thing.kinds[:1]))) == 1
         is_placed = bool(shortlist.places_of_area(thing.area))
         return (is_only and bool(alone - heard.places)) or (

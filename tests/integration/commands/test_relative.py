@@ -1,0 +1,115 @@
+"""Values that are told as a difference are computed from what is so now."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+from homeassistant.util.unit_system import US_CUSTOMARY_SYSTEM
+
+from custom_components.llamacpp.agent.commands.candidates import Candidates
+from custom_components.llamacpp.agent.commands.exposed import async_exposed, exposed_home
+from custom_components.llamacpp.agent.commands.interpret import Interpreter
+from custom_components.llamacpp.agent.commands.language import load
+from custom_components.llamacpp.agent.commands.numbers import numbers_in
+from custom_components.llamacpp.agent.commands.relative import Difference, Now, difference
+from custom_components.llamacpp.agent.commands.words import words_of
+
+from .homes import DECLARED
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "sign"),
+    [
+        ("en", "two degrees less", -1),
+        ("en", "turn the heating down by ten degrees", -1),
+        ("en", "make it 3 degrees warmer", 1),
+        ("en", "turn the heating up 2 degrees", 1),
+        ("en", "half a degree warmer", 1),
+        ("en", "turn the heating up to 21 degrees", None),
+        ("en", "turn the heating down to 5 degrees", None),
+        ("en", "set it to 21 degrees", None),
+        ("de", "zwei Grad wärmer", 1),
+        ("de", "die Heizung um zwei Grad runter", -1),
+        ("de", "die Heizung runter auf 18 Grad", None),
+        ("it", "abbassa di due gradi", -1),
+        ("it", "due gradi in più", 1),
+        ("it", "alza a 21 gradi", None),
+        ("fr", "baisse de deux degrés", -1),
+        ("fr", "un demi-degré de moins", -1),
+        ("fr", "monte à 21 degrés", None),
+        ("nl", "twee graden lager", -1),
+        ("nl", "zet op 21 graden", None),
+        ("es", "sube grado y medio", 1),
+        ("es", "tres grados menos", -1),
+        ("es", "sube a 21 grados", None),
+        ("pl", "o dwa stopnie cieplej", 1),
+        ("pl", "ustaw na 21 stopni", None),
+        ("en", "change it by 2 degrees", 0),
+    ],
+)
+def test_differences(code: str, text: str, sign: int | None) -> None:
+    """Less, more, the value itself, or a difference of which the direction is not known."""
+    found = difference(words_of(text), load(code), is_degrees=True)
+    assert (found.sign if found else None) == sign
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "number"),
+    [
+        ("en", "sixteen and a half", 16.5),
+        ("de", "einundzwanzigeinhalb", 21.5),
+        ("de", "anderthalb", 1.5),
+        ("it", "ventitré gradi e mezzo", 23.5),
+        ("fr", "vingt et un et demi", 21.5),
+        ("nl", "twintig en een half", 20.5),
+        ("es", "veintiuno y medio", 21.5),
+        ("pl", "dwadzieścia jeden i pół", 21.5),
+    ],
+)
+def test_halves(code: str, text: str, number: float) -> None:
+    """Half a degree more is said in many ways."""
+    assert numbers_in(words_of(text), load(code)) == [number]
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        ("make the thermostat two degrees warmer", {"temperature": 22}),
+        ("thermostat one and a half degrees less", {"temperature": 18.5}),
+        ("turn the kitchen light up by 20 percent", {"brightness": 60}),
+        ("dim the kitchen light by 90 percent", {"brightness": 0}),
+        ("set the thermostat to 25", {"temperature": 25}),
+    ],
+)
+async def test_from_what_is_so_now(home: HomeAssistant, text: str, args: dict[str, float]) -> None:
+    """The command has the new value, within its bounds."""
+    climate = next(one for one in home.states.async_all("climate"))
+    home.states.async_set(
+        climate.entity_id, climate.state, {**climate.attributes, "temperature": 20}
+    )
+    light = home.states.get("light.kitchen_light")
+    assert light is not None
+    home.states.async_set("light.kitchen_light", "on", {**light.attributes, "brightness": 102})
+    await async_exposed(home, "conversation").async_read()
+    candidates = Candidates(exposed_home(home, "conversation"), load("en"), DECLARED, now=Now(home))
+    meant = Interpreter(candidates, load("en")).meaning(text)
+    (part,) = meant.parts
+    (command,) = (one for one in part if one.is_plain)
+    assert args.items() <= command.args.items()
+
+
+def test_it_is_not_known() -> None:
+    """Where nothing is known of a thing, a difference is no value."""
+    assert Now().value("light.kitchen", "brightness") is None
+    assert difference(("twenty",), load("en")) is None
+    assert difference((), load("en")) is None
+    assert isinstance(difference(("by", "20", "percent", "less"), load("en")), Difference)
+
+
+async def test_fahrenheit(home: HomeAssistant) -> None:
+    """Where it is measured in Fahrenheit, 70 degrees are a temperature, and 20 Celsius were not."""
+    assert Now(home).max_degrees == 40
+    home.config.units = US_CUSTOMARY_SYSTEM
+    assert Now(home).max_degrees == 110
