@@ -7,7 +7,6 @@ loop's thread: other programs on the machine, the server and the executor do not
 
 import asyncio
 import json
-import logging
 import multiprocessing
 import os
 import platform
@@ -17,7 +16,7 @@ import threading
 import time
 from asyncio import events
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,34 +26,25 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
-from homeassistant.bootstrap import async_setup_hass
 from homeassistant.components import conversation, llm
-from homeassistant.config_entries import SOURCE_USER
-from homeassistant.const import CONF_URL
 from homeassistant.core import Context
-from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
-from homeassistant.runner import RuntimeConfig
 
-import custom_components.llamacpp
 from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
 from custom_components.llamacpp.const import DOMAIN, HOME_CHANGE_SECONDS, SUBENTRY_CONVERSATION
-from dev.hass import DEV_COMPONENTS
-from dev.hass import HomeAssistant as HomeAssistantProcess
 
 from .lib.command import arguments, say
 from .lib.errors import BenchmarkError
+from .lib.in_process import AGENT, running_home, set_up_agent
 from .lib.large_home import DOMAINS, ROOMS, entity_name, room_name, write_large_home
 from .lib.scripted_server import ScriptedServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Mapping
+    from collections.abc import Generator, Mapping
 
-    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.llm import APIInstance, LLMContext
 
-AGENT = "conversation.llama_cpp"
 # By number of entities: what a short ask may take, in milliseconds.
 ASK_LIMITS_MS = {30: 5.0, 300: 10.0, 2000: 25.0}
 LONG_LIMIT_MS = 25.0
@@ -219,12 +209,7 @@ class Stage:
 
     async def add_agent(self, mode: ToolCalls) -> None:
         """Set up the integration; raises BenchmarkError if it does not take the server."""
-        step = await self._hass.config_entries.flow.async_init(
-            DOMAIN, context={"source": SOURCE_USER}, data={CONF_URL: self._server.base_url}
-        )
-        if step["type"] is not FlowResultType.CREATE_ENTRY:
-            raise BenchmarkError(f"the server was not taken: {step.get('errors')}")
-        entry: ConfigEntry[Any] = step["result"]
+        entry = await set_up_agent(self._hass, self._server.base_url)
         agent = next(iter(entry.get_subentries_of_type(SUBENTRY_CONVERSATION)))
         data = {**agent.data, CONF_TOOL_CALLS: mode}
         self._hass.config_entries.async_update_subentry(entry, agent, data=data)
@@ -264,35 +249,14 @@ class Stage:
         await self._hass.async_block_till_done(wait_background_tasks=True)
 
 
-@asynccontextmanager
-async def running_home(folder: Path, n_entities: int) -> AsyncGenerator[HomeAssistant]:
-    """Run Home Assistant in this process, with a virtual home of this many entities."""
-    home = folder / "home.yaml"
-    config_dir = folder / "config"
-    await asyncio.to_thread(write_large_home, home, n_entities)
-    await asyncio.to_thread(HomeAssistantProcess(config_dir, home=home).write_configuration)
-    if str(DEV_COMPONENTS) not in custom_components.__path__:
-        custom_components.__path__.append(str(DEV_COMPONENTS))
-    logging.disable(logging.WARNING)
-    hass = await async_setup_hass(RuntimeConfig(str(config_dir), skip_pip=True))
-    if hass is None:
-        raise BenchmarkError("Home Assistant did not start")
-    await hass.async_start()
-    for name in ("Ann", "Bob"):
-        await hass.auth.async_create_user(name)
-    await hass.async_block_till_done()
-    try:
-        yield hass
-    finally:
-        await hass.async_stop(force=True)
-
-
 async def measure_home(folder: Path, n_entities: int, mode: str, n_samples: int) -> Samples:
     """Return the samples of one home and one way to control it, by what happened."""
     clock = LoopClock()
     long_text = (PROSE * (LONG_CHARACTERS // len(PROSE) + 1))[:LONG_CHARACTERS]
+    home = folder / "home.yaml"
+    await asyncio.to_thread(write_large_home, home, n_entities)
     with ServerThread(clock) as thread:
-        async with running_home(folder, n_entities) as hass:
+        async with running_home(folder / "config", home) as hass:
             stage = Stage(hass, clock, thread.server)
             with clock.watching():
                 await stage.rename()
