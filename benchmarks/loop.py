@@ -31,7 +31,12 @@ from homeassistant.core import Context
 from homeassistant.helpers import entity_registry as er
 
 from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
-from custom_components.llamacpp.const import DOMAIN, HOME_CHANGE_SECONDS, SUBENTRY_CONVERSATION
+from custom_components.llamacpp.const import (
+    CONF_EXACT_FIRST,
+    DOMAIN,
+    HOME_CHANGE_SECONDS,
+    SUBENTRY_CONVERSATION,
+)
 
 from .lib.command import arguments, say
 from .lib.errors import BenchmarkError
@@ -211,7 +216,8 @@ class Stage:
         """Set up the integration; raises BenchmarkError if it does not take the server."""
         entry = await set_up_agent(self._hass, self._server.base_url)
         agent = next(iter(entry.get_subentries_of_type(SUBENTRY_CONVERSATION)))
-        data = {**agent.data, CONF_TOOL_CALLS: mode}
+        # What Home Assistant does by itself never reaches the server.
+        data = {**agent.data, CONF_TOOL_CALLS: mode, CONF_EXACT_FIRST: False}
         self._hass.config_entries.async_update_subentry(entry, agent, data=data)
         await self._hass.async_block_till_done()
         await self._settled()

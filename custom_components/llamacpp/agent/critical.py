@@ -92,9 +92,10 @@ class CriticalCalls:
         if later := order.args.get(LATER):
             at_end = await async_recognized(self._hass, str(later), self._llm_context)
             return at_end is not None and not self._moved(at_end)
+        if order.is_domain_known:
+            return DOMAIN in order.args or not self._moved(order)
         named = {name: value for name, value in order.args.items() if name != DOMAIN}
-        moved = self._moved(Order(order.tool, named))
-        return not moved or (DOMAIN in order.args and set(moved) <= set(self._moved(order)))
+        return set(self._moved(Order(order.tool, named))) <= set(self._moved(order))
 
     async def async_question(self, calls: Sequence[Call]) -> str:
         """Return what asks whether to run calls; empty if a yes would not be understood."""

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 
 class Order(NamedTuple):
-    """What is to be done. tool: its name without a namespace. args: by the names of its slots."""
+    """What is to be done.
+
+    tool: its name without a namespace. args: by the names of its slots. is_domain_known: a domain
+    in them is one that Home Assistant goes by, and not only what the words were about.
+    """
 
     tool: str
     args: Mapping[str, Any]
+    is_domain_known: bool = True
 
 
 async def async_recognized(
@@ -49,8 +54,9 @@ async def async_order_of(hass: HomeAssistant, said: conversation.ConversationInp
     if found is None or found.unmatched_entities:
         return None
     args = {name: entity.value for name, entity in found.entities.items()}
-    if domain := (found.context or {}).get("domain"):
-        # Of several entities with one name a sentence is for one kind: who closes a door unlocks no
-        # lock.
-        args.setdefault("domain", domain)
-    return Order(found.intent.name, args)
+    domain = (found.context or {}).get("domain")
+    if domain is None or "domain" in args:
+        return Order(found.intent.name, args)
+    # Of several entities with one name a sentence is for one kind: who closes a door unlocks no
+    # lock.
+    return Order(found.intent.name, {**args, "domain": domain}, is_domain_known=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from custom_components.llamacpp.agent.commands.relative import Now
 from custom_components.llamacpp.agent.commands.shortlist import Shortlist
 from custom_components.llamacpp.agent.commands.values import Values
 from custom_components.llamacpp.agent.commands.words import words_of
@@ -54,7 +55,7 @@ def choose(text: str, home: Home, language: Language) -> Command | None:
 
 def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[Command]:
     """Yield all commands that there are in a home, with the values that these words hold."""
-    values = Values(words, language, home, Shortlist(home, language, words), {})
+    values = Values(words, home, Shortlist(home, language, words), {}, Now())
     for sentence in language.sentences:
         if sentence.reads:
             continue

@@ -114,8 +114,8 @@ def _made_for(form: Mapping[str, Any]) -> str:
 class _Block:
     """Sentences of Home Assistant that mean the same.
 
-    phrases: their words without those that may be left out. optional: these. first_say: the
-    shortest form, by the slots in it. slots, domains: what they are about.
+    slots, domains: what they are about. texts: without what can be left out; whole: with it.
+    mandatory, optional: the words of either. response: the key of the answer.
     """
 
     intent: str
@@ -227,8 +227,8 @@ class _Maker:
                 block.optional |= optional
                 block.mandatory |= {*_literal(text)}
             for text in whole:
-                if block := found.get(frozenset(_slots(text))):
-                    block.whole.append(text)
+                if same := found.get(frozenset(_slots(text))):
+                    same.whole.append(text)
         yield from found.values()
 
     def _look_around_slots(
@@ -416,8 +416,8 @@ class _Maker:
     def _kinds(self) -> dict[str, Any]:
         """Return what kinds of things are called."""
         words: dict[str, dict[str, None]] = defaultdict(dict)
-        for name, domain in KIND_LISTS.items():
-            for text, value in self._values(name).items():
+        for listed, domain in KIND_LISTS.items():
+            for text, value in self._values(listed).items():
                 words[f"{domain}.{value}"][text] = None
                 words[domain][text] = None
         for domain, own in self._own.items():
@@ -426,11 +426,11 @@ class _Maker:
         for kind in self._form["kinds"]:
             domain, _, device_class = kind.partition(".")
             names = self._translated(domain)
-            name = (
+            name: str = (
                 names.get("entity_component", {}).get(device_class or "_", {}).get("name")
-                or (not device_class and names.get("title"))
+                or ("" if device_class else names.get("title"))
                 or next(iter(words[kind]), "")
-                or (not device_class and self._form["kinds"][kind]["all"])
+                or ("" if device_class else self._form["kinds"][kind]["all"])
             )
             if name:
                 texts = dict.fromkeys((*words[kind], name))

@@ -80,7 +80,9 @@ class Values:
         """Yield values that are so much above or below what a thing has now."""
         slot, kind = next(iter(sentence.slots.items()))
         now = self._now.value(thing.entity_id, slot)
-        for _, value in [] if now is None else values:
+        if now is None:
+            return
+        for _, value in values:
             wanted = now + sign * value
             if kind == "percent":
                 wanted = min(max(round(wanted), 0), MAX_PERCENT)
