@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from .explained import small_places
 from .home import name_words
 from .said import is_any, understand
 from .shortlist import Shortlist
@@ -32,6 +33,16 @@ class Before:
         """Tell whether it was only said what to do, and nothing at all to do it to."""
         words = understand(text, self._language).words
         return self._is_order(text) and not self._verbs.named_besides(words)
+
+    def begins_with_order(self, text: str) -> bool:
+        """Tell whether it was begun by saying what to do: a model would say that it had done it."""
+        words = understand(text, self._language).words
+        small = small_places(words, self._language)
+        first = next((index for index in range(len(words)) if index not in small), None)
+        return any(
+            first in one.places and not one.sentence.reads and one.sentence.kinds
+            for one in self._verbs.found(words)
+        )
 
     def with_name(self, text: str, before: Sequence[str]) -> str:
         """Return what somebody says with the name of what it is about, if that was said before.

@@ -106,6 +106,7 @@ class CommandsOffer:
         self._interpreter.to_be_delayed(text)
         if not self._interpreter.meaning(text).parts:
             self._before.is_bare(text)
+            self._before.begins_with_order(text)
         last = contents[-1]
         if isinstance(last, UserContent):
             meant_by(self._home, self._language, understand(last.content, self._language))
@@ -144,8 +145,12 @@ class CommandsOffer:
             return ""
         if self._interpreter.to_be_delayed(text):
             return str(texts["not_later"])
-        is_open = self._before.is_bare(text) or (said.but and is_order(said.words, self._language))
-        return str(texts["what"]) if is_open and not said.is_question else ""
+        is_open = (
+            self._before.is_bare(text)
+            or self._before.begins_with_order(text)
+            or (said.but and is_order(said.words, self._language))
+        )
+        return str(texts["what"]) if is_open and not (said.is_question or said.is_chat) else ""
 
     def request(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
         """Return the request under whose grammar the model chooses, or one for words alone."""
