@@ -6,16 +6,29 @@ import pytest
 from homeassistant.components.conversation import UserContent
 
 from custom_components.llamacpp.agent.commands.before import MAX_TURNS, Before
+from custom_components.llamacpp.agent.commands.candidates import Candidates
+from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
+from custom_components.llamacpp.agent.commands.interpret import Interpreter
 from custom_components.llamacpp.agent.commands.language import load
 from tests.integration.talk import ask, contents, speech, state_of
 
-from .homes import HOME
+from .homes import DECLARED, HOME
 
 if TYPE_CHECKING:
     from .conftest import Talk
 
 LIGHT = "light.kitchen_light"
 WHAT = load("en").texts["what"]
+PAIR = Home(
+    (
+        Thing("light.left", ("Left Lamp",), area="bedroom"),
+        Thing("light.right", ("Right Lamp",), area="bedroom"),
+        Thing("light.hall", ("Hall Light",), area="hall"),
+        Thing("lock.front", ("Front Door",), area="hall"),
+        Thing("lock.back", ("Back Door",), area="hall"),
+    ),
+    {"bedroom": Place(("Bedroom",)), "hall": Place(("Hall",))},
+)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +102,81 @@ async def test_a_script_is_not_run_at_once_instead_of_later(talk: Talk) -> None:
     result = await ask(talk.hass, "Run good night in 10 minutes")
     assert speech(result) == load("en").texts["no_timers"]
     assert not talk.requests
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "whole"),
+    [
+        ("turn on the left lamp", "and the other one too", "turn on the Right Lamp"),
+        ("turn on the left lamp", "no, the right one", "turn on the Right Lamp"),
+        ("turn off the right lamp", "the left lamp as well please", "turn off the Left Lamp"),
+        ("turn on the left lamp", "the hall light", "turn on the Hall Light"),
+        ("turn on the left lamp", "the hall light never", "turn on the Hall Light never"),
+        ("turn on the hall light", "the other one", ""),
+        ("turn on the left lamp", "the right lamp?", ""),
+        ("turn on the left lamp", "turn off the right lamp", ""),
+        ("turn on the left lamp", "thanks", ""),
+        ("turn on the left lamp", "yes", ""),
+        ("turn on the left lamp", "why is the sky blue", ""),
+        ("unlock the front door", "no, the back door", "unlock the Back Door no the back door"),
+    ],
+)
+def test_the_same_for_something_else(before: str, text: str, whole: str) -> None:
+    """An order is repeated for what is named, or for the other of two; a lock is asked about."""
+    language = load("en")
+    interpreter = Interpreter(Candidates(PAIR, language, DECLARED), language)
+    commands = [part[0] for part in interpreter.meaning(before).parts]
+    found = Before(PAIR, language).same_for(text, commands)
+    assert found == whole
+    if whole and whole.rsplit(maxsplit=1)[-1] not in {"Lamp", "Light"}:
+        assert not interpreter.meaning(found).is_plain
+
+
+@pytest.mark.parametrize(
+    ("text", "is_order"),
+    [
+        ("turn on the pool", True),
+        ("please unlock the poarch", True),
+        ("could you dim the moon", True),
+        ("tell me a joke", False),
+        ("why is the sky blue", False),
+        ("my son turned on the pool", False),
+    ],
+)
+def test_what_begins_with_an_order(text: str, *, is_order: bool) -> None:
+    """What fits nothing of the home is no chat for all that: the model would say it is done."""
+    assert Before(HOME, load("en")).begins_with_order(text) is is_order
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("left lamp off, hall light on", [{"turn off the Left Lamp"}, {"turn on the Hall Light"}]),
+        (
+            "left lamp off, right lamp off and hall light on",
+            [{"turn off the Left Lamp"}, {"turn off the Right Lamp"}, {"turn on the Hall Light"}],
+        ),
+    ],
+)
+def test_several_between_commas(text: str, expected: list[set[str]]) -> None:
+    """Each piece has an order of its own."""
+    language = load("en")
+    meant = Interpreter(Candidates(PAIR, language, DECLARED), language).meaning(text)
+    assert meant.is_plain
+    assert [{one.text for one in part if one.is_plain} for part in meant.parts] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "left lamp off, nonsense and hall light on",
+        "left lamp off, and the gribble too, hall light on",
+        "left lamp off and then the front door",
+        "all lights off, only the hall light stays on",
+    ],
+)
+def test_nothing_is_lost_of_several(text: str) -> None:
+    """Where one of the pieces is not understood, none of them is done at once."""
+    language = load("en")
+    meant = Interpreter(Candidates(PAIR, language, DECLARED), language).meaning(text)
+    assert not meant.is_plain

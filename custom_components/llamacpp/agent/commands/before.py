@@ -37,12 +37,12 @@ class Before:
     def begins_with_order(self, text: str) -> bool:
         """Tell whether it was begun by saying what to do: a model would say that it had done it."""
         words = understand(text, self._language).words
-        small = small_places(words, self._language)
-        first = next((index for index in range(len(words)) if index not in small), None)
-        return any(
-            first in one.places and not one.sentence.reads and one.sentence.kinds
-            for one in self._verbs.found(words)
-        )
+        orders = [
+            one for one in self._verbs.found(words) if one.sentence.kinds and not one.sentence.reads
+        ]
+        verbs = frozenset[int]().union(*(one.places for one in orders))
+        small = small_places(words, self._language) - verbs
+        return next((index for index in range(len(words)) if index not in small), None) in verbs
 
     def with_name(self, text: str, before: Sequence[str]) -> str:
         """Return what somebody says with the name of what it is about, if that was said before.
@@ -60,28 +60,32 @@ class Before:
         """Return an order of before for what is named now instead, or for the other of two.
 
         commands: of before, each for one thing. Empty if it is something else that is said: words
-        that are neither names nor such as `the other one too` stay behind the order.
+        that are neither names nor such as `the other one too` stay behind the order, and all of
+        them where a wrong guess would do harm, so that it is asked about.
         """
         language = self._language
-        words = understand(text, language).words
-        if len(commands) != 1 or not words or self._verbs.found(words):
+        said = understand(text, language)
+        words = said.words
+        is_other = said.is_question or said.is_chat or said.is_yes or not words
+        if len(commands) != 1 or is_other:
             return ""
         (command,) = commands
         shortlist = Shortlist.of(self._home, language, words)
         named = [one.thing for one in shortlist.things if one.is_whole or one.is_only]
         before = next((one for one in self._home.things if one.name == command.thing), None)
-        if before is None:
+        if before is None or any(
+            one.kinds.intersection(before.kinds) for one in self._verbs.heard(words)
+        ):
             return ""
         if len(named) == 1 and named[0].kinds == before.kinds:
-            rest = [
-                word for word in words if word not in {*shortlist.naming(named[0]), *self._light}
-            ]
-            return _again(command, named[0], language, rest)
+            names = {*shortlist.naming(named[0]), *self._light}
+            rest = [word for word in words if word not in names]
+            return _again(command, named[0], language, words if command.is_critical else rest)
         others = self._alike(before)
         if len(others) == 1 and is_any(language.lists["other"], words, language):
             other = {word for phrase in language.lists["other"] for word in phrase}
             rest = [word for word in words if word not in {*other, *self._light}]
-            return _again(command, others[0], language, rest)
+            return _again(command, others[0], language, words if command.is_critical else rest)
         return ""
 
     @property

@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 from itertools import islice, permutations, product
@@ -98,7 +99,9 @@ def kept_pack(code: str, form: Mapping[str, Any], folder: Path | None) -> dict[s
     if path:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_utf8_file_atomic(str(path), json.dumps({"made_for": made_for, "pack": made}))
+            write_utf8_file_atomic(
+                str(path), json.dumps({"made_for": made_for, "pack": made}, ensure_ascii=False)
+            )
         except (OSError, WriteError) as err:
             LOGGER.warning("The words of %s are not kept: %s", code, err)
     return made
@@ -216,8 +219,8 @@ class _Maker:
             self._look_around_slots(expression, rules)
             short = list(islice(_expand(expression, rules), MAX_TEXTS))
             whole = list(islice(_expand(expression, rules, is_whole=True), MAX_TEXTS))
-            needed = {word for text in short for word in _literal(text)}
-            optional = {word for text in whole for word in _literal(text)} - needed
+            needed = set().union(*map(_literal, short))
+            optional = set().union(*map(_literal, whole)) - needed
             for text in short:
                 slots = frozenset(_slots(text))
                 block = found.setdefault(
@@ -496,7 +499,12 @@ class _Maker:
             return {}
         found: dict[str, int] = {}
         for number in range(MAX_NUMBER + 1):
-            for text in {*engine.format_number(number).text_by_ruleset.values()}:
+            try:
+                texts = {*engine.format_number(number).text_by_ruleset.values()}
+            except ValueError:
+                # A language without rules for numbers.
+                break
+            for text in sorted(texts):
                 words = words_of(text)
                 if words and not any(word[0].isdigit() for word in words):
                     found.setdefault(" ".join(words), number)
@@ -585,7 +593,13 @@ def _is_within_word(items: list[Expression], index: int) -> bool:
 
 
 def _literal(text: str) -> Phrase:
-    return words_of(_SLOT.sub(" ", text))
+    """Return the words of a text without its slots, piece by piece: there are few, and often."""
+    return tuple(word for one in _SLOT.sub(" ", text).split() for word in _words_of_piece(one))
+
+
+@lru_cache(maxsize=8192)
+def _words_of_piece(piece: str) -> Phrase:
+    return words_of(piece)
 
 
 def _slots(text: str) -> list[str]:
