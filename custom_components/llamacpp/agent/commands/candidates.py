@@ -475,9 +475,8 @@ class Candidates:
                     if is_everywhere and not shortlist.is_specific:
                         places = [("", "")]
             for kind, (argument, place_id) in product(kinds, places):
-                is_several = kind in shortlist.plurals or (
-                    scope.is_all and not any(one.is_whole for one in shortlist.things)
-                )
+                # Of the whole home only `all` makes one word mean several.
+                is_several = kind in shortlist.plurals or (scope.is_all and not place_id)
                 n_there = self._n_in(kind, argument, place_id)
                 # One word can mean all of several.
                 if n_there < (1 if is_several else 2) or not (is_several or place_id):
