@@ -341,3 +341,33 @@ def test_a_long_text_is_talk(n_words: int) -> None:
     text = " ".join(("turn on the kettle and",) * (n_words // 5 + 1))
     assert understand(text, load("en")).is_chat
     assert not possible(text)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("de", "Regnet es, mach den Kettle aus"),
+        ("de", "Mach den Kettle an, wird es dunkel"),
+        ("nl", "Regent het, zet de Kettle uit"),
+        ("nl", "Mocht het regenen, zet de Kettle uit"),
+        ("de", "Sollte es regnen, mach den Kettle aus"),
+        ("en", "turn off all the lights, the floor lamp can stay"),
+        ("en", "all lights off, keep the floor lamp"),
+    ],
+)
+def test_a_clause_that_changes_the_order(code: str, text: str) -> None:
+    """A condition without a word for it, or what is left out, makes it no plain order."""
+    assert not done(text, code)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("de", "Mach den Kettle aus, wir gehen ins Bett"),
+        ("nl", "Zet de Kettle uit, we gaan eten"),
+        ("en", "it's getting late, turn off all the lights"),
+    ],
+)
+def test_a_clause_that_changes_nothing(code: str, text: str) -> None:
+    """A reason beside an order leaves it as it is."""
+    assert done(text, code)

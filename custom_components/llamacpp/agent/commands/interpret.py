@@ -130,12 +130,27 @@ class Interpreter:
         if len(orders) != 1 or said.delay or said.but:
             return None
         ((order, meaning),) = orders
-        others = [one for one in said.clauses if one is not order]
+        is_for_several = any(not one.thing for part in meaning.parts for one in part)
         is_alone = not any(
-            is_order(one.words, self._language, is_clear=not self._candidates.names(one.words))
-            or cautions_in(one.words, self._language)
-            or lengths(one.words, self._language)
-            for one in others
+            self._may_change(one.words, is_for_several=is_for_several)
+            for one in said.clauses
+            if one is not order
         )
         is_critical = any(one.is_critical for part in meaning.parts for one in part)
         return meaning if is_alone and not is_critical else None
+
+    def _may_change(self, words: Sequence[str], *, is_for_several: bool) -> bool:
+        """Return whether a clause may change the order beside it: take it back, or be one, too.
+
+        What names a thing beside an order for several may be left out of it. And where verbs come
+        first in conditions (`regnet es, ...`), only what begins otherwise is none.
+        """
+        language = self._language
+        is_named = self._candidates.names(words)
+        return bool(
+            is_order(words, language, is_clear=not is_named)
+            or (is_named and is_for_several)
+            or (language.has_inversion and words[:1] not in language.lists["subjects"])
+            or cautions_in(words, language)
+            or lengths(words, language)
+        )

@@ -80,7 +80,7 @@ class Language:
     for a percentage. parts: for parts of a unit of time. ones: articles that count when a length
     of time follows. common: words that are never taken for a slip of another. endings: those that
     the verbs of orders can have, None: any of up to two letters. is_verb_first: orders begin with
-    their verb.
+    their verb. has_inversion: conditions can begin with theirs.
     """
 
     code: str
@@ -95,6 +95,7 @@ class Language:
     common: frozenset[str]
     endings: frozenset[str] | None
     is_verb_first: bool
+    has_inversion: bool
     units: Mapping[str, tuple[Phrase, ...]]
     colors: Mapping[str, str]
     texts: Mapping[str, Any]
@@ -202,6 +203,7 @@ def _language(code: str, raw: Mapping[str, Any]) -> Language:
         common=frozenset(one[0] for name in COMMON for one in phrases(raw[name]) if len(one) == 1),
         endings=None if raw["endings"] is None else frozenset(raw["endings"]),
         is_verb_first=raw["is_verb_first"],
+        has_inversion=raw["has_inversion"],
         units={name: phrases(words) for name, words in raw["units"].items()},
         colors={words_of(word)[0]: color for word, color in raw["colors"].items()},
         texts=raw["texts"],
@@ -213,7 +215,7 @@ COMMON = ("prepositions", "fillers", "also", "questions", "time")
 LISTS = (
     *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
     *("yes", "degrees", "small", "orders", "except", "not_now", "here", "thanks"),
-    *("by", "to", "more", "less", "up", "down", "points", "other", "all_of_them", "no"),
+    *("by", "to", "more", "less", "up", "down", "points", "other", "all_of_them", "no", "subjects"),
 )
 
 

@@ -59,6 +59,8 @@ YES_NO = ("media_player", ("entity_component", "_", "state_attributes", "is_volu
 KIND_LISTS = {"cover_classes": "cover"}
 # Rules with the words for all things, the home, and the room in which somebody speaks.
 RULES = {"all": ("all", "todos", "tous", "alle", "tutti"), "home": ("home",), "here": ("here",)}
+# The Germanic languages in which a condition can begin with its verb, and no other word tells it.
+HAVE_INVERSION = frozenset(("af", "da", "de", "is", "lb", "nb", "nl", "sv"))
 ASKING = ("HassGetState", "HassClimateGetTemperature", "HassGetWeather", "HassTimerStatus")
 ON_OFF = ("HassTurnOn", "HassTurnOff")
 WITH_VALUES = ("HassLightSet", "HassSetPosition", "HassClimateSetTemperature", "HassFanSetSpeed")
@@ -181,7 +183,7 @@ class _Maker:
             "also": self._and(),
             "degrees": sorted(self._units[DEGREE]),
             "questions": self._questions(verbs),
-            **dict.fromkeys(("other", "all_of_them"), ()),
+            **dict.fromkeys(("other", "all_of_them", "subjects"), ()),
             **self._yes_and_no(),
             **{name: self._rule_words(rules) for name, rules in RULES.items()},
         }
@@ -200,6 +202,7 @@ class _Maker:
             "ones": [],
             "units": {},
             "endings": [],
+            "has_inversion": self._code in HAVE_INVERSION,
             "is_verb_first": False,
             "texts": self._texts(),
         }
