@@ -27,7 +27,8 @@ BACK_SECONDS = 20.0
 LATE_SECONDS = 60.0
 # A small model may not find an end by itself; its answers are the same in every run.
 BOUNDED = ("--predict", "200", "--temp", "0")
-SWITCH = "Turn on the light, please"
+# Home Assistant has no such sentence, so the model is asked.
+SWITCH = "Flick on the light, please"
 
 
 @contextlib.asynccontextmanager

@@ -188,8 +188,10 @@ async def recording(
         if request.path == "/v1/chat/completions":
             asked.append(json.loads(body))
         url = server.base_url + request.path_qs
+        # No connection is left behind that another client of the session would find closed.
+        headers = {"Content-Type": "application/json", "Connection": "close"}
         async with session.request(
-            request.method, url, data=body or None, headers={"Content-Type": "application/json"}
+            request.method, url, data=body or None, headers=headers
         ) as answer:
             response = web.StreamResponse(
                 status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]}

@@ -112,7 +112,9 @@ class Interpreter:
             for part in parts
         ]
         # What is left is not all that was said.
-        lost = tuple(part[0].thing for part, rest in zip(parts, kept, strict=True) if not rest)
+        lost = tuple(
+            part[0].thing for part, rest in zip(parts, kept, strict=True) if part and not rest
+        )
         return [[replace(one, rest=(*one.rest, *lost)) for one in part] for part in kept if part]
 
     def _generic(self, said: Said) -> list[Command]:
