@@ -118,11 +118,16 @@ async def test_a_script_is_not_run_at_once_instead_of_later(talk: Talk) -> None:
         ("turn on the left lamp", "thanks", ""),
         ("turn on the left lamp", "yes", ""),
         ("turn on the left lamp", "why is the sky blue", ""),
-        ("unlock the front door", "no, the back door", "unlock the Back Door no the back door"),
+        ("turn on the left lamp", "and not the other one", "turn on the Right Lamp not"),
+        ("turn on the left lamp", "the other one no", "turn on the Right Lamp no"),
+        ("turn on the left lamp", "no, not the right lamp", "turn on the Right Lamp not"),
+        ("unlock the front door", "no, the back door", ""),
+        ("unlock the front door", "the back door too", ""),
+        ("unlock the front door", "the other one", ""),
     ],
 )
 def test_the_same_for_something_else(before: str, text: str, whole: str) -> None:
-    """An order is repeated for what is named, or for the other of two; a lock is asked about."""
+    """An order is repeated for what is named, or for the other of two, but for locks."""
     language = load("en")
     interpreter = Interpreter(Candidates(PAIR, language, DECLARED), language)
     commands = [part[0] for part in interpreter.meaning(before).parts]
@@ -130,6 +135,49 @@ def test_the_same_for_something_else(before: str, text: str, whole: str) -> None
     assert found == whole
     if whole and whole.rsplit(maxsplit=1)[-1] not in {"Lamp", "Light"}:
         assert not interpreter.meaning(found).is_plain
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "is_all"),
+    [
+        ("en", "both", True),
+        ("en", "both of them please", True),
+        ("en", "not both", False),
+        ("en", "both are broken", False),
+        ("de", "alle beide bitte", True),
+        ("de", "nicht beide", False),
+        ("it", "tutte e due", True),
+        ("it", "non entrambe", False),
+        ("es", "los dos", True),
+        ("es", "ninguno de los dos", False),
+        ("pl", "oba", True),
+        ("pl", "nie oba", False),
+    ],
+)
+def test_both(code: str, text: str, *, is_all: bool) -> None:
+    """It is all that is said: what takes it back makes it something else."""
+    assert Before(PAIR, load(code)).is_for_all(text) is is_all
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "text"),
+    [
+        ("de", "schalte Left Lamp ein", "nicht die andere"),
+        ("fr", "allume Left Lamp", "pas l'autre"),
+        ("it", "accendi Left Lamp", "non l'altra"),
+        ("nl", "zet Left Lamp aan", "niet de andere"),
+        ("es", "enciende Left Lamp", "la otra no"),
+        ("pl", "włącz Left Lamp", "ale nie drugą"),
+    ],
+)
+def test_not_the_other_one(code: str, before: str, text: str) -> None:
+    """The opposite is never done."""
+    language = load(code)
+    interpreter = Interpreter(Candidates(PAIR, language, DECLARED), language)
+    commands = [part[0] for part in interpreter.meaning(before).parts]
+    assert [one.thing for one in commands] == ["Left Lamp"]
+    found = Before(PAIR, language).same_for(text, commands)
+    assert not (found and interpreter.meaning(found).is_plain)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from .explained import small_places
+from .explained import beside, small_places
 from .home import name_words
-from .said import is_any, understand
+from .said import is_any, n_begin, understand
 from .shortlist import Shortlist
 from .spoken import command_text
 from .verbs import Verbs
@@ -59,15 +59,15 @@ class Before:
     def same_for(self, text: str, commands: Sequence[Command]) -> str:
         """Return an order of before for what is named now instead, or for the other of two.
 
-        commands: of before, each for one thing. Empty if it is something else that is said: words
-        that are neither names nor such as `the other one too` stay behind the order, and all of
-        them where a wrong guess would do harm, so that it is asked about.
+        commands: of before, each for one thing. Words that are neither names nor such as `the other
+        one too` stay behind the order. Empty if something else is said, or if a wrong guess would
+        do harm: that takes an order of its own.
         """
         language = self._language
         said = understand(text, language)
         words = said.words
         is_other = said.is_question or said.is_chat or said.is_yes or not words
-        if len(commands) != 1 or is_other:
+        if len(commands) != 1 or is_other or commands[0].is_critical:
             return ""
         (command,) = commands
         shortlist = Shortlist.of(self._home, language, words)
@@ -77,23 +77,23 @@ class Before:
             one.kinds.intersection(before.kinds) for one in self._verbs.heard(words)
         ):
             return ""
+        # `No, the left one` begins so; behind it, a `no` takes the order back.
+        words = words[n_begin(words, language.lists["no"]) :]
         if len(named) == 1 and named[0].kinds == before.kinds:
-            names = {*shortlist.naming(named[0]), *self._light}
-            rest = [word for word in words if word not in names]
-            return _again(command, named[0], language, words if command.is_critical else rest)
+            names = shortlist.naming(named[0])
+            rest = [one for one in beside(words, language, "also", "thanks") if one not in names]
+            return _again(command, named[0], language, rest)
         others = self._alike(before)
         if len(others) == 1 and is_any(language.lists["other"], words, language):
-            other = {word for phrase in language.lists["other"] for word in phrase}
-            rest = [word for word in words if word not in {*other, *self._light}]
-            return _again(command, others[0], language, words if command.is_critical else rest)
+            rest = [*beside(words, language, "also", "thanks", "other")]
+            return _again(command, others[0], language, rest)
         return ""
 
-    @property
-    def _light(self) -> set[str]:
-        """Return the words that say nothing of their own."""
-        names = ("small", "also", "fillers", "prepositions", "thanks", "no")
-        lists = (self._language.lists[name] for name in names)
-        return {word for phrases in lists for phrase in phrases for word in phrase}
+    def is_for_all(self, text: str) -> bool:
+        """Tell whether all that was said is `both`, or `all of them`."""
+        words = understand(text, self._language).words
+        is_said = is_any(self._language.lists["all_of_them"], words, self._language)
+        return is_said and not beside(words, self._language, "all_of_them", "thanks")
 
     def _alike(self, thing: Thing) -> list[Thing]:
         """Return the other things of a kind in the same room that are called alike."""

@@ -187,6 +187,14 @@ class Explained:
         return digits | by_difference | _places(_index((*phrases, *halves)), words)
 
 
+def beside(words: Sequence[str], language: Language, *names: str) -> tuple[str, ...]:
+    """Return the words that neither change nothing nor are a phrase of these lists."""
+    known = small_places(words, language)
+    for name in names:
+        known |= _places(_index(language.lists[name]), words)
+    return tuple(word for index, word in enumerate(words) if index not in known)
+
+
 def small_places(words: Sequence[str], language: Language) -> set[int]:
     """Return the places of words that change nothing, such as articles and `could you`."""
     return _places(_by_first(language), words)

@@ -20,10 +20,10 @@ from .live import live_note, meant_by
 from .messages import has_failed, to_command_messages
 from .prompt import examples
 from .relative import Now
-from .said import is_any, understand
+from .said import understand
 from .spoken import command_text, sentence_of
 from .verbs import is_order
-from .words import as_written, words_of
+from .words import as_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -211,7 +211,7 @@ class CommandsOffer:
         if asked.content == self._language.texts["what"] or (
             names and asked.content == self._which(names)
         ):
-            if is_any(self._language.lists["all_of_them"], words_of(last), self._language):
+            if self._before.is_for_all(last):
                 return self._for_all(names, before[-1])
             return f"{before[-1]} {last}"
         meant = [part[0] for part in self._interpreter.meaning(before[-1]).parts if part]

@@ -79,7 +79,7 @@ def _understand(text: str, language: Language) -> Said:
         is_question=_is_question(
             words, joins, language, has_mark="?" in text, ends_in_order=ends_in_order
         ),
-        is_chat=_n_begin(words, lists["chat"]) > 0 and not ends_in_order,
+        is_chat=n_begin(words, lists["chat"]) > 0 and not ends_in_order,
         is_about_time=any(set(one) <= set(words) for one in lists["time"]),
         is_yes=_is_yes(words, language),
         joins=joins,
@@ -106,16 +106,16 @@ def _is_yes(words: tuple[str, ...], language: Language) -> bool:
     """Tell whether all that was said is an agreement, perhaps with a polite word."""
     agreed = [*language.lists["yes"], *language.lists["thanks"]]
     rest = words
-    while rest and (n_words := _n_begin(rest, agreed)):
+    while rest and (n_words := n_begin(rest, agreed)):
         rest = rest[n_words:]
-    return not rest and _n_begin(words, language.lists["yes"]) > 0
+    return not rest and n_begin(words, language.lists["yes"]) > 0
 
 
 def _but(words: tuple[str, ...], phrases: Iterable[Phrase]) -> tuple[Phrase, Phrase] | None:
     """Return the words before and behind the first of these phrases, None if there is none."""
     phrases = [*phrases]
     for index in range(1, len(words)):
-        if n_words := _n_begin(words[index:], phrases):
+        if n_words := n_begin(words[index:], phrases):
             return words[:index], words[index + n_words :]
     return None
 
@@ -164,8 +164,8 @@ def _is_question(
     which a chat begins.
     """
     asking = language.lists["questions"]
-    n_other = max(_n_begin(words, language.lists[name]) for name in ("polite", "chat"))
-    n_asking = 0 if 0 in joins else _n_begin(words, asking)
+    n_other = max(n_begin(words, language.lists[name]) for name in ("polite", "chat"))
+    n_asking = 0 if 0 in joins else n_begin(words, asking)
     if n_other or n_asking:
         # Several words can also begin a statement, such as that a light is on.
         is_statement = n_asking > 1 and ends_in_order and not has_mark
@@ -189,7 +189,7 @@ def _delay(
     return {}, range(0)
 
 
-def _n_begin(words: tuple[str, ...], phrases: Iterable[Phrase]) -> int:
+def n_begin(words: tuple[str, ...], phrases: Iterable[Phrase]) -> int:
     """Return how many words the longest of the phrases has with which the words begin."""
     return max((len(one) for one in phrases if words[: len(one)] == one), default=0)
 
