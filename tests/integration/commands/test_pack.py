@@ -17,6 +17,7 @@ from custom_components.llamacpp.agent.commands.language import (
     with_own,
 )
 from custom_components.llamacpp.agent.commands.pack import kept_pack, make_pack
+from custom_components.llamacpp.agent.commands.words import words_of
 
 from .homes import DECLARED
 
@@ -26,6 +27,22 @@ if TYPE_CHECKING:
 FORM: dict[str, Any] = json.loads((FOLDER / f"{FALLBACK}.json").read_text(encoding="utf-8"))
 # Of all families of languages and scripts that Home Assistant has.
 CODES = ("es", "nl", "pl", "sv", "ru", "cs", "fi", "hu", "el", "pt-BR", "ro", "ca", "da", "uk")
+NOT = {
+    "es": "no",
+    "nl": "niet",
+    "pl": "nie",
+    "sv": "inte",
+    "ru": "не",
+    "cs": "ne",
+    "fi": "älä",
+    "hu": "ne",
+    "el": "μην",
+    "pt-BR": "não",
+    "ro": "nu",
+    "ca": "no",
+    "da": "ikke",
+    "uk": "не",
+}
 HOME = Home(
     (
         Thing("light.one", ("Xanadu",), area="here"),
@@ -61,6 +78,14 @@ def test_on_and_off_are_told_apart(pack: dict[str, Any]) -> None:
         assert on
         assert off
         assert not on & off
+
+
+def test_not_is_no_small_word(pack: dict[str, Any]) -> None:
+    """A word that turns an order round never counts as one that changes nothing, nor as a verb."""
+    for name in ("small", "fillers", "prepositions", "orders", "thanks", "all"):
+        assert words_of(NOT[pack["code"]]) not in map(words_of, pack[name]), name
+    for one in pack["commands"]:
+        assert words_of(NOT[pack["code"]]) not in map(words_of, one["hear"])
 
 
 def test_commands_can_be_said(pack: dict[str, Any]) -> None:
