@@ -1,7 +1,7 @@
 """The commands that what was said can mean in this home, for the model to choose among."""
 
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from .durations import duration_text
@@ -39,7 +39,7 @@ class Command:
     was said. is_critical: it must not happen by mistake. thing: what it is about is called, empty
     if it is about several. reads: it changes nothing. has_value: it has one from what was said.
     is_item: that is something for a list. rest: the words that it does not explain: with any left,
-    something else may have been meant.
+    something else may have been meant. rank: how well its verb was heard.
     """
 
     text: str
@@ -54,6 +54,7 @@ class Command:
     has_value: bool = False
     is_item: bool = False
     rest: tuple[str, ...] = ()
+    rank: tuple[int, ...] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -146,9 +147,10 @@ class Candidates:
         later = self._language.later
         return {*later.slots} - {DURATION} <= {*self._tools.get(later.tool, ("", ()))[1]}
 
-    def names(self, words: Sequence[str]) -> bool:
-        """Tell whether something of the home may be named in words."""
-        return bool(Shortlist.of(self._home, self._language, words).things)
+    def names(self, words: Sequence[str]) -> set[str]:
+        """Return the things that are named in words by their whole names."""
+        things = Shortlist.of(self._home, self._language, words).things
+        return {one.thing.name for one in things if one.is_whole}
 
     def is_delayed(self, said: Said) -> bool:
         """Tell whether something is to be done later: a length of time can be a timer's own."""
@@ -166,7 +168,10 @@ class Candidates:
                 return each
         if len(said.parts) < 2 or self._is_item(said):  # noqa: PLR2004 - an item may have an `and`
             return self._for_each(said)
-        found = [(part, self.for_words(part, said)) for part in said.parts]
+        found = [
+            (part, self.for_words(part, said) or self._same_kind(before, part, said))
+            for before, part in pairwise(((), *said.parts))
+        ]
         if sum(bool(commands) for _, commands in found) < 2:  # noqa: PLR2004 - not several after all
             return self._for_each(said)
         others = tuple(word for part, commands in found if not commands for word in part)
@@ -175,6 +180,13 @@ class Candidates:
             for _, commands in found
             if commands
         ]
+
+    def _same_kind(self, before: Phrase, words: Phrase, said: Said) -> list[Command]:
+        """Return the commands for a place alone, such as `and in the hall` behind a kind there."""
+        here = Shortlist.of(self._home, self._language, words)
+        kinds = Shortlist.of(self._home, self._language, before).kind_words
+        is_place = bool(here.areas or here.floors) and not here.kinds
+        return self.for_words((*sorted(kinds), *words), said) if is_place and kinds else []
 
     def _is_item(self, said: Said) -> bool:
         """Return whether all of what was said puts something on a list, or takes it off."""
@@ -188,7 +200,8 @@ class Candidates:
         commands = self.for_words(said.words, said, said.joins)
         names = list(dict.fromkeys(one.args.get("name") for one in commands))
         every = self._language.lists["all"]
-        is_all = is_any(every, said.words, self._language)
+        are_several = Shortlist.of(self._home, self._language, said.words).are_several
+        is_all = is_any(every, said.words, self._language) or are_several
         if not (is_all and 1 < len(names) <= MAX_TOGETHER and all(names)):
             return [commands] if commands else []
         return [
@@ -314,8 +327,14 @@ class Candidates:
                 replace(one, rest=(*one.rest, *own))
                 for one in self._found(words, heard, said, joins)
             ]
-        best = [one for one in found if one.is_plain] or [one for one in found if one.is_heard]
-        return best or found
+        if plain := [one for one in found if one.is_plain]:
+            # `Turn the volume up on the TV` also has the words of `turn on`.
+            return [
+                one
+                for one in plain
+                if not any(one.thing == other.thing and one.rank < other.rank for other in plain)
+            ]
+        return [one for one in found if one.is_heard] or found
 
     def _found(
         self,
@@ -336,6 +355,7 @@ class Candidates:
             Values(words, self._home, shortlist, said.written if said else {}, self._now),
             explained,
             is_any(language.lists["all"], words, language),
+            is_any(language.lists["home"], words, language),
         )
         of_places = list(self._of_places(scope))
         meant = self._things_meant(scope)
@@ -349,7 +369,7 @@ class Candidates:
         ):
             of_places = []
         names = {thing.name for thing, _ in meant if self._language.fitting(thing)}
-        if of_places and not (is_one and len(names) == 1):
+        if of_places and (shortlist.is_plural_of_kind or not (is_one and len(names) == 1)):
             # Several were meant, and there is one command for all of them.
             of_things = []
         found = [*of_things, *of_places, *self._of_nothing(scope)]
@@ -414,7 +434,9 @@ class Candidates:
         meant: as from `_things_meant`. is_told: those of which the verb or a value may have been
         said, or all others: these are needed only where there are none of the first.
         """
+        heard = [*scope.heard.values()]
         for thing, is_meant in meant:
+            is_listed = self._is_listed(thing, scope.shortlist)
             is_critical = bool(CRITICAL.intersection(thing.kinds))
             for sentence in self._language.fitting(thing):
                 own = scope.heard.get(sentence)
@@ -423,16 +445,26 @@ class Candidates:
                 if "item" in sentence.slots and own is None:
                     continue
                 is_own = bool(own and scope.explained.is_own(thing, own))
-                inexact = scope.explained.inexact(thing, own) if own and is_critical else ()
+                inexact = scope.explained.inexact(thing, own, heard) if own and is_critical else ()
                 for one in self._filled(
                     sentence,
                     scope.values,
                     thing,
                     is_heard=own is not None,
-                    is_named=is_own if is_critical else is_meant,
+                    is_named=is_own
+                    if is_critical
+                    else is_meant and (is_listed or "item" not in sentence.slots),
                 ):
                     rest = scope.explained.rest(sentence, own, thing=thing, is_item=one.is_item)
-                    yield replace(one, rest=rest or inexact)
+                    rank = own.rank[:-1] if own else ()
+                    yield replace(one, rest=rest or inexact, rank=rank)
+
+    def _is_listed(self, thing: Thing, shortlist: Shortlist) -> bool:
+        """Return whether a list was named: whatever is said could be an item of the only one."""
+        words = frozenset[str]().union(*map(self._words_of_kind, thing.kinds))
+        return bool(shortlist.kind_words & words) or any(
+            one.thing is thing for one in shortlist.things
+        )
 
     def _by_verb(
         self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
@@ -461,17 +493,18 @@ class Candidates:
     def _of_places(self, scope: _Scope) -> Iterator[Command]:
         """Yield commands for all things of a kind in a place."""
         shortlist = scope.shortlist
+        here = None if scope.is_home else self._here
         for sentence in self._language.sentences:
             kinds = [kind for kind in sorted(shortlist.kinds) if kind in sentence.kinds]
             places: list[tuple[str, str]] = []
             match sentence.target:
                 case "area":
-                    named = shortlist.areas or ([self._here] if self._here else [])
+                    named = shortlist.areas or ([here] if here else [])
                     places = [("area", one) for one in named]
                 case "floor":
                     places = [("floor", one) for one in shortlist.floors]
                 case "home":
-                    is_everywhere = not (shortlist.areas or shortlist.floors or self._here)
+                    is_everywhere = not (shortlist.areas or shortlist.floors or here)
                     if is_everywhere and not shortlist.is_specific:
                         places = [("", "")]
             for kind, (argument, place_id) in product(kinds, places):
@@ -574,7 +607,7 @@ class Candidates:
 class _Scope:
     """What one part of what was said holds: names, verbs by their sentences, values, and words.
 
-    is_all: all of something are meant.
+    is_all: all of something are meant. is_home: the whole home is.
     """
 
     shortlist: Shortlist
@@ -582,6 +615,7 @@ class _Scope:
     values: Values
     explained: Explained
     is_all: bool
+    is_home: bool
 
 
 def _only(things: list[Thing]) -> list[Thing]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .durations import lengths
 from .home import name_words
 from .numbers import HALF, with_half
-from .relative import difference
+from .relative import difference, step
 from .verbs import ENDING, EXACT
 from .words import PERCENT
 
@@ -75,6 +75,8 @@ class Explained:
             known |= _places(_index(language.lists["home"]), self._words)
         for slot in sentence.slots.values():
             known |= self._value(slot)
+        if by_step := step(self._words, sentence, language):
+            known |= by_step.places
         return tuple(word for index, word in enumerate(self._words) if index not in known)
 
     def beside(self, things: Iterable[Thing], places: Iterable[Place]) -> tuple[str, ...]:
@@ -117,18 +119,20 @@ class Explained:
             is_placed and bool(shortlist.places_of(kind) - heard.places)
         )
 
-    def inexact(self, thing: Thing, heard: Heard) -> tuple[str, ...]:
+    def inexact(self, thing: Thing, heard: Heard, every: Iterable[Heard]) -> tuple[str, ...]:
         """Return the words that mean this thing or its verb, but not to the letter.
 
         They mean several things, are slips of the pen or other forms of a verb than orders have,
-        or stand before a verb that would come first.
+        stand before a verb that would come first, or belong to a longer one of `every` that is for
+        other things: `cierra con llave` closes no valve.
         """
         language, shortlist, words = self._language, self._shortlist, self._words
         own = {word for name in thing.names for word in name_words(name)}
         own |= _words_of_kind(thing.kinds[0], language)
         in_area = shortlist.places_of_area(thing.area)
         where = self.of_thing(thing) - self._small - heard.places
-        wrong = self._all | {
+        wrong = self._all | self._of_longer(heard, every, thing)
+        wrong |= {
             place for place in where if not (shortlist.is_said_as(place, own) or place in in_area)
         }
         if heard.quality < (ENDING if language.endings is None else EXACT):
@@ -137,6 +141,16 @@ class Explained:
             first = min(heard.places)
             wrong |= {index for index in range(first) if index not in self._small}
         return tuple(words[index] for index in sorted(wrong))
+
+    def _of_longer(self, own: Heard, heard: Iterable[Heard], thing: Thing) -> set[int]:
+        """Return the places of what a longer verb has besides that is for other things."""
+        places = own.places - self._small
+        longer = (
+            one.places
+            for one in heard
+            if places < one.places and not one.sentence.kinds.intersection(thing.kinds)
+        )
+        return set().union(*longer) - own.places - self._small
 
     def _item(self, heard: Heard) -> set[int]:
         """Return the places of the verb and of what comes behind it, or before it if it is last.

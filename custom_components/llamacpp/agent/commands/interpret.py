@@ -7,14 +7,14 @@ from .durations import lengths
 from .explained import cautions_in
 from .generic import generic_commands
 from .grammar import writable
-from .said import understand
+from .said import n_begin, understand
 from .verbs import is_order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from .candidates import Candidates, Command
-    from .language import Language
+    from .language import Language, Phrase
     from .said import Said
 
 
@@ -132,27 +132,29 @@ class Interpreter:
         if len(orders) != 1 or said.delay or said.but:
             return None
         ((order, meaning),) = orders
-        is_for_several = any(not one.thing for part in meaning.parts for one in part)
+        things = {one.thing for part in meaning.parts for one in part}
         is_alone = not any(
-            self._may_change(one.words, is_for_several=is_for_several)
-            for one in said.clauses
-            if one is not order
+            self._may_change(one.words, things) for one in said.clauses if one is not order
         )
         is_critical = any(one.is_critical for part in meaning.parts for one in part)
         return meaning if is_alone and not is_critical else None
 
-    def _may_change(self, words: Sequence[str], *, is_for_several: bool) -> bool:
+    def _may_change(self, words: Phrase, things: Collection[str]) -> bool:
         """Return whether a clause may change the order beside it: take it back, or be one, too.
 
-        What names a thing beside an order for several may be left out of it. And where verbs come
-        first in conditions (`regnet es, ...`), only what begins otherwise is none.
+        things: of that order, empty for several. What names another thing may be left out of them,
+        or be ordered, too. And where verbs come
+        first in conditions (`regnet es, ...`), only what begins otherwise is none. `It is too warm`
+        is no order to warm something.
         """
         language = self._language
-        is_named = self._candidates.names(words)
+        lists = language.lists
+        names = self._candidates.names(words)
+        has_subject = n_begin(words, lists["subjects"]) and not n_begin(words, lists["orders"])
         return bool(
-            is_order(words, language, is_clear=not is_named)
-            or (is_named and is_for_several)
-            or (language.has_inversion and words[:1] not in language.lists["subjects"])
+            not names <= {*things}
+            or (language.has_inversion and not (has_subject or len(words) == 1))
+            or (is_order(words, language, is_clear=not names) and (names or not has_subject))
             or cautions_in(words, language)
             or lengths(words, language)
         )

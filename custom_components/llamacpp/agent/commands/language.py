@@ -1,7 +1,7 @@
 """What a language's file of sentences says: data, so that a language is added without code."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -14,7 +14,7 @@ from .pack import kept_pack
 from .words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from homeassistant.core import HomeAssistant
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "sentences"
 FALLBACK = "en"
+# What a sentence is about that is for all things of a kind.
+PLACES = ("area", "floor", "home")
 
 type Phrase = tuple[str, ...]
 type Target = Literal["name", "area", "floor", "home", "none"]
@@ -182,10 +184,37 @@ def _hearing(command: Mapping[str, Any], more: Mapping[str, Mapping[str, Any]]) 
     return {**command, "hear": [*dict.fromkeys((*command["hear"], *own))], "say": say}
 
 
+def _for_places(sentences: Sequence[Sentence]) -> tuple[Sentence, ...]:
+    """Return sentences; those for all things of a place hear what those for one of them do."""
+    return tuple(
+        replace(
+            one,
+            hear=tuple(
+                dict.fromkeys(
+                    phrase
+                    for other in (one, *sentences)
+                    if other is one or _is_same_for_one(one, other)
+                    for phrase in other.hear
+                )
+            ),
+        )
+        for one in sentences
+    )
+
+
+def _is_same_for_one(of_place: Sentence, other: Sentence) -> bool:
+    return (
+        of_place.target in PLACES
+        and other.target == "name"
+        and (other.tool, other.slots, other.args) == (of_place.tool, of_place.slots, of_place.args)
+        and of_place.kinds <= other.kinds
+    )
+
+
 def _language(code: str, raw: Mapping[str, Any]) -> Language:
     return Language(
         code=code,
-        sentences=tuple(map(Sentence.of, raw["commands"])),
+        sentences=_for_places([Sentence.of(one) for one in raw["commands"]]),
         later=Sentence.of(raw["later"]),
         kinds={
             name: Kind(

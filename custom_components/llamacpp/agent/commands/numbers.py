@@ -93,12 +93,20 @@ def _number(words: Phrase, known: Mapping[Phrase, float | None]) -> tuple[float 
     It can be None and take words, as `per cent` has the word for a hundred.
     """
     value, n_words = _simple(words, known)
+    if n_words and is_article(words[:n_words], words[n_words:], known):
+        return None, n_words
     is_tens = value is not None and value >= _FIRST_TENS and value % _TEN == 0
     if value is not None and is_tens and not words[0][0].isdigit():
         ones, n_more = _simple(words[n_words:], known)
         if ones is not None and 0 < ones < _TEN:
             return value + ones, n_words + n_more
     return value, n_words
+
+
+def is_article(one: Phrase, behind: Phrase, known: Mapping[Phrase, float | None]) -> bool:
+    """Return whether the word for one is none, as in Spanish `un 20 %`: it tells a difference."""
+    is_one = known.get(one) == 1 and not one[0][0].isdigit()
+    return is_one and (_simple(behind, known)[0] or 0) > 1
 
 
 def _simple(words: Phrase, known: Mapping[Phrase, float | None]) -> tuple[float | None, int]:

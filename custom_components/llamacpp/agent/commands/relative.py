@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from homeassistant.const import UnitOfTemperature
 
-from .numbers import half_degrees, number_at
+from .numbers import half_degrees, is_article, number_at
 from .words import PERCENT
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-    from .language import Language, Phrase
+    from .language import Language, Phrase, Sentence
 
 # So many degrees are never what somebody wants to have: they are a difference.
 MAX_DIFFERENCE = 8
@@ -26,6 +26,8 @@ ATTRIBUTES = {
     "humidity": ("humidity", 100),
     "temperature": ("temperature", 100),
 }
+# By slot, how much `brighter` or `warmer` is where nobody says how much; in percent or degrees.
+STEPS = {"brightness": 20, "percentage": 20, "temperature": 1, "humidity": 5}
 MAX_DEGREES = {UnitOfTemperature.CELSIUS: 40, UnitOfTemperature.FAHRENHEIT: 110}
 
 
@@ -81,7 +83,7 @@ def difference(
     less = _places(lists["less"], words) | _at(lists["down"], words, behind)
     ups = more | _places(lists["up"], words)
     downs = less | _places(lists["down"], words)
-    is_by = _ends(before, lists["by"])
+    is_by = _ends(before, lists["by"]) or is_article(before[-1:], words[start:], language.numbers)
     is_points = bool(_longest(lists["points"], words, end))
     is_few = is_degrees and value <= MAX_DIFFERENCE
     sign = _sign(more, less) or _sign(ups, downs)
@@ -89,9 +91,26 @@ def difference(
         return None
     if not sign and not (is_by or is_points or is_few):
         return None
-    n_by = _ends(before, lists["by"])
-    places = ups | downs | {*range(start - n_by, behind)}
+    places = ups | downs | {*range(start - is_by, behind)}
     return Difference(sign, frozenset(places))
+
+
+def step(words: Sequence[str], sentence: Sentence, language: Language) -> Difference | None:
+    """Return which way a value is to go where words do not say how far, None if they say neither.
+
+    Words such as `up` tell it only where they are the verb of the sentence: `open` is none.
+    """
+    slot = next(iter(sentence.slots), "")
+    words = tuple(words)
+    is_told = _first_number(words, language) or half_degrees(words, language)
+    if slot not in STEPS or is_told:
+        return None
+    lists = language.lists
+    verbs = {*sentence.hear}
+    more = _places(lists["more"], words) | _apart(verbs.intersection(lists["up"]), words)
+    less = _places(lists["less"], words) | _apart(verbs.intersection(lists["down"]), words)
+    sign = _sign(more, less)
+    return Difference(sign, frozenset(more | less)) if sign else None
 
 
 def _first_number(words: Phrase, language: Language) -> tuple[float, int, int] | None:
@@ -128,3 +147,18 @@ def _places(phrases: Iterable[Phrase], words: Phrase) -> set[int]:
         if words[start : start + len(phrase)] == phrase
         for place in range(start, start + len(phrase))
     }
+
+
+def _apart(phrases: Iterable[Phrase], words: Phrase) -> set[int]:
+    """Return the places of phrases whose words may have others between: `turn it down`."""
+    found: set[int] = set()
+    for phrase in phrases:
+        start, places = 0, []
+        for word in phrase:
+            if word not in words[start:]:
+                break
+            places.append(words.index(word, start))
+            start = places[-1] + 1
+        else:
+            found.update(places)
+    return found

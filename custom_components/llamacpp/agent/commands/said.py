@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # As `words_of` divides a text, but a word keeps an apostrophe behind it.
 _WRITTEN = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+['\u2019]?")
-_CLAUSE_ENDS = re.compile(r"[,.;:!](?!\d)")
+# Behind a colon is what somebody else says.
+_CLAUSE_ENDS = re.compile(r"[,.;!](?!\d)")
 # What is longer than this is no order, whatever words it has.
 MAX_CHARACTERS = 500
 MAX_WORDS = 50

@@ -3,11 +3,12 @@
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from functools import lru_cache
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 from .home import name_words, remembered
-from .words import LONG, is_like, parts_of
+from .words import LONG, SHORT, is_like, n_common, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from .language import Language, Phrase
 
 # Less of a name than this says nothing.
-MIN_SHARE = 0.45
+MIN_SHARE = 0.4
 # What is meant this much less than the best is not meant.
 MIN_OF_BEST = 0.75
 MOST_OF_NAME = 0.5
@@ -27,6 +28,8 @@ MOST_OF_NAME = 0.5
 BY_PLACE, HERE, OF_KIND = 0.95, 0.03, 0.02
 # Shares that differ by less are the same.
 ROUNDING = 1e-9
+# Plurals differ by so many letters at the end.
+MAX_ENDING = 2
 MAX_THINGS = 8
 MAX_PLACES = 4
 MAX_REMEMBERED, MAX_SHORTLISTS = 4096, 64
@@ -104,10 +107,34 @@ class NameIndex:
         return known[language.code]
 
     def weight(self, word: str) -> float:
-        """Return how much a word of a name tells: less, the more names it is in."""
+        """Return how much a word of a name tells: less, the more names it is in.
+
+        A number only tells which one: `the strips` are `Strip 1` and `Strip 2`.
+        """
         if word not in self._weights:
-            self._weights[word] = math.log(1 + self.n_things / len(self.by_word[word]))
+            weight = math.log(1 + self.n_things / len(self.by_word[word]))
+            is_number = word.isdigit() or (word,) in self.language.numbers
+            self._weights[word] = weight / 2 if is_number else weight
         return self._weights[word]
+
+    def numbered(self, before: str, word: str) -> frozenset[str]:
+        """Return how names have the number that a word is, behind the word before it.
+
+        `Lamp two` can be `Lamp 2`, and `lamp 2` can be `Lamp Two`.
+        """
+        numbers = self.language.numbers
+        value = float(word) if word.isdigit() else numbers.get((word,))
+        if value is None:
+            return frozenset()
+        same = {f"{value:g}", *(one[0] for one, is_ in numbers.items() if is_ == value)} - {word}
+        return frozenset(
+            one
+            for one in same & self.by_word.keys()
+            if any(self.by_word[one] & self.by_word[name] for name in self._named_by(before))
+        )
+
+    def _named_by(self, word: str) -> frozenset[str]:
+        return self.near(word) & self.by_word.keys()
 
     def near(self, word: str) -> frozenset[str]:
         """Return the words of names that somebody means who says this one.
@@ -232,7 +259,32 @@ class Shortlist:
     def naming(self, thing: Thing | None) -> frozenset[str]:
         """Return the words that name a thing and places: they are no values."""
         of_thing = (one.words for one in self.things if one.thing is thing)
-        return self._of_places.union(*of_thing)
+        names = self._of_places.union(*of_thing)
+        numbers = (self._said.get(one, ()) for one in names if one.isdigit())
+        return names.union(self._words[place] for places in numbers for place in places)
+
+    @property
+    def is_plural_of_kind(self) -> bool:
+        """Return whether several of a kind were said, such as `lights`, and that names no thing."""
+        plurals = {
+            word
+            for name in self.plurals
+            for phrase in self._language.kinds[name].plurals
+            for word in phrase
+        }
+        is_name = any(one.is_whole or plurals & one.words for one in self.things)
+        return bool(self.plurals) and not (is_name or (self.are_several and self.is_specific))
+
+    @property
+    def are_several(self) -> bool:
+        """Return whether the things that may be meant were named by the plural of their name."""
+        language = self._language
+        words = {one.words for one in self.things}
+        return len(words) == 1 and any(
+            is_plural_of(self._words[place], word, language)
+            for word in next(iter(words))
+            for place in self._said.get(word, ())
+        )
 
     def places_of(self, words: Iterable[str]) -> set[int]:
         """Return where in what was said these words of names are."""
@@ -289,6 +341,8 @@ class Shortlist:
         for index, (one, other) in enumerate(pairwise(self._words)):
             if len(one + other) > LONG and one + other in self.index.known:
                 found[one + other] += [index, index + 1]
+            for number in self.index.numbered(one, other):
+                found[number].append(index + 1)
         return dict(found)
 
     def _is_phrase(self, phrase: Phrase) -> bool:
@@ -370,6 +424,29 @@ class Shortlist:
         return Meant(
             thing, best + HERE * is_here + OF_KIND * is_kind, is_whole, is_sure, best_words
         )
+
+
+def is_plural_of(word: str, one: str, language: Language) -> bool:
+    """Tell whether a word is the plural of another, as those of the language's kinds are."""
+    return word != one and any(
+        word.endswith(several) and one == word.removesuffix(several) + single
+        for single, several in _plural_endings(language)
+    )
+
+
+@lru_cache(maxsize=16)
+def _plural_endings(language: Language) -> frozenset[tuple[str, str]]:
+    """Return pairs of endings, of one and of several, as in `lampada` and `lampade`."""
+    found = set()
+    for kind in language.kinds.values():
+        plurals = {one[0] for one in kind.plurals if len(one) == 1}
+        singles = {one[0] for one in kind.words if len(one) == 1} - plurals
+        for single, several in product(singles, plurals):
+            common = n_common(single, several)
+            endings = (single[common:], several[common:])
+            if common >= SHORT and max(map(len, endings)) <= MAX_ENDING:
+                found.add(endings)
+    return frozenset(found)
 
 
 def _is_less(one: Meant, other: Meant) -> bool:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from .durations import duration_text, lengths
 from .numbers import half_degrees, numbers_in
-from .relative import difference
+from .relative import STEPS, difference, step
 from .said import is_any
 from .words import PERCENT, as_written, find, has_phrase, is_like, words_of
 
@@ -54,12 +54,10 @@ class Values:
         ]
         match kind:
             case "percent" | "degrees":
-                told = difference(words, self._language, is_degrees=kind == "degrees")
-                find_values = self._percents if kind == "percent" else self._degrees
-                if told is None:
-                    yield from find_values(words)
-                elif told.sign and thing:
-                    yield from self._from_now(sentence, thing, told.sign, find_values(words))
+                if by_step := step(self._words, sentence, self._language):
+                    yield from self._by_step(sentence, thing, by_step.sign)
+                else:
+                    yield from self._numbers(kind, sentence, thing, words)
             case "kelvin":
                 yield from self._kelvins(words)
             case "color":
@@ -74,6 +72,17 @@ class Values:
                 for one in self._lengths[:1]:
                     yield duration_text(one.units, self._language), dict(one.units)
 
+    def _numbers(
+        self, kind: str, sentence: Sentence, thing: Thing | None, words: Sequence[str]
+    ) -> Iterator[tuple[str, float]]:
+        """Yield the values that are told as numbers, or as differences from what is so now."""
+        told = difference(words, self._language, is_degrees=kind == "degrees")
+        values = self._percents(words) if kind == "percent" else self._degrees(words)
+        if told is None:
+            yield from values
+        elif told.sign and thing:
+            yield from self._from_now(sentence, thing, told.sign, values)
+
     def _from_now(
         self, sentence: Sentence, thing: Thing, sign: int, values: Iterable[tuple[str, float]]
     ) -> Iterator[tuple[str, float]]:
@@ -86,6 +95,21 @@ class Values:
             wanted = now + sign * value
             if kind == "percent":
                 wanted = min(max(round(wanted), 0), MAX_PERCENT)
+            yield f"{wanted:g}", wanted
+
+    def _by_step(
+        self, sentence: Sentence, thing: Thing | None, sign: int
+    ) -> Iterator[tuple[str, float]]:
+        """Yield the value a step above or below what a thing has now, if that is another one."""
+        slot = next(iter(sentence.slots))
+        now = self._now.value(thing.entity_id, slot) if thing else None
+        if now is None:
+            return
+        wanted = now + sign * STEPS[slot]
+        if sentence.slots[slot] == "percent":
+            # What gets darker does not go off.
+            wanted = min(max(round(wanted), min(round(now), 1)), MAX_PERCENT)
+        if wanted != now:
             yield f"{wanted:g}", wanted
 
     def tell(self, kind: str) -> bool:
