@@ -11,8 +11,9 @@ import json
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -21,12 +22,14 @@ from dev.llama import LlamaServer, path_from_environment
 from dev.made_models import write_random_model
 from dev.processes import ProcessError
 
+from .lib.assist_set import without_model
 from .lib.assist_set.cases import load_set
 from .lib.assist_set.merge import merge
-from .lib.assist_set.play import Player, second_ones
-from .lib.assist_set.report import document, table
+from .lib.assist_set.play import Limits, Player, second_ones
+from .lib.assist_set.report import document, summary, table
 from .lib.assist_set.results import Column
 from .lib.assist_set.stage import AGENTS, RANDOM, WITH_MODEL, Stage, integration, name_of
+from .lib.assist_set.yes import word_for_yes
 from .lib.command import say, working_folder
 from .lib.day.models import CHATML
 from .lib.day.proxy import Proxy
@@ -58,6 +61,11 @@ def arguments() -> argparse.Namespace:
         default=list(AGENTS),
         metavar="AGENT",
         help=f"who is asked: {', '.join(AGENTS)} (all), or DOMAIN={{JSON}} of an integration",
+    )
+    option(
+        "--without-model",
+        action="store_true",
+        help="in this process, with what our own ranking holds for best in the place of a model",
     )
     option("--template", default=OWN, metavar="own|qwen3|FILE", help="for chats (the model's own)")
     option("--model", default=OWN, metavar="own|FILE", help="GGUF file (SmolLM2-135M)")
@@ -151,12 +159,43 @@ class Evaluation:
         folder = self._folder / f"home-{self._n_homes}"
         async with Stage(folder, home, self._python, language) as stage:
             self.version = stage.version
-            player = Player(stage, options.ask_seconds, self._deadline)
+            yes = await asyncio.to_thread(word_for_yes, language)
+            player = Player(stage, Limits(options.ask_seconds, self._deadline), yes)
             for wanted, column in zip(options.agents, columns, strict=True):
                 asked = await stage.set_up(wanted, self._proxies.get(wanted))
                 await player.play(asked, column, home.cases[: options.limit])
                 if measures:
-                    await player.measure(asked, column)
+                    await player.measure(stage, asked, column)
+
+
+def play_without_model(
+    options: argparse.Namespace, folder: Path, sets: Sequence[Sequence[Home]]
+) -> None:
+    """Play sets in this process, print what came of each, and write it if that is wanted."""
+    limits = Limits(options.ask_seconds, time.monotonic() + options.minutes * 60)
+    found: dict[str, Sequence[Column]] = {}
+    for path, homes in zip(options.folders, sets, strict=True):
+        played = [_limited(home, options.limit) for home in homes]
+        if options.merged:
+            played = [merge(played, folder / path.name / "merged")]
+        found[path.name] = without_model.play(played, folder / path.name, limits, options.language)
+    print(summary(found))
+    conditions = {
+        "home_assistant": without_model.VERSION,
+        "model": None,
+        "merged": options.merged,
+    }
+    print(", ".join(f"{name}: {value}" for name, value in conditions.items()))
+    _write(options.json, [document(name, one, **conditions) for name, one in found.items()])
+
+
+def _limited(home: Home, limit: int | None) -> Home:
+    return replace(home, cases=home.cases[:limit])
+
+
+def _write(path: Path | None, documents: Sequence[Any]) -> None:
+    if path:
+        path.write_text(json.dumps(documents, indent=1, ensure_ascii=False) + "\n")
 
 
 def report(options: argparse.Namespace, evaluation: Evaluation) -> None:
@@ -174,8 +213,7 @@ def report(options: argparse.Namespace, evaluation: Evaluation) -> None:
             documents.append(document(path.name, columns, **conditions))
     if documents:
         print(", ".join(f"{name}: {value}" for name, value in conditions.items()))
-    if options.json:
-        options.json.write_text(json.dumps(documents, indent=1, ensure_ascii=False) + "\n")
+    _write(options.json, documents)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -184,6 +222,9 @@ def run(options: argparse.Namespace) -> None:
         raise BenchmarkError("there is no set: name a folder with homes and cases")
     sets = [load_set(folder) for folder in options.folders]
     with working_folder("llamacpp-assist-", options.keep) as folder:
+        if options.without_model:
+            play_without_model(options, Path(folder), sets)
+            return
         evaluation = Evaluation(options, Path(folder))
         try:
             asyncio.run(evaluation.play(sets))

@@ -1,7 +1,7 @@
 """An HTTP server that answers as llama-server does, and knows when it was asked and answered.
 
 Only the model is missing: every chat is answered with the same words, at a steady pace, so that
-what is measured around it is not the model's speed.
+what is measured around it is not the model's speed. Or the benchmark says what is answered.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from aiohttp import web
 from dev.processes import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MODEL = "scripted"
 ANSWER = "The kitchen light is on, and the garden lights have been off since noon."
@@ -59,6 +59,10 @@ PROPS = {
 }
 
 
+def _same_words(_body: Mapping[str, Any]) -> Sequence[str]:
+    return PIECES
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A chat completion that was asked for.
@@ -78,9 +82,19 @@ class ChatRequest:
 class ScriptedServer:
     """The server, on a free loopback port; use it as an asynchronous context manager."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.perf_counter) -> None:
-        """Describe it; nothing listens yet. clock: in whose seconds a chat's times are noted."""
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        answer: Callable[[Mapping[str, Any]], Sequence[str]] = _same_words,
+    ) -> None:
+        """Describe it; nothing listens yet.
+
+        clock: in whose seconds a chat's times are noted. answer: the pieces of a streamed answer,
+        by the request's body.
+        """
         self._clock = clock
+        self._answer = answer
         self._chats: list[ChatRequest] = []
         self._stack = contextlib.AsyncExitStack()
         self.base_url = ""
@@ -143,7 +157,7 @@ class ScriptedServer:
             await asyncio.sleep(PIECE_SECONDS)
         # The role comes in an event of its own, at once before the first piece.
         await response.write(_event(_chunk({"role": "assistant", "content": None})))
-        for piece in PIECES[: body.get("max_tokens")]:
+        for piece in self._answer(body)[: body.get("max_tokens")]:
             event = _event(_chunk({"content": piece}))
             chat.written.append(self._clock())
             await response.write(event)

@@ -16,6 +16,7 @@ OWN_ARGUMENTS = ("script__", "Timer")
 READING = (
     *("GetLiveContext", "GetDateTime", "HassGetState", "HassGetWeather", "HassTimerStatus"),
     *("get_items", "get_events", "HassGetCurrentTime", "HassGetCurrentDate"),
+    "HassClimateGetTemperature",
 )
 
 

@@ -3,21 +3,26 @@
 import asyncio
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from dev.ha_client import HomeAssistantError
 
 from ..command import say
-from .results import Outcome, PromptSize
+from .results import AfterYes, Outcome, PromptSize
 from .scoring import judge, moved, moved_by_mistake
+from .yes import is_question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from dev.ha_client import Answer
 
+    from .calls import Call
     from .cases import Case
     from .results import Column
+    from .scoring import Snapshot
     from .stage import Asked, Stage
 
 QUIET_SECONDS = 60.0
@@ -26,42 +31,70 @@ POLL_SECONDS = 0.05
 SIZE_SENTENCE = "Hello, how are you?"
 
 
+class AskableHome(Protocol):
+    """A running home in which agents can be asked."""
+
+    async def bring(self, setup: Mapping[str, Mapping[str, Any]]) -> None:
+        """Bring the home into the state of its file, and then into this one."""
+
+    def device(self, device: str | None) -> str | None:
+        """Return Home Assistant's id of a device of the home's file."""
+
+    async def settled(self) -> Snapshot:
+        """Return what all entities are like as soon as nothing changes any more."""
+
+    async def ask(
+        self, asked: Asked, sentence: str, device: str | None, conversation: str | None
+    ) -> Answer:
+        """Say a sentence to an agent; raises HomeAssistantError."""
+
+    async def calls(self, conversation: str | None) -> Sequence[Call]:
+        """Return the calls of tools in a conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """ask_seconds: for one answer. deadline: of `time.monotonic`, for everything."""
+
+    ask_seconds: float
+    deadline: float
+
+
 class Player:
     """Asks in one home."""
 
-    def __init__(self, stage: Stage, ask_seconds: float, deadline: float) -> None:
-        """Be ready. ask_seconds: for one answer. deadline: of `time.monotonic`, for everything."""
+    def __init__(self, stage: AskableHome, limits: Limits, yes: str | None = None) -> None:
+        """Be ready. yes: what is said to a question that is asked back, None: nothing."""
         self._stage = stage
-        self._ask_seconds = ask_seconds
-        self._deadline = deadline
+        self._limits = limits
+        self._yes = yes
 
     async def play(self, asked: Asked, column: Column, cases: Iterable[Case]) -> None:
         """Say all sentences to one agent, each in a conversation of its own."""
         for case in cases:
-            if time.monotonic() > self._deadline:
+            if time.monotonic() > self._limits.deadline:
                 reasons = ("it was not asked: the time for everything was up",)
                 outcome = Outcome(case, reasons=reasons, asked=False)
             else:
                 outcome = await self._case(asked, case)
             column.outcomes.append(outcome)
-            mark = "passed" if outcome.passed else outcome.reasons[0]
-            say(f"  {asked.name}: {case.sentence}: {mark}")
+            say(f"  {asked.name}: {case.sentence}: {_mark(outcome)}")
 
-    async def measure(self, asked: Asked, column: Column) -> None:
+    async def measure(self, stage: Stage, asked: Asked, column: Column) -> None:
         """Take note of how the prompt grows with the entities.
 
         The prompt with all of them is compared with one with a single entity of each domain: which
-        tools are offered depends on the domains.
+        tools are offered depends on the domains. stage: the one that is played in.
         """
-        hidden = second_ones(await self._stage.exposed())
-        if not hidden or asked.proxy is None or time.monotonic() > self._deadline:
+        hidden = second_ones(await stage.exposed())
+        if not hidden or asked.proxy is None or time.monotonic() > self._limits.deadline:
             return
         tokens = await self._prompt(asked)
-        await self._stage.expose(hidden, exposed=False)
+        await stage.expose(hidden, exposed=False)
         fewer = await self._prompt(asked)
-        await self._stage.expose(hidden, exposed=True)
+        await stage.expose(hidden, exposed=True)
         if tokens and fewer:
-            column.size = PromptSize(self._stage.home.name, tokens, fewer, len(hidden))
+            column.size = PromptSize(stage.home.name, tokens, fewer, len(hidden))
 
     async def _prompt(self, asked: Asked) -> int:
         """Return the tokens of the longest prompt of an ask, 0 if there was none."""
@@ -90,7 +123,7 @@ class Player:
         if reasons and not isinstance(answer, str) and answer.is_error:
             # Not a reason by itself, but the best one to be told first.
             reasons.insert(0, f"the agent reports an error: {reply}")
-        return Outcome(
+        outcome = Outcome(
             case,
             reply,
             reasons,
@@ -100,22 +133,54 @@ class Player:
             tuple(_prompts(asked, known)),
             round(seconds, 3),
         )
+        if conversation is None or not _may_be_told_yes(outcome):
+            return outcome
+        return replace(outcome, after_yes=await self._say_yes(asked, case, before, conversation))
+
+    async def _say_yes(
+        self, asked: Asked, case: Case, before: Snapshot, conversation: str
+    ) -> AfterYes | None:
+        """Say yes to what the agent asks, and judge the command once more."""
+        if self._yes is None:
+            return None
+        device = self._stage.device(case.device)
+        answer = await self._answer(asked, self._yes, device, conversation)
+        reply, reasons = ("", [answer]) if isinstance(answer, str) else (answer.speech, [])
+        after = await self._stage.settled()
+        return AfterYes(reply, [*reasons, *judge(case, before, after, reply)], moved(before, after))
 
     async def _answer(
         self, asked: Asked, sentence: str, device: str | None, conversation: str | None = None
     ) -> Answer | str:
         """Ask, and return the answer, or why there is none."""
-        given = {"device_id": device, "conversation_id": conversation}
-        fields = {"pipeline": asked.pipeline} | {name: one for name, one in given.items() if one}
         try:
-            async with asyncio.timeout(self._ask_seconds):
-                return await self._stage.client.ask(sentence, **fields)
+            async with asyncio.timeout(self._limits.ask_seconds):
+                return await self._stage.ask(asked, sentence, device, conversation)
         except TimeoutError:
             # What is still under way must not fall into the next case.
             await _wait_for_quiet(asked)
-            return f"no answer within {self._ask_seconds:g} s"
+            return f"no answer within {self._limits.ask_seconds:g} s"
         except HomeAssistantError as err:
             return f"no answer: {err}"
+
+
+def _may_be_told_yes(outcome: Outcome) -> bool:
+    """Tell whether a command was not done, and the agent asks back.
+
+    Where nothing is to be done nobody says yes.
+    """
+    return (
+        outcome.case.is_command
+        and not outcome.passed
+        and not outcome.moved
+        and is_question(outcome.reply)
+    )
+
+
+def _mark(outcome: Outcome) -> str:
+    if outcome.passed:
+        return "passed"
+    return "passed after a yes" if outcome.passed_after_yes else outcome.reasons[0]
 
 
 def second_ones(entity_ids: Iterable[str]) -> list[str]:

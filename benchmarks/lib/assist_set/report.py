@@ -3,10 +3,12 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+from .results import Column
 
-    from .results import Column, Outcome
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .results import Outcome
 
 TALK = "nothing to be done"
 WIDTH = 16
@@ -19,6 +21,7 @@ def table(columns: Sequence[Column]) -> str:
     rows = [("", [one.agent for one in columns])]
     rows += [(name, _counts(columns, _in_category(name))) for name in categories]
     rows.append(("commands", _counts(columns, _is_command)))
+    rows.append(("commands, right after a yes", [_after_yes(one) for one in columns]))
     if any(not one.case.is_command for one in first):
         rows.append((f"{TALK}: no action", [_calm(one) for one in columns]))
     rows.append(("all", _counts(columns, lambda _: True)))
@@ -35,6 +38,40 @@ def table(columns: Sequence[Column]) -> str:
         f"{name:{width}}{''.join(f'{cell:>{WIDTH}}' for cell in cells)}".rstrip()
         for name, cells in rows
     )
+
+
+def summary(sets: Mapping[str, Sequence[Column]]) -> str:
+    """Return a row for each agent in each set, and for each agent in all of them."""
+    every = [
+        Column(parts[0].agent, [one for part in parts for one in part.outcomes])
+        for parts in zip(*sets.values(), strict=True)
+    ]
+    sums = {"all": every} if len(sets) > 1 else {}
+    rows = [("set", "agent", *(name for name, _ in SUMMARY))]
+    rows += [
+        (title, column.agent, *(cell(column) for _, cell in SUMMARY))
+        for title, columns in {**sets, **sums}.items()
+        for column in columns
+    ]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _at_once(column: Column) -> str:
+    commands = [one for one in column.outcomes if one.case.is_command]
+    return _of(sum(one.passed for one in commands), len(commands))
+
+
+def _wrong_commands(column: Column) -> str:
+    commands = [one for one in column.outcomes if one.case.is_command]
+    return _of(sum(one.is_wrong for one in commands), len(commands))
+
+
+def _wrong_after_yes(column: Column) -> str:
+    return str(sum(one.is_wrong_after_yes for one in column.outcomes))
 
 
 def _counts(columns: Sequence[Column], chosen: Callable[[Outcome], bool]) -> list[str]:
@@ -65,6 +102,11 @@ def _calm(column: Column) -> str:
 def _lost(column: Column) -> str:
     commands = [one for one in column.outcomes if one.case.is_command]
     return _of(sum(one.is_lost for one in commands), len(commands))
+
+
+def _after_yes(column: Column) -> str:
+    commands = [one for one in column.outcomes if one.case.is_command]
+    return _of(sum(one.passed_after_yes for one in commands), len(commands))
 
 
 def _wrong(column: Column) -> str:
@@ -99,6 +141,16 @@ def _middle(values: Iterable[float]) -> float:
     return ordered[len(ordered) // 2] if ordered else 0.0
 
 
+SUMMARY: Sequence[tuple[str, Callable[[Column], str]]] = (
+    ("right at once", _at_once),
+    ("right after a yes", _after_yes),
+    ("moved something wrong", _wrong_commands),
+    ("after a yes", _wrong_after_yes),
+    ("nothing to be done: no action", _calm),
+    ("moved by mistake", _by_mistake),
+)
+
+
 def document(title: str, columns: Sequence[Column], **conditions: Any) -> dict[str, Any]:
     """Return the same and every case for a program to read.
 
@@ -118,12 +170,14 @@ def _agent(column: Column) -> dict[str, Any]:
         "passed": sum(one.passed for one in outcomes),
         "cases": len(outcomes),
         "commands_passed": sum(one.passed for one in outcomes if one.case.is_command),
+        "commands_passed_after_yes": sum(one.passed_after_yes for one in outcomes),
         "commands": sum(one.case.is_command for one in outcomes),
         "talk_passed": sum(one.passed for one in outcomes if not one.case.is_command),
         "talk_without_action": sum(one.is_calm for one in outcomes),
         "talk": sum(not one.case.is_command for one in outcomes),
         "commands_lost": sum(one.is_lost for one in outcomes),
         "moved_something_wrong": sum(one.is_wrong for one in outcomes),
+        "moved_something_wrong_after_yes": sum(one.is_wrong_after_yes for one in outcomes),
         "moved_by_mistake": sum(bool(one.by_mistake) for one in outcomes),
         "calls": reached,
         "calls_that_name_what_is_there": right,
@@ -137,12 +191,14 @@ def _case(one: Outcome) -> dict[str, Any]:
     return {
         "home": one.case.home,
         "category": one.case.category,
+        "before": list(one.case.before),
         "sentence": one.case.sentence,
         "is_command": one.case.is_command,
         "passed": one.passed,
         "why_not": list(one.reasons),
         "reply": one.reply,
         "asked": one.asked,
+        "after_yes": one.after_yes and {**asdict(one.after_yes), "passed": one.passed_after_yes},
         "moved": list(one.moved),
         "moved_by_mistake": list(one.by_mistake),
         "calls": [asdict(call) for call in one.calls],

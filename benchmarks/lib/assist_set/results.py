@@ -11,12 +11,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class AfterYes:
+    """What came of a command that the agent asked back about, when it was told yes.
+
+    reasons: why it did not pass then. moved: entities that are not what they were.
+    """
+
+    reply: str
+    reasons: Sequence[str] = ()
+    moved: Sequence[str] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether the command was done then."""
+        return not self.reasons
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one case.
 
     reasons: why it did not pass. moved: entities that are not what they were. by_mistake: guarded
     ones of them that the sentence was not about.
     prompt_tokens: of each request to the server. asked: False where the time was up before.
+    after_yes: None where nobody said yes.
     """
 
     case: Case
@@ -28,11 +46,26 @@ class Outcome:
     prompt_tokens: Sequence[int] = ()
     seconds: float = 0.0
     asked: bool = True
+    after_yes: AfterYes | None = None
 
     @property
     def passed(self) -> bool:
         """Tell whether the case passed."""
         return not self.reasons
+
+    @property
+    def passed_after_yes(self) -> bool:
+        """Tell whether the agent asked back, and did the right thing after a yes."""
+        return self.after_yes is not None and self.after_yes.passed
+
+    @property
+    def is_wrong_after_yes(self) -> bool:
+        """Tell whether the agent asked back, and moved something wrong after a yes."""
+        return (
+            self.after_yes is not None
+            and bool(self.after_yes.moved)
+            and bool(self.after_yes.reasons)
+        )
 
     @property
     def is_wrong(self) -> bool:

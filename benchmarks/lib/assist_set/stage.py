@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from dev.ha_client import Answer
+
     from ..day.proxy import Proxy
     from .calls import Call
     from .cases import Home
@@ -64,11 +66,15 @@ def name_of(agent: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who is asked. pipeline: its id. proxy: between it and its server, None if it has none."""
+    """Who is asked.
+
+    target: id of the pipeline, or of the agent where it is asked without one. proxy: between it
+    and its server, None if it has none.
+    """
 
     name: str
-    pipeline: str
-    proxy: Proxy | None
+    target: str
+    proxy: Proxy | None = None
 
 
 class Client(HomeAssistantClient):
@@ -143,9 +149,20 @@ class Stage:
             domain, values = (OVERLAP_DOMAIN, {}) if agent == OVERLAP else integration(agent)
             await self._add(domain, values)
             added = await set_up_pipeline(self.client, domain, language=self._language)
-            return Asked(name_of(agent), added.pipeline, None)
+            return Asked(name_of(agent), added.pipeline)
         pipeline = await create_pipeline(self.client, BUILTIN_ENTITY, self._language)
-        return Asked(agent, pipeline, None)
+        return Asked(agent, pipeline)
+
+    async def ask(
+        self, asked: Asked, sentence: str, device: str | None, conversation: str | None
+    ) -> Answer:
+        """Say a sentence to an agent; raises HomeAssistantError.
+
+        device, conversation: Home Assistant's ids, None: nowhere, and a new one.
+        """
+        given = {"device_id": device, "conversation_id": conversation}
+        fields = {"pipeline": asked.target} | {name: one for name, one in given.items() if one}
+        return await self.client.ask(sentence, **fields)
 
     async def _add(self, domain: str, values: Mapping[str, Any]) -> None:
         """Go through an integration's flow, giving each form what it has fields for."""
