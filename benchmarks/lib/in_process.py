@@ -81,7 +81,8 @@ async def small_home(
     await async_load_base_functionality(hass)
     hass.auth = await auth_manager_from_config(hass, [], [])
     await hass.config.async_update(time_zone=TIME_ZONE, latitude=LATITUDE, longitude=LONGITUDE)
-    config = {"virtual_home": {"home": str(home)}, "script": scripts}
+    # The home exposes scripts that are there.
+    config = {"script": scripts, "virtual_home": {"home": str(home)}}
     for domain in (*CORE_INTEGRATIONS, "assist_pipeline", *config):
         if not await async_setup_component(hass, domain, config):
             raise BenchmarkError(f"Home Assistant did not set up {domain}")

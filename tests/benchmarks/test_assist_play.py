@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from benchmarks.lib.assist_set.cases import load_set
-from benchmarks.lib.assist_set.play import Player
+from benchmarks.lib.assist_set.play import Limits, Player
 from benchmarks.lib.assist_set.results import Column
 from benchmarks.lib.assist_set.stage import BUILTIN, OVERLAP, Stage, integration, name_of
 from benchmarks.lib.errors import BenchmarkError
@@ -64,10 +64,10 @@ async def test_cases_are_played_and_judged(tmp_path: Path) -> None:
 
     async with Stage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
         asked = await stage.set_up(BUILTIN, None)
-        player = Player(stage, 20.0, time.monotonic() + 120)
+        player = Player(stage, Limits(20.0, time.monotonic() + 120))
         await player.play(asked, column, home.cases)
         late = Column(BUILTIN)
-        await Player(stage, 20.0, time.monotonic()).play(asked, late, home.cases[:1])
+        await Player(stage, Limits(20.0, time.monotonic())).play(asked, late, home.cases[:1])
 
     assert [one.passed for one in column.outcomes] == [True, True, False, True, True]
     assert column.outcomes[2].reasons == ["light.spot: state is 'on', not 'off'"]
@@ -90,7 +90,9 @@ async def test_calls_are_seen(tmp_path: Path, agent: str) -> None:
 
     async with Stage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
         asked = await stage.set_up(agent, None)
-        await Player(stage, 20.0, time.monotonic() + 120).play(asked, column, home.cases[1:])
+        await Player(stage, Limits(20.0, time.monotonic() + 120)).play(
+            asked, column, home.cases[1:]
+        )
 
     lamp, *_, chat = column.outcomes
     (call,) = lamp.calls

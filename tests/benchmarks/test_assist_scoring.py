@@ -9,7 +9,7 @@ from benchmarks.lib.assist_set.calls import Call, calls_of, names_of, wrong_with
 from benchmarks.lib.assist_set.cases import Case, Expected
 from benchmarks.lib.assist_set.play import second_ones
 from benchmarks.lib.assist_set.report import document, table
-from benchmarks.lib.assist_set.results import Column, Outcome, PromptSize
+from benchmarks.lib.assist_set.results import AfterYes, Column, Outcome, PromptSize
 from benchmarks.lib.assist_set.scoring import flat, is_guarded, judge, moved, moved_by_mistake
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def test_table_and_document_count_the_same() -> None:
     wrong = Call("intent__HassTurnOn", {"name": "x"}, wrong=("there is no x",))
     outcomes = [
         Outcome(ON, "Done", moved=["light.lamp"], calls=[right], prompt_tokens=(90, 100)),
-        Outcome(ON, "Hm", ["it is off"]),
+        Outcome(ON, "Hm?", ["it is off"], after_yes=AfterYes("Done", (), ["light.lamp"])),
         Outcome(ON, "No", ["it is off"], by_mistake=["lock.door"], calls=[wrong]),
         Outcome(CHAT, "Hello"),
         Outcome(CHAT, "Done", ["it is on"], ["light.lamp"]),
@@ -216,6 +216,7 @@ def test_table_and_document_count_the_same() -> None:
 
     assert cells["light"] == ["1 of 3", "3 of 3"]
     assert cells["commands"] == ["1 of 3", "3 of 3"]
+    assert cells["commands, right after a yes"] == ["1 of 3", "0 of 3"]
     assert cells["nothing to be done: no action"] == ["1 of 3", "3 of 3"]
     assert cells["all"] == ["3 of 6", "6 of 6"]
     assert cells["commands lost (nothing done)"] == ["1 of 3", "0 of 3"]
@@ -227,6 +228,9 @@ def test_table_and_document_count_the_same() -> None:
     assert (agent["passed"], agent["cases"], agent["commands_lost"]) == (3, 6, 1)
     assert (agent["talk_without_action"], agent["talk_passed"]) == (1, 2)
     assert agent["moved_by_mistake"] == 1
+    assert agent["commands_passed_after_yes"] == 1
+    assert agent["cases_in_detail"][1]["after_yes"]["reply"] == "Done"
+    assert agent["cases_in_detail"][0]["after_yes"] is None
     passed = [one["passed"] for one in agent["cases_in_detail"]]
     assert passed == [True, False, False, True, False, True]
     assert agent["cases_in_detail"][2]["why_not"] == ["it is off"]

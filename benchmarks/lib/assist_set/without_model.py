@@ -177,9 +177,8 @@ def play(
     home says. Raises BenchmarkError.
     """
     columns = [Column(name) for name in AGENTS]
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(min(MAX_PROCESSES, process_cpu_count() or 1), context) as pool:
+    n_processes = min(MAX_PROCESSES, process_cpu_count() or 1, len(homes))
+    with ProcessPoolExecutor(n_processes, get_context("spawn")) as pool:
         found = pool.map(
             _play_alone,
             (home for home in homes if home.cases),

@@ -1,0 +1,103 @@
+"""The benchmark `assist` without a model: in this process, and the first command counts."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from benchmarks.lib.assist_set.cases import Case, Expected, load_set
+from benchmarks.lib.assist_set.play import Limits
+from benchmarks.lib.assist_set.report import summary
+from benchmarks.lib.assist_set.results import AfterYes, Column, Outcome
+from benchmarks.lib.assist_set.without_model import play
+from benchmarks.lib.assist_set.yes import is_question, word_for_yes
+from benchmarks.lib.first_choice import first_choice, first_commands
+from custom_components.llamacpp.agent.commands.grammar import grammar_for
+
+from .test_assist_cases import write_home
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOME = {
+    "areas": [{"id": "hall", "name": "Hall"}],
+    "entities": [
+        {"id": "light.lamp", "name": "Lamp", "area": "hall"},
+        {"id": "switch.pump", "name": "Pump", "area": "hall"},
+        {"id": "lock.front_door", "name": "Front Door", "area": "hall"},
+    ],
+}
+PUMP_ON = {"switch.pump": {"state": "on"}}
+TESTS: list[dict[str, Any]] = [
+    {"sentences": ["Turn on the pump"], "expect_changes": PUMP_ON},
+    # Nothing is unlocked without a question.
+    {
+        "sentences": ["Unlock the front door, my hands are full"],
+        "expect_changes": {"lock.front_door": {"state": "unlocked"}},
+    },
+    {"sentences": ["Please make some coffee"], "expect_changes": PUMP_ON},
+    {"sentences": ["Why is grass green?"]},
+]
+
+
+def test_the_first_command_of_each_part_is_chosen() -> None:
+    """In the grammars that our agent makes; quotation marks and backslashes are as they were."""
+    parts = [['say "a\\b"', "second"], ["off | on", "fourth"]]
+    for may_talk in (True, False):
+        grammar = grammar_for(parts, may_talk=may_talk)
+        assert first_commands(grammar) == 'say "a\\b"\noff | on'
+        assert first_choice({"grammar": grammar}) == ['say "a\\b"\noff | on']
+    assert first_choice({"messages": []}) == ["..."]
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [("Which one?", True), ('Do you mean "the lamp?"', True), ("¿Quién؟", True), ("Done.", False)],
+)
+def test_questions(reply: str, *, expected: bool) -> None:
+    """They end with a question mark, whatever closes behind it."""
+    assert is_question(reply) is expected
+
+
+def test_word_for_yes() -> None:
+    """From the data of each language."""
+    assert [word_for_yes(code) for code in ("en", "de", "fr")] == ["yes", "ja", "oui"]
+
+
+def test_a_set_is_played_without_a_model(tmp_path: Path) -> None:
+    """By both agents: what is right at once, right after a yes, and left alone is told apart."""
+    write_home(tmp_path / "set", HOME, cases={"category": "switch", "tests": TESTS})
+
+    ours, builtin = play(load_set(tmp_path / "set"), tmp_path, Limits(30.0, time.monotonic() + 120))
+
+    assert [one.passed for one in ours.outcomes] == [True, False, False, True]
+    assert [one.passed_after_yes for one in ours.outcomes] == [False, True, False, False]
+    assert is_question(ours.outcomes[1].reply)
+    assert ours.outcomes[1].moved == []
+    assert [one.passed for one in builtin.outcomes] == [True, False, False, True]
+    assert all(one.after_yes is None for one in builtin.outcomes)
+    (call,) = ours.outcomes[0].calls
+    assert not call.wrong
+
+
+def test_summary_has_a_row_for_each_agent_and_set() -> None:
+    """And one for all sets."""
+    case = Case("home", "switch", "Pump on", expect={"switch.pump": Expected("on")})
+    chat = Case("home", "chat", "Hello")
+    yes = AfterYes("Done", (), ["switch.pump"])
+    wrong = AfterYes("Done", ["no"], ["light.lamp"])
+    outcomes = [
+        Outcome(case, reasons=["no"], after_yes=yes),
+        Outcome(case, reasons=["no"], after_yes=wrong),
+        Outcome(case, reasons=["no"], moved=["lock.door"], by_mistake=["lock.door"]),
+        Outcome(case, moved=["switch.pump"]),
+        Outcome(chat),
+    ]
+
+    lines = summary({"en": [Column("ours", outcomes)], "de": [Column("ours", [Outcome(case)])]})
+
+    rows = [[cell for cell in line.split("  ") if cell] for line in lines.splitlines()]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    assert cells[1] == ["en", "ours", "1 of 4", "1 of 4", "1 of 4", "1", "1 of 1", "1"]
+    assert cells[2] == ["de", "ours", "1 of 1", "0 of 1", "0 of 1", "0", "0 of 0", "0"]
+    assert cells[3] == ["all", "ours", "2 of 5", "1 of 5", "1 of 5", "1", "1 of 1", "1"]
