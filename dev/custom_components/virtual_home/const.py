@@ -12,3 +12,4 @@ ASSISTANT: Final = "conversation"
 
 SERVICE_SET_STATE: Final = "set_state"
 SERVICE_RESET: Final = "reset"
+SERVICE_SET_TIME: Final = "set_time"

@@ -2,7 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.components.alarm_control_panel.const import (
+    AlarmControlPanelEntityFeature,
+    AlarmControlPanelState,
+    CodeFormat,
+)
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
+from homeassistant.components.button.const import ButtonDeviceClass
+from homeassistant.components.calendar.const import CalendarEntityFeature
+from homeassistant.components.camera.const import CameraEntityFeature
 from homeassistant.components.climate.const import ClimateEntityFeature, HVACAction, HVACMode
 from homeassistant.components.cover import CoverDeviceClass, CoverEntityFeature
 from homeassistant.components.fan.const import FanEntityFeature
@@ -14,11 +22,12 @@ from homeassistant.components.media_player.const import (
     RepeatMode,
 )
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
+from homeassistant.components.siren.const import SirenEntityFeature
 from homeassistant.components.switch.const import SwitchDeviceClass
 from homeassistant.components.todo.const import TodoItemStatus, TodoListEntityFeature
 from homeassistant.components.vacuum.const import VacuumEntityFeature
 from homeassistant.components.valve.const import ValveDeviceClass, ValveEntityFeature
-from homeassistant.const import UnitOfTemperature
+from homeassistant.const import UnitOfPressure, UnitOfSpeed, UnitOfTemperature
 from homeassistant.core import valid_entity_id
 
 from . import checks, complete, prepare
@@ -77,16 +86,86 @@ def _scene_entities(value: Any) -> dict[str, dict[str, Any]]:
     return targets
 
 
+def _events(value: Any) -> list[dict[str, str]]:
+    """Accept events: `summary`, `start` and `end`, each a date or a date with a time."""
+    names = {"dtstart": "start", "dtend": "end"}
+    keys = {"summary", "description", "location", "start", "end"}
+    events = []
+    for part in checks.as_list(value):
+        if not isinstance(part, dict):
+            raise ValueError(f"{part!r} is no event")  # noqa: TRY004 - as in the checks
+        event = {str(names.get(key, key)): str(one) for key, one in part.items() if one is not None}
+        if not {"summary", "start", "end"} <= event.keys() <= keys:
+            raise ValueError(f"{part!r} is no event")
+        checks.moment(event["start"])
+        checks.moment(event["end"])
+        events.append(event)
+    return events
+
+
+# What the public homes call a kind of weather; degrees Fahrenheit and miles per hour.
+WEATHERS: Mapping[str, tuple[str, int, int, int]] = {
+    "fair": ("sunny", 72, 60, 5),
+    "cloudy": ("cloudy", 60, 70, 10),
+    "rainy": ("rainy", 50, 80, 15),
+    "snowy": ("snowy", 32, 90, 20),
+    "windy": ("windy", 65, 50, 30),
+    "hot": ("sunny", 90, 40, 10),
+    "cold": ("partlycloudy", 20, 60, 5),
+}
+FORECAST_KEYS = ("condition", "temperature", "humidity", "wind_speed")
+
+
+def _forecast(value: Any) -> list[dict[str, Any]]:
+    """Accept forecasts as mappings, or by the name of a kind of weather."""
+    found: list[dict[str, Any]] = []
+    for part in checks.as_list(value):
+        if isinstance(part, dict):
+            given = {str(key).removeprefix("native_"): one for key, one in part.items()}
+            if not given.keys() <= {*FORECAST_KEYS, "templow"}:
+                raise ValueError(f"{part!r} is no forecast")
+            found.append(given)
+        elif part in WEATHERS:
+            found.append(dict(zip(FORECAST_KEYS, WEATHERS[part], strict=True)))
+        else:
+            raise ValueError(f"{part!r} is no forecast, and none of {', '.join(WEATHERS)}")
+    return found
+
+
 ON_OFF = choice("on", "off", synonyms={True: "on", False: "off"})
 OPEN_CLOSED = choice("open", "closed", synonyms={True: "open", False: "closed"})
 KELVIN = whole(1000, 20000)
 
 DOMAINS: Mapping[str, Domain] = {
+    "alarm_control_panel": Domain(
+        state=choice(*(one.value for one in AlarmControlPanelState)),
+        default="disarmed",
+        settings={
+            "supported_features": flags(AlarmControlPanelEntityFeature),
+            "code_format": member(CodeFormat),
+        },
+    ),
     "assist_satellite": Domain(settings={"timers": boolean}),
     "binary_sensor": Domain(
         state=ON_OFF,
         default="off",
         settings={"device_class": member(BinarySensorDeviceClass)},
+    ),
+    # Its state is the time at which it was pressed.
+    "button": Domain(settings={"device_class": member(ButtonDeviceClass)}),
+    # Whether an event is under way is its state, which nothing else can set.
+    "calendar": Domain(
+        settings={"supported_features": flags(CalendarEntityFeature)},
+        values={"events": _events},
+        prepare=prepare.calendar,
+    ),
+    "camera": Domain(
+        state=choice(
+            *("idle", "recording", "streaming"),
+            synonyms={True: "idle", False: "idle", "on": "idle", "off": "idle"},
+        ),
+        default="idle",
+        settings={"supported_features": flags(CameraEntityFeature)},
     ),
     "climate": Domain(
         state=member(HVACMode),
@@ -131,6 +210,16 @@ DOMAINS: Mapping[str, Domain] = {
         values={"current_position": POSITION},
         prepare=prepare.cover,
         complete=complete.position,
+    ),
+    "device_tracker": Domain(
+        state=text,
+        default="home",
+        values={
+            "latitude": number(-90, 90),
+            "longitude": number(-180, 180),
+            "location_accuracy": whole(0, 1_000_000),
+        },
+        synonyms={"location_name": "state"},
     ),
     "fan": Domain(
         state=ON_OFF,
@@ -200,7 +289,9 @@ DOMAINS: Mapping[str, Domain] = {
         prepare=prepare.media_player,
         complete=complete.media_player,
     ),
+    "notify": Domain(),
     "scene": Domain(settings={"entities": _scene_entities}),
+    "select": Domain(state=text, settings={"options": texts}),
     "sensor": Domain(
         state=text,
         settings={
@@ -215,6 +306,12 @@ DOMAINS: Mapping[str, Domain] = {
             "unit_of_measurement": "native_unit_of_measurement",
         },
         complete=complete.sensor,
+    ),
+    "siren": Domain(
+        state=ON_OFF,
+        default="off",
+        settings={"supported_features": flags(SirenEntityFeature)},
+        prepare=prepare.siren,
     ),
     "switch": Domain(
         state=ON_OFF, default="off", settings={"device_class": member(SwitchDeviceClass)}
@@ -247,5 +344,34 @@ DOMAINS: Mapping[str, Domain] = {
         values={"current_position": POSITION},
         prepare=prepare.valve,
         complete=complete.position,
+    ),
+    "weather": Domain(
+        state=text,
+        settings={
+            "temperature_unit": member(UnitOfTemperature),
+            "wind_speed_unit": member(UnitOfSpeed),
+            "pressure_unit": member(UnitOfPressure),
+        },
+        values={
+            "temperature": ANY_NUMBER,
+            "humidity": number(0, 100),
+            "pressure": ANY_NUMBER,
+            "wind_speed": number(0, 1000),
+            "wind_bearing": number(0, 360),
+            "daily_forecast": _forecast,
+            "hourly_forecast": _forecast,
+            "twice_daily_forecast": _forecast,
+        },
+        synonyms={
+            "condition": "state",
+            **{
+                f"native_{name}": name
+                for name in (
+                    *("temperature", "temperature_unit", "pressure", "pressure_unit"),
+                    *("wind_speed", "wind_speed_unit"),
+                )
+            },
+        },
+        prepare=prepare.weather,
     ),
 }

@@ -5,15 +5,18 @@ Each function takes the settings of an entity, which it completes, and its given
 
 from typing import TYPE_CHECKING
 
+from homeassistant.components.calendar.const import CalendarEntityFeature
 from homeassistant.components.climate.const import ClimateEntityFeature, HVACMode
 from homeassistant.components.cover import CoverEntityFeature
 from homeassistant.components.fan.const import FanEntityFeature
 from homeassistant.components.light.const import ColorMode, LightEntityFeature
 from homeassistant.components.media_player.const import MediaPlayerEntityFeature
+from homeassistant.components.siren.const import SirenEntityFeature
 from homeassistant.components.todo.const import TodoListEntityFeature
 from homeassistant.components.vacuum.const import VacuumEntityFeature
 from homeassistant.components.valve.const import ValveEntityFeature
-from homeassistant.const import UnitOfTemperature
+from homeassistant.components.weather.const import WeatherEntityFeature
+from homeassistant.const import UnitOfPressure, UnitOfSpeed, UnitOfTemperature
 
 if TYPE_CHECKING:
     from .domain import Settings
@@ -125,4 +128,34 @@ def todo(settings: Settings, given: Settings) -> None:  # noqa: ARG001 - as the 
         | features.SET_DUE_DATE_ON_ITEM
         | features.SET_DUE_DATETIME_ON_ITEM
         | features.SET_DESCRIPTION_ON_ITEM,
+    )
+
+
+def calendar(settings: Settings, given: Settings) -> None:  # noqa: ARG001 - as the others
+    """Let events be added."""
+    settings.setdefault("supported_features", CalendarEntityFeature.CREATE_EVENT)
+
+
+def weather(settings: Settings, given: Settings) -> None:
+    """Offer the forecasts that there are; degrees are of Celsius."""
+    features = WeatherEntityFeature(0)
+    for name, feature in {
+        "daily_forecast": WeatherEntityFeature.FORECAST_DAILY,
+        "hourly_forecast": WeatherEntityFeature.FORECAST_HOURLY,
+        "twice_daily_forecast": WeatherEntityFeature.FORECAST_TWICE_DAILY,
+    }.items():
+        if given.get(name):
+            features |= feature
+    settings["supported_features"] = features
+    settings.setdefault("temperature_unit", UnitOfTemperature.CELSIUS)
+    settings.setdefault("wind_speed_unit", UnitOfSpeed.KILOMETERS_PER_HOUR)
+    settings.setdefault("pressure_unit", UnitOfPressure.HPA)
+
+
+def siren(settings: Settings, given: Settings) -> None:  # noqa: ARG001 - as the others
+    """Let the siren be turned on and off, which older homes leave out."""
+    settings["supported_features"] = (
+        settings.get("supported_features", SirenEntityFeature(0))
+        | SirenEntityFeature.TURN_ON
+        | SirenEntityFeature.TURN_OFF
     )

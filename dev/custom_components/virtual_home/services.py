@@ -3,20 +3,22 @@
 from typing import TYPE_CHECKING, Any
 
 import probatio
-from homeassistant.const import ATTR_ENTITY_ID, ATTR_STATE
+from homeassistant.const import ATTR_ENTITY_ID, ATTR_STATE, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 
-from .const import DOMAIN, SERVICE_RESET, SERVICE_SET_STATE
+from . import clock
+from .const import DOMAIN, SERVICE_RESET, SERVICE_SET_STATE, SERVICE_SET_TIME
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant, ServiceCall
+    from homeassistant.core import Event, HomeAssistant, ServiceCall
 
     from .entity import VirtualEntity
     from .runtime import VirtualHomeConfigEntry
 
 ATTR_ATTRIBUTES = "attributes"
+ATTR_NOW = "now"
 
 
 def _state(value: Any) -> str | bool:
@@ -31,6 +33,7 @@ SET_STATE_SCHEMA = probatio.Schema(
         probatio.Optional(ATTR_ATTRIBUTES, default={}): dict,
     }
 )
+SET_TIME_SCHEMA = probatio.Schema({probatio.Required(ATTR_NOW): cv.datetime})
 RESET_SCHEMA = probatio.Schema({probatio.Optional(ATTR_ENTITY_ID): cv.entity_ids})
 
 
@@ -50,6 +53,7 @@ def async_register_services(hass: HomeAssistant) -> None:
 
     @callback
     def reset(call: ServiceCall) -> None:
+        clock.reset_time()
         entities = (
             [_find(hass, entity_id) for entity_id in call.data[ATTR_ENTITY_ID]]
             if ATTR_ENTITY_ID in call.data
@@ -59,6 +63,19 @@ def async_register_services(hass: HomeAssistant) -> None:
             entity.async_set_context(call.context)
             entity.reset()
 
+    @callback
+    def set_time(call: ServiceCall) -> None:
+        clock.set_time(call.data[ATTR_NOW])
+        # A calendar's state depends on the time.
+        for entity in _entities(hass):
+            entity.async_write_ha_state()
+
+    @callback
+    def stopped(_event: Event) -> None:
+        clock.reset_time()
+
+    hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stopped)
+    hass.services.async_register(DOMAIN, SERVICE_SET_TIME, set_time, schema=SET_TIME_SCHEMA)
     hass.services.async_register(DOMAIN, SERVICE_SET_STATE, set_state, schema=SET_STATE_SCHEMA)
     hass.services.async_register(DOMAIN, SERVICE_RESET, reset, schema=RESET_SCHEMA)
 
