@@ -133,7 +133,10 @@ async def test_weather_has_forecasts_from_today_on(home: HomeAssistant) -> None:
     assert (state.attributes["temperature"], state.attributes["humidity"]) == (22.2, 60)
     daily = await ask(home, "weather.get_forecasts", entity_id="weather.home", type="daily")
     days = daily["forecast"]
-    assert [(one["condition"], one["temperature"]) for one in days] == [("cloudy", 15.6), ("hail", 4.4)]
+    assert [(one["condition"], one["temperature"]) for one in days] == [
+        ("cloudy", 15.6),
+        ("hail", 4.4),
+    ]
     first, second = (datetime.fromisoformat(one["datetime"]) for one in days)
     assert second - first == timedelta(days=1)
     assert first.date() == dt_util.now().date()

@@ -4,12 +4,14 @@ A folder of a home has `_fixtures.yaml`, which the virtual home understands, and
 cases. A set is a folder of such folders, at any depth.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..errors import BenchmarkError
+from .public import VOLUME, home_content, state_fields, volume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,10 +21,17 @@ HOME_FILE = "_fixtures.yaml"
 SCRIPTS_FILE = "_fixtures_scripts.yaml"
 DEFAULT_LANGUAGE = "en"
 ON_OFF = {True: "on", False: "off"}
+CARD_FILE = "dataset_card.yaml"
+# They describe a set, or how to solve it.
+NO_CASES = {CARD_FILE, "solution.yaml"}
 TEST_KEYS = {
     *("sentences", "setup", "expect_changes", "ignore_changes", "expect_response"),
-    *("context_device", "before"),
+    *("expect_tool_call", "context_device", "context_now", "before"),
 }
+# In the place of an attribute: all of an entity may change.
+ALL_OF_IT = "*"
+# What YAML makes of an unquoted word, as it may have been meant.
+WORDS = {True: ("yes", "on", "true"), False: ("no", "off", "false")}
 STATE_KEYS = {"state", "attributes"}
 
 
@@ -35,13 +44,22 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedCall:
+    """The call of a tool that is expected; its arguments are among those of the call."""
+
+    tool: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """A sentence, what the home is like before it, and what it is to change.
 
     setup: for each entity, fields of the action `virtual_home.set_state`. ignore: for each entity,
     attributes (or `state`) that may change. replies: one of these words must be in the reply, if
     there are any. device: id of the device that is spoken to. before: what is said before it in
-    the same conversation, which is not judged.
+    the same conversation, which is not judged. now: when it is said, None: any time; without a zone
+    in that of Home Assistant. tool: of a command without `expect`, the call that carries it out.
     """
 
     home: str
@@ -53,11 +71,13 @@ class Case:
     replies: tuple[str, ...] = ()
     device: str | None = None
     before: tuple[str, ...] = ()
+    now: datetime | None = None
+    tool: ExpectedCall | None = None
 
     @property
     def is_command(self) -> bool:
-        """Tell whether something is to change; chat and questions change nothing."""
-        return bool(self.expect)
+        """Tell whether something is to be done; chat and questions change nothing."""
+        return bool(self.expect) or self.tool is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +93,21 @@ class Home:
     content: Mapping[str, Any]
     cases: tuple[Case, ...]
     scripts: Mapping[str, Any] = field(default_factory=dict)
+
+    def written(self, folder: Path) -> Path:
+        """Return a file with the content for the virtual home, in this folder unless it is `path`.
+
+        Raises OSError and BenchmarkError.
+        """
+        if _read(self.path) == self.content:
+            return self.path
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / HOME_FILE
+        file.write_text(yaml.safe_dump(self.content, allow_unicode=True), encoding="utf-8")
+        if self.scripts:
+            text = yaml.safe_dump(self.scripts, allow_unicode=True)
+            (folder / SCRIPTS_FILE).write_text(text, encoding="utf-8")
+        return file
 
     @property
     def entities(self) -> dict[str, Mapping[str, Any]]:
@@ -92,7 +127,7 @@ def load_set(folder: Path) -> list[Home]:
     """
     if not folder.is_dir():
         raise BenchmarkError(f"there is no folder {folder}")
-    homes = [_load_home(path) for path in sorted(folder.rglob(HOME_FILE))]
+    homes = [_load_home(path, folder) for path in sorted(folder.rglob(HOME_FILE))]
     if not homes:
         raise BenchmarkError(f"{folder} has no home: there is no {HOME_FILE} in it or below")
     if not any(home.cases for home in homes):
@@ -100,7 +135,7 @@ def load_set(folder: Path) -> list[Home]:
     return homes
 
 
-def _load_home(path: Path) -> Home:
+def _load_home(path: Path, folder: Path) -> Home:
     content = _read(path)
     entities = content.get("entities")
     if not isinstance(entities, list) or not all(
@@ -108,9 +143,19 @@ def _load_home(path: Path) -> Home:
     ):
         raise BenchmarkError(f"{path}: `entities` is not a list of entities with ids")
     name = path.parent.name
+    if not content.get("language") and (language := _language(path.parent, folder)):
+        content["language"] = language
+    try:
+        content = home_content(content)
+    except (TypeError, KeyError, AttributeError) as err:
+        raise BenchmarkError(f"{path}: it is no home: {err!r}") from err
     scripts = path.with_name(SCRIPTS_FILE)
-    files = sorted(one for one in path.parent.glob("*.yaml") if not one.name.startswith("_"))
-    reader = _CaseReader(name, {str(one["id"]) for one in entities})
+    files = sorted(
+        one
+        for one in path.parent.glob("*.yaml")
+        if not one.name.startswith("_") and one.name not in NO_CASES
+    )
+    reader = _CaseReader(name, {str(one["id"]) for one in content["entities"]})
     return Home(
         name,
         path,
@@ -118,6 +163,18 @@ def _load_home(path: Path) -> Home:
         tuple(case for file in files for case in reader.read(file)),
         _read(scripts) if scripts.exists() else {},
     )
+
+
+def _language(home: Path, folder: Path) -> str | None:
+    """Return the language that the card of a set tells, which is beside the home or above."""
+    for parent in (home, *home.parents):
+        card = parent / CARD_FILE
+        if card.exists():
+            language = _read(card).get("language")
+            return None if language is None else str(language)
+        if parent == folder:
+            break
+    return None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -146,7 +203,9 @@ class _CaseReader:
         Of a sentence that a file has twice the last case counts, as with the public sets.
         """
         content = _read(path)
-        tests = content.get("tests")
+        tests = content.get("tests", ())
+        if "tests" in content and tests is None:
+            return []
         if not isinstance(tests, list):
             raise BenchmarkError(f"{path}: `tests` is not a list")
         category = content.get("category", path.stem)
@@ -169,27 +228,48 @@ class _CaseReader:
         if not sentences:
             raise ValueError("it has no sentences")
         expect = {
-            entity_id: Expected(_state(fields.get("state")), fields.get("attributes") or {})
+            entity_id: _expected(fields)
             for entity_id, fields in self._states(test, "expect_changes").items()
         }
         device = test.get("context_device")
-        return [
-            Case(
-                self._home,
-                category,
-                sentence,
-                self._states(test, "setup"),
-                expect,
-                {
-                    entity_id: _texts(names, "ignore_changes")
-                    for entity_id, names in self._by_entity(test, "ignore_changes").items()
-                },
-                tuple(_texts(test.get("expect_response"), "expect_response")),
-                None if device is None else str(device),
-                tuple(_texts(test.get("before"), "before")),
-            )
-            for sentence in sentences
-        ]
+        call = _expected_call(test.get("expect_tool_call"))
+        case = Case(
+            self._home,
+            category,
+            "",
+            {
+                entity_id: state_fields(entity_id, fields)
+                for entity_id, fields in self._states(test, "setup").items()
+            },
+            expect,
+            self._ignored(test),
+            tuple(_words(test.get("expect_response"))),
+            None if device is None else str(device),
+            tuple(_texts(test.get("before"), "before")),
+            _moment(test.get("context_now")),
+            # What is to change says more than the call that does it.
+            None if expect else call,
+        )
+        return [replace(case, sentence=sentence) for sentence in sentences]
+
+    def _ignored(self, test: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Return the attributes that may change.
+
+        They are given by entity, or as a list: attributes of all entities, and ids of entities of
+        which all may change.
+        """
+        given = test.get("ignore_changes")
+        if isinstance(given, list):
+            texts = _texts(given, "ignore_changes")
+            names = [one for one in texts if one not in self._entities]
+            return {
+                entity_id: [ALL_OF_IT] if entity_id in texts else names
+                for entity_id in sorted(self._entities)
+            }
+        return {
+            entity_id: _texts(names, "ignore_changes")
+            for entity_id, names in self._by_entity(test, "ignore_changes").items()
+        }
 
     def _states(self, test: Mapping[str, Any], key: str) -> dict[str, Mapping[str, Any]]:
         """Return the part of a test that gives entities a state and attributes."""
@@ -206,6 +286,7 @@ class _CaseReader:
         found = test.get(key) or {}
         if not isinstance(found, dict):
             raise ValueError(f"`{key}` is not a mapping")  # noqa: TRY004 - as in _cases()
+        found = {str(entity_id).lower(): one for entity_id, one in found.items()}
         for entity_id in found:
             if entity_id not in self._entities:
                 raise ValueError(f"{key}: the home has no entity {entity_id}")
@@ -227,3 +308,45 @@ def _state(value: Any) -> str | None:
     if isinstance(value, bool):
         return ON_OFF[value]
     return None if value is None else str(value)
+
+
+def _expected(fields: Mapping[str, Any]) -> Expected:
+    attributes = dict(fields.get("attributes") or {})
+    if VOLUME in attributes:
+        attributes[VOLUME] = volume(attributes[VOLUME])
+    return Expected(_state(fields.get("state")), attributes)
+
+
+def _expected_call(value: Any) -> ExpectedCall | None:
+    """Return the call of a tool that a test expects, None without one."""
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("tool_name"), str):
+        raise ValueError("`expect_tool_call` has no `tool_name`")  # noqa: TRY004 - read() reports it
+    arguments = value.get("tool_args") or {}
+    if not isinstance(arguments, dict):
+        raise ValueError("`expect_tool_call`: `tool_args` is not a mapping")  # noqa: TRY004 - as above
+    return ExpectedCall(value["tool_name"], arguments)
+
+
+def _words(value: Any) -> list[str]:
+    """Return the words of `expect_response`: one or a list; YAML makes other things of some."""
+    found: list[str] = []
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, bool):
+            found += WORDS[one]
+        elif isinstance(one, str | int | float) and one != "":
+            found.append(str(one))
+        elif value is not None:
+            raise ValueError("`expect_response` is not a list of texts")
+    return found
+
+
+def _moment(value: Any) -> datetime | None:
+    """Return the time of `context_now`, which YAML may have read already."""
+    if value is None or isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"`context_now` is not a date with a time: {value}") from None

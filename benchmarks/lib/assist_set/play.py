@@ -10,11 +10,12 @@ from dev.ha_client import HomeAssistantError
 
 from ..command import say
 from .results import AfterYes, Outcome, PromptSize
-from .scoring import judge, moved, moved_by_mistake
+from .scoring import judge, judge_calls, moved, moved_by_mistake
 from .yes import is_question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
     from typing import Any
 
     from dev.ha_client import Answer
@@ -34,8 +35,10 @@ SIZE_SENTENCE = "Hello, how are you?"
 class AskableHome(Protocol):
     """A running home in which agents can be asked."""
 
-    async def bring(self, setup: Mapping[str, Mapping[str, Any]]) -> None:
-        """Bring the home into the state of its file, and then into this one."""
+    async def bring(
+        self, setup: Mapping[str, Mapping[str, Any]], now: datetime | None = None
+    ) -> None:
+        """Bring the home into the state of its file, and then into this one, at this time."""
 
     def device(self, device: str | None) -> str | None:
         """Return Home Assistant's id of a device of the home's file."""
@@ -104,7 +107,7 @@ class Player:
         return max(_prompts(asked, known), default=0)
 
     async def _case(self, asked: Asked, case: Case) -> Outcome:
-        await self._stage.bring(case.setup)
+        await self._stage.bring(case.setup, case.now)
         device, conversation = self._stage.device(case.device), None
         for sentence in case.before:
             answer = await self._answer(asked, sentence, device, conversation)
@@ -119,7 +122,8 @@ class Player:
         else:
             reply, conversation, reasons = answer.speech, answer.conversation_id, []
         after = await self._stage.settled()
-        reasons += judge(case, before, after, reply)
+        calls = await self._stage.calls(conversation)
+        reasons += [*judge(case, before, after, reply), *judge_calls(case, calls)]
         if reasons and not isinstance(answer, str) and answer.is_error:
             # Not a reason by itself, but the best one to be told first.
             reasons.insert(0, f"the agent reports an error: {reply}")
@@ -129,7 +133,7 @@ class Player:
             reasons,
             moved(before, after),
             moved_by_mistake(case, before, after),
-            await self._stage.calls(conversation),
+            calls,
             tuple(_prompts(asked, known)),
             round(seconds, 3),
         )

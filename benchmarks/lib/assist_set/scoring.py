@@ -2,15 +2,20 @@
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from .cases import ALL_OF_IT
 
-    from .cases import Case, Expected
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .calls import Call
+    from .cases import Case, Expected, ExpectedCall
 
 # An entity's state and attributes, as one mapping.
 type Snapshot = Mapping[str, Mapping[str, Any]]
 
 STATE = "state"
+# Before the names of Home Assistant's tools.
+NAMESPACE = "__"
 # These follow from the state and the position, and no case declares them.
 DERIVED = {"is_closed", "is_opening", "is_closing"}
 # Home Assistant tells one colour in several ways; a case declares one of them.
@@ -42,10 +47,11 @@ def judge(case: Case, before: Snapshot, after: Snapshot, reply: str) -> list[str
     """
     reasons = []
     for entity_id, earlier in before.items():
-        if entity_id.partition(".")[0] in UNSCORED:
+        ignored = {*DERIVED, *case.ignore.get(entity_id, ())}
+        # Where a call is expected, what it moves is not told.
+        if case.tool or entity_id.partition(".")[0] in UNSCORED or ALL_OF_IT in ignored:
             continue
         expected = case.expect.get(entity_id)
-        ignored = DERIVED | set(case.ignore.get(entity_id, ()))
         wanted = dict(earlier)
         if expected is not None:
             ignored |= COLOURS - set(expected.attributes)
@@ -56,6 +62,31 @@ def judge(case: Case, before: Snapshot, after: Snapshot, reply: str) -> list[str
     if case.replies and not any(word.lower() in reply.lower() for word in case.replies):
         reasons.append(f"the reply has none of: {', '.join(case.replies)}")
     return reasons
+
+
+def judge_calls(case: Case, calls: Sequence[Call]) -> list[str]:
+    """Return why a command that is to be carried out by a call of a tool did not pass."""
+    expected = case.tool
+    if expected is None or any(_is_expected(expected, call) for call in calls):
+        return []
+    return [f"there is no call of {expected.tool} with {dict(expected.arguments)}"]
+
+
+def _is_expected(expected: ExpectedCall, call: Call) -> bool:
+    return (
+        call.error is None
+        and call.tool.rpartition(NAMESPACE)[2] == expected.tool
+        and all(
+            _plain(call.arguments.get(name)) == _plain(value)
+            for name, value in expected.arguments.items()
+        )
+    )
+
+
+def _plain(value: Any) -> str:
+    """Return an argument so that `["light"]`, `light` and `Light` are the same."""
+    first = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return str(first).casefold()
 
 
 def _declared(expected: Expected) -> dict[str, Any]:
@@ -98,7 +129,12 @@ def is_guarded(entity_id: str, state: Mapping[str, Any]) -> bool:
 
 
 def moved_by_mistake(case: Case, before: Snapshot, after: Snapshot) -> list[str]:
-    """Return the guarded entities that a sentence moved that is about something else."""
+    """Return the guarded entities that a sentence moved that is about something else.
+
+    Of a command that is told by a call it is not known what it is about.
+    """
+    if case.tool:
+        return []
     return [
         entity_id
         for entity_id in moved(before, after)

@@ -17,6 +17,7 @@ from .scoring import flat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from dev.ha_client import Answer
@@ -107,7 +108,9 @@ class Stage:
         self.client: Client
         self.names = Names()
         self.version = ""
-        self._hass = HomeAssistant(folder / "config", python=python, home=home.path)
+        self._hass = HomeAssistant(
+            folder / "config", python=python, home=home.written(folder / "home")
+        )
         self._language = language
         self._devices: dict[str, str] = {}
         self._stack = contextlib.AsyncExitStack()
@@ -186,12 +189,17 @@ class Stage:
             raise BenchmarkError(f"{self.home.path}: there is no device {device}")
         return self._devices[device]
 
-    async def bring(self, setup: Mapping[str, Mapping[str, Any]]) -> None:
+    async def bring(
+        self, setup: Mapping[str, Mapping[str, Any]], now: datetime | None = None
+    ) -> None:
         """Bring the home into the state of its file, and then into this one.
 
-        Raises BenchmarkError if an entity cannot be in that state.
+        now: the time that it is then, None: the real one. Raises BenchmarkError if an entity cannot
+        be in that state.
         """
         await self.client.call("virtual_home", "reset", {})
+        if now is not None:
+            await self.client.call("virtual_home", "set_time", {"now": now.isoformat()})
         for entity_id, fields in setup.items():
             given = {name: value for name, value in fields.items() if value is not None}
             try:

@@ -46,6 +46,7 @@ from .yes import word_for_yes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from homeassistant.core import HomeAssistant
@@ -89,12 +90,17 @@ class InProcessStage:
             _exposed(hass), _things(ar.async_get(hass).areas), _things(fr.async_get(hass).floors)
         )
 
-    async def bring(self, setup: Mapping[str, Mapping[str, Any]]) -> None:
+    async def bring(
+        self, setup: Mapping[str, Mapping[str, Any]], now: datetime | None = None
+    ) -> None:
         """Bring the home into the state of its file, and then into this one.
 
-        Raises BenchmarkError if an entity cannot be in that state.
+        now: the time that it is then, None: the real one. Raises BenchmarkError if an entity cannot
+        be in that state.
         """
         await self._virtual_home("reset", {})
+        if now is not None:
+            await self._virtual_home("set_time", {"now": now})
         for entity_id, fields in setup.items():
             given = {name: value for name, value in fields.items() if value is not None}
             try:
@@ -206,7 +212,7 @@ async def _play_home(
     spoken = language or home.language
     columns = [Column(name) for name in AGENTS]
     say(f"{home.name} ({spoken}), {len(home.cases)} sentences ...")
-    path = await asyncio.to_thread(home.path.absolute)
+    path = await asyncio.to_thread(lambda: home.written(folder / "home").absolute())
     yes = await asyncio.to_thread(word_for_yes, spoken)
     async with (
         ScriptedServer(answer=first_choice) as server,
