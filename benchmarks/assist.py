@@ -26,10 +26,18 @@ from .lib.assist_set import without_model
 from .lib.assist_set.cases import load_set
 from .lib.assist_set.merge import merge
 from .lib.assist_set.play import Limits, Player, second_ones
+from .lib.assist_set.replies import speech_of
 from .lib.assist_set.report import document, summary, table
 from .lib.assist_set.results import Column
-from .lib.assist_set.stage import AGENTS, RANDOM, WITH_MODEL, Stage, integration, name_of
-from .lib.assist_set.yes import word_for_yes
+from .lib.assist_set.stage import (
+    AGENTS,
+    ALWAYS,
+    RANDOM,
+    WITH_MODEL,
+    Stage,
+    integration,
+    name_of,
+)
 from .lib.command import say, working_folder
 from .lib.day.models import CHATML
 from .lib.day.proxy import Proxy
@@ -39,9 +47,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .lib.assist_set.cases import Home
+    from .lib.assist_set.stage import Asked
 
 SETS = Path(__file__).parent / "sets"
 OWN = "own"
+CORE = "core"
+MORE = tuple(one for one in AGENTS if one not in ALWAYS)
 TEMPLATES = {"qwen3": CHATML}
 CONTEXT_TOKENS = 8192
 THREADS = 2
@@ -58,9 +69,10 @@ def arguments() -> argparse.Namespace:
         "--agents",
         nargs="+",
         type=agent,
-        default=list(AGENTS),
+        default=[],
         metavar="AGENT",
-        help=f"who is asked: {', '.join(AGENTS)} (all), or DOMAIN={{JSON}} of an integration",
+        help=f"who is asked beside {', '.join(ALWAYS)}: {', '.join(MORE)},"
+        " or DOMAIN={JSON} of an integration",
     )
     option(
         "--without-model",
@@ -77,6 +89,9 @@ def arguments() -> argparse.Namespace:
     option("--keep", type=Path, metavar="FOLDER", help="leave logs and configuration there")
     option("--json", type=Path, metavar="FILE", help="write every case there, too")
     options = parser.parse_args()
+    if options.without_model and options.agents:
+        parser.error("without a model, nobody else can be asked")
+    options.agents = list(dict.fromkeys((*ALWAYS, *options.agents)))
     if not options.folders:
         options.folders = sorted(one for one in SETS.glob("*") if one.is_dir())
     return options
@@ -159,13 +174,26 @@ class Evaluation:
         folder = self._folder / f"home-{self._n_homes}"
         async with Stage(folder, home, self._python, language) as stage:
             self.version = stage.version
-            yes = await asyncio.to_thread(word_for_yes, language)
-            player = Player(stage, Limits(options.ask_seconds, self._deadline), yes)
+            speech = await asyncio.to_thread(speech_of, language)
+            limits = Limits(options.ask_seconds, self._deadline)
+            player = Player(stage, limits, speech, home.names)
             for wanted, column in zip(options.agents, columns, strict=True):
-                asked = await stage.set_up(wanted, self._proxies.get(wanted))
+                asked = await self._set_up(stage, wanted)
+                if asked is None:
+                    continue
                 await player.play(asked, column, home.cases[: options.limit])
                 if measures:
                     await player.measure(stage, asked, column)
+
+    async def _set_up(self, stage: Stage, agent: str) -> Asked | None:
+        """Set up an agent; None if it is core's, and this Home Assistant cannot have it."""
+        try:
+            return await stage.set_up(agent, self._proxies.get(agent))
+        except (BenchmarkError, HomeAssistantError) as err:
+            if agent != CORE:
+                raise
+            say(f"  {CORE} is not asked: {err}")
+            return None
 
 
 def play_without_model(

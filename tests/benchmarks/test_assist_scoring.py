@@ -8,6 +8,7 @@ import pytest
 from benchmarks.lib.assist_set.calls import Call, calls_of, names_of, wrong_with
 from benchmarks.lib.assist_set.cases import Case, Expected
 from benchmarks.lib.assist_set.play import second_ones
+from benchmarks.lib.assist_set.replies import Fault
 from benchmarks.lib.assist_set.report import document, table
 from benchmarks.lib.assist_set.results import AfterYes, Column, Outcome, PromptSize
 from benchmarks.lib.assist_set.scoring import flat, is_guarded, judge, moved, moved_by_mistake
@@ -203,7 +204,9 @@ def test_table_and_document_count_the_same() -> None:
     outcomes = [
         Outcome(ON, "Done", moved=["light.lamp"], calls=[right], prompt_tokens=(90, 100)),
         Outcome(ON, "Hm?", ["it is off"], after_yes=AfterYes("Done", (), ["light.lamp"])),
-        Outcome(ON, "No", ["it is off"], by_mistake=["lock.door"], calls=[wrong]),
+        Outcome(
+            ON, "No", ["it is off"], faults=[Fault.CLAIM], by_mistake=["lock.door"], calls=[wrong]
+        ),
         Outcome(CHAT, "Hello"),
         Outcome(CHAT, "Done", ["it is on"], ["light.lamp"]),
         Outcome(CHAT, "It was on", calls=[right]),
@@ -221,6 +224,8 @@ def test_table_and_document_count_the_same() -> None:
     assert cells["all"] == ["3 of 6", "6 of 6"]
     assert cells["commands lost (nothing done)"] == ["1 of 3", "0 of 3"]
     assert cells["moved by mistake: lock, door, valve"] == ["1", "0"]
+    assert cells["replies: claims what was not done"] == ["1", "0"]
+    assert cells["replies: in another language"] == ["0", "0"]
     assert cells["calls that name what is there"] == ["2 of 3 (67%)", "no calls"]
     assert cells["prompt, tokens (median, longest)"] == ["100, 100", "-"]
     assert cells["prompt, tokens per entity"] == ["7.5", "-"]
@@ -228,6 +233,8 @@ def test_table_and_document_count_the_same() -> None:
     assert (agent["passed"], agent["cases"], agent["commands_lost"]) == (3, 6, 1)
     assert (agent["talk_without_action"], agent["talk_passed"]) == (1, 2)
     assert agent["moved_by_mistake"] == 1
+    assert agent["faults"] == {"CLAIM": 1, "LANGUAGE": 0, "FACT": 0}
+    assert agent["cases_in_detail"][2]["faults"] == ["claims what was not done"]
     assert agent["commands_passed_after_yes"] == 1
     assert agent["cases_in_detail"][1]["after_yes"]["reply"] == "Done"
     assert agent["cases_in_detail"][0]["after_yes"] is None

@@ -3,14 +3,12 @@
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from benchmarks.lib.assist_set.cases import Case, Expected, load_set
 from benchmarks.lib.assist_set.play import Limits
+from benchmarks.lib.assist_set.replies import Fault, is_question
 from benchmarks.lib.assist_set.report import summary
 from benchmarks.lib.assist_set.results import AfterYes, Column, Outcome
 from benchmarks.lib.assist_set.without_model import play
-from benchmarks.lib.assist_set.yes import is_question, word_for_yes
 from benchmarks.lib.first_choice import first_choice, first_commands
 from custom_components.llamacpp.agent.commands.grammar import grammar_for
 
@@ -50,20 +48,6 @@ def test_the_first_command_of_each_part_is_chosen() -> None:
     assert first_choice({"messages": []}) == ["..."]
 
 
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [("Which one?", True), ('Do you mean "the lamp?"', True), ("¿Quién؟", True), ("Done.", False)],
-)
-def test_questions(reply: str, *, expected: bool) -> None:
-    """They end with a question mark, whatever closes behind it."""
-    assert is_question(reply) is expected
-
-
-def test_word_for_yes() -> None:
-    """From the data of each language."""
-    assert [word_for_yes(code) for code in ("en", "de", "fr")] == ["yes", "ja", "oui"]
-
-
 def test_a_set_is_played_without_a_model(tmp_path: Path) -> None:
     """By both agents: what is right at once, right after a yes, and left alone is told apart."""
     write_home(tmp_path / "set", HOME, cases={"category": "switch", "tests": TESTS})
@@ -91,13 +75,13 @@ def test_summary_has_a_row_for_each_agent_and_set() -> None:
         Outcome(case, reasons=["no"], after_yes=wrong),
         Outcome(case, reasons=["no"], moved=["lock.door"], by_mistake=["lock.door"]),
         Outcome(case, moved=["switch.pump"]),
-        Outcome(chat),
+        Outcome(chat, faults=[Fault.LANGUAGE]),
     ]
 
     lines = summary({"en": [Column("ours", outcomes)], "de": [Column("ours", [Outcome(case)])]})
 
     rows = [[cell for cell in line.split("  ") if cell] for line in lines.splitlines()]
     cells = [[cell.strip() for cell in row] for row in rows]
-    assert cells[1] == ["en", "ours", "1 of 4", "1 of 4", "1 of 4", "1", "1 of 1", "1"]
-    assert cells[2] == ["de", "ours", "1 of 1", "0 of 1", "0 of 1", "0", "0 of 0", "0"]
-    assert cells[3] == ["all", "ours", "2 of 5", "1 of 5", "1 of 5", "1", "1 of 1", "1"]
+    assert cells[1] == ["en", "ours", "1 of 4", "1 of 4", "1 of 4", "1", "1 of 1", "1", "1"]
+    assert cells[2] == ["de", "ours", "1 of 1", "0 of 1", "0 of 1", "0", "0 of 0", "0", "0"]
+    assert cells[3] == ["all", "ours", "2 of 5", "1 of 5", "1 of 5", "1", "1 of 1", "1", "1"]

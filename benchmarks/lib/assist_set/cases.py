@@ -115,6 +115,17 @@ class Home:
         return {str(one["id"]): one for one in self.content["entities"]}
 
     @property
+    def names(self) -> list[str]:
+        """Return what is called by a name there, with all aliases."""
+        return [
+            str(text)
+            for part in ("floors", "areas", "devices", "entities")
+            for thing in self.content.get(part) or ()
+            for text in (thing.get("name"), *(thing.get("aliases") or ()))
+            if text
+        ]
+
+    @property
     def language(self) -> str:
         """Return the language that is spoken there."""
         return str(self.content.get("language") or DEFAULT_LANGUAGE)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from dev.ha_client import HomeAssistantError
 
 from ..command import say
+from .replies import faults_of, is_question
 from .results import AfterYes, Outcome, PromptSize
 from .scoring import judge, judge_calls, moved, moved_by_mistake
-from .yes import is_question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .calls import Call
     from .cases import Case
+    from .replies import Speech
     from .results import Column
     from .scoring import Snapshot
     from .stage import Asked, Stage
@@ -66,11 +67,22 @@ class Limits:
 class Player:
     """Asks in one home."""
 
-    def __init__(self, stage: AskableHome, limits: Limits, yes: str | None = None) -> None:
-        """Be ready. yes: what is said to a question that is asked back, None: nothing."""
+    def __init__(
+        self,
+        stage: AskableHome,
+        limits: Limits,
+        speech: Speech | None = None,
+        names: Sequence[str] = (),
+    ) -> None:
+        """Be ready.
+
+        speech: how replies are understood, None: only their words are compared, and nobody says
+        yes to what is asked back. names: of what is in the home.
+        """
         self._stage = stage
         self._limits = limits
-        self._yes = yes
+        self._speech = speech
+        self._names = names
 
     async def play(self, asked: Asked, column: Column, cases: Iterable[Case]) -> None:
         """Say all sentences to one agent, each in a conversation of its own."""
@@ -127,15 +139,18 @@ class Player:
         if reasons and not isinstance(answer, str) and answer.is_error:
             # Not a reason by itself, but the best one to be told first.
             reasons.insert(0, f"the agent reports an error: {reply}")
+        changed = moved(before, after)
+        is_done = not reasons or bool(changed)
         outcome = Outcome(
             case,
             reply,
             reasons,
-            moved(before, after),
+            changed,
             moved_by_mistake(case, before, after),
             calls,
             tuple(_prompts(asked, known)),
             round(seconds, 3),
+            faults=faults_of(case, reply, self._speech, self._names, is_done=is_done),
         )
         if conversation is None or not _may_be_told_yes(outcome):
             return outcome
@@ -145,10 +160,10 @@ class Player:
         self, asked: Asked, case: Case, before: Snapshot, conversation: str
     ) -> AfterYes | None:
         """Say yes to what the agent asks, and judge the command once more."""
-        if self._yes is None:
+        if self._speech is None or self._speech.yes is None:
             return None
         device = self._stage.device(case.device)
-        answer = await self._answer(asked, self._yes, device, conversation)
+        answer = await self._answer(asked, self._speech.yes, device, conversation)
         reply, reasons = ("", [answer]) if isinstance(answer, str) else (answer.speech, [])
         after = await self._stage.settled()
         return AfterYes(reply, [*reasons, *judge(case, before, after, reply)], moved(before, after))
@@ -184,7 +199,9 @@ def _may_be_told_yes(outcome: Outcome) -> bool:
 def _mark(outcome: Outcome) -> str:
     if outcome.passed:
         return "passed"
-    return "passed after a yes" if outcome.passed_after_yes else outcome.reasons[0]
+    if outcome.passed_after_yes:
+        return "passed after a yes"
+    return [*outcome.reasons, *outcome.faults][0]
 
 
 def second_ones(entity_ids: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from .replies import Fault
 from .results import Column
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def table(columns: Sequence[Column]) -> str:
     rows.append(("commands lost (nothing done)", [_lost(one) for one in columns]))
     rows.append(("moved something wrong", [_wrong(one) for one in columns]))
     rows.append(("moved by mistake: lock, door, valve", [_by_mistake(one) for one in columns]))
+    rows += [(f"replies: {fault}", [_faults(one, fault) for one in columns]) for fault in Fault]
     rows.append(("calls that name what is there", [_calls(one) for one in columns]))
     rows.append(("prompt, tokens (median, longest)", [_prompt(one) for one in columns]))
     rows.append(("prompt, tokens per entity", [_per_entity(one) for one in columns]))
@@ -68,6 +70,10 @@ def _at_once(column: Column) -> str:
 def _wrong_commands(column: Column) -> str:
     commands = [one for one in column.outcomes if one.case.is_command]
     return _of(sum(one.is_wrong for one in commands), len(commands))
+
+
+def _with_fault(column: Column) -> str:
+    return str(sum(bool(one.faults) for one in column.outcomes))
 
 
 def _wrong_after_yes(column: Column) -> str:
@@ -113,6 +119,10 @@ def _wrong(column: Column) -> str:
     return _of(sum(one.is_wrong for one in column.outcomes), len(column.outcomes))
 
 
+def _faults(column: Column, fault: Fault) -> str:
+    return str(sum(fault in one.faults for one in column.outcomes))
+
+
 def _by_mistake(column: Column) -> str:
     return str(sum(bool(one.by_mistake) for one in column.outcomes))
 
@@ -148,6 +158,7 @@ SUMMARY: Sequence[tuple[str, Callable[[Column], str]]] = (
     ("after a yes", _wrong_after_yes),
     ("nothing to be done: no action", _calm),
     ("moved by mistake", _by_mistake),
+    ("replies with a fault", _with_fault),
 )
 
 
@@ -179,6 +190,7 @@ def _agent(column: Column) -> dict[str, Any]:
         "moved_something_wrong": sum(one.is_wrong for one in outcomes),
         "moved_something_wrong_after_yes": sum(one.is_wrong_after_yes for one in outcomes),
         "moved_by_mistake": sum(bool(one.by_mistake) for one in outcomes),
+        "faults": {fault.name: sum(fault in one.faults for one in outcomes) for fault in Fault},
         "calls": reached,
         "calls_that_name_what_is_there": right,
         "prompt_tokens_per_entity": column.tokens_per_entity,
@@ -197,6 +209,7 @@ def _case(one: Outcome) -> dict[str, Any]:
         "passed": one.passed,
         "why_not": list(one.reasons),
         "reply": one.reply,
+        "faults": list(one.faults),
         "asked": one.asked,
         "after_yes": one.after_yes and {**asdict(one.after_yes), "passed": one.passed_after_yes},
         "moved": list(one.moved),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .replies import Fault
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -34,7 +36,7 @@ class Outcome:
     reasons: why it did not pass. moved: entities that are not what they were. by_mistake: guarded
     ones of them that the sentence was not about.
     prompt_tokens: of each request to the server. asked: False where the time was up before.
-    after_yes: None where nobody said yes.
+    after_yes: None where nobody said yes. faults: what is surely wrong with the reply.
     """
 
     case: Case
@@ -47,11 +49,12 @@ class Outcome:
     seconds: float = 0.0
     asked: bool = True
     after_yes: AfterYes | None = None
+    faults: Sequence[Fault] = ()
 
     @property
     def passed(self) -> bool:
-        """Tell whether the case passed."""
-        return not self.reasons
+        """Tell whether the case passed; what is said in another language is not right."""
+        return not (self.reasons or Fault.LANGUAGE in self.faults)
 
     @property
     def passed_after_yes(self) -> bool:
@@ -70,7 +73,7 @@ class Outcome:
     @property
     def is_wrong(self) -> bool:
         """Tell whether something moved that was not to, or not so."""
-        return bool(self.moved) and not self.passed
+        return bool(self.moved and self.reasons)
 
     @property
     def acts(self) -> bool:

@@ -34,7 +34,9 @@ MODEL_FIRST, RANDOM = "model_first", "random"
 WITH_MODEL = {"ours": OURS, MODEL_FIRST: OURS, RANDOM: OURS, "core": CORE}
 OVERLAP = "overlap"
 OVERLAP_DOMAIN = "word_overlap"
-AGENTS = (*WITH_MODEL, BUILTIN, OVERLAP)
+# Who is asked in any case, to have something to compare with.
+ALWAYS = ("ours", BUILTIN, RANDOM, "core")
+AGENTS = (*ALWAYS, MODEL_FIRST, OVERLAP)
 ANSWER_TOKENS = 160
 # Of a configuration flow.
 MAX_STEPS = 8

@@ -39,10 +39,10 @@ from ..in_process import AGENT, set_up_agent, small_home
 from ..scripted_server import ScriptedServer
 from .calls import calls_of, names_of
 from .play import Player
+from .replies import speech_of
 from .results import Column
 from .scoring import flat
 from .stage import ASSISTANT, BUILTIN, BUILTIN_ENTITY, Asked
-from .yes import word_for_yes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -213,7 +213,7 @@ async def _play_home(
     columns = [Column(name) for name in AGENTS]
     say(f"{home.name} ({spoken}), {len(home.cases)} sentences ...")
     path = await asyncio.to_thread(lambda: home.written(folder / "home").absolute())
-    yes = await asyncio.to_thread(word_for_yes, spoken)
+    speech = await asyncio.to_thread(speech_of, spoken)
     async with (
         ScriptedServer(answer=first_choice) as server,
         small_home(folder, path, home.scripts) as hass,
@@ -223,7 +223,7 @@ async def _play_home(
         agent = next(iter(entry.get_subentries_of_type(SUBENTRY_CONVERSATION)))
         hass.config_entries.async_update_subentry(entry, agent, data={**agent.data, **OPTIONS})
         await hass.async_block_till_done()
-        player = Player(InProcessStage(hass, home, spoken), limits, yes)
+        player = Player(InProcessStage(hass, home, spoken), limits, speech, home.names)
         for column in columns:
             await player.play(Asked(column.agent, AGENTS[column.agent]), column, home.cases)
     return columns
