@@ -100,7 +100,8 @@ def test_setup_and_expected_changes_are_translated(tmp_path: Path) -> None:
 def test_ignored_changes_may_be_a_list(tmp_path: Path) -> None:
     """Of attributes of all entities, and of entities of which all is ignored."""
     case = case_of(tmp_path, ignore_changes=["volume_level", "todo.jobs"])
-    radio, jobs = {"state": "on", "volume_level": 1}, {"state": "1"}
+    radio: dict[str, Any] = {"state": "on", "volume_level": 1}
+    jobs: dict[str, Any] = {"state": "1"}
     before = {"media_player.radio": radio, "todo.jobs": jobs}
     louder = {"media_player.radio": {**radio, "volume_level": 2}, "todo.jobs": {"state": "2"}}
     off = {**louder, "media_player.radio": {"state": "off", "volume_level": 1}}

@@ -35,8 +35,8 @@ _NUMBER = re.compile(r"(?<![\w.,])-?\d+(?:[.,]\d+)?(?!\w)")
 FUNCTION_WORDS: Mapping[str, frozenset[str]] = {
     code: frozenset(words.split())
     for code, words in {
-        "de": "der das und ist nicht ich ein eine auf mit für dem den wird sind kann bitte es sie zu"
-        " im von habe",
+        "de": "der das und ist nicht ich ein eine auf mit für dem den wird sind kann bitte es sie"
+        " zu im von habe",
         "en": "the and is are you to of it that have this can with for please your not what do as"
         " was be",
         "es": "el los las está que por con una pero para es lo del puedo como más y",

@@ -1,5 +1,6 @@
 """What a home's file may say about the entities of each domain, and what it means."""
 
+from enum import IntFlag
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.alarm_control_panel.const import (
@@ -10,7 +11,6 @@ from homeassistant.components.alarm_control_panel.const import (
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.components.button.const import ButtonDeviceClass
 from homeassistant.components.calendar.const import CalendarEntityFeature
-from homeassistant.components.camera.const import CameraEntityFeature
 from homeassistant.components.climate.const import ClimateEntityFeature, HVACAction, HVACMode
 from homeassistant.components.cover import CoverDeviceClass, CoverEntityFeature
 from homeassistant.components.fan.const import FanEntityFeature
@@ -51,6 +51,13 @@ from .domain import Domain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class CameraEntityFeature(IntFlag):
+    """Home Assistant's own; to import that looks for libraries of pictures."""
+
+    ON_OFF = 1
+    STREAM = 2
 
 
 def _todo_items(value: Any) -> list[dict[str, str | None]]:
