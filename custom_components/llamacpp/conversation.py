@@ -11,7 +11,7 @@ from homeassistant.helpers import intent, llm
 from homeassistant.helpers.chat_session import current_session
 
 from .access import Caller
-from .agent.abilities import CONF_TOOL_CALLS, ToolCalls
+from .agent.abilities import CONF_TOOL_CALLS, ToolCalls, ToolStrategy
 from .agent.commands.exposed import exposed_home
 from .agent.commands.language import async_load
 from .agent.commands.offer import CommandsOffer
@@ -19,10 +19,11 @@ from .agent.commands.shortlist import async_read_names
 from .agent.exact import async_answer_exactly
 from .agent.frame import join_notes
 from .agent.notes import set_note
-from .agent.offer import native_offer
+from .agent.offer import NativeOffer, native_offer
 from .agent.slots import Talk
 from .agent.stable import StablePrompts, Wanted, speaker_of
 from .agent.turn import Outcome
+from .agent.written_offer import WrittenOffer
 from .const import (
     CONF_EXACT_FIRST,
     CONF_KEEP_HISTORY,
@@ -157,19 +158,21 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         """
         options = self.subentry.data
         own = (options.get(CONF_LLM_HASS_API) or None, options.get(CONF_PROMPT))
-        has_commands = bool(apis) and await self._async_has_commands(autoload=autoload)
+        strategy = await self._async_strategy(autoload=autoload) if apis else ToolStrategy.NATIVE
+        has_commands = strategy is ToolStrategy.COMMANDS
         return Wanted(
             tuple(apis) if apis else None,
             prompt,
             is_own=(apis or None, prompt) == own,
             commands=await async_load(self.hass) if has_commands else None,
+            is_written=strategy is ToolStrategy.WRITTEN,
         )
 
-    async def _async_has_commands(self, *, autoload: bool) -> bool:
-        """Tell whether the model chooses among commands, rather than being offered tools."""
-        chosen = self.subentry.data.get(CONF_TOOL_CALLS, ToolCalls.AUTO)
-        if chosen != ToolCalls.AUTO:
-            return bool(chosen == ToolCalls.COMMANDS)
+    async def _async_strategy(self, *, autoload: bool) -> ToolStrategy:
+        """Return how the model is given the tools."""
+        chosen = ToolCalls(self.subentry.data.get(CONF_TOOL_CALLS, ToolCalls.AUTO))
+        if chosen is ToolCalls.COMMANDS:
+            return ToolStrategy.COMMANDS
         instance = self.coordinator.data.props.instance
         try:
             abilities = await self._abilities.of(self.model, instance, autoload=autoload)
@@ -177,8 +180,8 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             if not autoload or isinstance(err, CannotConnectError):
                 raise
             # What is asked next fails in the same way, and there it is told.
-            return False
-        return abilities.wants_commands
+            return ToolStrategy.NATIVE
+        return abilities.strategy(chosen)
 
     async def _async_offer(
         self,
@@ -190,7 +193,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         """Return how the model is offered the tools of a chat log that was given its prompt."""
         if wanted.commands is None or chat_log.llm_api is None:
             spoken_in = language or self.hass.config.language
-            return native_offer(chat_log, partial(async_spoken, self.hass, spoken_in), language)
+            say = partial(async_spoken, self.hass, spoken_in)
+            kind = WrittenOffer if wanted.is_written else NativeOffer
+            return native_offer(chat_log, say, language, kind)
         spoken = await async_load(self.hass, language)
         await async_read_names(self.hass, exposed_home(self.hass, llm_context.assistant), spoken)
         return CommandsOffer(chat_log.llm_api, (wanted.commands, spoken), llm_context)

@@ -53,7 +53,7 @@ def _custom_integrations(enable_custom_integrations: None) -> None:
 @pytest.fixture(autouse=True)
 def _large_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the scripted model, which says what a large one would, be offered tools as those are."""
-    monkeypatch.setattr(abilities, "MIN_NATIVE_PARAMS", 0)
+    monkeypatch.setattr(abilities, "MIN_TOOL_PARAMS", 0)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,9 @@
-"""How a model is best offered tools: by its chat template, or as commands to choose among."""
+"""How a model is best offered tools: by its chat template, in its prompt, or as commands."""
 
+import re
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from ..const import LOGGER
@@ -19,34 +21,82 @@ MAX_UNKNOWN_TOKENS = 32
 # Models with fewer weights make calls that fail more often than they choose the wrong command. On
 # the public set `assist-mini`, with tools: Llama 3.2 1B 4 %, Qwen3 1.7B 60 %, Llama 3.2 3B 82 %,
 # Qwen3 4B 87 %; with commands, SmolLM2 135M: see benchmarks/README.md.
-MIN_NATIVE_PARAMS = 2_500_000_000
+MIN_TOOL_PARAMS = 2_500_000_000
+
+_SCALE = {"b": 1e9, "m": 1e6}
+_SIZE = r"(\d+(?:\.\d+)?)"
+# What names of models say of the weights that work for each token, between other words of the name:
+# `30B-A3B` and `1b-a400m`; `E2B`, which Gemma calls effective; `17B-16E` with the number of experts
+# behind; `8x7B`, of whose experts two work; `1B-7B`, as OLMoE is called, with all weights behind.
+_ACTIVE = tuple(
+    re.compile(rf"(?<![a-z\d.]){form}(?![a-z\d])", re.IGNORECASE)
+    for form in (
+        *(rf"[ae]{_SIZE}([bm])", rf"{_SIZE}(b)-\d+e", rf"\d+x{_SIZE}(b)"),
+        rf"{_SIZE}(b)-\d+(?:\.\d+)?b",
+    )
+)
+_N_EXPERTS = {_ACTIVE[2]: 2}
 
 
 class ToolCalls(StrEnum):
-    """How the model of an agent is offered tools."""
+    """What the user has chosen for an agent."""
 
     AUTO = "auto"
     NATIVE = "native"
     COMMANDS = "commands"
 
 
+class ToolStrategy(Enum):
+    """How a model is given the tools.
+
+    NATIVE: in the request, for its chat template. WRITTEN: in its prompt, and it writes calls under
+    a grammar. COMMANDS: it chooses among commands, and is told of no tools.
+    """
+
+    NATIVE = auto()
+    WRITTEN = auto()
+    COMMANDS = auto()
+
+
+def active_params(n_params: int | None, *names: str) -> int | None:
+    """Return how many weights of a model work for each token.
+
+    n_params: how many it has, None if that is not known. names: of the model, its file or folder.
+    Servers do not tell, but mixtures of experts and Gemma's models for phones mostly say so in
+    their names. Those that do not count as if all of their weights worked.
+    """
+    for name in names:
+        for form in _ACTIVE:
+            if match := form.search(name):
+                active = round(float(match[1]) * _SCALE[match[2].lower()]) * _N_EXPERTS.get(form, 1)
+                return active if n_params is None else min(active, n_params)
+    return n_params
+
+
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What matters of a model.
 
-    n_params: number of its weights, None if the server did not tell. markers: what its template and
-    tokenizer take for their own.
+    active_params: number of its weights that work for each token, None if the server did not tell.
+    markers: what its template and tokenizer take for their own.
     """
 
     supports_tools: bool
-    n_params: int | None
+    active_params: int | None
     markers: Markers = field(default=GENERAL, compare=False)
 
+    def strategy(self, chosen: ToolCalls) -> ToolStrategy:
+        """Return how the model is given the tools, by what the user has chosen."""
+        if chosen is ToolCalls.COMMANDS or (chosen is ToolCalls.AUTO and not self._is_able):
+            return ToolStrategy.COMMANDS
+        return ToolStrategy.NATIVE if self.supports_tools else ToolStrategy.WRITTEN
+
     @property
-    def wants_commands(self) -> bool:
-        """Return whether the model does better with commands."""
-        is_small = self.n_params is not None and self.n_params < MIN_NATIVE_PARAMS
-        return is_small or not self.supports_tools
+    def _is_able(self) -> bool:
+        """Tell whether the model makes better calls than it would choose commands."""
+        if self.active_params is None:
+            return self.supports_tools
+        return self.active_params >= MIN_TOOL_PARAMS
 
 
 class ModelAbilities:
@@ -68,8 +118,10 @@ class ModelAbilities:
             props = await self._client.props(model, autoload=autoload)
             # A server that does not tell its template is taken at its word that it takes tools.
             supports_tools = props.chat_template_caps.supports_tools or not props.chat_template
-            n_params, markers = await self._n_params(model), await self._markers(props, model)
-            self._known = {key: Abilities(supports_tools, n_params, markers)}
+            names = (model or "", *_names(props.model_alias), *_names(props.model_path))
+            active = active_params(await self._n_params(model), *names)
+            markers = await self._markers(props, model)
+            self._known = {key: Abilities(supports_tools, active, markers)}
         return self._known[key]
 
     async def _n_params(self, model: str | None) -> int | None:
@@ -108,3 +160,8 @@ class ModelAbilities:
             for token, piece in unknown[:MAX_UNKNOWN_TOKENS]
             if token not in await self._client.pieces(piece, parse_special=False, model=model)
         }
+
+
+def _names(path: str) -> tuple[str, ...]:
+    """Return the names of a file and of its folder: of a model in parts the latter tells more."""
+    return PurePath(path).parts[:-3:-1]

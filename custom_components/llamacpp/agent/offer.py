@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
 from homeassistant.helpers import llm
@@ -52,9 +52,12 @@ class Deltas(Protocol):
 
 
 class Offer(Protocol):
-    """Makes the requests of one turn, and reads the answers. tools: those in the requests."""
+    """Makes the requests of one turn, and reads the answers.
 
-    tools: Sequence[ToolParam]
+    tools: what the requests tell of the tools, beside the system prompt of the chat log.
+    """
+
+    tools: Sequence[object]
 
     @property
     def has_given_up(self) -> bool:
@@ -85,6 +88,9 @@ class Offer(Protocol):
 class NativeOffer:
     """Offers tools in the request: the model's chat template tells the model of them."""
 
+    # Only requests with it offer tools.
+    _offering: ClassVar = "tools"
+
     def __init__(
         self,
         tools: Sequence[ToolParam],
@@ -97,7 +103,8 @@ class NativeOffer:
         possible: what the model can call of them. critical: which calls need a plain order, None:
         none do. say: says a sentence to somebody who can be asked, None: nobody can.
         """
-        self.tools = tools
+        self.tools: Sequence[object] = tools
+        self._tools = tools
         self._possible = possible
         self._critical = critical
         self._say = say
@@ -142,11 +149,14 @@ class NativeOffer:
         """Return the request with the tools, unless the answer must have a form of its own."""
         said = (one.content for one in reversed(contents) if isinstance(one, UserContent))
         self._said = next(said, "")
-        return to_request(contents, self.tools, settings)
+        return self._body(contents, settings)
+
+    def _body(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
+        return to_request(contents, self._tools, settings)
 
     def deltas(self, request: Request) -> AnswerDeltas:
         """Return what reads words and calls; those of a model without tools are refused."""
-        possible = self._possible if "tools" in request else None
+        possible = self._possible if self._offering in request else None
         answer = AnswerDeltas(possible, self._refuse if self._critical else None)
         self._answers.append(answer)
         return answer
@@ -167,23 +177,26 @@ class NativeOffer:
 
 
 def native_offer(
-    chat_log: ChatLog, say: Speaker | None = None, language: str | None = None
+    chat_log: ChatLog,
+    say: Speaker | None = None,
+    language: str | None = None,
+    kind: type[NativeOffer] = NativeOffer,
 ) -> NativeOffer:
     """Return the offer of a chat log's tools, perhaps none.
 
     say: says a sentence to somebody who can be asked, None: nobody can. language: what they speak,
-    None: as the chat log's API has it.
+    None: as the chat log's API has it. kind: how the tools are offered.
     """
     api = chat_log.llm_api
     tools = to_tools(api) if api else []
     if api is None or not api.llm_context.assistant:
-        return NativeOffer(tools, PossibleCalls(tools))
+        return kind(tools, PossibleCalls(tools))
     # Calls can be about all that is exposed, also where there are tools of their own for it.
     home = partial(exposed_home, chat_log.hass, api.llm_context.assistant, without=())
     reading = {one.name for one in api.tools if one.annotations.read_only}
     context = replace(api.llm_context, language=language or api.llm_context.language)
     critical = CriticalCalls(chat_log.hass, tools, reading, context)
-    return NativeOffer(tools, PossibleCalls(tools, home), critical, say)
+    return kind(tools, PossibleCalls(tools, home), critical, say)
 
 
 def _refused_before(contents: Sequence[Content]) -> list[Call]:

@@ -20,6 +20,10 @@ class Places:
         """Know those of this home."""
         self._places = {AREA: home.areas, FLOOR: home.floors}
 
+    def all_names(self, kind: str) -> list[str]:
+        """Return all names and aliases of the areas or floors."""
+        return [name for one in self._places[kind].values() for name in one.names]
+
     def names(self, kind: str, written: str) -> set[str]:
         """Return the areas or floors that a name, alias or id can mean. kind: `area` or `floor`."""
         places = self._places[kind]

@@ -36,6 +36,14 @@ class PossibleCalls:
         """Return the names of the tools."""
         return self._parameters
 
+    def names(self, tool: str, key: str) -> list[str] | None:
+        """Return what an argument can name, None if it does not name something of the home.
+
+        tool: its full name.
+        """
+        properties = self._parameters[tool].get("properties", {})
+        return Targets(self._home()).names(tool, key, properties) if self._home else None
+
     def corrected(self, name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Return a call with the names that Home Assistant knows, and arguments of right types.
 

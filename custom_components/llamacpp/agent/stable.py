@@ -46,13 +46,15 @@ class Wanted:
 
     apis: Home Assistant's APIs that the model may use, None for none. prompt: a template with the
     instructions. is_own: it is that of the agent's options, which is kept warm. commands: the
-    language in which a model that knows no tools chooses among commands, None: it is offered tools.
+    language in which the model chooses among commands, None: it is offered tools. is_written: it
+    writes calls, as its chat template knows no tools.
     """
 
     apis: tuple[str, ...] | None
     prompt: str | None
     is_own: bool
     commands: Language | None = field(default=None, compare=False)
+    is_written: bool = field(default=False, compare=False)
 
 
 class StablePrompts:

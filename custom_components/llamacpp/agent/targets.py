@@ -51,13 +51,13 @@ class Targets:
         """
         given = dict(arguments)
         for key, schema in properties.items():
-            kind = schema.get("items", schema).get("format")
-            if kind in (ENTITY_ID, AREA, FLOOR) and given.get(key) not in EMPTY:
+            kind = _format(schema)
+            if kind and given.get(key) not in EMPTY:
                 written = given[key]
                 found = [self._of_format(kind, one) for one in _listed(written)]
                 given[key] = found if isinstance(written, list) else found[0]
         short = short_name(tool)
-        if short.startswith(OWN) or short == LIVE_CONTEXT:
+        if _is_own(short):
             _move_name(given, properties)
             for key in (NAME, AREA, FLOOR, DOMAIN):
                 if _is_nothing(given.get(key)):
@@ -69,6 +69,24 @@ class Targets:
                 self._correct_name(tool, given, properties)
             self._places.correct(given, properties)
         return given
+
+    def names(self, tool: str, key: str, properties: Mapping[str, Schema]) -> list[str] | None:
+        """Return all that `corrected` knows as the value of an argument, None if it takes any.
+
+        tool: its full name. properties: schemas of its arguments.
+        """
+        kind = _format(properties[key])
+        if kind == ENTITY_ID:
+            return [one.entity_id for one in self._home.things]
+        if kind:
+            return self._places.all_names(kind)
+        if not _is_own(short := short_name(tool)):
+            return None
+        if key == NAME and TIMER not in short:
+            return [name for one in self._things(tool, properties) for name in one.names]
+        if key == DOMAIN:
+            return _choices(properties[key]) or self._domains
+        return self._places.all_names(key) if key in (AREA, FLOOR) else None
 
     def names_for(self, tool: str, properties: Mapping[str, Schema]) -> list[str]:
         """Return the names of all entities that a tool can be about."""
@@ -171,6 +189,17 @@ def _take_domain(given: dict[str, Any], things: Sequence[Thing]) -> None:
 def _is_guess(meant: Meant[Thing]) -> bool:
     """Tell whether something is meant that must not be moved by mistake, and not for sure."""
     return not meant.is_sure and any(CRITICAL.intersection(one.kinds) for one in meant.all)
+
+
+def _format(schema: Schema) -> str | None:
+    """Return of what an argument has the name, or the entity id; None: that is not known."""
+    kind: str | None = schema.get("items", schema).get("format")
+    return kind if kind in (ENTITY_ID, AREA, FLOOR) else None
+
+
+def _is_own(short: str) -> bool:
+    """Tell whether a tool, by its own name, is Home Assistant's for the home."""
+    return short.startswith(OWN) or short == LIVE_CONTEXT
 
 
 def _is_nothing(value: Any) -> bool:

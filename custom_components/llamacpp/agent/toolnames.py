@@ -30,6 +30,11 @@ class ToolNames:
         """Return the full name of the tool that was written, None if there is no such one."""
         return written if written in self._names else self._by_short.get(written)
 
+    def shortest(self, name: str) -> str:
+        """Return a tool's own name if `find` knows it and it begins like one, else the full one."""
+        short = short_name(name)
+        return short if short in self._by_short and short.isidentifier() else name
+
     def may_become(self, text: str) -> bool:
         """Tell whether some tool's name, in full or its own, begins with a text."""
         return any(name.startswith(text) for name in self._written)

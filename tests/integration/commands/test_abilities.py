@@ -9,7 +9,7 @@ from homeassistant.config_entries import SubentryFlowContext
 from custom_components.llamacpp.agent import abilities
 from custom_components.llamacpp.agent.abilities import (
     CONF_TOOL_CALLS,
-    MIN_NATIVE_PARAMS,
+    MIN_TOOL_PARAMS,
     Abilities,
     ModelAbilities,
     ToolCalls,
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from tests.integration.conftest import AddServer
     from tests.integration.peers import Peers
 
-LARGE = MIN_NATIVE_PARAMS
-SMALL = MIN_NATIVE_PARAMS - 1
+LARGE = MIN_TOOL_PARAMS
+SMALL = MIN_TOOL_PARAMS - 1
 
 
 @pytest.fixture(autouse=True)
 def _large_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the size of a model count here."""
-    monkeypatch.setattr(abilities, "MIN_NATIVE_PARAMS", MIN_NATIVE_PARAMS)
+    monkeypatch.setattr(abilities, "MIN_TOOL_PARAMS", MIN_TOOL_PARAMS)
 
 
 @pytest.mark.parametrize(

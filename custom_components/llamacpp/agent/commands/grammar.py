@@ -30,7 +30,7 @@ def grammar_for(parts: Sequence[Sequence[str]], *, may_talk: bool) -> str:
     model can say something else instead: anything that does not begin like a command.
     """
     rules = [f"part{i} ::= {_any(texts)}" for i, texts in enumerate(parts)]
-    commands = f" {_quoted(BETWEEN)} ".join(f"part{i}" for i in range(len(parts)))
+    commands = f" {quoted(BETWEEN)} ".join(f"part{i}" for i in range(len(parts)))
     root = f"{commands} | talk" if may_talk else commands
     # What only begins like a command would sound as if it had been done.
     firsts = "".join(f"\\U{ord(one):08X}" for one in sorted({*" \n", *_firsts(parts)}))
@@ -43,10 +43,10 @@ def _firsts(parts: Sequence[Sequence[str]]) -> set[str]:
 
 
 def _any(texts: Sequence[str]) -> str:
-    return " | ".join(map(_quoted, texts))
+    return " | ".join(map(quoted, texts))
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Return a literal of GBNF, which does not know all escapes of JSON."""
     return f'"{_ESCAPED.sub(_escape, text)}"'
 

@@ -1,0 +1,60 @@
+"""Tools for a model whose chat template knows none: told in the prompt, called under a grammar."""
+
+from typing import TYPE_CHECKING, ClassVar, override
+
+from .call_grammar import call_grammar
+from .messages import to_messages
+from .offer import NativeOffer
+from .request import to_request
+from .written import WrittenTools
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from homeassistant.components.conversation import Content
+
+    from .critical import CriticalCalls
+    from .offer import Speaker
+    from .possible import PossibleCalls
+    from .request import Request, TurnSettings
+    from .tools import ToolParam
+
+
+class WrittenOffer(NativeOffer):
+    """Offers tools in the system prompt; the model writes calls into its answer.
+
+    They are guarded like others. The server makes sure that there are such tools and names.
+    """
+
+    _offering: ClassVar = "grammar"
+
+    def __init__(
+        self,
+        tools: Sequence[ToolParam],
+        possible: PossibleCalls,
+        critical: CriticalCalls | None = None,
+        say: Speaker | None = None,
+    ) -> None:
+        """Offer these tools, as `NativeOffer` does."""
+        super().__init__(tools, possible, critical, say)
+        self._written = WrittenTools(tools)
+        self._grammar = ""
+        if tools:
+            self.tools = [self._written.prompt]
+
+    @override
+    def _body(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
+        request = to_request(contents, [], settings)
+        if not self._tools:
+            return request
+        messages = self._written.messages(to_messages(contents, settings.images))
+        request["messages"] = settings.markers.broken_in(messages)
+        if "response_format" in request:
+            # It is a grammar itself, but what was called before is to be understood.
+            return request
+        # The home and the tools are those of one turn.
+        self._grammar = self._grammar or call_grammar(
+            self._written.tools, self._possible.names, settings.markers.broken
+        )
+        request["grammar"] = self._grammar
+        return request
