@@ -106,22 +106,24 @@ class Vocabulary:
         writer.add_eos_token_id(self.eos)
 
 
-def write_scripted_model(
+def write_scripted_model(  # noqa: PLR0913 - what a model is made of
     path: Path,
     vocabulary: Path | Vocabulary,
     script: Script,
     otherwise: str,
     template: str = TEMPLATE,
+    *,
+    breaks: str = " ",
 ) -> None:
     """Write the model.
 
     vocabulary: or a GGUF file with it. script: see `Script`. otherwise: what it says to everything
     else. template: of the chat; one with a comment `choice`, which stands for the choice of an
-    answer.
+    answer. breaks: before these characters a token ends, if there is none yet that is the same.
     """
     known = Vocabulary.read(vocabulary) if isinstance(vocabulary, Path) else vocabulary
     answers = [otherwise, *(answer for rounds in script.values() for answer in rounds)]
-    chains = _chains(answers, set(known.tokens))
+    chains = _chains(answers, set(known.tokens), breaks)
     successors: dict[int, int] = {}
     more: dict[str, int] = {}
     for number, pieces in enumerate(chains):
@@ -159,8 +161,10 @@ def _start(number: int) -> str:
     return f"<|script_{number}|>"
 
 
-def _chains(answers: Sequence[str], taken: set[str]) -> list[list[str]]:
+def _chains(answers: Sequence[str], taken: set[str], breaks: str) -> list[list[str]]:
     """Return the answers in pieces of a word or more, no piece twice and none that is `taken`.
+
+    breaks: all but the first of an answer begin with one of these characters.
 
     A token has one successor, so a piece that stands in two places would lead both to the same.
     """
@@ -172,7 +176,7 @@ def _chains(answers: Sequence[str], taken: set[str]) -> list[list[str]]:
         chain: list[str] = []
         piece = ""
         for character in answer:
-            if character == " " and piece.strip() and piece not in taken:
+            if character in breaks and piece.strip() and piece not in taken:
                 taken.add(piece)
                 chain.append(piece)
                 piece = ""

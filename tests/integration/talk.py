@@ -155,17 +155,25 @@ def is_warm_up(body: dict[str, Any]) -> bool:
 
 
 async def llama_peer(
-    peers: Peers, *answers: list[dict[str, Any]], props: dict[str, Any] = PROPS
+    peers: Peers,
+    *answers: list[dict[str, Any]],
+    props: dict[str, Any] = PROPS,
+    models: dict[str, Any] | None = None,
 ) -> tuple[str, list[Any]]:
-    """Start a llama-server that gives these answers in turn; return its address and requests."""
+    """Start a llama-server that gives these answers in turn; return its address and requests.
+
+    props, models: what it says of itself and of its models; None: it does not list them.
+    """
     requests: list[Any] = []
     waiting = list(answers)
+    told: dict[str, Any] = {"/health": {"status": "ok"}, "/props": props}
+    told |= {"/v1/models": models} if models else {}
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if request.path == "/health":
-            return web.json_response({"status": "ok"})
-        if request.path == "/props":
-            return web.json_response(props)
+        if request.path in told:
+            return web.json_response(told[request.path])
+        if request.path == "/tokenize":
+            return web.Response(status=404)
         if request.path.startswith("/slots/"):
             return no_slots()
         body = await request.json()

@@ -4,9 +4,8 @@ A server samples freely as long as the grammar allows what comes, so words cost 
 the home are no part of the prompt here: as enumerations in a grammar they take no tokens.
 """
 
-from itertools import groupby
+from itertools import groupby, takewhile
 from operator import itemgetter
-from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from .commands.grammar import quoted, writable
@@ -28,11 +27,14 @@ MAX_ITEMS = 16
 MAX_DIGITS = 9
 FENCE = "```"
 TEXT = rf'"\"" ([^"\\\x00-\x1F] | "\\" ["\\n]){{0,{MAX_CHARACTERS}}} "\""'
-DIGITS = f"[0-9]{{1,{MAX_DIGITS}}}"
+# Python knows no number that begins with another zero.
+WHOLE = f'("0" | [1-9] [0-9]{{0,{MAX_DIGITS - 1}}})'
+FRACTION = f'("." [0-9]{{1,{MAX_DIGITS}}})?'
 # Words, by where they are: at the beginning of a line, behind one or two signs of a block of code
 # there, within a line, and behind one or two such signs there. No block begins within a line.
 # Behind those that begin like a block of code and are none of calls: until that ends.
-WORDS = r"""
+WORDS = (
+    r"""
 line ::= [^`\n] within | "\n" line | "`" line1 | ""
 line1 ::= [^`\n] within | "\n" line | "`" line2 | ""
 line2 ::= [^`\n] within | "\n" line | "`" block | ""
@@ -42,12 +44,12 @@ within2 ::= [^`\n] within | "\n" line | ""
 code ::= [^`] code | "`" code1 | ""
 code1 ::= [^`] code | "`" code2 | ""
 code2 ::= [^`] code | "`" end | ""
-end ::= "\n" line | """""
+end ::= "\n" line | """
+    ""
+)
 
 
-def call_grammar(
-    tools: Sequence[WrittenTool], names: Names, as_read: Callable[[str], str]
-) -> str:
+def call_grammar(tools: Sequence[WrittenTool], names: Names, as_read: Callable[[str], str]) -> str:
     """Return a grammar in GBNF, the form of llama-server.
 
     An answer is words, calls, or words and then calls. as_read: returns a text as the model reads
@@ -57,10 +59,7 @@ def call_grammar(
     call = rules.add(" | ".join(map(rules.call, tools)))
     own = OPEN.removeprefix(FENCE)
     calls = f'{quoted(own)} {call} ("\\n" {call}){{0,{MAX_CALLS - 1}}} {quoted(CLOSE)}'
-    others = (
-        f"{quoted(own[:n])} [^`{character if character != '\n' else '\\n'}] code"
-        for n, character in enumerate(own)
-    )
+    others = (f"{quoted(own[:n])} [^`{own[n]}] code" for n in range(len(own.rstrip())))
     return "\n".join(
         ("root ::= line", f"block ::= {' | '.join((calls, *others))}", *rules.lines, WORDS)
     )
@@ -98,7 +97,7 @@ class _Rules:
         values: by what stands before them, their rules and whether they must be there.
         """
         first = more = ""
-        for key, (value, is_required) in reversed(values.items()):
+        for key, (value, is_required) in reversed([*values.items()]):
             as_first = f"{quoted(key)} {value} {more}"
             as_next = f"{quoted(f', {key}')} {value} {more}"
             first = self.add(as_first if is_required else _or(as_first, first))
@@ -122,20 +121,21 @@ class _Rules:
             case "string" if names is not None:
                 return self._any_of(map(writable, (*names, UNKNOWN)))
             case "integer":
-                return self.add(f"{sign}{DIGITS}")
+                rule = f"{sign}{WHOLE}"
             case "number":
-                return self.add(f'{sign}{DIGITS} ("." {DIGITS})?')
+                rule = f"{sign}{WHOLE} {FRACTION}"
             case "boolean":
-                return self.add('"true" | "false"')
+                rule = '"true" | "false"'
             case "null":
-                return self.add('"null"')
+                rule = '"null"'
             case "array":
                 item = self._value(schema.get("items", {}), names)
-                return self.add(f'"[" ({item} (", " {item}){{0,{MAX_ITEMS - 1}}})? "]"')
+                rule = f'"[" ({item} (", " {item}){{0,{MAX_ITEMS - 1}}})? "]"'
             case "object":
-                return self.add(f'"{{" {self._properties(schema)} "}}"')
+                rule = f'"{{" {self._properties(schema)} "}}"'
             case _:
-                return self.add(TEXT)
+                rule = TEXT
+        return self.add(rule)
 
     def _any_of(self, values: Iterable[object]) -> str:
         return self.add(_any(self._as_read(written_value(one)) for one in values))
@@ -160,7 +160,8 @@ def _any(texts: Iterable[str]) -> str:
     A list of a thousand names would have it try a thousand at each letter of each token.
     """
     different = sorted(set(texts))
-    start = commonprefix(different)
+    pairs = zip(different[0], different[-1], strict=False)
+    start = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     rests = [one[len(start) :] for one in different]
     if len(rests) == 1:
         return quoted(start)

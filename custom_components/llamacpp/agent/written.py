@@ -77,7 +77,9 @@ class WrittenTool:
     def call(self, arguments: Mapping[str, Any]) -> str:
         """Return a call with these arguments."""
         order = [*(key for key in self.properties if key in arguments), *arguments]
-        written = (f"{self.key(key)}{written_value(arguments[key])}" for key in dict.fromkeys(order))
+        written = (
+            f"{self.key(key)}{written_value(arguments[key])}" for key in dict.fromkeys(order)
+        )
         begin, end = self.brackets
         return f"{self.name}{begin}{', '.join(written)}{end}"
 
@@ -97,7 +99,7 @@ class WrittenTools:
     def __init__(self, tools: Sequence[ToolParam]) -> None:
         """Know these tools."""
         functions = [one["function"] for one in tools]
-        names = ToolNames(one["name"] for one in functions)
+        names = self._names = ToolNames(one["name"] for one in functions)
         self.tools = [
             WrittenTool(
                 names.shortest(one["name"]),
@@ -138,12 +140,13 @@ class WrittenTools:
             return message
         calls = [self._call(**one["function"]) for one in message["tool_calls"]]
         block = "\n".join(calls).join((OPEN, CLOSE))
-        content = "\n".join(filter(None, (message["content"], block)))
+        content = (message["content"] or "").rstrip()
         plain = {key: value for key, value in message.items() if key != "tool_calls"}
-        return {**plain, "content": content}
+        return {**plain, "content": f"{content}\n{block}" if content else block}
 
     def _call(self, name: str, arguments: str) -> str:
-        tool = self._by_name.get(name) or WrittenTool(name, name, "", {})
+        found = self._names.find(name)
+        tool = self._by_name[found] if found else WrittenTool(name, name, "", {})
         return tool.call(json.loads(arguments))
 
 

@@ -1,4 +1,4 @@
-"""Which models are offered tools, and which choose among commands: by template and by size."""
+"""Which models call tools, write calls, or choose among commands: by template and by size."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from custom_components.llamacpp.agent.abilities import (
     Abilities,
     ModelAbilities,
     ToolCalls,
+    ToolStrategy,
+    active_params,
 )
 from custom_components.llamacpp.server import LlamaServerClient, LlamaServerError
 from tests.integration.conftest import agent_of
@@ -37,20 +39,103 @@ def _large_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(abilities, "MIN_TOOL_PARAMS", MIN_TOOL_PARAMS)
 
 
+AUTO, NATIVE, COMMANDS = ToolCalls
+
+
 @pytest.mark.parametrize(
-    ("supports_tools", "n_params", "wants_commands"),
+    ("supports_tools", "active", "chosen", "strategy"),
     [
-        (True, LARGE, False),
-        (True, SMALL, True),
-        (True, None, False),
-        (False, LARGE, True),
-        (False, SMALL, True),
-        (False, None, True),
+        (True, LARGE, AUTO, ToolStrategy.NATIVE),
+        (True, SMALL, AUTO, ToolStrategy.COMMANDS),
+        (True, None, AUTO, ToolStrategy.NATIVE),
+        (False, LARGE, AUTO, ToolStrategy.WRITTEN),
+        (False, SMALL, AUTO, ToolStrategy.COMMANDS),
+        (False, None, AUTO, ToolStrategy.COMMANDS),
+        (True, SMALL, NATIVE, ToolStrategy.NATIVE),
+        (False, SMALL, NATIVE, ToolStrategy.WRITTEN),
+        (False, None, NATIVE, ToolStrategy.WRITTEN),
+        (True, LARGE, COMMANDS, ToolStrategy.COMMANDS),
+        (False, LARGE, COMMANDS, ToolStrategy.COMMANDS),
     ],
 )
-def test_rule(n_params: int | None, *, supports_tools: bool, wants_commands: bool) -> None:
-    """Tools are for large models whose templates know them."""
-    assert Abilities(supports_tools, n_params).wants_commands is wants_commands
+def test_rule(
+    active: int | None, chosen: ToolCalls, strategy: ToolStrategy, *, supports_tools: bool
+) -> None:
+    """Tools are for large models, by the request or by the prompt; the user may decide."""
+    assert Abilities(supports_tools, active).strategy(chosen) is strategy
+
+
+@pytest.mark.parametrize(
+    ("name", "billions", "active"),
+    [
+        ("Qwen3-30B-A3B-Instruct-2507-Q4_K_M", 30.5, 3),
+        ("qwen3.5-35b-a3b", 35, 3),
+        ("gemma4-26b-a4b-it", 26, 4),
+        ("unsloth/Qwen3-Coder-480B-A35B-Instruct-GGUF:Q4_K_M", 480, 35),
+        ("LFM2-8B-A1B-Q4_K_M.gguf", 8.3, 1),
+        ("Qwen1.5-MoE-A2.7B-Chat", 14.3, 2.7),
+        ("some-model-3B-A0.6B", 3, 0.6),
+        ("granite-3.1-1b-a400m-instruct", 1.3, 0.4),
+        ("granite-3.1-3b-a800m-instruct-Q8_0.gguf", 3.3, 0.8),
+        ("ERNIE-4.5-21B-A3B-PT", 21.8, 3),
+        ("gemma-3n-E2B-it-Q4_K_M.gguf", 4.5, 2),
+        ("gemma-4-E4B-it-UD-Q4_K_XL.gguf", 7.5, 4),
+        ("gemma_3n_e2b_it", 4.5, 2),
+        ("Mixtral-8x7B-Instruct-v0.1.Q4_K_M", 46.7, 14),
+        ("mixtral-8x22b", 141, 44),
+        ("OLMoE-1B-7B-0125-Instruct", 6.9, 1),
+        ("Llama-4-Scout-17B-16E-Instruct", 108, 17),
+        # These do not say, or say something else.
+        ("granite-4.0-h-tiny-Q4_K_M", 6.9, 6.9),
+        ("gpt-oss-20b-mxfp4", 20.9, 20.9),
+        ("DeepSeek-V2-Lite-Chat", 15.7, 15.7),
+        ("Phi-3.5-MoE-instruct", 41.9, 41.9),
+        ("Llama-3.2-3B-Instruct-Q4_K_M", 3.2, 3.2),
+        ("LLaMA3B", 3.4, 3.4),
+        ("gemma-3-4b-it-Q4_K_M.gguf", 3.9, 3.9),
+        ("Qwen3-4B-Instruct-2507-IQ4_XS", 4, 4),
+        ("Phi-4-mini-instruct-BF16", 3.8, 3.8),
+        ("SmolLM3-3B-F8_E4M3", 3.1, 3.1),
+        ("Ministral-3-3B-Instruct-2512", 3.4, 3.4),
+        ("rwkv7-2.9B-world", 2.9, 2.9),
+        ("whatever-v3.A3Bx", 9, 9),
+        ("", 9, 9),
+        # No more work than there are.
+        ("tiny-random-A3B", 0.1, 0.1),
+    ],
+)
+def test_active_weights(name: str, billions: float, active: float) -> None:
+    """A model's name may tell how many of its weights work; the file's name does, too."""
+    n_params = round(billions * 1e9)
+    assert active_params(n_params, name) == round(active * 1e9)
+    assert active_params(n_params, "smol", name) == round(active * 1e9)
+
+
+def test_active_weights_of_unknown_size() -> None:
+    """The name is better than nothing; a size that is not said to be active tells nothing."""
+    assert active_params(None, "Qwen3-30B-A3B") == 3_000_000_000
+    assert active_params(None, "Llama-3.2-3B") is None
+    assert active_params(None) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "alias", "path", "active"),
+    [
+        (None, "home", "/models/Some-9B-A2B-Q4_K_M.gguf", 2_000_000_000),
+        (None, "home", "/models/Some-9B-A2B/weights-00001-of-00002.gguf", 2_000_000_000),
+        (None, "home", "C:\\models\\Some-9B-A2B.gguf", 2_000_000_000),
+        ("Some-9B-A2B", "", "", 2_000_000_000),
+        (None, "home", "/A2B/models/gguf/some-9b.gguf", 9_000_000_000),
+    ],
+)
+async def test_where_the_name_stands(
+    peers: Peers, model: str | None, alias: str, path: str, active: int
+) -> None:
+    """A server tells the name, the alias and the file of its model."""
+    props = {**PROPS, "model_alias": alias, "model_path": path}
+    models = {"data": [{"id": model or alias, "meta": {"n_params": 9_000_000_000}}]}
+    known, _ = await of_peer(peers, props, web.json_response(models))
+    assert (await known.of(model, "1", autoload=False)).active_params == active
 
 
 async def test_a_template_without_tools(
@@ -60,8 +145,8 @@ async def test_a_template_without_tools(
     known = ModelAbilities(LlamaServerClient(session, llama_server.base_url))
     found = await known.of(None, "1", autoload=False)
     assert not found.supports_tools
-    assert found.n_params is not None
-    assert 100_000_000 < found.n_params < 200_000_000
+    assert found.active_params is not None
+    assert 100_000_000 < found.active_params < 200_000_000
 
 
 async def test_a_template_with_tools(
@@ -71,7 +156,7 @@ async def test_a_template_with_tools(
     known = ModelAbilities(LlamaServerClient(session, scripted_server.base_url))
     found = await known.of(None, "1", autoload=False)
     assert found.supports_tools
-    assert found.wants_commands
+    assert found.strategy(ToolCalls.AUTO) is ToolStrategy.COMMANDS
 
 
 async def of_peer(
@@ -93,7 +178,7 @@ async def test_a_server_that_does_not_tell(peers: Peers) -> None:
     """Without a template or a size it is taken at its word that it takes tools."""
     known, _ = await of_peer(peers, PROPS)
     assert await known.of(None, "1", autoload=False) == Abilities(
-        supports_tools=True, n_params=None
+        supports_tools=True, active_params=None
     )
 
 
@@ -107,7 +192,8 @@ async def test_a_large_model(peers: Peers, *, supports_tools: bool) -> None:
     known, _ = await of_peer(peers, props, models)
     found = await known.of("m", "1", autoload=False)
     assert found == Abilities(supports_tools, LARGE)
-    assert found.wants_commands is not supports_tools
+    strategy = ToolStrategy.NATIVE if supports_tools else ToolStrategy.WRITTEN
+    assert found.strategy(ToolCalls.AUTO) is strategy
 
 
 async def test_asked_once_for_each_start(peers: Peers) -> None:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from ..deltas import ChatLogDelta
     from ..offer import Deltas
     from ..request import Request, TurnSettings
-    from ..tools import ToolParam
     from .candidates import Command
     from .language import Language
 
@@ -48,7 +47,7 @@ class CommandsOffer:
     """Has the model choose among the commands that what was said can mean."""
 
     # None of them is in the requests.
-    tools: Sequence[ToolParam] = ()
+    tools: Sequence[object] = ()
     # What it chooses is always possible.
     has_given_up = False
 
