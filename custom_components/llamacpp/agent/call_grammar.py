@@ -6,7 +6,7 @@ the home are no part of the prompt here: as enumerations in a grammar they take 
 
 from itertools import groupby, takewhile
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .commands.grammar import quoted, writable
 from .deltas import MAX_CALLS
@@ -33,20 +33,17 @@ FRACTION = f'("." [0-9]{{1,{MAX_DIGITS}}})?'
 # Words, by where they are: at the beginning of a line, behind one or two signs of a block of code
 # there, within a line, and behind one or two such signs there. No block begins within a line.
 # Behind those that begin like a block of code and are none of calls: until that ends.
-WORDS = (
-    r"""
-line ::= [^`\n] within | "\n" line | "`" line1 | ""
-line1 ::= [^`\n] within | "\n" line | "`" line2 | ""
-line2 ::= [^`\n] within | "\n" line | "`" block | ""
-within ::= [^`\n] within | "\n" line | "`" within1 | ""
-within1 ::= [^`\n] within | "\n" line | "`" within2 | ""
-within2 ::= [^`\n] within | "\n" line | ""
-code ::= [^`] code | "`" code1 | ""
-code1 ::= [^`] code | "`" code2 | ""
-code2 ::= [^`] code | "`" end | ""
-end ::= "\n" line | """
-    ""
-)
+WORDS = r"""
+line ::= "" | [^`\n] within | "\n" line | "`" line1
+line1 ::= "" | [^`\n] within | "\n" line | "`" line2
+line2 ::= "" | [^`\n] within | "\n" line | "`" block
+within ::= "" | [^`\n] within | "\n" line | "`" within1
+within1 ::= "" | [^`\n] within | "\n" line | "`" within2
+within2 ::= "" | [^`\n] within | "\n" line
+code ::= "" | [^`] code | "`" code1
+code1 ::= "" | [^`] code | "`" code2
+code2 ::= "" | [^`] code | "`" end
+end ::= "" | "\n" line"""
 
 
 def call_grammar(tools: Sequence[WrittenTool], names: Names, as_read: Callable[[str], str]) -> str:
@@ -70,6 +67,8 @@ class _Rules:
 
     def __init__(self, names: Names, as_read: Callable[[str], str]) -> None:
         self._rules: dict[str, str] = {}
+        # Most tools take the same names.
+        self._choices: dict[str, str] = {}
         self._names = names
         self._as_read = as_read
 
@@ -109,8 +108,8 @@ class _Rules:
         options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf", ())[:1]
         if options:
             return self.add(" | ".join(self._value(one, names) for one in options))
-        if "enum" in schema:
-            return self._any_of(schema["enum"])
+        if choices := schema.get("enum"):
+            return self._any_of(choices)
         kinds = schema.get("type") or ["string", "number", "boolean"]
         kinds = [kinds] if isinstance(kinds, str) else kinds
         return self.add(" | ".join(self._of_kind(one, schema, names) for one in kinds))
@@ -119,7 +118,7 @@ class _Rules:
         sign = "" if schema.get("minimum", -1) >= 0 else '"-"? '
         match kind:
             case "string" if names is not None:
-                return self._any_of(map(writable, (*names, UNKNOWN)))
+                return self._any_of((*names, UNKNOWN))
             case "integer":
                 rule = f"{sign}{WHOLE}"
             case "number":
@@ -137,8 +136,13 @@ class _Rules:
                 rule = TEXT
         return self.add(rule)
 
-    def _any_of(self, values: Iterable[object]) -> str:
-        return self.add(_any(self._as_read(written_value(one)) for one in values))
+    def _any_of(self, values: Iterable[Any]) -> str:
+        listed = [*values]
+        known = repr(listed)
+        if known not in self._choices:
+            texts = (self._as_read(writable(written_value(one))) for one in listed)
+            self._choices[known] = self.add(_any(texts))
+        return self._choices[known]
 
     def _properties(self, schema: Schema) -> str:
         """Return a rule for what is in an object."""

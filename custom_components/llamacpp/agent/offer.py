@@ -89,7 +89,7 @@ class NativeOffer:
     """Offers tools in the request: the model's chat template tells the model of them."""
 
     # Only requests with it offer tools.
-    _offering: ClassVar = "tools"
+    _offering: ClassVar[str] = "tools"
 
     def __init__(
         self,

@@ -36,13 +36,18 @@ class PossibleCalls:
         """Return the names of the tools."""
         return self._parameters
 
-    def names(self, tool: str, key: str) -> list[str] | None:
-        """Return what an argument can name, None if it does not name something of the home.
+    def names(self) -> Callable[[str, str], Sequence[str] | None]:
+        """Return what tells, of a tool by its full name and an argument, all that it can name.
 
-        tool: its full name.
+        None: that is nothing of the home. It knows the home as it is now.
         """
-        properties = self._parameters[tool].get("properties", {})
-        return Targets(self._home()).names(tool, key, properties) if self._home else None
+        targets = Targets(self._home()) if self._home else None
+
+        def names_for(tool: str, key: str) -> Sequence[str] | None:
+            properties = self._parameters[tool].get("properties", {})
+            return targets.names(tool, key, properties) if targets else None
+
+        return names_for
 
     def corrected(self, name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Return a call with the names that Home Assistant knows, and arguments of right types.

@@ -94,7 +94,7 @@ class WrittenTool:
 
 
 class WrittenTools:
-    """The tools that a model is told of in its prompt."""
+    """The tools that a model is told of in its prompt. prompt: what it is told."""
 
     def __init__(self, tools: Sequence[ToolParam]) -> None:
         """Know these tools."""
@@ -110,11 +110,8 @@ class WrittenTools:
             for one in functions
         ]
         self._by_name = {one.full_name: one for one in self.tools}
-
-    @property
-    def prompt(self) -> str:
-        """Return what the model is told of them."""
-        return PROTOCOL.format(signatures="\n".join(one.signature() for one in self.tools))
+        signatures = "\n".join(one.signature() for one in self.tools)
+        self.prompt = PROTOCOL.format(signatures=signatures)
 
     def messages(self, messages: Sequence[Message]) -> list[Message]:
         """Return messages for a template that knows only a system, a user and an assistant.

@@ -26,7 +26,7 @@ class WrittenOffer(NativeOffer):
     They are guarded like others. The server makes sure that there are such tools and names.
     """
 
-    _offering: ClassVar = "grammar"
+    _offering: ClassVar[str] = "grammar"
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class WrittenOffer(NativeOffer):
             return request
         # The home and the tools are those of one turn.
         self._grammar = self._grammar or call_grammar(
-            self._written.tools, self._possible.names, settings.markers.broken
+            self._written.tools, self._possible.names(), settings.markers.broken
         )
         request["grammar"] = self._grammar
         return request

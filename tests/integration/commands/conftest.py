@@ -79,6 +79,11 @@ async def home(assist: HomeAssistant) -> HomeAssistant:
     return assist
 
 
+@pytest.fixture(autouse=True)
+def _large_models() -> None:
+    """Let the size of a model count here: small ones choose among commands."""
+
+
 @pytest.fixture
 async def talk(
     home: HomeAssistant,

@@ -6,7 +6,6 @@ import pytest
 from aiohttp import web
 from homeassistant.config_entries import SubentryFlowContext
 
-from custom_components.llamacpp.agent import abilities
 from custom_components.llamacpp.agent.abilities import (
     CONF_TOOL_CALLS,
     MIN_TOOL_PARAMS,
@@ -31,12 +30,6 @@ if TYPE_CHECKING:
 
 LARGE = MIN_TOOL_PARAMS
 SMALL = MIN_TOOL_PARAMS - 1
-
-
-@pytest.fixture(autouse=True)
-def _large_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the size of a model count here."""
-    monkeypatch.setattr(abilities, "MIN_TOOL_PARAMS", MIN_TOOL_PARAMS)
 
 
 AUTO, NATIVE, COMMANDS = ToolCalls

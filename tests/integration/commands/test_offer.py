@@ -248,12 +248,13 @@ async def test_a_tool_that_fails_is_told(talk: Talk) -> None:
 
 
 async def test_it_can_be_chosen(talk: Talk) -> None:
-    """Who knows better says so: tools in the request, or commands."""
+    """Who knows better says so: tools, which this template takes in the prompt, or commands."""
     await talk.set_options(**{CONF_TOOL_CALLS: ToolCalls.NATIVE})
     await ask(talk.hass, "Turn on the kitchen light")
-    assert talk.requests[0]["tools"]
-    assert "grammar" not in talk.requests[0]
+    assert "tools" not in talk.requests[0]
+    assert "HassTurnOn(" in talk.requests[0]["messages"][0]["content"]
+    assert "HassTurnOn(" in talk.requests[0]["grammar"]
     await talk.set_options(**{CONF_TOOL_CALLS: ToolCalls.COMMANDS})
     await ask(talk.hass, "Turn on the kitchen light")
-    assert "tools" not in talk.requests[-1]
-    assert "grammar" in talk.requests[-1]
+    assert "HassTurnOn(" not in talk.requests[-1]["messages"][0]["content"]
+    assert "turn on the Kitchen Light" in talk.requests[-1]["grammar"]
