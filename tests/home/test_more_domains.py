@@ -44,7 +44,6 @@ ENTITIES: list[dict[str, Any]] = [
     {"id": "siren.roof", "name": "Roof Siren", "attributes": {"supported_features": []}},
     {"id": "button.bell", "name": "Bell"},
     {"id": "notify.phone", "name": "Phone"},
-    {"id": "camera.gate", "name": "Gate Camera", "attributes": {"supported_features": ["ON_OFF"]}},
     {"id": "device_tracker.phone", "name": "Phone", "state": "not_home"},
 ]
 
@@ -102,7 +101,6 @@ def test_states_are_those_of_the_file(home: HomeAssistant) -> None:
         "siren.roof": "off",
         "button.bell": "unknown",
         "notify.phone": "unknown",
-        "camera.gate": "idle",
         "device_tracker.phone": "not_home",
     }
 

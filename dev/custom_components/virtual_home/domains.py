@@ -1,6 +1,5 @@
 """What a home's file may say about the entities of each domain, and what it means."""
 
-from enum import IntFlag
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.alarm_control_panel.const import (
@@ -51,13 +50,6 @@ from .domain import Domain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-class CameraEntityFeature(IntFlag):
-    """Home Assistant's own; to import that looks for libraries of pictures."""
-
-    ON_OFF = 1
-    STREAM = 2
 
 
 def _todo_items(value: Any) -> list[dict[str, str | None]]:
@@ -165,14 +157,6 @@ DOMAINS: Mapping[str, Domain] = {
         settings={"supported_features": flags(CalendarEntityFeature)},
         values={"events": _events},
         prepare=prepare.calendar,
-    ),
-    "camera": Domain(
-        state=choice(
-            *("idle", "recording", "streaming"),
-            synonyms={True: "idle", False: "idle", "on": "idle", "off": "idle"},
-        ),
-        default="idle",
-        settings={"supported_features": flags(CameraEntityFeature)},
     ),
     "climate": Domain(
         state=member(HVACMode),
