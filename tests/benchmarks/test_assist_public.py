@@ -40,6 +40,7 @@ HOME: dict[str, Any] = {
         {"id": "todo.jobs", "name": "Jobs", "state": "1", "attributes": {"todo_items": ["Paint"]}},
         {"id": "weather.lake", "name": "Lake", "attributes": {"condition": "sunny"}},
         {"id": "calendar.diary", "device": "diary", "name": "Diary"},
+        {"id": "camera.gate", "name": "Gate"},
     ],
 }
 

@@ -33,7 +33,9 @@ def home_content(content: Mapping[str, Any]) -> dict[str, Any]:
     known = {one["id"] for one in areas}
     devices = [_device(_placed(_with_id(one), ids, known)) for one in content.get("devices") or ()]
     names = {one["id"]: one.get("name") for one in devices}
-    entities = [_entity(_placed(one, ids, known), names) for one in content["entities"]]
+    entities = [
+        _entity(_placed(one, ids, known), names) for one in content["entities"] if _is_shown(one)
+    ]
     parts = {"areas": areas, "devices": devices, "entities": entities}
     return {**content, **{name: part for name, part in parts.items() if part}}
 
@@ -56,6 +58,14 @@ def _device(device: Any) -> Any:
         info = {key: value for key, value in device["info"].items() if key in INFO_KEYS}
         return {**device, "info": info}
     return device
+
+
+def _is_shown(entity: Mapping[str, Any]) -> bool:
+    """Tell whether the virtual home has entities of this domain; says so if it has not."""
+    if (entity_id := str(entity["id"]).lower()).partition(".")[0] in DOMAINS:
+        return True
+    say(f"{entity_id} is left out: virtual homes have none of its domain")
+    return False
 
 
 def _entity(entity: Mapping[str, Any], devices: Mapping[str, Any]) -> dict[str, Any]:

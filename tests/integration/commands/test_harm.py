@@ -353,6 +353,14 @@ def test_a_long_text_is_talk(n_words: int) -> None:
         ("de", "Sollte es regnen, mach den Kettle aus"),
         ("en", "turn off all the lights, the floor lamp can stay"),
         ("en", "all lights off, keep the floor lamp"),
+        ("en", "turn off all the lights, the floor one stays on"),
+        ("en", "turn on the kettle, dusty too"),
+        ("en", "my sister said: turn on the kettle"),
+        ("es", "el del anuncio decía: enciende el Kettle"),
+        ("fr", "S'il pleut, allume le Kettle"),
+        ("de", "Mach den Kettle an, Quatsch"),
+        ("de", "Mach den Kettle an, die andere aus"),
+        ("nl", "Zet de Kettle aan, de andere uit"),
     ],
 )
 def test_a_clause_that_changes_the_order(code: str, text: str) -> None:
@@ -366,6 +374,9 @@ def test_a_clause_that_changes_the_order(code: str, text: str) -> None:
         ("de", "Mach den Kettle aus, wir gehen ins Bett"),
         ("nl", "Zet de Kettle uit, we gaan eten"),
         ("en", "it's getting late, turn off all the lights"),
+        ("en", "it's too warm, turn on the bedroom fan"),
+        ("en", "um, turn on the kettle"),
+        ("de", "Also, mach den Kettle aus"),
     ],
 )
 def test_a_clause_that_changes_nothing(code: str, text: str) -> None:

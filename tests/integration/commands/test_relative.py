@@ -8,9 +8,9 @@ from homeassistant.util.unit_system import US_CUSTOMARY_SYSTEM
 from custom_components.llamacpp.agent.commands.candidates import Candidates
 from custom_components.llamacpp.agent.commands.exposed import async_exposed, exposed_home
 from custom_components.llamacpp.agent.commands.interpret import Interpreter
-from custom_components.llamacpp.agent.commands.language import load
+from custom_components.llamacpp.agent.commands.language import FOLDER, load
 from custom_components.llamacpp.agent.commands.numbers import numbers_in
-from custom_components.llamacpp.agent.commands.relative import Difference, Now, difference
+from custom_components.llamacpp.agent.commands.relative import Difference, Now, difference, step
 from custom_components.llamacpp.agent.commands.words import words_of
 
 from .homes import DECLARED
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
         ("es", "sube grado y medio", 1),
         ("es", "tres grados menos", -1),
         ("es", "sube a 21 grados", None),
+        ("es", "sube un 5 por ciento", 1),
+        ("it", "abbassa del 5 percento", -1),
         ("pl", "o dwa stopnie cieplej", 1),
         ("pl", "ustaw na 21 stopni", None),
         ("en", "change it by 2 degrees", 0),
@@ -81,6 +83,12 @@ def test_halves(code: str, text: str, number: float) -> None:
         ("turn the kitchen light up by 20 percent", {"brightness": 60}),
         ("dim the kitchen light by 90 percent", {"brightness": 0}),
         ("set the thermostat to 25", {"temperature": 25}),
+        ("make the kitchen light brighter", {"brightness": 60}),
+        ("turn the kitchen light down a bit", {"brightness": 20}),
+        ("dim the kitchen light", {"brightness": 20}),
+        ("turn up the thermostat", {"temperature": 21}),
+        ("make the thermostat cooler", {"temperature": 19}),
+        ("make the thermostat half a degree warmer", {"temperature": 20.5}),
     ],
 )
 async def test_from_what_is_so_now(home: HomeAssistant, text: str, args: dict[str, float]) -> None:
@@ -98,6 +106,45 @@ async def test_from_what_is_so_now(home: HomeAssistant, text: str, args: dict[st
     (part,) = meant.parts
     (command,) = (one for one in part if one.is_plain)
     assert args.items() <= command.args.items()
+
+
+@pytest.mark.parametrize("code", sorted(path.stem for path in FOLDER.glob("*.json")))
+def test_every_word_for_more_is_a_step_up(code: str) -> None:
+    """And every word for less one down; what says neither is no step, nor is both."""
+    language = load(code)
+    (sentence,) = [
+        one
+        for one in language.sentences
+        if one.tool == "HassClimateSetTemperature" and one.target == "name"
+    ]
+    signs = {"more": 1, "less": -1}
+    found = {
+        (phrase, sign): step(phrase, sentence, language)
+        for name, sign in signs.items()
+        for phrase in language.lists[name]
+    }
+    assert not [key for key, told in found.items() if told is None or told.sign != key[1]]
+    both = (*language.lists["more"][0], *language.lists["less"][0])
+    assert step(both, sentence, language) is None
+    assert step(("xanadu",), sentence, language) is None
+
+
+async def test_what_gets_darker_does_not_go_off(home: HomeAssistant) -> None:
+    """A step down ends at one percent, one up at a hundred; a lamp that is there has no step."""
+    light = home.states.get("light.kitchen_light")
+    assert light is not None
+    candidates = Candidates(exposed_home(home, "conversation"), load("en"), DECLARED, now=Now(home))
+    for brightness, text, expected in (
+        (26, "dim the kitchen light", 1),
+        (250, "make the kitchen light brighter", 100),
+    ):
+        attributes = {**light.attributes, "brightness": brightness}
+        home.states.async_set("light.kitchen_light", "on", attributes)
+        meant = Interpreter(candidates, load("en")).meaning(text)
+        assert {one.args["brightness"] for part in meant.parts for one in part} == {expected}
+    home.states.async_set("light.kitchen_light", "on", {**light.attributes, "brightness": 255})
+    meant = Interpreter(candidates, load("en")).meaning("make the kitchen light brighter")
+    assert not meant.is_plain
 
 
 def test_it_is_not_known() -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .home import Home, Place, Thing
     from .language import Language, Phrase, Sentence
     from .said import Said
+    from .shortlist import Meant
     from .verbs import Heard
 
 # What must not happen by mistake: it is asked back unless it was said clearly.
@@ -147,10 +148,9 @@ class Candidates:
         later = self._language.later
         return {*later.slots} - {DURATION} <= {*self._tools.get(later.tool, ("", ()))[1]}
 
-    def names(self, words: Sequence[str]) -> set[str]:
-        """Return the things that are named in words by their whole names."""
-        things = Shortlist.of(self._home, self._language, words).things
-        return {one.thing.name for one in things if one.is_whole}
+    def named(self, words: Sequence[str]) -> Sequence[Meant]:
+        """Return the things of the home that may be named in words."""
+        return Shortlist.of(self._home, self._language, words).things
 
     def is_delayed(self, said: Said) -> bool:
         """Tell whether something is to be done later: a length of time can be a timer's own."""
@@ -169,7 +169,7 @@ class Candidates:
         if len(said.parts) < 2 or self._is_item(said):  # noqa: PLR2004 - an item may have an `and`
             return self._for_each(said)
         found = [
-            (part, self.for_words(part, said) or self._same_kind(before, part, said))
+            (part, self._of_part(before, part, said))
             for before, part in pairwise(((), *said.parts))
         ]
         if sum(bool(commands) for _, commands in found) < 2:  # noqa: PLR2004 - not several after all
@@ -181,12 +181,18 @@ class Candidates:
             if commands
         ]
 
-    def _same_kind(self, before: Phrase, words: Phrase, said: Said) -> list[Command]:
-        """Return the commands for a place alone, such as `and in the hall` behind a kind there."""
+    def _of_part(self, before: Phrase, words: Phrase, said: Said) -> list[Command]:
+        """Return the commands of a part.
+
+        A place alone, such as `and in the hall`, is about the kind of thing that was named before.
+        """
+        found = self.for_words(words, said)
         here = Shortlist.of(self._home, self._language, words)
         kinds = Shortlist.of(self._home, self._language, before).kind_words
         is_place = bool(here.areas or here.floors) and not here.kinds
-        return self.for_words((*sorted(kinds), *words), said) if is_place and kinds else []
+        if any(one.is_plain for one in found) or not (is_place and kinds):
+            return found
+        return self.for_words((*sorted(kinds), *words), said) or found
 
     def _is_item(self, said: Said) -> bool:
         """Return whether all of what was said puts something on a list, or takes it off."""
@@ -199,9 +205,11 @@ class Candidates:
         """Return the commands as one part; for each thing if several were meant together."""
         commands = self.for_words(said.words, said, said.joins)
         names = list(dict.fromkeys(one.args.get("name") for one in commands))
-        every = self._language.lists["all"]
-        are_several = Shortlist.of(self._home, self._language, said.words).are_several
-        is_all = is_any(every, said.words, self._language) or are_several
+        is_all = is_any(self._language.lists["all"], said.words, self._language) or (
+            Shortlist.of(self._home, self._language, said.words).are_several
+            # `The doors` may be a slip of `the door`.
+            and not any(one.is_critical for one in commands)
+        )
         if not (is_all and 1 < len(names) <= MAX_TOGETHER and all(names)):
             return [commands] if commands else []
         return [
@@ -462,7 +470,7 @@ class Candidates:
     def _is_listed(self, thing: Thing, shortlist: Shortlist) -> bool:
         """Return whether a list was named: whatever is said could be an item of the only one."""
         words = frozenset[str]().union(*map(self._words_of_kind, thing.kinds))
-        return bool(shortlist.kind_words & words) or any(
+        return bool(shortlist.places_of(words)) or any(
             one.thing is thing for one in shortlist.things
         )
 

@@ -143,7 +143,15 @@ class Explained:
         return tuple(words[index] for index in sorted(wrong))
 
     def _of_longer(self, own: Heard, heard: Iterable[Heard], thing: Thing) -> set[int]:
-        """Return the places of what a longer verb has besides that is for other things."""
+        """Return the places of what a longer verb has besides that is for other things.
+
+        It may have words of this one's name, but not where that was said as a whole.
+        """
+        if any(
+            all(self._shortlist.places_of((word,)) for word in name_words(name))
+            for name in thing.names
+        ):
+            return set()
         places = own.places - self._small
         longer = (
             one.places

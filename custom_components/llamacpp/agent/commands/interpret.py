@@ -133,28 +133,43 @@ class Interpreter:
             return None
         ((order, meaning),) = orders
         things = {one.thing for part in meaning.parts for one in part}
-        is_alone = not any(
-            self._may_change(one.words, things) for one in said.clauses if one is not order
+        place = said.clauses.index(order)
+        is_alone = not (
+            any(self._may_change(one.words, things) for one in said.clauses[place + 1 :])
+            or any(
+                # `Well, ...` is no condition, but behind an order `nonsense` takes it back.
+                self._may_change(one.words, things, is_exclamation=len(one.words) == 1)
+                for one in said.clauses[:place]
+            )
         )
         is_critical = any(one.is_critical for part in meaning.parts for one in part)
         return meaning if is_alone and not is_critical else None
 
-    def _may_change(self, words: Phrase, things: Collection[str]) -> bool:
+    def _may_change(
+        self, words: Phrase, things: Collection[str], *, is_exclamation: bool = False
+    ) -> bool:
         """Return whether a clause may change the order beside it: take it back, or be one, too.
 
-        things: of that order, empty for several. What names another thing may be left out of them,
-        or be ordered, too. And where verbs come
-        first in conditions (`regnet es, ...`), only what begins otherwise is none. `It is too warm`
-        is no order to warm something.
+        things: of that order, an empty name for all of a kind. What may name a thing beside an
+        order for several may be left out of it, and what names another one may be ordered, too.
+        Where verbs come first in conditions (`regnet es, ...`), only what begins otherwise is none,
+        or an exclamation. `It is too warm` is no order to warm something, but where articles can
+        begin an order (`die rechte aus`), it is taken for one.
         """
         language = self._language
         lists = language.lists
-        names = self._candidates.names(words)
-        has_subject = n_begin(words, lists["subjects"]) and not n_begin(words, lists["orders"])
+        named = self._candidates.named(words)
+        begins = n_begin(words, lists["subjects"]) and not n_begin(words, lists["orders"])
+        is_statement = begins and not (language.has_inversion or named)
+        is_for_several = "" in things or len(things) > 1
         return bool(
-            not names <= {*things}
-            or (language.has_inversion and not (has_subject or len(words) == 1))
-            or (is_order(words, language, is_clear=not names) and (names or not has_subject))
+            (named and is_for_several)
+            or any(one.is_whole and one.thing.name not in things for one in named)
+            or (language.has_inversion and not (begins or is_exclamation))
+            or (
+                not is_statement
+                and is_order(words, language, is_clear=not (named or is_for_several))
+            )
             or cautions_in(words, language)
             or lengths(words, language)
         )

@@ -79,8 +79,9 @@ def difference(
     before = words[:start]
     if _ends(before, lists["to"]):
         return None
-    more = _places(lists["more"], words) | _at(lists["up"], words, behind)
-    less = _places(lists["less"], words) | _at(lists["down"], words, behind)
+    more, less = _more_or_less(words, language)
+    more |= _at(lists["up"], words, behind)
+    less |= _at(lists["down"], words, behind)
     ups = more | _places(lists["up"], words)
     downs = less | _places(lists["down"], words)
     is_by = _ends(before, lists["by"]) or is_article(before[-1:], words[start:], language.numbers)
@@ -107,10 +108,37 @@ def step(words: Sequence[str], sentence: Sentence, language: Language) -> Differ
         return None
     lists = language.lists
     verbs = {*sentence.hear}
-    more = _places(lists["more"], words) | _apart(verbs.intersection(lists["up"]), words)
-    less = _places(lists["less"], words) | _apart(verbs.intersection(lists["down"]), words)
+    more, less = _more_or_less(words, language)
+    more |= _apart(verbs.intersection(lists["up"]), words)
+    less |= _apart(verbs.intersection(lists["down"]), words)
     sign = _sign(more, less)
     return Difference(sign, frozenset(more | less)) if sign else None
+
+
+def _more_or_less(words: Phrase, language: Language) -> tuple[set[int], set[int]]:
+    """Return the places of words for more and for less: Spanish `más frío` is less, not `más`."""
+    more, less = (
+        {
+            (start, start + len(phrase))
+            for phrase in language.lists[name]
+            for start in range(len(words))
+            if words[start : start + len(phrase)] == phrase
+        }
+        for name in ("more", "less")
+    )
+    return _without_parts(more, less), _without_parts(less, more)
+
+
+def _without_parts(found: set[tuple[int, int]], others: set[tuple[int, int]]) -> set[int]:
+    """Return the places of phrases that are no part of a longer one of the others."""
+    return {
+        place
+        for start, end in found
+        if not any(
+            begin <= start and end <= stop and stop - begin > end - start for begin, stop in others
+        )
+        for place in range(start, end)
+    }
 
 
 def _first_number(words: Phrase, language: Language) -> tuple[float, int, int] | None:
