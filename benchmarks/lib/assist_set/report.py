@@ -27,7 +27,12 @@ def table(columns: Sequence[Column]) -> str:
         rows.append((f"{TALK}: no action", [_calm(one) for one in columns]))
     rows.append(("all", _counts(columns, lambda _: True)))
     rows.append(("", [""] * len(columns)))
-    rows.append(("commands lost (nothing done)", [_lost(one) for one in columns]))
+    rows.append(
+        (
+            "commands lost (nothing done)",
+            [_of_commands(one, lambda case: case.is_lost) for one in columns],
+        )
+    )
     rows.append(("moved something wrong", [_wrong(one) for one in columns]))
     rows.append(("moved by mistake: lock, door, valve", [_by_mistake(one) for one in columns]))
     rows += [(f"replies: {fault}", [_faults(one, fault) for one in columns]) for fault in Fault]
@@ -62,16 +67,6 @@ def summary(sets: Mapping[str, Sequence[Column]]) -> str:
     )
 
 
-def _at_once(column: Column) -> str:
-    commands = [one for one in column.outcomes if one.case.is_command]
-    return _of(sum(one.passed for one in commands), len(commands))
-
-
-def _wrong_commands(column: Column) -> str:
-    commands = [one for one in column.outcomes if one.case.is_command]
-    return _of(sum(one.is_wrong for one in commands), len(commands))
-
-
 def _with_fault(column: Column) -> str:
     return str(sum(bool(one.faults) for one in column.outcomes))
 
@@ -86,6 +81,15 @@ def _counts(columns: Sequence[Column], chosen: Callable[[Outcome], bool]) -> lis
         outcomes = [one for one in column.outcomes if chosen(one)]
         cells.append(_of(sum(one.passed for one in outcomes), len(outcomes)))
     return cells
+
+
+def _of_commands(column: Column, fits: Callable[[Outcome], bool]) -> str:
+    commands = [one for one in column.outcomes if one.case.is_command]
+    return _of(sum(map(fits, commands)), len(commands))
+
+
+def _after_yes(column: Column) -> str:
+    return _of_commands(column, lambda one: one.passed_after_yes)
 
 
 def _of(part: int, whole: int) -> str:
@@ -103,16 +107,6 @@ def _is_command(one: Outcome) -> bool:
 def _calm(column: Column) -> str:
     talk = [one for one in column.outcomes if not one.case.is_command]
     return _of(sum(one.is_calm for one in talk), len(talk))
-
-
-def _lost(column: Column) -> str:
-    commands = [one for one in column.outcomes if one.case.is_command]
-    return _of(sum(one.is_lost for one in commands), len(commands))
-
-
-def _after_yes(column: Column) -> str:
-    commands = [one for one in column.outcomes if one.case.is_command]
-    return _of(sum(one.passed_after_yes for one in commands), len(commands))
 
 
 def _wrong(column: Column) -> str:
@@ -152,9 +146,9 @@ def _middle(values: Iterable[float]) -> float:
 
 
 SUMMARY: Sequence[tuple[str, Callable[[Column], str]]] = (
-    ("right at once", _at_once),
+    ("right at once", lambda one: _of_commands(one, lambda case: case.passed)),
     ("right after a yes", _after_yes),
-    ("moved something wrong", _wrong_commands),
+    ("moved something wrong", lambda one: _of_commands(one, lambda case: case.is_wrong)),
     ("after a yes", _wrong_after_yes),
     ("nothing to be done: no action", _calm),
     ("moved by mistake", _by_mistake),
