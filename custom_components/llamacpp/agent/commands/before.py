@@ -2,22 +2,27 @@
 
 from typing import TYPE_CHECKING
 
-from .explained import beside, small_places
+from .explained import Explained, beside, phrase_places, small_places
 from .home import name_words
+from .numbers import numbers_in
+from .relative import difference
 from .said import is_any, n_begin, understand
 from .shortlist import Shortlist
-from .spoken import command_text
+from .spoken import command_text, sentence_of
 from .verbs import Verbs
+from .words import as_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .candidates import Command
     from .home import Home, Thing
-    from .language import Language
+    from .language import Language, Phrase
 
 # So many of the user's turns before are looked at.
 MAX_TURNS = 3
+# The kinds of values that are numbers.
+NUMBERS = ("percent", "degrees", "kelvin")
 
 
 class Before:
@@ -44,6 +49,16 @@ class Before:
         small = small_places(words, self._language) - verbs
         return next((index for index in range(len(words)) if index not in small), None) in verbs
 
+    def without_no(self, text: str) -> str:
+        """Return what somebody says without a `no` before it: `no, turn it off`.
+
+        Behind an order, it would take it back.
+        """
+        said = understand(text, self._language)
+        if not said.clauses or said.clauses[0].words not in self._language.lists["no"]:
+            return text
+        return as_written(said.words[len(said.clauses[0].words) :], said.written)
+
     def with_name(self, text: str, before: Sequence[str]) -> str:
         """Return what somebody says with the name of what it is about, if that was said before.
 
@@ -59,9 +74,9 @@ class Before:
     def same_for(self, text: str, commands: Sequence[Command]) -> str:
         """Return an order of before for what is named now instead, or for the other of two.
 
-        commands: of before, each for one thing. Words that are neither names nor such as `the other
-        one too` stay behind the order. Empty if something else is said, or if a wrong guess would
-        do harm: that takes an order of its own.
+        It is repeated with another value, too. commands: of before. Words that are neither names,
+        values nor such as `the other one too` stay behind the order. Empty if something else is
+        said, or if a wrong guess would do harm: that takes an order of its own.
         """
         language = self._language
         said = understand(text, language)
@@ -70,24 +85,66 @@ class Before:
         if len(commands) != 1 or is_other or commands[0].is_critical:
             return ""
         (command,) = commands
-        shortlist = Shortlist.of(self._home, language, words)
-        named = [one.thing for one in shortlist.things if one.is_whole or one.is_only]
         before = next((one for one in self._home.things if one.name == command.thing), None)
-        if before is None or any(
-            one.kinds.intersection(before.kinds) for one in self._verbs.heard(words)
-        ):
+        heard = [one for one in self._verbs.heard(words) if one.kinds]
+        if any(before is None or one.kinds.intersection(before.kinds) for one in heard):
             return ""
         # `No, the left one` begins so; behind it, a `no` takes the order back.
         words = words[n_begin(words, language.lists["no"]) :]
-        if len(named) == 1 and named[0].kinds == before.kinds:
-            names = shortlist.naming(named[0])
-            rest = [one for one in beside(words, language, "also", "thanks") if one not in names]
-            return _again(command, named[0], language, rest)
-        others = self._alike(before)
-        if len(others) == 1 and is_any(language.lists["other"], words, language):
-            rest = [*beside(words, language, "also", "thanks", "other")]
-            return _again(command, others[0], language, rest)
-        return ""
+        value, of_value = self._value_in(words, command)
+        target, of_target = self._target_in(words, command, before)
+        shortlist = Shortlist.of(self._home, language, words)
+        is_named = shortlist.things or shortlist.areas or shortlist.floors
+        if not (target or value) or (is_named and not target):
+            return ""
+        known = of_value | of_target
+        rest = [word for index, word in enumerate(words) if index not in known]
+        rest = [*beside(rest, language, "also", "thanks", *(("to", "no") if value else ()))]
+        args = {**command.args, **target, **value}
+        return " ".join((command_text(command.tool, args, language), *rest))
+
+    def _target_in(
+        self, words: Phrase, command: Command, before: Thing | None
+    ) -> tuple[dict[str, str], set[int]]:
+        """Return what is named now, the other of two, or another room, and the places of its words.
+
+        before: what the command was for, None: for several.
+        """
+        shortlist = Shortlist.of(self._home, self._language, words)
+        things = [one for one in shortlist.things if before and one.thing.kinds == before.kinds]
+        # Of those alike, a part of the name tells which: `the left one`.
+        named = [one for one in shortlist.things if one.is_whole or one.is_only] or things
+        if before and len(named) == 1 and named[0] in things:
+            places = shortlist.places_of(named[0].words)
+            places |= shortlist.places_of_area(named[0].thing.area)
+            return {"name": named[0].thing.name}, places
+        if len(shortlist.areas) == 1 and not named and not shortlist.is_specific:
+            area = self._home.areas[shortlist.areas[0]]
+            there = [one for one in shortlist.of_area() if before and one.kinds == before.kinds]
+            places = shortlist.places_of_place(area)
+            if len(there) == 1:
+                return {"name": there[0].name}, places
+            return ({"area": area.name}, places) if "area" in command.args else ({}, set())
+        others = self._alike(before) if before else []
+        other = self._language.lists["other"]
+        if len(others) == 1 and is_any(other, words, self._language):
+            return {"name": others[0].name}, phrase_places(other, words)
+        return {}, set()
+
+    def _value_in(self, words: Phrase, command: Command) -> tuple[dict[str, float], set[int]]:
+        """Return another value for a command, such as in `make that 22`, and its places."""
+        language = self._language
+        sentence = sentence_of(command.tool, command.args, language)
+        numbers = numbers_in(words, language, language.levels)
+        if sentence is None or len(sentence.slots) != 1 or len(numbers) != 1:
+            return {}, set()
+        ((slot, kind),) = sentence.slots.items()
+        if kind not in NUMBERS or difference(words, language, is_degrees=kind == "degrees"):
+            return {}, set()
+        shortlist = Shortlist.of(self._home, language, words)
+        verbs = (one for one in self._verbs.found(words) if one.sentence.slots)
+        places = Explained(words, language, shortlist).of_value(kind)
+        return {slot: numbers[0]}, places.union(*(one.places for one in verbs))
 
     def is_for_all(self, text: str) -> bool:
         """Tell whether all that was said is `both`, or `all of them`."""
@@ -111,7 +168,10 @@ class Before:
         """Tell whether it was said what to do, and nothing of the home was named."""
         said = understand(text, self._language)
         heard = [one for one in self._verbs.heard(said.words) if one.kinds and not one.reads]
-        rest = self._verbs.without_first(said.words)
+        verbs = (one for one in self._verbs.found(said.words) if one.sentence.kinds)
+        of_verbs = frozenset[int]().union(*(one.places for one in verbs))
+        # `Turn it back off` does not name the back door.
+        rest = [word for index, word in enumerate(said.words) if index not in of_verbs]
         shortlist = Shortlist.of(self._home, self._language, rest)
         is_named = shortlist.things or shortlist.kinds or shortlist.areas or shortlist.floors
         return bool(heard) and not (said.is_question or said.is_chat or is_named)
@@ -120,9 +180,3 @@ class Before:
         words = understand(text, self._language).words
         things = Shortlist.of(self._home, self._language, words).things
         return [one.thing.name for one in things if one.is_sure or one.is_only]
-
-
-def _again(command: Command, thing: Thing, language: Language, rest: Sequence[str]) -> str:
-    """Return a command for another thing, with words that are not explained behind it."""
-    args = {**command.args, "name": thing.name}
-    return " ".join((command_text(command.tool, args, language), *rest))

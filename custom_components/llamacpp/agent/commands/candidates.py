@@ -152,6 +152,11 @@ class Candidates:
         """Return the things of the home that may be named in words."""
         return Shortlist.of(self._home, self._language, words).things
 
+    def names_place(self, words: Sequence[str]) -> bool:
+        """Tell whether words name an area or a floor of the home."""
+        shortlist = Shortlist.of(self._home, self._language, words)
+        return bool(shortlist.areas or shortlist.floors)
+
     def is_delayed(self, said: Said) -> bool:
         """Tell whether something is to be done later: a length of time can be a timer's own."""
         is_for_timer = any(DURATION in one.slots.values() for one in self._verbs.heard(said.words))
@@ -160,7 +165,7 @@ class Candidates:
     def for_said_at_once(self, said: Said) -> list[list[Command]]:
         """Return the commands of each part, whenever they are to be done."""
         if said.but:
-            return self._all_but(*said.but)
+            return self._all_but(said)
         if len(said.pieces) > len(said.parts):
             # Each has its own verb: `the lamp` alone may be left out of an order.
             each = [self.for_words(one, replace(said, words=one)) for one in said.pieces]
@@ -217,15 +222,16 @@ class Candidates:
             for name in names
         ]
 
-    def _all_but(self, words: Phrase, excepted: Phrase) -> list[list[Command]]:
+    def _all_but(self, said: Said) -> list[list[Command]]:
         """Return a command for each thing that was meant, without those that were excepted.
 
         None if it is not quite clear which these are.
         """
+        words, excepted = said.but or ((), ())
         joins = joins_in(words, self._language)
         meant = [one for one in self.for_words(words, joins=joins) if one.is_plain]
         if len(meant) != 1 or meant[0].thing:
-            return []
+            return self._each_but(replace(said, words=words, joins=joins, but=None), excepted)
         things = self._targets(meant[0])
         without = self._excepted(excepted, things)
         sentence = sentence_of(meant[0].tool, meant[0].args, self._language)
@@ -233,7 +239,7 @@ class Candidates:
         if not without or sentence is None or len(kept) > MAX_BUT:
             return []
         shortlist = Shortlist.of(self._home, self._language, words)
-        values = Values(words, self._home, shortlist, {}, self._now)
+        values = Values(words, shortlist, {}, None, self._now)
         same = [
             one
             for one in self._language.sentences
@@ -249,6 +255,15 @@ class Candidates:
             for thing in kept
         ]
         return found if all(found) else []
+
+    def _each_but(self, said: Said, excepted: Phrase) -> list[list[Command]]:
+        """Return the commands for each of several things but those that were excepted."""
+        parts = self._for_each(said)
+        names = [part[0].thing for part in parts]
+        things = [one for one in self._home.things if one.name in names]
+        without = {one.name for one in self._excepted(excepted, things)}
+        kept = [part for part in parts if part[0].thing not in without]
+        return kept if without and len(names) > 1 and all(names) else []
 
     def _targets(self, command: Command) -> list[Thing]:
         """Return the things of a command that is for all of a kind in a place, or everywhere."""
@@ -277,11 +292,13 @@ class Candidates:
         shortlist = Shortlist.of(self._home, self._language, words)
         joins = joins_in(words, self._language)
         explained = Explained(words, self._language, shortlist, joins=joins)
+        of_things = {kind for thing in things for kind in thing.kinds}
         places = [
             *(("area", self._home.areas[one]) for one in shortlist.areas),
             *(("floor", self._home.floors[one]) for one in shortlist.floors),
         ]
-        kinds = shortlist.kinds
+        # `Those in the garage` are no garage doors.
+        kinds = shortlist.kinds & of_things
         if whole := [one.thing for one in shortlist.things if one.is_whole]:
             found, places = whole, []
         elif places:
@@ -296,7 +313,7 @@ class Candidates:
         is_clear = bool(found) and all(one in things for one in found)
         return (
             found
-            if is_clear and not explained.beside(found, [place for _, place in places])
+            if is_clear and not explained.beside(found, [place for _, place in places], "keep")
             else []
         )
 
@@ -357,10 +374,11 @@ class Candidates:
         explained = Explained(
             words, language, shortlist, joins=joins, is_room_known=self._here is not None
         )
+        by_sentence = {one.sentence: one for one in heard}
         scope = _Scope(
             shortlist,
-            {one.sentence: one for one in heard},
-            Values(words, self._home, shortlist, said.written if said else {}, self._now),
+            by_sentence,
+            Values(words, shortlist, by_sentence, said, self._now),
             explained,
             is_any(language.lists["all"], words, language),
             is_any(language.lists["home"], words, language),
@@ -380,7 +398,10 @@ class Candidates:
         if of_places and (shortlist.is_plural_of_kind or not (is_one and len(names) == 1)):
             # Several were meant, and there is one command for all of them.
             of_things = []
-        found = [*of_things, *of_places, *self._of_nothing(scope)]
+        is_verbless = not any(one.is_heard for one in (*of_things, *of_places))
+        # `Light in the kitchen` means all of it before it means one of several.
+        of_home = [*of_places, *of_things] if is_verbless else [*of_things, *of_places]
+        found = [*of_home, *self._of_nothing(scope)]
         unique = list({one.text: one for one in found}.values())
         return _with_values(unique)[:MAX_COMMANDS]
 
@@ -450,9 +471,13 @@ class Candidates:
                 own = scope.heard.get(sentence)
                 if is_told is (own is None and not sentence.slots):
                     continue
+                if not is_told and self._now.is_done(sentence.tool, thing.entity_id):
+                    # Nobody asks for what is so already.
+                    continue
                 if "item" in sentence.slots and own is None:
                     continue
                 is_own = bool(own and scope.explained.is_own(thing, own))
+                is_known = bool(scope.values.items.known(sentence, thing))
                 inexact = scope.explained.inexact(thing, own, heard) if own and is_critical else ()
                 for one in self._filled(
                     sentence,
@@ -463,7 +488,13 @@ class Candidates:
                     if is_critical
                     else is_meant and (is_listed or "item" not in sentence.slots),
                 ):
-                    rest = scope.explained.rest(sentence, own, thing=thing, is_item=one.is_item)
+                    rest = scope.explained.rest(
+                        sentence,
+                        own,
+                        thing=thing,
+                        is_item=one.is_item and not is_known,
+                        item=words_of(one.args["item"]) if is_known else (),
+                    )
                     rank = own.rank[:-1] if own else ()
                     yield replace(one, rest=rest or inexact, rank=rank)
 

@@ -9,7 +9,7 @@ from .home import name_words
 from .numbers import HALF, with_half
 from .relative import difference, step
 from .verbs import ENDING, EXACT
-from .words import PERCENT
+from .words import PERCENT, is_like
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,16 +54,25 @@ class Explained:
         kind: str | None = None,
         place: Place | None = None,
         is_item: bool = False,
+        item: Phrase = (),
     ) -> tuple[str, ...]:
         """Return the words that a command leaves unexplained.
 
         sentence: its form. heard: where its verb was said, None: not here. thing, or kind and
-        place: what it is about. is_item: it puts what was said on a list.
+        place: what it is about. is_item: it puts what was said on a list. item: the words of one
+        that is on it, or was told to be missing.
         """
         shortlist, language = self._shortlist, self._language
         known = {*self._small, *(heard.places if heard else ())}
         if is_item and heard:
             known |= self._item(heard)
+        if item:
+            known |= phrase_places(language.lists["missing"], self._words)
+            known |= {
+                index
+                for index, word in enumerate(self._words)
+                if any(is_like(word, one) for one in item)
+            }
         if thing:
             known |= self.of_thing(thing)
         if kind:
@@ -74,14 +83,20 @@ class Explained:
         elif kind:
             known |= _places(_index(language.lists["home"]), self._words)
         for slot in sentence.slots.values():
-            known |= self._value(slot)
+            known |= self.of_value(slot)
         if by_step := step(self._words, sentence, language):
             known |= by_step.places
         return tuple(word for index, word in enumerate(self._words) if index not in known)
 
-    def beside(self, things: Iterable[Thing], places: Iterable[Place]) -> tuple[str, ...]:
-        """Return the words that name none of these things and places."""
-        known = {*self._small, *self._all}
+    def beside(
+        self, things: Iterable[Thing], places: Iterable[Place], name: str
+    ) -> tuple[str, ...]:
+        """Return the words that name none of these things and places.
+
+        name: of the list of further phrases that are explained.
+        """
+        phrases = self._language.lists[name]
+        known = {*self._small, *self._all, *_places(_index(phrases), self._words)}
         for thing in things:
             known |= self.of_thing(thing)
         for place in places:
@@ -173,7 +188,7 @@ class Explained:
         item = [index for index in sorted(behind - heard.places) if index not in self._small]
         return set() if item and self._words[item[0]] in cautions else behind
 
-    def _value(self, slot: str) -> set[int]:
+    def of_value(self, slot: str) -> set[int]:
         """Return the places of the words that a value of this kind can be made of."""
         language, words = self._language, self._words
         match slot:
@@ -220,6 +235,11 @@ def beside(words: Sequence[str], language: Language, *names: str) -> tuple[str, 
 def small_places(words: Sequence[str], language: Language) -> set[int]:
     """Return the places of words that change nothing, such as articles and `could you`."""
     return _places(_by_first(language), words)
+
+
+def phrase_places(phrases: tuple[Phrase, ...], words: Sequence[str]) -> set[int]:
+    """Return the places of the words of all phrases that were said as they are."""
+    return _places(_index(phrases), words)
 
 
 def cautions_in(words: Iterable[str], language: Language) -> bool:

@@ -124,37 +124,62 @@ class Interpreter:
     def _order_in(self, said: Said) -> Meaning | None:
         """Return what the one clause means that is an order: `turn it off, it is late`.
 
-        None if another clause has an order, too, a time, or words that may take this one back, or
-        if a wrong guess would do harm.
+        It is to be asked back where another clause has words that may take it back, or where a
+        wrong guess would do harm. None if another one is about something else, or begins with words
+        such as `if` and `no`.
         """
-        found = [(one, Meaning(self._possible(one))) for one in said.clauses if not one.is_chat]
+        clauses = [*said.clauses]
+        found = [(one, Meaning(self._possible(one))) for one in clauses if not one.is_chat]
         orders = [(one, meaning) for one, meaning in found if meaning.is_plain]
         if len(orders) != 1 or said.delay or said.but:
             return None
         ((order, meaning),) = orders
+        place = clauses.index(order)
+        others = [*clauses[:place], *clauses[place + 1 :]]
         things = {one.thing for part in meaning.parts for one in part}
-        place = said.clauses.index(order)
-        is_alone = not (
-            any(self._may_change(one.words, things) for one in said.clauses[place + 1 :])
-            or any(
+        if any(self._is_other(one, things) for one in others):
+            return None
+        is_alone = not any(
+            self._candidates.names_place(one.words)
+            if one.is_reason
+            else self._may_change(
+                one.words,
+                things,
                 # `Well, ...` is no condition, but behind an order `nonsense` takes it back.
-                self._may_change(one.words, things, is_exclamation=len(one.words) == 1)
-                for one in said.clauses[:place]
+                is_exclamation=clauses.index(one) < place and len(one.words) == 1,
             )
+            for one in others
         )
         is_critical = any(one.is_critical for part in meaning.parts for one in part)
-        return meaning if is_alone and not is_critical else None
+        if is_alone and not is_critical:
+            return meaning
+        beside = tuple(word for one in others for word in one.words)
+        return Meaning([[replace(one, rest=beside) for one in part] for part in meaning.parts])
+
+    def _is_other(self, clause: Said, things: Collection[str]) -> bool:
+        """Return whether a clause beside an order is about something else, or whether to obey it.
+
+        things: of that order, an empty name for all of a kind.
+        """
+        named = self._candidates.named(clause.words)
+        is_for_several = "" in things or len(things) > 1
+        return bool(n_begin(clause.words, self._language.lists["not_now"])) or (
+            not clause.is_reason
+            and (
+                (bool(named) and is_for_several)
+                or any(one.is_whole and one.thing.name not in things for one in named)
+            )
+        )
 
     def _may_change(
         self, words: Phrase, things: Collection[str], *, is_exclamation: bool = False
     ) -> bool:
         """Return whether a clause may change the order beside it: take it back, or be one, too.
 
-        things: of that order, an empty name for all of a kind. What may name a thing beside an
-        order for several may be left out of it, and what names another one may be ordered, too.
-        Where verbs come first in conditions (`regnet es, ...`), only what begins otherwise is none,
-        or an exclamation. `It is too warm` is no order to warm something, but where articles can
-        begin an order (`die rechte aus`), it is taken for one.
+        things: of that order, an empty name for all of a kind. Where verbs come first in conditions
+        (`regnet es, ...`), only what begins otherwise is none, or an exclamation. `It is too warm`
+        is no order to warm something, but where articles can begin an order (`die rechte aus`), it
+        is taken for one.
         """
         language = self._language
         lists = language.lists
@@ -163,9 +188,7 @@ class Interpreter:
         is_statement = begins and not (language.has_inversion or named)
         is_for_several = "" in things or len(things) > 1
         return bool(
-            (named and is_for_several)
-            or any(one.is_whole and one.thing.name not in things for one in named)
-            or (language.has_inversion and not (begins or is_exclamation))
+            (language.has_inversion and not (begins or is_exclamation))
             or (
                 not is_statement
                 and is_order(words, language, is_clear=not (named or is_for_several))

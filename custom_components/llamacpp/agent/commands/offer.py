@@ -206,6 +206,7 @@ class CommandsOffer:
         asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
         if not before or asked is None:
             return last
+        last = self._before.without_no(last)
         names = self._candidates.unclear(self._interpreter.meaning(before[-1]).parts)
         if asked.content == self._language.texts["what"] or (
             names and asked.content == self._which(names)
@@ -214,7 +215,7 @@ class CommandsOffer:
                 return self._for_all(names, before[-1])
             return f"{before[-1]} {last}"
         meant = [part[0] for part in self._interpreter.meaning(before[-1]).parts if part]
-        if same := self._before.same_for(last, [one for one in meant if one.thing]):
+        if same := self._before.same_for(last, meant):
             return same
         return self._before.with_name(last, before)
 
@@ -231,17 +232,19 @@ class CommandsOffer:
 
     def _agreed(self, contents: Sequence[Content]) -> list[Command]:
         """Return the commands that the user was asked about, and says yes to."""
-        said = [one for one in contents if isinstance(one, UserContent)]
+        said = [place for place, one in enumerate(contents) if isinstance(one, UserContent)]
         asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
         if asked is None or not asked.content or not said[:-1]:
             return []
-        if not understand(said[-1].content, self._language).is_yes:
+        if not understand(contents[-1].content or "", self._language).is_yes:
             return []
         before, _, behind = str(self._language.texts["sure"]).partition("{command}")
         if not (asked.content.startswith(before) and asked.content.endswith(behind)):
             return []
         question = asked.content.removeprefix(before).removesuffix(behind)
-        return agreed(question, self._interpreter.meaning(said[-2].content).parts)
+        # What was asked about may have been said with what was named before.
+        asked_of = self._whole(contents[: said[-2] + 1])
+        return agreed(question, self._interpreter.meaning(asked_of).parts)
 
     def _words_on_results(self, contents: Sequence[Content]) -> str:
         """Return what is to be said of commands that were run, empty if the model is to speak."""

@@ -184,6 +184,7 @@ class _Maker:
             "degrees": sorted(self._units[DEGREE]),
             "questions": self._questions(verbs),
             **dict.fromkeys(("other", "all_of_them", "subjects"), ()),
+            **dict.fromkeys(("because", "because_behind_comma", "only", "keep", "missing"), ()),
             **self._yes_and_no(),
             **{name: self._rule_words(rules) for name, rules in RULES.items()},
         }

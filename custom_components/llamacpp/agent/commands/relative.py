@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from homeassistant.components.todo import TodoItemStatus
+from homeassistant.components.todo.const import DATA_COMPONENT
 from homeassistant.const import UnitOfTemperature
 
 from .numbers import half_degrees, is_article, number_at
@@ -28,6 +30,11 @@ ATTRIBUTES = {
 }
 # By slot, how much `brighter` or `warmer` is where nobody says how much; in percent or degrees.
 STEPS = {"brightness": 20, "percentage": 20, "temperature": 1, "humidity": 5}
+# By tool and domain, what things are when it has worked.
+SWITCHED = {
+    "HassTurnOn": {"": "on", "cover": "open", "valve": "open", "lock": "locked"},
+    "HassTurnOff": {"": "off", "cover": "closed", "valve": "closed", "lock": "unlocked"},
+}
 MAX_DEGREES = {UnitOfTemperature.CELSIUS: 40, UnitOfTemperature.FAHRENHEIT: 110}
 
 
@@ -48,6 +55,23 @@ class Now:
         if value is None and slot == "brightness" and state and state.state == "off":
             return 0
         return value * 100 / whole if isinstance(value, (int, float)) else None
+
+    def items(self, entity_id: str, *, is_open: bool) -> list[str]:
+        """Return what is on a to-do list; is_open: only what is not done yet."""
+        component = self._hass.data.get(DATA_COMPONENT) if self._hass else None
+        entity = component.get_entity(entity_id) if component else None
+        return [
+            one.summary
+            for one in (entity and entity.todo_items) or ()
+            if one.summary and not (is_open and one.status == TodoItemStatus.COMPLETED)
+        ]
+
+    def is_done(self, tool: str, entity_id: str) -> bool:
+        """Tell whether switching something with this tool would change nothing."""
+        state = self._hass.states.get(entity_id) if self._hass else None
+        if state is None or tool not in SWITCHED:
+            return False
+        return state.state == SWITCHED[tool].get(state.domain, SWITCHED[tool][""])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .durations import lengths
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # As `words_of` divides a text, but a word keeps an apostrophe behind it.
 _WRITTEN = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+['\u2019]?")
 # Behind a colon is what somebody else says.
+_WORD = re.compile(r"[^\W_]+")
 _CLAUSE_ENDS = re.compile(r"[,.;!](?!\d)")
 # What is longer than this is no order, whatever words it has.
 MAX_CHARACTERS = 500
@@ -35,8 +37,9 @@ class Said:
     an agreement and nothing else. delay: the length of time by units after which it is to be done,
     empty if that was not said. at_once: the same without the words for that, None if it was not
     said. but: the words before and behind such as `except`, None if there is none. clauses: the
-    pieces between punctuation marks, each understood alone, if there are several. pieces: the words
-    between these marks and those such as `and`, if there are marks.
+    pieces between punctuation marks and before words such as `because`, each understood alone, if
+    there are several. is_reason: it is such a piece that tells why. pieces: the words between these
+    marks and those such as `and`, if there are marks.
     """
 
     words: tuple[str, ...]
@@ -51,6 +54,7 @@ class Said:
     at_once: Said | None = None
     but: tuple[Phrase, Phrase] | None = None
     clauses: tuple[Said, ...] = ()
+    is_reason: bool = False
     pieces: tuple[Phrase, ...] = ()
 
 
@@ -84,7 +88,7 @@ def _understand(text: str, language: Language) -> Said:
         is_about_time=any(set(one) <= set(words) for one in lists["time"]),
         is_yes=_is_yes(words, language),
         joins=joins,
-        but=_but(words, lists["except"]),
+        but=_but(words, lists["except"]) or _but_first(text, language) or _but_kept(text, language),
         clauses=_clauses(text, language),
         pieces=_pieces(text, language),
     )
@@ -121,6 +125,40 @@ def _but(words: tuple[str, ...], phrases: Iterable[Phrase]) -> tuple[Phrase, Phr
     return None
 
 
+def _but_first(text: str, language: Language) -> tuple[Phrase, Phrase] | None:
+    """Return the same of what begins with such a phrase: `except the attic, lock all doors`.
+
+    What is excepted ends at a mark, or before a word such as `all`.
+    """
+    words, first = words_of(text), words_of(_CLAUSE_ENDS.split(text)[0])
+    start = n_begin(words, language.lists["except"])
+    if not start:
+        return None
+    alls = (
+        index for index in range(start + 1, len(words)) if n_begin(words[index:], _all(language))
+    )
+    end = len(first) if start < len(first) < len(words) else next(alls, 0)
+    return (words[end:], words[start:end]) if end else None
+
+
+def _but_kept(text: str, language: Language) -> tuple[Phrase, Phrase] | None:
+    """Return the same of what ends with what stays as it is: `all lights off, only leave this on`.
+
+    None if not all of something was meant.
+    """
+    *before, last = _CLAUSE_ENDS.split(text)
+    words = tuple(word for one in before for word in words_of(one))
+    kept = words_of(last)
+    only = n_begin(kept, language.lists["only"])
+    is_all = any(n_begin(words[index:], _all(language)) for index in range(len(words)))
+    is_kept = only and any(_is_within(one, kept) for one in language.lists["keep"])
+    return (words, kept[only:]) if is_all and is_kept else None
+
+
+def _all(language: Language) -> Sequence[Phrase]:
+    return language.lists["all"]
+
+
 def _pieces(text: str, language: Language) -> tuple[Phrase, ...]:
     """Return the words between marks and words that join, none if there is no mark."""
     clauses = [one for one in _CLAUSE_ENDS.split(text) if words_of(one)]
@@ -136,8 +174,31 @@ def _pieces(text: str, language: Language) -> tuple[Phrase, ...]:
 
 
 def _clauses(text: str, language: Language) -> tuple[Said, ...]:
-    pieces = [one for one in _CLAUSE_ENDS.split(text) if words_of(one)]
-    return tuple(_understand(one, language) for one in pieces) if len(pieces) > 1 else ()
+    reasons = language.lists["because"]
+    behind_mark = (*reasons, *language.lists["because_behind_comma"])
+    found = []
+    for place, clause in enumerate(_CLAUSE_ENDS.split(text)):
+        first, *others = _before_each(clause, reasons)
+        found += [(first, place > 0 and n_begin(words_of(first), behind_mark) > 0)]
+        found += [(one, True) for one in others]
+    pieces = [one for one in found if words_of(one[0])]
+    if len(pieces) < 2:  # noqa: PLR2004 - there is nothing between
+        return ()
+    return tuple(
+        replace(_understand(one, language), is_reason=is_reason) for one, is_reason in pieces
+    )
+
+
+def _before_each(text: str, phrases: Iterable[Phrase]) -> list[str]:
+    """Return a text cut before each of these phrases but one that it begins with."""
+    words = [*_WORD.finditer(text)]
+    plain = tuple(word for one in words for word in words_of(one.group())[:1])
+    if len(plain) != len(words):
+        return [text]
+    cuts = [
+        words[index].start() for index in range(1, len(plain)) if n_begin(plain[index:], phrases)
+    ]
+    return [text[start:end] for start, end in pairwise((0, *cuts, len(text)))]
 
 
 def joins_in(words: Sequence[str], language: Language) -> frozenset[int]:

@@ -179,7 +179,7 @@ class Shortlist:
         implied: frozenset[str] = frozenset(),
     ) -> None:
         """Look for the names of a home in what was said. implied: kinds that go with its verb."""
-        self._home = home
+        self.home = home
         self._language = language
         self.index = NameIndex.of(home, language)
         self._things_of_kinds: dict[frozenset[str], list[Thing]] = {}
@@ -231,10 +231,18 @@ class Shortlist:
         found = self._of(precise) or self._of(kinds)
         return [thing for thing in found if area and thing.area == area] or found
 
+    def of_area(self) -> list[Thing]:
+        """Return the things in the areas that were named."""
+        return [
+            self.home.things[index]
+            for area in self.areas
+            for index in self.index.by_area.get(area, ())
+        ]
+
     def _of(self, kinds: frozenset[str]) -> list[Thing]:
         if kinds not in self._things_of_kinds:
             found = {index for kind in kinds for index in self.index.by_kind.get(kind, ())}
-            self._things_of_kinds[kinds] = [self._home.things[index] for index in sorted(found)]
+            self._things_of_kinds[kinds] = [self.home.things[index] for index in sorted(found)]
         return self._things_of_kinds[kinds]
 
     @property
@@ -297,7 +305,7 @@ class Shortlist:
         said = [word for word in words if word in self._said]
         alike = (self.index.by_word[word] for word in said)
         others = (
-            [self._home.things[index] for index in set[int].intersection(*alike)] if said else []
+            [self.home.things[index] for index in set[int].intersection(*alike)] if said else []
         )
         is_only = all(one is thing or one.domain != thing.domain for one in others)
         return bool(said) and (is_only or len(said) == len(words))
@@ -313,10 +321,10 @@ class Shortlist:
 
     def places_of_area(self, area: str | None) -> set[int]:
         """Return where an area, or its floor, was named as a whole."""
-        place = self._home.areas.get(area) if area else None
+        place = self.home.areas.get(area) if area else None
         if place is None:
             return set()
-        floor = self._home.floors.get(place.floor) if place.floor else None
+        floor = self.home.floors.get(place.floor) if place.floor else None
         return self.places_of_place(place) | (self.places_of_place(floor) if floor else set())
 
     def places_of_place(self, place: Place) -> set[int]:
@@ -327,8 +335,8 @@ class Shortlist:
     def _of_places(self) -> frozenset[str]:
         """Return the words that name places."""
         places = (
-            *(self._home.areas[one].names for one in self.areas),
-            *(self._home.floors[one].names for one in self.floors),
+            *(self.home.areas[one].names for one in self.areas),
+            *(self.home.floors[one].names for one in self.floors),
         )
         return frozenset[str]().union(*map(self._named, places))
 
@@ -402,7 +410,7 @@ class Shortlist:
         return likely.union(*(self.index.by_area.get(area, ()) for area in self.areas))
 
     def _meant(self, index: int) -> Meant | None:
-        thing = self._home.things[index]
+        thing = self.home.things[index]
         weight = self.index.weight
         is_here = thing.area in self.areas
         is_kind = bool(self.kinds.intersection(thing.kinds))
@@ -418,7 +426,7 @@ class Shortlist:
             best = max(best, BY_PLACE)
             is_sure = True
         if is_here and is_sure and thing.area:
-            best_words |= self._named(self._home.areas[thing.area].names)
+            best_words |= self._named(self.home.areas[thing.area].names)
         if not best:
             return None
         return Meant(

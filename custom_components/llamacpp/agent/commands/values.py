@@ -3,18 +3,21 @@
 from typing import TYPE_CHECKING, Any
 
 from .durations import duration_text, lengths
+from .items import Items
 from .numbers import half_degrees, numbers_in
 from .relative import STEPS, difference, step
 from .said import is_any
-from .words import PERCENT, as_written, find, has_phrase, is_like, words_of
+from .words import PERCENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from .home import Home, Thing
-    from .language import Language, Sentence
+    from .home import Thing
+    from .language import Sentence
     from .relative import Now
+    from .said import Said
     from .shortlist import Shortlist
+    from .verbs import Heard
 
 MAX_PERCENT = 100
 MIN_KELVIN, MAX_KELVIN = 1000, 10000
@@ -26,21 +29,21 @@ class Values:
     def __init__(
         self,
         words: Sequence[str],
-        home: Home,
         shortlist: Shortlist,
-        written: Mapping[str, str],
+        heard: Mapping[Sentence, Heard],
+        said: Said | None,
         now: Now,
     ) -> None:
         """Look for values in these words.
 
-        shortlist: what they name. written: how, by word. now: what things are like.
+        shortlist: what they name. heard: which verbs they have. said: what they are a part of. now:
+        what things are like.
         """
         self._now = now
-        self._written = written
         self._words = words
         self._shortlist = shortlist
         self._language = shortlist.index.language
-        self._home = home
+        self.items = Items(words, self._language, heard, said, now)
         self._lengths = lengths(words, self._language)
 
     def of(self, kind: str, sentence: Sentence, thing: Thing | None) -> Iterator[tuple[str, Any]]:
@@ -64,10 +67,10 @@ class Values:
                 known = self._language.colors
                 yield from ((word, known[word]) for word in words if word in known)
             case "area":
-                named = (self._home.areas[one].name for one in self._shortlist.areas)
+                named = (self._shortlist.home.areas[one].name for one in self._shortlist.areas)
                 yield from ((name, name) for name in named)
             case "item":
-                yield from ((item, item) for item in self._items(sentence, thing))
+                yield from ((item, item) for item in self.items.of(sentence, thing))
             case "duration":
                 for one in self._lengths[:1]:
                     yield duration_text(one.units, self._language), dict(one.units)
@@ -142,50 +145,3 @@ class Values:
         for number in numbers_in(words, self._language):
             if MIN_KELVIN <= number <= MAX_KELVIN:
                 yield f"{number:g}", int(number)
-
-    def _items(self, sentence: Sentence, thing: Thing | None) -> list[str]:
-        """Return what is to be put on a list: what is left without the verb and the list."""
-        words = self._without_verb(sentence)
-        prepositions = {one[0] for one in self._language.lists["prepositions"]}
-        listed = words_for(thing, self._language)
-        for index, word in enumerate(words):
-            rest = [one for one in words[index + 1 :] if not self._is_filler(one)]
-            if word in prepositions and rest and all(_is_one_of(one, listed) for one in rest):
-                words = words[:index]
-                break
-        while words and self._is_filler(words[0]):
-            words = words[1:]
-        while words and self._is_filler(words[-1]):
-            words = words[:-1]
-        return [as_written(words, self._written)] if words else []
-
-    def _without_verb(self, sentence: Sentence) -> list[str]:
-        """Return what comes behind the verb, or before it where it comes last."""
-        words = list(self._words)
-        for phrase in sentence.hear:
-            if has_phrase(phrase, words, self._language.common):
-                index = find(phrase[0], words, self._language.common) or 0
-                rest = words[index + 1 :]
-                for word in phrase[1:]:
-                    rest = rest[1:] if rest[:1] == [word] else rest
-                return rest or words[:index]
-        return words
-
-    def _is_filler(self, word: str) -> bool:
-        fillers = (one[0] for one in self._language.lists["fillers"])
-        return any(is_like(word, one, may_slip=False) for one in fillers)
-
-
-def words_for(thing: Thing | None, language: Language) -> set[str]:
-    """Return the words of a thing's names and kinds."""
-    if thing is None:
-        return set()
-    kinds = (language.kinds[one].words for one in thing.kinds if one in language.kinds)
-    return {
-        *(word for name in thing.names for word in words_of(name)),
-        *(word for phrases in kinds for phrase in phrases for word in phrase),
-    }
-
-
-def _is_one_of(word: str, words: Iterable[str]) -> bool:
-    return any(is_like(word, one) for one in words)
