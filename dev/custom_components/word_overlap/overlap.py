@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from custom_components.llamacpp.agent.commands.relative import Now
 from custom_components.llamacpp.agent.commands.shortlist import Shortlist
 from custom_components.llamacpp.agent.commands.values import Values
+from custom_components.llamacpp.agent.commands.verbs import Verbs
 from custom_components.llamacpp.agent.commands.words import words_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def choose(text: str, home: Home, language: Language) -> Command | None:
 
 def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[Command]:
     """Yield all commands that there are in a home, with the values that these words hold."""
-    values = Values(words, home, Shortlist(home, language, words), {}, Now())
+    heard = {one.sentence: one for one in Verbs(language).found(words)}
+    values = Values(words, Shortlist(home, language, words), heard, None, Now())
     for sentence in language.sentences:
         if sentence.reads:
             continue

@@ -5,7 +5,7 @@ from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from .durations import duration_text
-from .explained import Explained
+from .explained import Explained, small_places
 from .relative import Now
 from .said import is_any, joins_in
 from .shortlist import NameIndex, Shortlist
@@ -167,8 +167,7 @@ class Candidates:
         if said.but:
             return self._all_but(said)
         if len(said.pieces) > len(said.parts):
-            # Each has its own verb: `the lamp` alone may be left out of an order.
-            each = [self.for_words(one, replace(said, words=one)) for one in said.pieces]
+            each = self._for_pieces(said)
             if all(any(one.is_plain for one in commands) for commands in each):
                 return each
         if len(said.parts) < 2 or self._is_item(said):  # noqa: PLR2004 - an item may have an `and`
@@ -185,6 +184,21 @@ class Candidates:
             for _, commands in found
             if commands
         ]
+
+    def _for_pieces(self, said: Said) -> list[list[Command]]:
+        """Return the commands of each piece: `the lamp alone` may be left out of an order.
+
+        One with a word such as `too` has the verb of the one before it. Of `thanks` there are none.
+        """
+        found = []
+        order: Phrase = ()
+        for piece in said.pieces:
+            if len(small_places(piece, self._language)) == len(piece):
+                continue
+            is_alike = is_any(self._language.lists["too"], piece, self._language)
+            order = order if is_alike and not self._verbs.heard(piece) else piece
+            found.append(self.for_words(piece, replace(said, words=order)))
+        return found
 
     def _of_part(self, before: Phrase, words: Phrase, said: Said) -> list[Command]:
         """Return the commands of a part.

@@ -161,14 +161,14 @@ class Interpreter:
 
         things: of that order, an empty name for all of a kind.
         """
+        if clause.is_reason:
+            return False
         named = self._candidates.named(clause.words)
         is_for_several = "" in things or len(things) > 1
-        return bool(n_begin(clause.words, self._language.lists["not_now"])) or (
-            not clause.is_reason
-            and (
-                (bool(named) and is_for_several)
-                or any(one.is_whole and one.thing.name not in things for one in named)
-            )
+        return (
+            n_begin(clause.words, self._language.lists["not_now"]) > 0
+            or (bool(named) and is_for_several)
+            or any(one.is_whole and one.thing.name not in things for one in named)
         )
 
     def _may_change(

@@ -81,8 +81,8 @@ class Items:
         start = max((one for one in self._starts if one <= min(verb)), default=0)
         own = [(index, word) for index, word in enumerate(self._words) if index not in verb]
         behind = [word for index, word in own if index > min(verb)]
-        words = behind or [word for index, word in own if index >= start]
-        words = self._without_list(words, _words_for(thing, self._language))
+        said = behind or [word for index, word in own if index >= start]
+        words = self._without_list(said, _words_for(thing, self._language))
         return words if len(small_places(words, self._language)) < len(words) else ()
 
     def _without_list(self, words: Sequence[str], listed: Iterable[str]) -> Sequence[str]:

@@ -234,9 +234,10 @@ class CommandsOffer:
         """Return the commands that the user was asked about, and says yes to."""
         said = [place for place, one in enumerate(contents) if isinstance(one, UserContent)]
         asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
+        last = contents[-1]
         if asked is None or not asked.content or not said[:-1]:
             return []
-        if not understand(contents[-1].content or "", self._language).is_yes:
+        if not (isinstance(last, UserContent) and understand(last.content, self._language).is_yes):
             return []
         before, _, behind = str(self._language.texts["sure"]).partition("{command}")
         if not (asked.content.startswith(before) and asked.content.endswith(behind)):

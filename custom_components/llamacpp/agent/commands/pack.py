@@ -65,6 +65,12 @@ ASKING = ("HassGetState", "HassClimateGetTemperature", "HassGetWeather", "HassTi
 ON_OFF = ("HassTurnOn", "HassTurnOff")
 WITH_VALUES = ("HassLightSet", "HassSetPosition", "HassClimateSetTemperature", "HassFanSetSpeed")
 PLACES = ("area", "floor")
+# The lists for which Home Assistant has nothing.
+OWN = (
+    *("chat", "time", "except", "only", "keep", "because", "because_behind_comma", "missing"),
+    *("by", "to", "more", "less", "up", "down", "points", "other", "all_of_them", "subjects"),
+    "too",
+)
 # The slot that takes any words.
 ITEM = "item"
 
@@ -172,8 +178,7 @@ class _Maker:
         small = self._small | self._units["%"]
         polite = _texts(self._polite)
         lists = {
-            **dict.fromkeys(("chat", "time", "except"), ()),
-            **dict.fromkeys(("by", "to", "more", "less", "up", "down", "points"), ()),
+            **dict.fromkeys(OWN, ()),
             "prepositions": sorted(self._small),
             "fillers": sorted(self._small),
             "small": [*sorted(small), *polite],
@@ -183,8 +188,6 @@ class _Maker:
             "also": self._and(),
             "degrees": sorted(self._units[DEGREE]),
             "questions": self._questions(verbs),
-            **dict.fromkeys(("other", "all_of_them", "subjects"), ()),
-            **dict.fromkeys(("because", "because_behind_comma", "only", "keep", "missing"), ()),
             **self._yes_and_no(),
             **{name: self._rule_words(rules) for name, rules in RULES.items()},
         }

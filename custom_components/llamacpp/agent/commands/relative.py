@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from homeassistant.components.todo import TodoItemStatus
-from homeassistant.components.todo.const import DATA_COMPONENT
+from homeassistant.components.todo.const import DATA_COMPONENT, TodoItemStatus
 from homeassistant.const import UnitOfTemperature
 
 from .numbers import half_degrees, is_article, number_at

@@ -149,9 +149,10 @@ def _but_kept(text: str, language: Language) -> tuple[Phrase, Phrase] | None:
     *before, last = _CLAUSE_ENDS.split(text)
     words = tuple(word for one in before for word in words_of(one))
     kept = words_of(last)
+    keep = language.lists["keep"]
     only = n_begin(kept, language.lists["only"])
     is_all = any(n_begin(words[index:], _all(language)) for index in range(len(words)))
-    is_kept = only and any(_is_within(one, kept) for one in language.lists["keep"])
+    is_kept = n_begin(kept, keep) or (only and any(_is_within(one, kept) for one in keep))
     return (words, kept[only:]) if is_all and is_kept else None
 
 
