@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from .markers import GENERAL
 from .messages import to_messages
-from .options import to_request_options
+from .options import Thinking, to_request_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,12 +38,18 @@ class TurnSettings:
 
 
 def to_request(
-    contents: Sequence[Content], tools: Sequence[ToolParam], settings: TurnSettings
+    contents: Sequence[Content],
+    tools: Sequence[ToolParam],
+    settings: TurnSettings,
+    thinking: Thinking = Thinking.DEFAULT,
 ) -> Request:
-    """Return the body of the request that has a model answer these contents of a chat log."""
+    """Return the body of the request that has a model answer these contents of a chat log.
+
+    thinking: whether it is to think where the user has not chosen.
+    """
     request: Request = {
         "messages": settings.markers.broken_in(to_messages(contents, settings.images)),
-        **to_request_options(settings.options),
+        **to_request_options(settings.options, thinking),
     }
     if settings.response_format:
         request["response_format"] = settings.response_format

@@ -2,6 +2,7 @@
 
 from .address import parse_address
 from .client import LlamaServerClient, Timeouts
+from .constrained import stream_constrained
 from .errors import (
     AuthenticationError,
     BadRequestError,
@@ -69,4 +70,5 @@ __all__ = [
     "Usage",
     "error_from_answer",
     "parse_address",
+    "stream_constrained",
 ]

@@ -7,6 +7,7 @@ from homeassistant.components.conversation import AssistantContent, ToolResultCo
 from homeassistant.helpers.intent import IntentResponseType
 
 from ..deltas import AnswerDeltas
+from ..options import Thinking
 from ..request import to_request
 from ..tools import arguments_by_tool, to_tools
 from .answer import CommandDeltas, agreed, to_call
@@ -153,7 +154,8 @@ class CommandsOffer:
 
     def request(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
         """Return the request under whose grammar the model chooses, or one for words alone."""
-        request = to_request(contents, [], settings)
+        # Under a grammar a model cannot think, and the prompt is to begin alike in all requests.
+        request = to_request(contents, [], settings, Thinking.OFF)
         system, *said = to_command_messages(contents, self._language, settings.images)
         request["messages"] = settings.markers.broken_in([system, *self._examples, *said])
         last = contents[-1]
