@@ -12,10 +12,9 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .agent.abilities import ModelAbilities
+from .agent.abilities import Abilities, ModelAbilities
 from .agent.budget import is_home_too_large
 from .agent.images import AttachmentError, image_url
-from .agent.markers import GENERAL
 from .agent.notes import beginnings_of, set_note
 from .agent.offer import native_offer
 from .agent.request import TurnSettings
@@ -33,14 +32,13 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigSubentry
 
-    from .agent.markers import Markers
     from .agent.offer import Offer
     from .agent.slots import Talk
     from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
 
 # Somebody may wait.
-MARKERS_SECONDS = 5.0
+ABILITIES_SECONDS = 5.0
 
 
 class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
@@ -116,12 +114,14 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         to the model.
         """
         offer = offer or native_offer(chat_log)
+        abilities = await self._async_abilities()
         settings = TurnSettings(
             options={**self.subentry.data, **(overrides or {})},
             model=self.model,
             images=await self._async_images(chat_log),
             response_format=response_format,
-            markers=await self._async_markers(),
+            markers=abilities.markers,
+            fitting=abilities.fitting,
         )
         coordinator, agent_id = self.coordinator, self.subentry.subentry_id
         is_own = talk is not None and not talk.is_once
@@ -186,8 +186,12 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
 
         notes: on those who may speak next, the likeliest first. Raises LlamaServerError.
         """
+        abilities = await self._async_abilities()
         settings = TurnSettings(
-            options=self.subentry.data, model=self.model, markers=await self._async_markers()
+            options=self.subentry.data,
+            model=self.model,
+            markers=abilities.markers,
+            fitting=abilities.fitting,
         )
         request = offer.request(chat_log.content, settings)
         told = {}
@@ -205,15 +209,14 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
                 self.subentry.subentry_id, request, autoload=autoload, told=told
             )
 
-    async def _async_markers(self) -> Markers:
-        """Return what the model takes for its own; what all do while the server does not tell."""
+    async def _async_abilities(self) -> Abilities:
+        """Return what matters of the model; what suits all while the server does not tell."""
         instance = self.coordinator.data.props.instance
         try:
-            async with asyncio.timeout(MARKERS_SECONDS):
-                abilities = await self._abilities.of(self.model, instance, autoload=False)
+            async with asyncio.timeout(ABILITIES_SECONDS):
+                return await self._abilities.of(self.model, instance, autoload=False)
         except LlamaServerError, TimeoutError:
-            return GENERAL
-        return abilities.markers
+            return Abilities(supports_tools=True, active_params=None)
 
     @contextmanager
     def _telling_if_too_large(self, chat_log: conversation.ChatLog, offer: Offer) -> Iterator[None]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from ..const import LOGGER
 from ..server import LlamaServerError
+from .fitting import Fitting
 from .markers import GENERAL, Markers, looks_like_marker, markers_in
+from .probing import TemplateProbe
 
 if TYPE_CHECKING:
     from ..server import LlamaServerClient, ServerProps
@@ -78,12 +80,14 @@ class Abilities:
     """What matters of a model.
 
     active_params: number of its weights that work for each token, None if the server did not tell.
-    markers: what its template and tokenizer take for their own.
+    markers: what its template and tokenizer take for their own. fitting: what its template wants of
+    messages.
     """
 
     supports_tools: bool
     active_params: int | None
     markers: Markers = field(default=GENERAL, compare=False)
+    fitting: Fitting = field(default=Fitting(), compare=False)
 
     def strategy(self, chosen: ToolCalls) -> ToolStrategy:
         """Return how the model is given the tools, by what the user has chosen."""
@@ -117,11 +121,14 @@ class ModelAbilities:
         if key not in self._known:
             props = await self._client.props(model, autoload=autoload)
             # A server that does not tell its template is taken at its word that it takes tools.
-            supports_tools = props.chat_template_caps.supports_tools or not props.chat_template
+            supports_tools, fitting = True, Fitting()
+            if props.chat_template:
+                probe = TemplateProbe(self._client, model)
+                supports_tools, fitting = await probe.find_out(props.chat_template_caps)
             names = (model or "", *_names(props.model_alias), *_names(props.model_path))
             active = active_params(await self._n_params(model), *names)
             markers = await self._markers(props, model)
-            self._known = {key: Abilities(supports_tools, active, markers)}
+            self._known = {key: Abilities(supports_tools, active, markers, fitting)}
         return self._known[key]
 
     async def _n_params(self, model: str | None) -> int | None:

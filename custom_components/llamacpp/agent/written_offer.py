@@ -50,7 +50,7 @@ class WrittenOffer(NativeOffer):
         # Under a grammar a model cannot think, and the prompt is to be the same in all requests.
         request = to_request(contents, [], settings, Thinking.OFF)
         messages = self._written.messages(to_messages(contents, settings.images))
-        request["messages"] = settings.markers.broken_in(messages)
+        request["messages"] = settings.told(messages)
         if "response_format" in request:
             # It is a grammar itself, but what was called before is to be understood.
             return request

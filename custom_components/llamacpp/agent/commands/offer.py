@@ -156,8 +156,11 @@ class CommandsOffer:
         """Return the request under whose grammar the model chooses, or one for words alone."""
         # Under a grammar a model cannot think, and the prompt is to begin alike in all requests.
         request = to_request(contents, [], settings, Thinking.OFF)
-        system, *said = to_command_messages(contents, self._language, settings.images)
-        request["messages"] = settings.markers.broken_in([system, *self._examples, *said])
+        # The examples are in turns by themselves, and none of what was said belongs to them.
+        system, *said = settings.told(
+            to_command_messages(contents, self._language, settings.images)
+        )
+        request["messages"] = [system, *settings.markers.broken_in(self._examples), *said]
         last = contents[-1]
         is_said = isinstance(last, UserContent)
         commands = self._interpreter.meaning(self._whole(contents)).parts if is_said else []
