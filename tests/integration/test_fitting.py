@@ -76,6 +76,18 @@ def test_one_call_at_a_time() -> None:
     assert fitting.fitted([calls("a", "b"), result("z")]) == [calls("a"), calls("b"), result("z")]
 
 
+def test_words_and_calls() -> None:
+    """Calls without words, or as words, where a template shows nothing else."""
+    messages = [user("Do"), calls("a", "b", words="Both."), result("a"), model("Done.")]
+    fitting = Fitting(has_short_ids=False, has_silent_calls=True)
+    assert fitting.fitted(messages) == [user("Do"), calls("a", "b"), *messages[2:]]
+    fitting = Fitting(has_short_ids=False, has_written_calls=True)
+    written = '{"name": "t_a", "arguments": {}}\n{"name": "t_b", "arguments": {}}'
+    wanted = [user("Do"), calls("a", "b", words=f"Both.\n{written}"), *messages[2:]]
+    assert fitting.fitted(messages) == wanted
+    assert fitting.fitted([calls("a")])[0]["content"] == written.partition("\n")[0]
+
+
 @pytest.mark.parametrize(
     ("messages", "wanted"),
     [

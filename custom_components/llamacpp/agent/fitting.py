@@ -2,7 +2,7 @@
 
 Most templates take whatever a chat log says. Some refuse it, and the whole turn with it: Mistral's
 want call ids of nine letters and digits, and user and assistant in turns, Llama's one call at a
-time.
+time. And some leave out what was called: a model does again what it does not know that it has done.
 """
 
 import re
@@ -31,12 +31,15 @@ class Fitting:
     """What a template wants of messages; by default what suits those of which nothing is known.
 
     has_short_ids: nine letters and digits for each call; no template refuses them.
-    has_single_calls: one call in each message, with its result behind it. has_turns: user and
-    assistant speak in turns, and the user first.
+    has_single_calls: one call in each message, with its result behind it. has_silent_calls: no
+    words beside a call. has_written_calls: calls are among the words, as the template shows no
+    others. has_turns: user and assistant speak in turns, and the user first.
     """
 
     has_short_ids: bool = True
     has_single_calls: bool = False
+    has_silent_calls: bool = False
+    has_written_calls: bool = False
     has_turns: bool = False
 
     def fitted(self, messages: Iterable[Message]) -> list[Message]:
@@ -46,6 +49,10 @@ class Fitting:
             fitting = [_with_short_ids(one) for one in fitting]
         if self.has_single_calls:
             fitting = _one_by_one(fitting)
+        if self.has_written_calls:
+            fitting = [_with_written_calls(one) for one in fitting]
+        elif self.has_silent_calls:
+            fitting = [{**one, "content": None} if "tool_calls" in one else one for one in fitting]
         return _in_turns(fitting) if self.has_turns else fitting
 
 
@@ -79,6 +86,15 @@ def _with_short_ids(message: Message) -> Message:
         calls = [{**one, "id": short_id(one["id"])} for one in message["tool_calls"]]
         return {**message, "tool_calls": calls}
     return message
+
+
+def _with_written_calls(message: Message) -> Message:
+    if "tool_calls" not in message:
+        return message
+    functions = (one["function"] for one in message["tool_calls"])
+    calls = [f'{{"name": "{one["name"]}", "arguments": {one["arguments"]}}}' for one in functions]
+    words = [message["content"]] if message["content"] else []
+    return {**message, "content": "\n".join([*words, *calls])}
 
 
 def _one_by_one(messages: Iterable[Message]) -> list[Message]:

@@ -1,5 +1,7 @@
 """What a model's chat template takes, found out by having the server make prompts."""
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..server import BadRequestError, NotLlamaServerError, ServerFaultError
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 # As long as those of Home Assistant, and with what those of servers have.
 CALL_ID = "01K0Q2Z7W8X9Y0A1B2C3D4E5F6"
 NAME = "set_it"
+# What is called, and the words beside the call.
+THING, WORDS = "Lamp 27", "I do it."
 SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "Hello"}
 CALL = {
@@ -24,7 +28,7 @@ CALL = {
         {
             "id": CALL_ID,
             "type": "function",
-            "function": {"name": NAME, "arguments": '{"name": "it"}'},
+            "function": {"name": NAME, "arguments": json.dumps({"name": THING})},
         }
     ],
 }
@@ -36,6 +40,8 @@ _PROPERTIES = {
     "number": {"type": "integer", "minimum": 0, "maximum": 100},
     "is_on": {"type": "boolean"},
     "names": {"type": "array", "items": {"type": "string"}},
+    "one_or_all": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+    "any": {"description": "Whatever it is"},
 }
 TOOLS: list[ToolParam] = [
     {
@@ -67,24 +73,33 @@ class TemplateProbe:
         caps: what the server says of it. That counts alone where it makes no prompts. Raises
         LlamaServerError if it cannot be asked.
         """
-        if not await self._takes([USER]):
+        if await self._prompt([USER]) is None:
             return caps.supports_tools, Fitting()
-        has_single_calls = caps.supports_tool_calls and not caps.supports_parallel_tool_calls
         fitting = Fitting(
-            has_short_ids=not await self._takes([USER, CALL, RESULT], TOOLS),
-            has_single_calls=has_single_calls,
-            has_turns=not await self._takes([USER, USER]),
+            has_short_ids=await self._prompt([USER, CALL, RESULT], TOOLS) is None,
+            has_single_calls=caps.supports_tool_calls and not caps.supports_parallel_tool_calls,
+            has_turns=await self._prompt([USER, USER]) is None,
         )
         if not caps.supports_tools:
             return False, fitting
-        called = fitting.fitted([SYSTEM, USER, CALL, RESULT])
-        return await self._takes(called, TOOLS), fitting
+        silent, spoken = [
+            await self._prompt(fitting.fitted([SYSTEM, USER, one, RESULT]), TOOLS)
+            for one in (CALL, {**CALL, "content": WORDS})
+        ]
+        if silent is None:
+            return False, fitting
+        has_written_calls = THING not in silent
+        has_silent_calls = not has_written_calls and THING not in (spoken or "")
+        fitting = replace(
+            fitting, has_silent_calls=has_silent_calls, has_written_calls=has_written_calls
+        )
+        return True, fitting
 
-    async def _takes(
+    async def _prompt(
         self, messages: Sequence[Message], tools: Sequence[ToolParam] | None = None
-    ) -> bool:
+    ) -> str | None:
+        """Return the prompt that is made of messages and tools, None if they are refused."""
         try:
-            await self._client.apply_template(messages, tools, self._model)
+            return await self._client.apply_template(messages, tools, self._model)
         except BadRequestError, ServerFaultError, NotLlamaServerError:
-            return False
-        return True
+            return None
