@@ -13,7 +13,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .agent.abilities import Abilities, ModelAbilities
-from .agent.budget import is_home_too_large
+from .agent.budget import Large, is_home_too_large, what_is_large
 from .agent.images import AttachmentError, image_url
 from .agent.notes import beginnings_of, set_note
 from .agent.offer import native_offer
@@ -21,7 +21,7 @@ from .agent.request import TurnSettings
 from .agent.turn import Turn
 from .const import CONF_KEEP_WARM, DOMAIN
 from .coordinator import LlamaCppCoordinator
-from .errors import async_spoken
+from .errors import HomeTooLargeError, ToolsTooLargeError, async_spoken
 from .issues import async_create_context_issue, async_delete_context_issue
 from .server import ContextExceededError, LlamaServerError
 from .state import AnswerStats
@@ -127,6 +127,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         is_own = talk is not None and not talk.is_once
         say = partial(async_spoken, self.hass, language or self.hass.config.language)
         with (
+            _telling_what_is_large(chat_log, offer),
             self._telling_if_too_large(chat_log, offer),
             self._noting_failures(),
             coordinator.warmer.asking(agent_id, is_own=is_own) as note,
@@ -264,3 +265,19 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
                 translation_key=err.key,
                 translation_placeholders=err.placeholders,
             ) from err
+
+
+@contextmanager
+def _telling_what_is_large(chat_log: conversation.ChatLog, offer: Offer) -> Iterator[None]:
+    """Raise, for a prompt that does not fit, the error that says what to do."""
+    try:
+        yield
+    except ContextExceededError as err:
+        n_prompt, n_ctx = err.n_prompt_tokens, err.n_ctx
+        match what_is_large(chat_log.content, offer.tools, n_prompt, n_ctx):
+            case Large.HOME:
+                raise HomeTooLargeError(str(err), n_prompt, n_ctx) from err
+            case Large.TOOLS:
+                raise ToolsTooLargeError(str(err), n_prompt, n_ctx) from err
+            case Large.SAID:
+                raise
