@@ -125,8 +125,8 @@ def _wanted(schema: Schema) -> str:
     """Return in words what a number must be."""
     if options := _options(schema):
         return " or ".join(_wanted(_whole(one)) for one in options)
-    if choices := schema.get("enum"):
-        return ", ".join(map(str, choices))
+    if "enum" in schema and not _NUMERIC.intersection(_types(schema)):
+        return ", ".join(map(str, schema["enum"]))
     wanted = "a number" if "number" in _types(schema) else "a whole number"
     least, most = schema.get("minimum"), schema.get("maximum")
     if least is None and most is None:
