@@ -42,6 +42,8 @@ MAX_PHRASES = 120
 # A phrase of more words is a whole sentence.
 MAX_WORDS = 4
 MAX_NUMBER = 100
+# Beside these, the colours of white light.
+KELVINS = range(2000, 6600, 100)
 DEGREE = "\u00b0"
 # An article stands before the slots of so many templates.
 OFTEN = 3
@@ -500,7 +502,7 @@ class _Maker:
         except ValueError:
             return {}
         found: dict[str, int] = {}
-        for number in range(MAX_NUMBER + 1):
+        for number in (*range(MAX_NUMBER + 1), *KELVINS):
             try:
                 texts = {*engine.format_number(number).text_by_ruleset.values()}
             except ValueError:
