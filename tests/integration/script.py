@@ -14,6 +14,9 @@ TURN_ON_KITCHEN = "Turn on the kitchen light"
 TWO_CALLS = "Turn on both lamps"
 MISSING = "Turn on the moon"
 THINK = "What is on your mind?"
+THINK_TWICE = "Say something before and after a thought"
+THINK_ALOUD = "Think, and forget to say so"
+THINK_WITHOUT_END = "Think for ever"
 NOTHING = "Say nothing"
 ONLY_THINK = "Think, but do not speak"
 SILENT_CALL = "Turn on the coffee maker"
@@ -43,6 +46,9 @@ SCRIPT: Script = {
         "There is no moon to turn on.",
     ],
     THINK: ["<think>\nThe user wants to know my thoughts.\n</think>\n\nMostly cheese."],
+    THINK_TWICE: ["Middle words.\n<think>\nA second thought.\n</think>\nFinal words."],
+    THINK_ALOUD: ["Some thoughts without a beginning.\n</think>\n\nThe proper answer."],
+    THINK_WITHOUT_END: ["<think>\nMy thoughts go on and on"],
     NOTHING: [""],
     ONLY_THINK: ["<think>\nI shall keep this to myself.\n</think>\n\n"],
     SILENT_CALL: [str(ToolCall("intent__HassTurnOn", {"name": "Coffee Maker"})), ""],

@@ -203,6 +203,7 @@ async def test_prompt_holds_the_home_and_the_instructions(
     assert set(requests[0]) == {
         "messages",
         "tools",
+        "reasoning_format",
         "stream",
         "stream_options",
         "return_progress",

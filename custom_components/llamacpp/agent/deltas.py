@@ -24,14 +24,24 @@ from ..server import (
 from .call_error import CallError
 from .named import clipped
 from .printed import PrintedCalls
+from .thoughts import Thoughts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        Awaitable,
+        Callable,
+        Iterable,
+        Iterator,
+        Mapping,
+    )
 
     from ..server import (
         StreamEvent,
     )
     from .possible import PossibleCalls
+    from .thoughts import Part
 
 # So many calls of one answer are run. More are a model that repeats itself.
 MAX_CALLS = 10
@@ -60,8 +70,9 @@ class AnswerDeltas:
 
     After `from_events` has ended, `completion` tells what the answer took, as far as the server
     told, `finish_reason` why the model stopped, `first_text_time` when its first words came (of
-    `time.monotonic()`), None if there were none, and `has_impossible_calls` whether it has called
-    what cannot be called.
+    `time.monotonic()`), None if there were none, `thought_aloud` how many characters at the
+    beginning of its words were thoughts, as it turned out later, and `has_impossible_calls` whether
+    it has called what cannot be called.
     """
 
     def __init__(self, possible: PossibleCalls | None, refuse: Refuse | None = None) -> None:
@@ -73,24 +84,27 @@ class AnswerDeltas:
         self.completion = Completion(usage=None, timings=None)
         self.finish_reason = FinishReason.UNKNOWN
         self.first_text_time: float | None = None
+        self.thought_aloud = 0
         self.has_impossible_calls = False
         self._possible = possible
         self._refuse = refuse
+        self._thoughts = Thoughts()
         self._printed = PrintedCalls(possible.tools) if possible else None
+        self._n_spoken = 0
         self._calls: dict[int, _PartialCall] = {}
 
     async def from_events(self, events: AsyncIterable[StreamEvent]) -> AsyncGenerator[ChatLogDelta]:
         """Yield the deltas as the events come, and the tool calls once all have arrived.
 
-        Calls that the model has printed are calls like others, and not among its words. A call that
-        is impossible yields its own result, an error that tells the model what is possible. Raises
-        what `events` raises.
+        Calls that the model has printed are calls like others, and not among its words; nor are its
+        thoughts. A call that is impossible yields its own result, an error that tells the model
+        what is possible. Raises what `events` raises.
         """
         yield {"role": "assistant"}
         async for event in events:
             match event:
                 case TextDelta(text):
-                    for delta in self._spoken(self._printed.feed(text) if self._printed else text):
+                    for delta in self._of_parts(self._thoughts.feed(text)):
                         yield delta
                 case ThinkingDelta(text):
                     yield {"thinking_content": text}
@@ -108,10 +122,25 @@ class AnswerDeltas:
         for delta in await self._tool_call_deltas():
             yield delta
 
+    def _of_parts(self, parts: Iterable[Part]) -> Iterator[ChatLogDelta]:
+        for part in parts:
+            yield from self._of_part(part)
+
+    def _of_part(self, part: Part) -> list[ChatLogDelta]:
+        if part.is_all:
+            # Nor are those calls meant that were thought of.
+            self.thought_aloud = self._n_spoken
+            if self._possible:
+                self._printed = PrintedCalls(self._possible.tools)
+        if part.is_thought:
+            return [{"thinking_content": part.text}] if part.text else []
+        return self._spoken(self._printed.feed(part.text) if self._printed else part.text)
+
     def _spoken(self, words: str) -> list[ChatLogDelta]:
         """Return the delta with words, none without them."""
         if words and self.first_text_time is None:
             self.first_text_time = time.monotonic()
+        self._n_spoken += len(words)
         return [{"content": words}] if words else []
 
     def _end_of_text(self) -> list[ChatLogDelta]:
@@ -119,14 +148,15 @@ class AnswerDeltas:
 
         Not those that the model has made as well.
         """
+        deltas = list(self._of_parts(self._thoughts.end()))
         if self._printed is None:
-            return []
+            return deltas
         words = self._printed.end(is_cut=self.finish_reason is FinishReason.LENGTH)
         for printed in self._printed.calls:
             call = _PartialCall(name=printed.name, arguments=printed.arguments)
             if not any(_are_same(call, one) for one in self._calls.values()):
                 self._calls[max(self._calls, default=-1) + 1] = call
-        return self._spoken(words)
+        return [*deltas, *self._spoken(words)]
 
     async def _tool_call_deltas(self) -> list[ChatLogDelta]:
         """Return one delta with the calls, then one for each that is impossible or refused.

@@ -46,6 +46,7 @@ class Deltas(Protocol):
     completion: Completion
     finish_reason: FinishReason
     first_text_time: float | None
+    thought_aloud: int
 
     def from_events(self, events: AsyncIterable[StreamEvent]) -> AsyncGenerator[ChatLogDelta]:
         """Yield the deltas as the events come; raises what `events` raises."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from homeassistant.components.conversation import (
@@ -215,11 +215,13 @@ class Turn:
             return await self._add(_stream(ready))
         request = self._offer.request(self._chat_log.content, self._settings)
         deltas = self._offer.deltas(request)
+        start = len(self._chat_log.content)
         try:
             async with aclosing(self._events(request)) as events:
                 has_called = await self._add(self._kept(deltas.from_events(events)))
         finally:
             self._record(deltas)
+        self._take_back(deltas.thought_aloud, start)
         if self._failure:
             return False
         changed = self._on_answer(request, deltas.completion)
@@ -272,6 +274,16 @@ class Turn:
         async for content in self._chat_log.async_add_delta_content_stream(self._agent_id, deltas):
             has_called |= isinstance(content, ToolResultContent)
         return has_called
+
+    def _take_back(self, length: int, start: int) -> None:
+        """Take so many characters of the words from a place in the chat log for thoughts."""
+        contents = self._chat_log.content
+        for index, one in enumerate(contents[start:] if length else (), start):
+            if isinstance(one, AssistantContent) and one.content:
+                thoughts = (one.thinking_content or "") + one.content[:length]
+                words = one.content[length:] or None
+                contents[index] = replace(one, content=words, thinking_content=thoughts)
+                return
 
     def _record(self, deltas: Deltas) -> None:
         self._chat_log.async_trace(_stats(deltas.completion))

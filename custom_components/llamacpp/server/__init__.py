@@ -18,6 +18,7 @@ from .errors import (
     ServerTimeoutError,
     error_from_answer,
 )
+from .thinking import THINKING_MARKS
 from .types import (
     ChatTemplateCaps,
     Completion,
@@ -38,6 +39,7 @@ from .types import (
 )
 
 __all__ = [
+    "THINKING_MARKS",
     "AuthenticationError",
     "BadRequestError",
     "CannotConnectError",

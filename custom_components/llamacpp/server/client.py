@@ -329,7 +329,9 @@ class LlamaServerClient:
         path = _autoloading("/v1/chat/completions", autoload=autoload)
         limit = self._timeouts.between_events if between_events is None else between_events
         chat = ChatStream(is_thought_said=is_thought_said)
-        async with contextlib.aclosing(self._stream(path, request, chat, limit)) as events:
+        # However the server was started: thoughts are not part of the answer.
+        body = {"reasoning_format": "auto", **request}
+        async with contextlib.aclosing(self._stream(path, body, chat, limit)) as events:
             async for event in events:
                 yield event
 

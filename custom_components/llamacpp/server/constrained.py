@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from .errors import BadRequestError, NotLlamaServerError
+from .thinking import THINKING_MARKS, open_thinking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -46,13 +47,16 @@ async def stream_constrained(
 async def _prompt(client: LlamaServerClient, request: Mapping[str, Any]) -> str | None:
     """Return the prompt that the server makes of a chat, None if it does not tell.
 
-    What it refuses it refuses in a chat completion as well, and says why.
+    A thought that it begins is ended: under a grammar there is none. What the server refuses it
+    refuses in a chat completion as well, and says why.
     """
     fields = {name: request[name] for name in _OF_PROMPT if name in request}
     try:
-        return await client.apply_template(**fields, model=request.get("model"), keeps_open=True)
+        prompt = await client.apply_template(**fields, model=request.get("model"), keeps_open=True)
     except BadRequestError, NotLlamaServerError:
         return None
+    mark = open_thinking(prompt)
+    return f"{prompt.rstrip()}\n{THINKING_MARKS[mark]}\n\n" if mark else prompt
 
 
 def _has_pictures(request: Mapping[str, Any]) -> bool:

@@ -75,6 +75,15 @@ async def test_the_prompt_is_completed(peers: Peers) -> None:
     assert body == {**sent, **stream, "prompt": "p", "logprobs": 5}
 
 
+async def test_a_thought_that_the_prompt_begins_is_ended(peers: Peers) -> None:
+    """Some templates have a model think whatever they are told."""
+    end = {"choices": [{"index": 0, "text": "a", "finish_reason": "stop"}]}
+    server = Server(web.json_response({"prompt": "<|assistant|>\n<think>\n"}), end)
+    await events(peers.client(await peers.http(server.handle)), REQUEST)
+    _, (_, body) = server.asked
+    assert body["prompt"] == "<|assistant|>\n<think>\n</think>\n\n"
+
+
 @pytest.mark.parametrize("status", [404, 405, 501])
 async def test_without_the_prompt(peers: Peers, status: int) -> None:
     """A server that does not tell it is asked for a chat, and all that it says is the answer."""

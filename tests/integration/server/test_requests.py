@@ -117,6 +117,7 @@ async def test_chat_is_always_streamed(options: dict[str, Any], peers: Peers) ->
     body = {
         "messages": [],
         "temperature": 0,
+        "reasoning_format": "auto",
         "stream": True,
         "stream_options": {"include_usage": True},
         "return_progress": True,

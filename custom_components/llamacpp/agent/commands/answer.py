@@ -8,6 +8,7 @@ from homeassistant.util.ulid import ulid_now
 
 from ...server import Completion, Finish, FinishReason, TextDelta, ThinkingDelta
 from ..markers import mended
+from ..thoughts import Thoughts
 from .choice import is_clear
 from .grammar import BETWEEN
 
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
 
     from ...server import StreamEvent
     from ..deltas import ChatLogDelta
+    from ..thoughts import Part
     from .candidates import Command
 
 
 class CommandDeltas:
     """One answer: commands, which are not spoken, or words, which are handed on as they come.
 
-    After `from_events` has ended, `completion`, `finish_reason` and `first_text_time` tell what
-    `AnswerDeltas` tells.
+    After `from_events` has ended, `completion`, `finish_reason`, `first_text_time` and
+    `thought_aloud` tell what `AnswerDeltas` tells.
     """
 
     def __init__(self, parts: Sequence[Sequence[Command]], question: str, failed: str) -> None:
@@ -35,6 +37,9 @@ class CommandDeltas:
         self.completion = Completion(usage=None, timings=None)
         self.finish_reason = FinishReason.UNKNOWN
         self.first_text_time: float | None = None
+        self.thought_aloud = 0
+        self._n_spoken = 0
+        self._thoughts = Thoughts()
         self._parts = parts
         self._question = question
         self._failed = failed
@@ -52,8 +57,8 @@ class CommandDeltas:
             match event:
                 case TextDelta(text):
                     self._tokens.append(event)
-                    if words := self._take(text):
-                        yield self._spoken(words)
+                    for part in self._thoughts.feed(self._take(text)):
+                        yield self._of_part(part)
                 case ThinkingDelta(text):
                     yield {"thinking_content": text}
                 case Finish(reason):
@@ -63,6 +68,8 @@ class CommandDeltas:
                 case _:
                     # Progress only keeps the connection's time limit from passing.
                     pass
+        for part in self._thoughts.end():
+            yield self._of_part(part)
         if self._held:
             yield self._decided()
 
@@ -78,7 +85,13 @@ class CommandDeltas:
         words, self._held = self._held, ""
         return words
 
+    def _of_part(self, part: Part) -> ChatLogDelta:
+        if part.is_all:
+            self.thought_aloud = self._n_spoken
+        return {"thinking_content": part.text} if part.is_thought else self._spoken(part.text)
+
     def _spoken(self, words: str) -> ChatLogDelta:
+        self._n_spoken += len(words)
         if self.first_text_time is None:
             self.first_text_time = time.monotonic()
         return {"content": words}
