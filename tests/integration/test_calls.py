@@ -116,6 +116,98 @@ async def test_printed_calls_that_stay_wrong_end(
     assert state_of(home, "light.kitchen_light").state == "off"
 
 
+PRINTED_ON = (
+    '{"name": "light.turn_on", "arguments": {"entity_id": "light.kitchen_light"}}',
+    '{"name": "hassturnon", "arguments": {"name": "Kitchen Light"}}',
+    '{"name": "functions.intent__HassTurnOn", "arguments": {"name": "Kitchen Light"}}',
+    '<functioncall {"name": "HassTurnOn", "arguments": {"name": "Kitchen Light"}}>',
+    (
+        '```homeassistant\n{"name": "light.turn_on", "parameters": '
+        '{"target_device": "light.kitchen_light"}}'
+    ),
+    '{"service": "light.turn_on", "target_device": "light.kitchen_light"}',
+    "light.turn_on(entity_id='light.kitchen_light')",
+)
+
+
+@pytest.mark.parametrize("printed", PRINTED_ON)
+async def test_printed_calls_by_other_names(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, printed: str
+) -> None:
+    """As models print them that have learnt Home Assistant, or other tools, by heart."""
+    first = [*(piece(content=one) for one in printed), piece("stop")]
+    url, _ = await llama_peer(peers, first, [piece(content="It is on."), piece("stop")])
+    await add_native(home, add_server, url)
+    assert speech(await ask(home, "Turn it on")) == "It is on."
+    assert state_of(home, "light.kitchen_light").state == "on"
+
+
+async def test_a_printed_action_with_brightness(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """It is another tool that does it."""
+    printed = (
+        '{"name": "light.turn_on", '
+        '"arguments": {"entity_id": "light.floor_lamp", "brightness_pct": 40}}'
+    )
+    first = [piece(content=printed), piece("stop")]
+    url, _ = await llama_peer(peers, first, [piece(content="Dimmed."), piece("stop")])
+    await add_native(home, add_server, url)
+    assert speech(await ask(home, "Dim it")) == "Dimmed."
+    assert state_of(home, "light.floor_lamp").attributes["brightness"] == 102
+
+
+@pytest.mark.parametrize("name", ["light.turn_on", "hassturnon", "functions.intent__HassTurnOn"])
+async def test_calls_by_other_names(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, name: str
+) -> None:
+    """Not only where they are printed."""
+    function = {"name": name, "arguments": '{"name": "Kitchen Light"}'}
+    calls = [{"index": 0, "id": "1", "function": function}]
+    first = [piece(tool_calls=calls), piece("tool_calls")]
+    url, _ = await llama_peer(peers, first, [piece(content="It is on."), piece("stop")])
+    await add_native(home, add_server, url)
+    assert speech(await ask(home, "Turn it on")) == "It is on."
+    assert state_of(home, "light.kitchen_light").state == "on"
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        '{"name":"HassLightTurnOn","parameters":{"entity_id":"lukes_lamp"}}',
+        (
+            '```homeassistant\n{"name": "light.turn_off", '
+            '"parameters": {"target_device": "light.bed_lamp"}}'
+        ),
+        '{"name": "lock.unlock", "arguments": {"entity_id": "lock.front_door"}}',
+        '{"name": "light.turn_on", "arguments": {"entity_id": "light.ki',
+    ],
+)
+async def test_printed_calls_that_cannot_be_run(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, printed: str
+) -> None:
+    """The model can mend them once; they end in a sentence, and are never spoken."""
+    answer = [*(piece(content=one) for one in printed), piece("stop")]
+    url, requests = await llama_peer(peers, *[answer] * 3)
+    await add_native(home, add_server, url)
+    result = await ask(home, "Please do")
+    assert speech(result).startswith("I am sorry, I tried too many things")
+    assert len(requests) == 2
+    assert last_trace("tool_call") == []
+
+
+async def test_a_garage_door_does_not_open_on_a_printed_action(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """It is guarded like any call."""
+    printed = '{"name": "cover.open_cover", "arguments": {"entity_id": "cover.garage_door"}}'
+    url, _ = await llama_peer(peers, [piece(content=printed), piece("stop")])
+    await add_native(home, add_server, url)
+    before = state_of(home, "cover.garage_door").state
+    assert "Garage Door" in speech(await ask(home, "I am home"))
+    assert state_of(home, "cover.garage_door").state == before == "closed"
+
+
 def many_calls(tool: str, key: str, **arguments: str) -> list[dict[str, Any]]:
     """Return an answer with more calls than anybody means, each with another value of a key."""
     calls = [

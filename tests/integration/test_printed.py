@@ -110,6 +110,41 @@ CALLS = {
     # A call is marked, whether there is such a tool or not
     '<tool_call>{"name": "fly", "arguments": {}}</tool_call>': [("fly", {})],
     '[TOOL_CALLS][{"name": "fly", "arguments": {}}]': [("fly", {})],
+    # Or if it is alone on its line, a name with arguments
+    '{"name": "Anna", "arguments": {}}': [("Anna", {})],
+    '{"name": "same", "arguments": {}}': [("same", {})],
+    '{"name":"HassLightTurnOn","parameters":{"entity_id":"lukes_lamp"}}': [
+        ("HassLightTurnOn", {"entity_id": "lukes_lamp"})
+    ],
+    '[{"id": "1", "name": "fly", "args": {"to": "Moon"}}]': [("fly", {"to": "Moon"})],
+    '```homeassistant\n{"name": "light.turn_off", "parameters": '
+    '{"target_device": "light.bed_lamp"}}\n```': [
+        ("light.turn_off", {"target_device": "light.bed_lamp"})
+    ],
+    '```yaml\n{"name": "fly", "arguments": {}}\n```': [("fly", {})],
+    # Glaive
+    '<functioncall {"name": "HassTurnOn", "arguments": {"domain": "light"}}>': [
+        (TURN_ON, {"domain": "light"})
+    ],
+    '<functioncall> {"name": "HassTurnOn", "arguments": {"name": "Floor Lamp"}} </functioncall>': [
+        ON
+    ],
+    # Names that are not quite right
+    '{"name": "hassturnon", "arguments": {"name": "Floor Lamp"}}': [ON],
+    '{"name": "functions.intent__HassTurnOn", "arguments": {"name": "Floor Lamp"}}': [ON],
+    'hass_turn_on(name="Floor Lamp")': [ON],
+    'functions.HassTurnOn(name="Floor Lamp")': [ON],
+    # Home Assistant's actions
+    '{"name": "light.turn_on", "arguments": {"entity_id": "light.a", "brightness_pct": 40}}': [
+        ("light.turn_on", {"entity_id": "light.a", "brightness_pct": 40})
+    ],
+    'light.turn_on(entity_id="light.a")': [("light.turn_on", {"entity_id": "light.a"})],
+    '{"service": "light.turn_on", "target_device": "light.a"}': [
+        ("light.turn_on", {"target_device": "light.a"})
+    ],
+    '{"action": "switch.turn_off", "target": {"entity_id": "switch.a"}}': [
+        ("switch.turn_off", {"target": {"entity_id": "switch.a"}})
+    ],
     # It goes back to the model, which can mend it
     "HassTurnOn(name=Floor Lamp)": [(TURN_ON, "(name=Floor Lamp)")],
     'HassTurnOn("Floor Lamp")': [(TURN_ON, '("Floor Lamp")')],
@@ -122,8 +157,15 @@ TEXTS = (
     "",
     "\n\n  Hello \n",
     '{"answer": 42}',
-    '{"name": "Anna", "arguments": {}}',
-    '{"name": "same", "arguments": {}}',
+    '{"name": "Anna", "age": 3}',
+    '{"name": "Anna"}',
+    '{"name": "Anna", "arguments": 3}',
+    '{"name": "Anna", "arguments": {}} is what I mean',
+    '{"action": "think", "target": {}}',
+    "light.shine(name='x')",
+    "lock.unlock(entity_id='lock.door')",
+    "light.turn_on is an action",
+    "<functioncalls are fun",
     "{}",
     "[1] says so, and [2](https://example.org) too",
     "[]\n[[]]",
@@ -177,6 +219,7 @@ PIECES = st.sampled_from(
         *TEXTS,
         *("{", "}", "[", "]", "(", ")", '"', "'", ",", ":", " ", "\n", "\\", "`", "<", ">"),
         *('"name"', '"arguments"', "HassTurnOn", "Hass", "print(", "<tool_call>", "<function="),
+        *('{"name": "Anna"', ', "arguments": {}', "<functioncall", "light.turn_on", "(a=1)"),
         *("<parameter=a>", "</parameter>", "</function>", "[ARGS]", "[TOOL_CALLS]", "```json"),
     ]
 )
@@ -214,7 +257,11 @@ def test_plain_text_is_never_changed(text: str) -> None:
         ('{"a', '{"a'),
         ('{"answer"', ""),
         ('{"name": "An', '{"name": "An'),
-        ('{"name": "Anna"', ""),
+        ('{"name": "Anna", "arg', '{"name": "Anna", "arg'),
+        ('{"name": "Anna", "age', ""),
+        ('{"name": "Anna"}', ""),
+        ("light.t", "light.t"),
+        ("light.s", ""),
         ("a <", "<"),
         ("a <b", ""),
         ("Has", "Has"),
@@ -223,7 +270,8 @@ def test_plain_text_is_never_changed(text: str) -> None:
         ("HassTurnOn ", ""),
         ("``", "``"),
         ("```ya", "```ya"),
-        ("```yaml\n", ""),
+        ("```yaml\n", "```yaml\n"),
+        ("```yaml\nname:", ""),
     ],
 )
 def test_only_what_may_become_a_call_is_held_back(text: str, held: str) -> None:
@@ -260,6 +308,16 @@ def test_a_call_that_is_not_ended(text: str, arguments: object) -> None:
     _, ((name, found),) = taken(text, is_cut=True) if "<parameter" not in text else taken(text)
     assert name == TURN_ON
     assert isinstance(found, str) or "<parameter" in text
+
+
+@pytest.mark.parametrize("name", ["light.turn_on", "fly"])
+@pytest.mark.parametrize("rest", ['{"entity_id": "light.a"}}', '{"entity_id": "light.a"', '{"enti'])
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_call_of_another_name_that_is_not_ended(name: str, rest: str, *, is_cut: bool) -> None:
+    """It is not spoken either, once it has arguments."""
+    text = f'{{"name": "{name}", "arguments": {rest}'
+    left, ((found, _),) = taken(text, is_cut=is_cut)
+    assert (left, found) == ("", name)
 
 
 def test_what_is_printed_twice_is_called_once() -> None:

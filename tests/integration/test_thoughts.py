@@ -234,7 +234,7 @@ async def test_a_real_server_without_reasoning_format(  # noqa: PLR0913 - fixtur
     await add_native(home, add_server, url)
     result = await ask(home, said)
     assert speech(result) == words
-    assert await ask(home, "Hello", result.conversation_id)
+    assert speech(await ask(home, "Hello", result.conversation_id))
     answers = [one["content"] for one in asked[-1]["messages"] if one["role"] == "assistant"]
     assert answers == [words]
 

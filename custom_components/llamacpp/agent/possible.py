@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+from .actions import own_call
 from .arguments import converted_arguments, fits, misfits
 from .call_error import CallError, unknown
 from .markers import mended, mended_in
 from .named import clipped, listed, nearest
 from .targets import NAME, Targets
-from .toolnames import ToolNames, short_name
+from .toolnames import NAMESPACE, ToolNames, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -63,9 +64,7 @@ class PossibleCalls:
         Raises CallError, which tells what is possible, if that is not enough to make it possible.
         """
         name, arguments = mended(name), mended_in(arguments)
-        tool = self._names.find(name) or self._names.find(short_name(name))
-        if tool is None:
-            raise unknown("tool", name, self._parameters)
+        tool, arguments = self._called(name, arguments)
         parameters = self._parameters[tool]
         properties = parameters.get("properties", {})
         if self._limits:
@@ -84,6 +83,16 @@ class PossibleCalls:
                 _check_numbers(key, value, properties[key])
         _check_complete(tool, given, parameters, targets)
         return tool, given
+
+    def _called(self, name: str, arguments: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        """Return the tool that is called, and its arguments; raises CallError."""
+        if tool := self._names.find(name) or self._names.find(short_name(name)):
+            return tool, arguments
+        own = own_call(name.removeprefix(NAMESPACE), arguments)
+        tool = self._names.find(own[0]) if own else self._names.find(name.rpartition(".")[2])
+        if tool is None:
+            raise unknown("tool", name, self._parameters)
+        return tool, own[1] if own else arguments
 
     def _check_declared(self, tool: str, given: Mapping[str, Any], parameters: Schema) -> None:
         properties = parameters.get("properties", {})

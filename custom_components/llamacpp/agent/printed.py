@@ -16,8 +16,8 @@ MAX_CHARS = 4096
 MAX_CALLS = 32
 # What may stand behind a call: the end of its mark, of a list or a line of code, a comma.
 CLOSERS = (
-    *("</tool_call>", "<|/tool_call|>", "</function_call>", "</function>", "[/TOOL_CALLS]"),
-    *("<|eom_id|>", "<|eot_id|>"),
+    *("</tool_call>", "<|/tool_call|>", "</function_call>", "</functioncall>", "</function>"),
+    *("[/TOOL_CALLS]", "<|eom_id|>", "<|eot_id|>"),
     *"}]),;",
 )
 

@@ -2,9 +2,10 @@
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .actions import is_action, may_become_action
 from .literals import arguments_of, end_of_brackets, missing_brackets, value_of
 
 if TYPE_CHECKING:
@@ -13,23 +14,34 @@ if TYPE_CHECKING:
     from .toolnames import ToolNames
 
 # Each of these stands before calls alone, whatever the tool: of Qwen and Hermes, Granite and Phi,
-# ChatGLM, Llama, Mistral.
-MARKS = ("<tool_call>", "<|tool_call|>", "<function_call>", "<|python_tag|>", "[TOOL_CALLS]")
+# ChatGLM, Llama, Mistral, Glaive.
+MARKS = (
+    *("<tool_call>", "<|tool_call|>", "<function_call>", "<|python_tag|>", "[TOOL_CALLS]"),
+    "<functioncall",
+)
+# This one is closed before a call or behind it.
+OPEN_MARK, MARK_END = "<functioncall", ">"
 FUNCTION = "<function="
 FENCE = "```"
-# What a block of code is said to be that may hold a call; Gemma's are `tool_code`.
-LANGUAGES = frozenset(("", "json", "python", "py", "xml", "tool", "tool_call", "tool_code"))
 NAME_KEYS = ("name", "function", "tool", "tool_name")
 ARGUMENT_KEYS = ("arguments", "parameters", "args")
+# What the names of actions are under.
+ACTION_KEYS = ("service", "action")
 OTHER_KEYS = ("id", "type", "tool_calls")
-KEYS = (*NAME_KEYS, *ARGUMENT_KEYS, *OTHER_KEYS)
+KEYS = (*NAME_KEYS, *ARGUMENT_KEYS, *ACTION_KEYS, *OTHER_KEYS)
 
 _FIRST_KEY = re.compile(r"""[\[\s]*\{\s*(?:["']([\w.\-]*)(["'])?)?""")
 _FIRST_NAME = re.compile(
     rf"""[\[\s]*\{{\s*["'](?:{"|".join(NAME_KEYS)})["']\s*:\s*["']([^"']*)["']"""
 )
+_FIRST_ACTION = re.compile(
+    rf"""[\[\s]*\{{\s*["'](?:{"|".join(ACTION_KEYS)})["']\s*:\s*["']([^"']*)["']"""
+)
+_NEXT_KEY = re.compile(r"""\s*(?:,\s*(?:["']([\w.\-]*)(["'])?)?)?""")
+_FIRST_ARGUMENTS = re.compile(rf"""\s*,\s*["'](?:{"|".join(ARGUMENT_KEYS)})["']\s*:\s*\{{""")
+_REST_OF_LINE = re.compile(r"[ \t]*(?:[\]}),;`<\n]|$)")
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.\-]*")
-_FENCED = re.compile(r"```([\w\-]*)(\s*)")
+_FENCED = re.compile(r"```[\w\-]*(\s*)")
 _FUNCTION = re.compile(r"<function=([\w.\-]+)>\s*")
 _FUNCTION_SO_FAR = re.compile(r"<function=[\w.\-]*>?\s*")
 _PARAMETER = re.compile(r"<parameter=([\w.\-]+)>\s*(.*?)\s*</parameter>", re.DOTALL)
@@ -67,7 +79,8 @@ class CallReader:
     """Reads the calls that a text begins with.
 
     What it says of a text holds for all texts that begin so: a call, none, or not yet known.
-    Without a mark it is a call only if there is a tool of its name.
+    Without a mark it is a call only if there is a tool or an action of its name, or if a name and
+    arguments are alone on their line.
     """
 
     def __init__(self, names: ToolNames) -> None:
@@ -92,11 +105,12 @@ class CallReader:
 
         is_cut: the model was stopped, so that more than closing brackets may be missing.
         """
-        closing = None if is_cut else missing_brackets(text)
+        closing = "" if is_cut else missing_brackets(text)
         if closing is not None:
-            closing += _FUNCTION_END if "<parameter=" in text else ""
+            closing += _FUNCTION_END if "<parameter=" in text and not is_cut else ""
             try:
-                return Found(self.read(text + closing, at_line=True).calls, len(text))
+                # It is the end of the line, too.
+                return Found(self.read(f"{text}{closing}\n", at_line=True).calls, len(text))
             except NotACallError, UnfinishedError:
                 pass
         match = _BEFORE_BRACKET.match(text)
@@ -110,12 +124,9 @@ class CallReader:
         match = _FENCED.match(text)
         if match is None:
             raise UnfinishedError
-        language, space = match.groups()
-        if space and language not in LANGUAGES:
-            raise NotACallError
         if match.end() == len(text):
             raise UnfinishedError
-        start = match.end() if space else len(FENCE)
+        start = match.end() if match.group(1) else len(FENCE)
         found = self._body(text, start, is_line=True, is_loose=True)
         return Found(found.calls, found.end, is_fenced=True)
 
@@ -125,13 +136,15 @@ class CallReader:
         is_line: no mark is needed. is_loose: the name may have others before it, as in
         `print(tools.HassTurnOn(...))`.
         """
-        is_marked = False
+        is_marked = is_open = False
         while True:
             start += len(text[start:]) - len(text[start:].lstrip())
             mark = next((one for one in MARKS if text.startswith(one, start)), None)
             if mark is None:
                 break
             start, is_marked = start + len(mark), True
+            is_open = mark == OPEN_MARK and not text.startswith(MARK_END, start)
+            start += mark == OPEN_MARK and not is_open
         rest = text[start:]
         if rest.startswith(FUNCTION):
             return self._function(text, start)
@@ -146,7 +159,8 @@ class CallReader:
             if inner[0] != "{":
                 start = text.index(inner[0], start + 1)
         if text[start] in "[{":
-            return self._json(text, start, is_marked=is_marked)
+            found = self._json(text, start, is_marked=is_marked)
+            return _with_mark_end(text, found) if is_open else found
         return self._python(text, start, is_marked=is_marked, is_loose=is_loose or is_marked)
 
     def _json(self, text: str, start: int, *, is_marked: bool) -> Found:
@@ -162,9 +176,11 @@ class CallReader:
             if name is None:
                 raise NotACallError from None
             return Found((PrintedCall(name, written),), end)
-        if not found or not (is_marked or any(self._names.find(name) for name, _ in found)):
+        if not found:
             raise NotACallError
-        return Found(tuple(self._call(name, arguments) for name, arguments in found), end)
+        if not (is_marked or any(self._is_known(one.name) for one in found)):
+            _check_alone(text, end, found)
+        return Found(tuple(self._call(one.name, one.arguments) for one in found), end)
 
     def _check_first_key(self, text: str, *, is_marked: bool) -> None:
         """Raise NotACallError if no call has such a first key, or such a name under it."""
@@ -175,13 +191,24 @@ class CallReader:
         if key is None or not quote:
             if match.end() < len(text):
                 raise NotACallError
-            if key is not None and not (_may_begin(key, KEYS) or self._names.may_become(key)):
+            if key is not None and not (_may_begin(key, KEYS) or self._may_be_known(key)):
                 raise NotACallError
-        elif key not in KEYS and not self._names.find(key):
+        elif key not in KEYS and not self._is_known(key):
             raise NotACallError
+        if is_marked:
+            return
+        action = _FIRST_ACTION.match(text)
         name = _FIRST_NAME.match(text)
-        if name and not is_marked and not self._names.find(name.group(1)):
+        if action and not is_action(action.group(1)):
             raise NotACallError
+        if name and not self._is_known(name.group(1)):
+            _check_next_key(text, name.end())
+
+    def _is_known(self, name: str) -> bool:
+        return is_action(name) or self._names.find(name) is not None
+
+    def _may_be_known(self, text: str) -> bool:
+        return may_become_action(text) or self._names.may_become(text)
 
     def _python(self, text: str, start: int, *, is_marked: bool, is_loose: bool) -> Found:
         if start == len(text):
@@ -191,7 +218,7 @@ class CallReader:
             raise NotACallError
         written, end = match.group(), match.end()
         if end == len(text):
-            if is_loose or self._names.may_become(written):
+            if is_loose or self._may_be_known(written):
                 raise UnfinishedError
             raise NotACallError
         if text[end] != "(":
@@ -201,7 +228,7 @@ class CallReader:
         if written == "print" and is_loose:
             return self._python(text, end + 1, is_marked=is_marked, is_loose=is_loose)
         name = self._called(written) if is_loose else self._names.find(written)
-        if name is None and not is_marked:
+        if name is None and not (is_marked or is_action(written)):
             raise NotACallError
         return self._with_arguments(text, name or written, end)
 
@@ -255,8 +282,13 @@ class CallReader:
         return Found((self._call(name, arguments),), end)
 
     def _first_name(self, text: str) -> str | None:
+        """Return the name that a call begins with whose arguments cannot be read."""
         match = _FIRST_NAME.match(text)
-        return self._names.find(match.group(1)) if match else None
+        if match is None:
+            return None
+        name = match.group(1)
+        is_call = is_action(name) or _FIRST_ARGUMENTS.match(text, match.end())
+        return self._names.find(name) or (name if is_call else None)
 
     def _called(self, written: str) -> str | None:
         """Return the tool that is called in Python: by its name, or behind names of modules."""
@@ -275,11 +307,48 @@ def _may_begin(text: str, forms: tuple[str, ...]) -> bool:
     return any(text.startswith(one) or one.startswith(text) for one in forms)
 
 
-def _calls_in(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the names and arguments of the calls that a value stands for.
+def _check_next_key(text: str, place: int) -> None:
+    """Raise NotACallError if no arguments can follow a name, which ends at a place."""
+    match = _NEXT_KEY.match(text, place)
+    end = match.end() if match else place
+    key, quote = match.groups() if match else (None, None)
+    if quote:
+        if key not in KEYS:
+            raise NotACallError
+    elif end < len(text) or (key is not None and not _may_begin(key, KEYS)):
+        raise NotACallError
 
-    Raises ValueError if it is anything else.
+
+def _check_alone(text: str, end: int, calls: list[_Call]) -> None:
+    """Raise NotACallError unless calls have arguments and are alone on their line.
+
+    end: where they end in a text. Raises UnfinishedError if that cannot be told yet.
     """
+    rest = _REST_OF_LINE.match(text, end)
+    if rest is None or not all(one.is_complete for one in calls):
+        raise NotACallError
+    if rest.end() == len(text) and not rest.group().strip(" \t"):
+        raise UnfinishedError
+
+
+def _with_mark_end(text: str, found: Found) -> Found:
+    """Return calls with the end of their mark, which may stand behind them."""
+    rest = text[found.end :].lstrip(" \t")
+    if not rest:
+        raise UnfinishedError
+    return replace(found, end=len(text) - len(rest) + 1) if rest.startswith(MARK_END) else found
+
+
+class _Call(NamedTuple):
+    """A call as it is written. is_complete: there are a name and arguments, under such keys."""
+
+    name: str
+    arguments: Any
+    is_complete: bool = False
+
+
+def _calls_in(value: Any) -> Iterator[_Call]:
+    """Yield the calls that a value stands for. Raises ValueError if it is anything else."""
     if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
         value = value["tool_calls"]
     if isinstance(value, list):
@@ -290,13 +359,20 @@ def _calls_in(value: Any) -> Iterator[tuple[str, Any]]:
         value = value["function"]
     if not isinstance(value, dict):
         raise ValueError("This is no call")  # noqa: TRY004 - what is wrong is the text
-    name = next((value[key] for key in NAME_KEYS if isinstance(value.get(key), str)), None)
+    name = _name_in(value)
     if name is None:
         if len(value) == 1 and isinstance(arguments := next(iter(value.values())), dict):
-            yield next(iter(value)), arguments
+            yield _Call(next(iter(value)), arguments)
             return
         raise ValueError("There is no name")
     arguments = next((value[key] for key in ARGUMENT_KEYS if key in value), None)
+    is_complete = isinstance(arguments, dict)
     if arguments is None:
         arguments = {key: one for key, one in value.items() if key not in KEYS}
-    yield name, arguments
+    yield _Call(name, arguments, is_complete)
+
+
+def _name_in(value: dict[str, Any]) -> str | None:
+    names = [value[key] for key in ACTION_KEYS if is_action(value.get(key))]
+    names += [value[key] for key in NAME_KEYS if isinstance(value.get(key), str)]
+    return names[0] if names else None

@@ -1,0 +1,80 @@
+"""Home Assistant's actions, which models know by heart, as calls of the tools that do the same."""
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from .call_error import CallError
+from .named import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ON, OFF, SET_LIGHT = "HassTurnOn", "HassTurnOff", "HassLightSet"
+# Locks and valves are not among them: they do not move on a guess.
+_TOOLS: Final = {"turn_on": ON, "turn_off": OFF, "open_cover": ON, "close_cover": OFF}
+_ALL, _LIGHT = "homeassistant", "light"
+_DOMAINS = (
+    *(_ALL, _LIGHT, "switch", "fan", "cover", "media_player", "climate", "humidifier", "scene"),
+    *("input_boolean", "script", "vacuum", "siren", "remote", "water_heater", "automation"),
+)
+_ACTION = re.compile(rf"({'|'.join(_DOMAINS)})\.({'|'.join(_TOOLS)})")
+_NAMES = tuple(f"{domain}.{action}" for domain in _DOMAINS for action in _TOOLS)
+# What holds further arguments.
+_WITHIN = ("data", "service_data", "target")
+# Of the tools by those of the actions.
+_TARGETS = {
+    **dict.fromkeys(("name", "entity_id", "entity", "target_device", "device"), "name"),
+    **dict.fromkeys(("area", "area_id"), "area"),
+    **dict.fromkeys(("floor", "floor_id"), "floor"),
+}
+_OF_LIGHTS = {
+    **dict.fromkeys(("brightness_pct", "brightness"), "brightness"),
+    **dict.fromkeys(("color_name", "color"), "color"),
+    **dict.fromkeys(("color_temp_kelvin", "kelvin"), "temperature"),
+}
+# Nobody misses them.
+_IGNORED = ("domain", "transition")
+_MAX_BRIGHTNESS = 255
+
+
+def is_action(name: object) -> bool:
+    """Tell whether a name is that of an action for which there is a tool."""
+    return isinstance(name, str) and _ACTION.fullmatch(name) is not None
+
+
+def may_become_action(text: str) -> bool:
+    """Tell whether the name of such an action begins with a text."""
+    return any(name.startswith(text) for name in _NAMES)
+
+
+def own_call(name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Return the call, by a tool's own name, that does what an action would, None if none does.
+
+    Raises CallError if it is about nothing, or if the tool cannot do all of it.
+    """
+    match = _ACTION.fullmatch(name)
+    if match is None:
+        return None
+    domain, tool = match[1], _TOOLS[match[2]]
+    given = dict(arguments)
+    for key in _WITHIN:
+        if isinstance(given.get(key), dict):
+            given |= given.pop(key)
+    known = {**_TARGETS, **(_OF_LIGHTS if (domain, tool) == (_LIGHT, ON) else {})}
+    args = {known[key]: _value(key, value) for key, value in given.items() if key in known}
+    if surplus := [key for key in given if key not in known and key not in _IGNORED]:
+        raise CallError(f"{tool} does not take {listed(surplus)}. Leave it out.")
+    if not args.keys() & set(_TARGETS.values()):
+        raise CallError(f"{tool} needs a name or an area.")
+    if args.keys() & set(_OF_LIGHTS.values()):
+        return SET_LIGHT, args
+    return tool, args if domain == _ALL else {**args, "domain": [domain]}
+
+
+def _value(key: str, value: Any) -> Any:
+    """Return the value of an argument of a tool: one name, and brightness in percent."""
+    if key in _TARGETS and isinstance(value, list) and len(value) == 1:
+        return value[0]
+    if key == "brightness" and isinstance(value, int | float):
+        return round(value * 100 / _MAX_BRIGHTNESS)
+    return value

@@ -1,0 +1,76 @@
+"""Home Assistant's actions in place of its tools."""
+
+from typing import Any
+
+import pytest
+
+from custom_components.llamacpp.agent.actions import is_action, may_become_action, own_call
+from custom_components.llamacpp.agent.call_error import CallError
+
+LAMP = {"name": "light.lamp_1"}
+LIGHTS = {"domain": ["light"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "tool", "expected"),
+    [
+        ("light.turn_on", {"entity_id": "light.lamp_1"}, "HassTurnOn", LAMP | LIGHTS),
+        ("light.turn_off", {"target_device": "light.lamp_1"}, "HassTurnOff", LAMP | LIGHTS),
+        (
+            "light.turn_on",
+            {"entity_id": "light.lamp_1", "brightness_pct": 40},
+            "HassLightSet",
+            LAMP | {"brightness": 40},
+        ),
+        (
+            "light.turn_on",
+            {"target": {"entity_id": ["light.lamp_1"]}, "data": {"brightness": 128}},
+            "HassLightSet",
+            LAMP | {"brightness": 50},
+        ),
+        (
+            "light.turn_on",
+            {"area_id": "kitchen", "color_name": "red", "kelvin": 2700, "transition": 2},
+            "HassLightSet",
+            {"area": "kitchen", "color": "red", "temperature": 2700},
+        ),
+        ("homeassistant.turn_off", {"entity_id": "light.lamp_1"}, "HassTurnOff", LAMP),
+        ("switch.turn_on", {"name": "Fan"}, "HassTurnOn", {"name": "Fan", "domain": ["switch"]}),
+        ("cover.open_cover", {"name": "Den"}, "HassTurnOn", {"name": "Den", "domain": ["cover"]}),
+        ("cover.close_cover", {"name": "Den"}, "HassTurnOff", {"name": "Den", "domain": ["cover"]}),
+    ],
+)
+def test_calls(name: str, arguments: dict[str, Any], tool: str, expected: dict[str, Any]) -> None:
+    """The tool does the same, about the same."""
+    assert own_call(name, arguments) == (tool, expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["lock.unlock", "lock.turn_on", "valve.open_valve", "light.shine", "fly", "turn_on"]
+)
+def test_others(name: str) -> None:
+    """There is none for locks and valves, and none for what is no action."""
+    assert own_call(name, {"name": "Front Door"}) is None
+    assert not is_action(name)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"brightness_pct": 40},
+        {"entity_id": "light.lamp_1", "rgb_color": [1, 2, 3]},
+        {"entity_id": "light.lamp_1", "effect": "rainbow"},
+    ],
+)
+def test_what_a_tool_cannot_do(arguments: dict[str, Any]) -> None:
+    """The model is told, rather than half of it done."""
+    with pytest.raises(CallError):
+        own_call("light.turn_on", arguments)
+
+
+def test_names_so_far() -> None:
+    """A name is known by its beginning."""
+    assert all(may_become_action("light.turn_off"[:length]) for length in range(1, 15))
+    assert not may_become_action("light.turn_over")
+    assert not is_action(None)
