@@ -18,6 +18,7 @@ from .agent.commands.offer import CommandsOffer
 from .agent.commands.shortlist import async_read_names
 from .agent.exact import async_answer_exactly
 from .agent.frame import join_notes
+from .agent.noise import is_noise
 from .agent.notes import set_note
 from .agent.offer import NativeOffer, native_offer
 from .agent.slots import Talk
@@ -317,6 +318,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
                 if not await self._async_claim(user_input):
                     forget(chat_log, said)
                     return await self._async_refusal(user_input)
+                if is_noise(user_input.text):
+                    forget(chat_log, said)
+                    return await self._async_on_noise(user_input, chat_log.conversation_id)
                 await async_recall(self.coordinator.history, chat_log)
                 if result := await self._async_answer_exactly(user_input, chat_log, llm_context):
                     return result
@@ -376,6 +380,14 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         )
         return conversation.ConversationResult(response=response)
 
+    async def _async_on_noise(
+        self, user_input: conversation.ConversationInput, conversation_id: str
+    ) -> conversation.ConversationResult:
+        """Say that nothing was understood; neither the model nor the history hears of it."""
+        response = intent.IntentResponse(language=user_input.language)
+        response.async_set_speech(await async_spoken(self.hass, user_input.language, "noise"))
+        return conversation.ConversationResult(response=response, conversation_id=conversation_id)
+
     async def _async_keep(
         self,
         user_input: conversation.ConversationInput,
@@ -411,7 +423,11 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         err: LlamaServerError | HistoryError | ConversationBusyError,
         conversation_id: str | None = None,
     ) -> conversation.ConversationResult:
-        """Say what is wrong in the user's language, rather than fail without a word."""
+        """Say what is wrong in the user's language, rather than fail without a word.
+
+        The log has the details, which are nothing for the ear.
+        """
+        LOGGER.warning("%s has not answered: %s", self.entity_id, err)
         key, placeholders = explanation(err)
         response = intent.IntentResponse(language=user_input.language)
         response.async_set_error(

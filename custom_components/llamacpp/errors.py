@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.translation import async_get_translations
 
-from .const import DOMAIN
+from .const import DOMAIN, LOGGER
 from .server import (
     AuthenticationError,
     BadRequestError,
@@ -61,7 +61,8 @@ def translation_placeholders(err: LlamaServerError) -> dict[str, str]:
 
 
 def to_home_assistant_error(err: LlamaServerError) -> HomeAssistantError:
-    """Return the error that tells an automation's author what is wrong."""
+    """Return the error that tells an automation's author what is wrong; the log has the details."""
+    LOGGER.warning("A server of a language model has failed: %s", err)
     return HomeAssistantError(
         translation_domain=DOMAIN,
         translation_key=translation_key(err),

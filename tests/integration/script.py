@@ -24,6 +24,7 @@ ENDLESS = "Try everything"
 QUESTION = "I am cold"
 LONG_CALL = "Turn on a lamp with a long name"
 BROKEN_TOOL = "Use the broken tool"
+CALLED_OTHERWISE = "Turn on the kitchen light, as others do"
 PRINTED_CALL = "Turn on the kitchen light, in other words"
 PRINTED_CODE = "Dim the lamp, in Python"
 CORRECTED = "Turn on the lamp beside my bed"
@@ -60,6 +61,10 @@ SCRIPT: Script = {
     LONG_CALL: [
         str(ToolCall("intent__HassTurnOn", {"name": "Lamp whose description never seems to end"})),
         "Too long a name.",
+    ],
+    CALLED_OTHERWISE: [
+        str(ToolCall("light.turn_on", {"entity_id": "light.kitchen_light"})),
+        "Called by another name.",
     ],
     PRINTED_CALL: [
         'Of course.\n{"name": "HassTurnOn", "parameters": {"name": "kitchen lights"}}',

@@ -41,6 +41,8 @@ OWN = {
     "attachment_unreadable",
     "data_does_not_fit",
     "empty_answer",
+    "looked_up",
+    "noise",
     "model_is_blind",
     "system_prompt_too_long",
     "too_many_tool_calls",

@@ -29,10 +29,12 @@ class Done:
     """What the tools of the newest turn have changed.
 
     names: of what was changed, each once. unfinished: of tools that have not ended in time.
+    has_read: a tool that changes nothing has returned something.
     """
 
     names: Sequence[str]
     unfinished: Sequence[str]
+    has_read: bool = False
 
     @property
     def is_something(self) -> bool:
@@ -51,20 +53,24 @@ class Done:
         }
         names: dict[str, None] = {}
         unfinished: dict[str, None] = {}
+        has_read = False
         for content in turn:
-            if not isinstance(content, ToolResultContent) or content.tool_name in reading:
+            if not isinstance(content, ToolResultContent):
                 continue
-            data = content.result.data
-            if data.get("error") == NOT_ENDED:
+            if content.tool_name in reading:
+                has_read |= not _has_failed(content)
+            elif content.result.data.get("error") == NOT_ENDED:
                 unfinished[short_name(content.tool_name)] = None
-            elif not (content.result.error or "error" in data or _is_error(data)):
+            elif not _has_failed(content):
                 call = calls.get(content.tool_call_id)
                 names |= dict.fromkeys(_names(content, call.tool_args if call else {}))
-        return cls(_listed(names), _listed(unfinished))
+        return cls(_listed(names), _listed(unfinished), has_read)
 
 
-def _is_error(data: Mapping[str, Any]) -> bool:
-    return data.get("response_type") == IntentResponseType.ERROR.value
+def _has_failed(content: ToolResultContent) -> bool:
+    data = content.result.data
+    is_error = data.get("response_type") == IntentResponseType.ERROR.value
+    return content.result.error or "error" in data or is_error
 
 
 def _listed(names: Iterable[str]) -> list[str]:

@@ -18,9 +18,12 @@ from ..server import (
     ContextExceededError,
     FinishReason,
     LlamaServerError,
+    ServerFaultError,
     ServerTimeoutError,
+    UnreadAnswerError,
     Usage,
     stream_constrained,
+    stream_unread,
 )
 from .budget import history_of, history_surplus, surplus, words_of
 from .done import Done, add_missing_results
@@ -147,10 +150,14 @@ class Turn:
         await self._keep_budget()
         for _round in range(rounds):
             if not await self._ask_fitting():
-                return None if _has_words(self._chat_log.content[-1]) else "empty_answer"
+                return None if _has_words(self._chat_log.content[-1]) else self._silence()
             if self._offer.has_given_up:
                 break
         return "too_many_tool_calls"
+
+    def _silence(self) -> str:
+        """Return the key of what is said for a model that says nothing."""
+        return "looked_up" if Done.by(self._chat_log).has_read else "empty_answer"
 
     @property
     def _has_acted(self) -> bool:
@@ -171,8 +178,12 @@ class Turn:
         words = await self._words_at_end(silent)
         await self._add(_stream([{"role": "assistant"}, {"content": words}]))
 
-    async def _words_at_end(self, silent: str | None = None) -> str:
-        """Return what is said at the end of an answer that was cut, or did not come."""
+    async def _words_at_end(self, silent: str | None = None, *, has_spoken: bool = False) -> str:
+        """Return what is said at the end of an answer that was cut, or did not come.
+
+        Where the server does not understand its model, what was done is all that there is to tell,
+        unless the model has_spoken.
+        """
         done = Done.by(self._chat_log)
         words = [await self._say(silent, {})] if silent == "too_many_tool_calls" else []
         if done.names:
@@ -181,6 +192,7 @@ class Turn:
             words.append(await self._say("unfinished", {"tools": ", ".join(done.unfinished)}))
         if self._failure:
             LOGGER.warning("An answer of %s was cut: %s", self._agent_id, self._failure)
+        if self._failure and (has_spoken or not isinstance(self._failure, UnreadAnswerError)):
             words.append(await self._say("answer_cut", {}))
         return " ".join(words)
 
@@ -214,18 +226,19 @@ class Turn:
         if ready := self._offer.ready(self._chat_log.content):
             return await self._add(_stream(ready))
         request = self._offer.request(self._chat_log.content, self._settings)
-        deltas = self._offer.deltas(request)
-        start = len(self._chat_log.content)
         try:
-            async with aclosing(self._events(request)) as events:
-                has_called = await self._add(self._kept(deltas.from_events(events)))
-        finally:
-            self._record(deltas)
-        self._take_back(deltas.thought_aloud, start)
+            has_called, completion = await self._take(request, self._events(request))
+        except ServerFaultError as err:
+            LOGGER.warning("%s asks once more, as its server failed: %s", self._agent_id, err)
+            try:
+                events = stream_unread(self._client, request)
+                has_called, completion = await self._take(request, events)
+            except LlamaServerError as again:
+                raise err from again
         if self._failure:
             return False
-        changed = self._on_answer(request, deltas.completion)
-        if usage := deltas.completion.usage:
+        changed = self._on_answer(request, completion)
+        if usage := completion.usage:
             self._chat_log.async_trace(
                 {
                     "prompt": {
@@ -236,6 +249,20 @@ class Turn:
                 }
             )
         return has_called
+
+    async def _take(
+        self, request: Request, stream: AsyncGenerator[StreamEvent]
+    ) -> tuple[bool, Completion]:
+        """Add an answer; returns whether tools were called, and what it took."""
+        deltas = self._offer.deltas(request)
+        start = len(self._chat_log.content)
+        try:
+            async with aclosing(stream) as events:
+                has_called = await self._add(self._kept(deltas.from_events(events)))
+        finally:
+            self._record(deltas)
+        self._take_back(deltas.thought_aloud, start)
+        return has_called, deltas.completion
 
     def _events(self, request: Request) -> AsyncGenerator[StreamEvent]:
         if "grammar" in request:
@@ -266,7 +293,7 @@ class Turn:
             raise failure
         self._failure = failure
         between = "" if last[-1].isspace() else " "
-        yield {"content": between + await self._words_at_end()}
+        yield {"content": between + await self._words_at_end(has_spoken=True)}
 
     async def _add(self, deltas: AsyncGenerator[ChatLogDelta]) -> bool:
         """Add deltas to the chat log, running the tools; returns whether there were any."""

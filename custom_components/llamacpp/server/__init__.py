@@ -2,7 +2,7 @@
 
 from .address import parse_address
 from .client import LlamaServerClient, Timeouts
-from .constrained import stream_constrained
+from .constrained import stream_constrained, stream_unread
 from .errors import (
     AuthenticationError,
     BadRequestError,
@@ -16,6 +16,7 @@ from .errors import (
     ServerAwayError,
     ServerFaultError,
     ServerTimeoutError,
+    UnreadAnswerError,
     error_from_answer,
 )
 from .thinking import THINKING_MARKS
@@ -69,8 +70,10 @@ __all__ = [
     "Timeouts",
     "Timings",
     "ToolCallDelta",
+    "UnreadAnswerError",
     "Usage",
     "error_from_answer",
     "parse_address",
     "stream_constrained",
+    "stream_unread",
 ]

@@ -1,5 +1,6 @@
 """What can go wrong between this client and a llama-server, and how an answer tells it."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from .json_fields import JsonObject
 
 MESSAGE_LIMIT = 500
+# What servers say of an answer that their parser fails on.
+_UNREAD = re.compile("pars|grammar stack|does not match|invalid diff", re.IGNORECASE)
 
 
 class LlamaServerError(Exception):
@@ -59,6 +62,10 @@ class NotSupportedError(BadRequestError):
 
 class ServerFaultError(LlamaServerError):
     """The server, or a proxy before it, failed to serve a request."""
+
+
+class UnreadAnswerError(ServerFaultError):
+    """The server does not understand what its model has written."""
 
 
 class MalformedStreamError(LlamaServerError):
@@ -127,5 +134,5 @@ def _error_by_status(status: int, message: str) -> LlamaServerError:
     if status == HTTPStatus.SERVICE_UNAVAILABLE and "loading" in message.lower():
         return ModelLoadingError("The server is still loading its model")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ServerFaultError(message)
+        return (UnreadAnswerError if _UNREAD.search(message) else ServerFaultError)(message)
     return BadRequestError(message)
