@@ -24,8 +24,13 @@ class Prompts:
         self._made[prompt] = body
 
     def whole(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a request for words with what its prompt was made of, as one of a chat has it."""
-        if body.get("prompt") not in self._made:
+        """Return a request for words with what its prompt was made of, as one of a chat has it.
+
+        A client may have ended the thought with which a prompt ended.
+        """
+        prompt = body.get("prompt") or ""
+        made = [one for one in self._made if prompt.startswith(one.rstrip())]
+        if not made:
             return dict(body)
         asked = {name: value for name, value in body.items() if name != "prompt"}
-        return {**asked, **self._made[body["prompt"]]}
+        return {**asked, **self._made[max(made, key=len)]}

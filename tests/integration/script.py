@@ -49,7 +49,7 @@ SCRIPT: Script = {
     THINK: ["<think>\nThe user wants to know my thoughts.\n</think>\n\nMostly cheese."],
     THINK_TWICE: ["Middle words.\n<think>\nA second thought.\n</think>\nFinal words."],
     THINK_ALOUD: ["Some thoughts without a beginning.\n</think>\n\nThe proper answer."],
-    THINK_WITHOUT_END: ["<think>\nMy thoughts go on and on"],
+    THINK_WITHOUT_END: ["<think>\nMy thoughts have no end"],
     NOTHING: [""],
     ONLY_THINK: ["<think>\nI shall keep this to myself.\n</think>\n\n"],
     SILENT_CALL: [str(ToolCall("intent__HassTurnOn", {"name": "Coffee Maker"})), ""],

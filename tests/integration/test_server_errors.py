@@ -7,7 +7,7 @@ import pytest
 from homeassistant.components import conversation
 from homeassistant.exceptions import HomeAssistantError
 
-from custom_components.llamacpp.server import ServerFaultError, UnreadAnswerError
+from custom_components.llamacpp.server import ServerFaultError
 from custom_components.llamacpp.server.errors import error_from_answer
 
 from .script import CALLED_OTHERWISE
@@ -57,17 +57,13 @@ def call() -> list[dict[str, Any]]:
     return [piece(tool_calls=[{"index": 0, "id": "1", "function": function}]), piece("tool_calls")]
 
 
-@pytest.mark.parametrize("message", MESSAGES)
-def test_an_answer_that_is_not_read(message: str) -> None:
-    """It is told from other faults of the server."""
-    assert type(error_from_answer(200, error(message))) is UnreadAnswerError
-    assert type(error_from_answer(500, error(message))) is UnreadAnswerError
-
-
-@pytest.mark.parametrize("message", OTHERS)
-def test_other_faults(message: str) -> None:
-    """The model has not done them."""
-    assert type(error_from_answer(200, error(message))) is ServerFaultError
+@pytest.mark.parametrize("message", [*MESSAGES, *OTHERS])
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_that_is_not_read(message: str, status: int) -> None:
+    """It is told from other faults of the server, which the model has not done."""
+    fault = error_from_answer(status, error(message))
+    assert isinstance(fault, ServerFaultError)
+    assert fault.is_unread == (message in MESSAGES)
 
 
 @pytest.mark.parametrize("message", [*MESSAGES, *OTHERS])

@@ -20,7 +20,6 @@ from ..server import (
     LlamaServerError,
     ServerFaultError,
     ServerTimeoutError,
-    UnreadAnswerError,
     Usage,
     stream_constrained,
     stream_unread,
@@ -192,7 +191,9 @@ class Turn:
             words.append(await self._say("unfinished", {"tools": ", ".join(done.unfinished)}))
         if self._failure:
             LOGGER.warning("An answer of %s was cut: %s", self._agent_id, self._failure)
-        if self._failure and (has_spoken or not isinstance(self._failure, UnreadAnswerError)):
+            is_unread = isinstance(self._failure, ServerFaultError) and self._failure.is_unread
+            if is_unread and not has_spoken:
+                return " ".join(words)
             words.append(await self._say("answer_cut", {}))
         return " ".join(words)
 

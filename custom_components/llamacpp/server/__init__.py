@@ -16,7 +16,6 @@ from .errors import (
     ServerAwayError,
     ServerFaultError,
     ServerTimeoutError,
-    UnreadAnswerError,
     error_from_answer,
 )
 from .thinking import THINKING_MARKS
@@ -70,7 +69,6 @@ __all__ = [
     "Timeouts",
     "Timings",
     "ToolCallDelta",
-    "UnreadAnswerError",
     "Usage",
     "error_from_answer",
     "parse_address",

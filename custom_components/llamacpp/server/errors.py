@@ -63,9 +63,10 @@ class NotSupportedError(BadRequestError):
 class ServerFaultError(LlamaServerError):
     """The server, or a proxy before it, failed to serve a request."""
 
-
-class UnreadAnswerError(ServerFaultError):
-    """The server does not understand what its model has written."""
+    @property
+    def is_unread(self) -> bool:
+        """Tell whether the server does not understand what its model has written."""
+        return _UNREAD.search(str(self)) is not None
 
 
 class MalformedStreamError(LlamaServerError):
@@ -134,5 +135,5 @@ def _error_by_status(status: int, message: str) -> LlamaServerError:
     if status == HTTPStatus.SERVICE_UNAVAILABLE and "loading" in message.lower():
         return ModelLoadingError("The server is still loading its model")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return (UnreadAnswerError if _UNREAD.search(message) else ServerFaultError)(message)
+        return ServerFaultError(message)
     return BadRequestError(message)
