@@ -43,6 +43,7 @@ from .server import (
     ModelLoadingError,
     ModelStatus,
     parse_address,
+    parse_api_key,
 )
 from .subentry_flow import AITaskSubentryFlow, ConversationSubentryFlow
 
@@ -123,9 +124,13 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             url = parse_address(user_input[CONF_URL])
         except ValueError:
             return self._show_form({CONF_URL: "invalid_address"}, user_input)
+        try:
+            api_key = parse_api_key(user_input.get(CONF_API_KEY, ""))
+        except ValueError:
+            return self._show_form({CONF_API_KEY: "invalid_key"}, user_input)
         self._data = {**self._data, CONF_URL: url}
         self._data.pop(CONF_API_KEY, None)
-        if api_key := user_input.get(CONF_API_KEY):
+        if api_key:
             self._data[CONF_API_KEY] = api_key
         return await self._async_check()
 
@@ -299,24 +304,32 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str] = {}
         placeholders = {CONF_NAME: self._get_reauth_entry().title, "message": ""}
         if user_input is not None:
-            self._data |= user_input
-            try:
-                await self._client().identify()
-            except ModelLoadingError:
-                # The server tells a wrong key before it tells that it is loading.
-                pass
-            except LlamaServerError as err:
-                errors, placeholders = self._explain(err, placeholders)
+            errors, explained = await self._async_check_again(user_input)
             if not errors:
-                return self.async_update_and_abort(
-                    self._get_reauth_entry(), data_updates=user_input
-                )
+                return self.async_update_and_abort(self._get_reauth_entry(), data=self._data)
+            placeholders |= explained
         return self.async_show_form(
             step_id="reauth_confirm",
             data_schema=REAUTH_SCHEMA,
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    async def _async_check_again(
+        self, user_input: Mapping[str, Any]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Take another key, and return the form's errors and placeholders if it does not work."""
+        try:
+            self._data[CONF_API_KEY] = parse_api_key(user_input[CONF_API_KEY])
+            await self._client().identify()
+        except ValueError:
+            return {CONF_API_KEY: "invalid_key"}, {}
+        except ModelLoadingError:
+            # The server tells a wrong key before it tells that it is loading.
+            pass
+        except LlamaServerError as err:
+            return self._explain(err)
+        return {}, {}
 
     def _client(self) -> LlamaServerClient:
         return LlamaServerClient(
@@ -326,16 +339,14 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         )
 
     def _show_error(self, err: LlamaServerError) -> ConfigFlowResult:
-        errors, placeholders = self._explain(err, {})
+        errors, placeholders = self._explain(err)
         return self._show_form(errors, self._data, placeholders)
 
-    def _explain(
-        self, err: LlamaServerError, placeholders: dict[str, str]
-    ) -> tuple[dict[str, str], dict[str, str]]:
+    def _explain(self, err: LlamaServerError) -> tuple[dict[str, str], dict[str, str]]:
         """Return the form's errors and placeholders for an error of the server."""
         LOGGER.debug("Set-up of %s: %s", self._data[CONF_URL], err)
         field = CONF_API_KEY if isinstance(err, AuthenticationError) else "base"
-        return {field: translation_key(err)}, placeholders | translation_placeholders(err)
+        return {field: translation_key(err)}, translation_placeholders(err)
 
     def _show_form(
         self,

@@ -143,6 +143,19 @@ async def test_wrong_key_then_right(assist: HomeAssistant, locked_server: LlamaS
     assert step["result"].data == {CONF_URL: locked_server.base_url, CONF_API_KEY: KEY}
 
 
+async def test_a_key_with_what_was_copied_along(
+    assist: HomeAssistant, locked_server: LlamaServer
+) -> None:
+    """Blanks around a key are taken away; a character inside that cannot be sent is told."""
+    step = await start(assist, locked_server.base_url, api_key="ri\nght")
+    assert step["errors"] == {CONF_API_KEY: "invalid_key"}
+    step = await assist.config_entries.flow.async_configure(
+        step["flow_id"], {CONF_URL: locked_server.base_url, CONF_API_KEY: f" {KEY}\n"}
+    )
+    assert step["type"] is FlowResultType.CREATE_ENTRY
+    assert step["result"].data[CONF_API_KEY] == KEY
+
+
 @pytest.mark.parametrize(
     ("status", "body", "content_type"),
     [
@@ -354,7 +367,11 @@ async def test_a_key_that_is_refused_later(
         )
         assert step["errors"] == {CONF_API_KEY: "invalid_auth"}
         step = await assist.config_entries.flow.async_configure(
-            flow["flow_id"], {CONF_API_KEY: "new"}
+            flow["flow_id"], {CONF_API_KEY: "ne\rw"}
+        )
+        assert step["errors"] == {CONF_API_KEY: "invalid_key"}
+        step = await assist.config_entries.flow.async_configure(
+            flow["flow_id"], {CONF_API_KEY: "new\n"}
         )
         assert step["reason"] == "reauth_successful"
         await assist.async_block_till_done()

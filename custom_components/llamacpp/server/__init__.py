@@ -1,6 +1,6 @@
 """An asynchronous client for llama-server, without any part of Home Assistant."""
 
-from .address import parse_address
+from .address import parse_address, parse_api_key
 from .client import LlamaServerClient, Timeouts
 from .errors import (
     AuthenticationError,
@@ -69,4 +69,5 @@ __all__ = [
     "Usage",
     "error_from_answer",
     "parse_address",
+    "parse_api_key",
 ]

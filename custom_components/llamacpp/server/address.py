@@ -52,6 +52,18 @@ def parse_address(text: str) -> str:
     return f"{parts.scheme}://{host}{suffix}{_prefix(parts.path)}"
 
 
+def parse_api_key(text: str) -> str:
+    """Return the key that somebody typed or pasted, without blanks around it; it may be empty.
+
+    Raises ValueError for one that no request can carry, such as one with a line break inside; the
+    message does not repeat the key.
+    """
+    key = text.strip()
+    if not key.isprintable():
+        raise ValueError("The key contains characters that cannot be seen")
+    return key
+
+
 def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
     name, bracket, rest = parts.netloc.rpartition("]")
     name += bracket

@@ -2,7 +2,7 @@
 
 import pytest
 
-from custom_components.llamacpp.server import parse_address
+from custom_components.llamacpp.server import parse_address, parse_api_key
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,25 @@ def test_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as raised:
         parse_address(text)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("key", "key"),
+        (" key with a space \n", "key with a space"),
+        ("\u00a0ключ\r\n", "ключ"),
+        (" \t", ""),
+    ],
+)
+def test_keys(text: str, expected: str) -> None:
+    """Blanks and line breaks around a key come from copying it."""
+    assert parse_api_key(text) == expected
+
+
+@pytest.mark.parametrize("text", ["se\ncret", "se\x00cret", "\u200bsecret", "se\ud800cret"])
+def test_keys_that_cannot_be_sent(text: str) -> None:
+    """The reason does not repeat the key."""
+    with pytest.raises(ValueError, match="cannot be seen") as raised:
+        parse_api_key(text)
+    assert "cret" not in str(raised.value)
