@@ -16,13 +16,19 @@ from homeassistant.const import (
     CONF_NAME,
     CONF_PORT,
     CONF_URL,
+    CONF_VERIFY_SSL,
 )
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.llm import LLM_API_ASSIST
-from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
 
+from .connection import async_client
 from .const import (
     CONF_API_PORT,
     DEFAULT_AGENT_NAME,
@@ -38,10 +44,13 @@ from .errors import translation_key, translation_placeholders
 from .options_flow import LlamaCppOptionsFlow
 from .server import (
     AuthenticationError,
-    LlamaServerClient,
+    CannotConnectError,
+    CertificateError,
     LlamaServerError,
     ModelLoadingError,
     ModelStatus,
+    NotLlamaServerError,
+    NoTlsError,
     parse_address,
     parse_api_key,
 )
@@ -59,15 +68,28 @@ if TYPE_CHECKING:
     from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
     from .coordinator import LlamaCppConfigEntry
+    from .server import LlamaServerClient
 
 API_KEY_SELECTOR = TextSelector(
     TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
 )
+VERIFY_SSL = {probatio.Optional(CONF_VERIFY_SSL, default=True): BooleanSelector()}
 USER_SCHEMA = probatio.Schema(
-    {probatio.Required(CONF_URL): str, probatio.Optional(CONF_API_KEY): API_KEY_SELECTOR}
+    {
+        probatio.Required(CONF_URL): str,
+        probatio.Optional(CONF_API_KEY): API_KEY_SELECTOR,
+        **VERIFY_SSL,
+    }
 )
 EMPTY_SCHEMA = probatio.Schema({})
 REAUTH_SCHEMA = probatio.Schema({probatio.Required(CONF_API_KEY): API_KEY_SELECTOR})
+SECURE_REAUTH_SCHEMA = probatio.Schema({**REAUTH_SCHEMA.schema, **VERIFY_SSL})
+
+
+# By the scheme of the address, what is told if the server speaks the other one.
+_OTHER_SCHEME_ERRORS = {"http": "needs_tls", "https": "no_tls"}
+OTHER_SCHEME_SECONDS = 2.0
+FAILED = (ConfigEntryState.SETUP_ERROR, ConfigEntryState.SETUP_RETRY)
 
 
 class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -132,7 +154,14 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._data.pop(CONF_API_KEY, None)
         if api_key:
             self._data[CONF_API_KEY] = api_key
+        self._take_verify_ssl(user_input)
         return await self._async_check()
+
+    def _take_verify_ssl(self, user_input: Mapping[str, Any]) -> None:
+        """Take whether the certificate is looked at; only that it is not is stored."""
+        self._data.pop(CONF_VERIFY_SSL, None)
+        if not user_input.get(CONF_VERIFY_SSL, True):
+            self._data[CONF_VERIFY_SSL] = False
 
     async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
         """Take what the Supervisor tells of our app: where it is, and its key."""
@@ -171,10 +200,36 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         except ModelLoadingError:
             return await self.async_step_loading()
         except LlamaServerError as err:
+            if await self._async_has_other_scheme(err):
+                return self._show_form({"base": _OTHER_SCHEME_ERRORS[self._scheme]}, self._data)
             return self._show_error(err)
         # Another flow may have set it up meanwhile.
         self._abort_if_address_is_known()
         return self._finish()
+
+    @property
+    def _scheme(self) -> str:
+        return str(urlsplit(self._data[CONF_URL]).scheme)
+
+    async def _async_has_other_scheme(self, err: LlamaServerError) -> bool:
+        """Tell whether a server that has failed answers by the other of http and https."""
+        if isinstance(err, NoTlsError):
+            return True
+        if isinstance(err, CertificateError) or not isinstance(
+            err, (CannotConnectError, NotLlamaServerError)
+        ):
+            return False
+        scheme = self._scheme
+        other = {"http": "https", "https": "http"}[scheme]
+        # The key stays with the address that was entered.
+        asked = {CONF_URL: self._data[CONF_URL].replace(scheme, other, 1)}
+        try:
+            await async_client(self.hass, asked).health(limit=OTHER_SCHEME_SECONDS)
+        except CertificateError, ModelLoadingError:
+            return True
+        except LlamaServerError:
+            return False
+        return True
 
     def _abort_if_address_is_known(self) -> None:
         for entry in self._async_other_entries():
@@ -269,10 +324,16 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         if self.source == SOURCE_RECONFIGURE:
             entry = self._get_reconfigure_entry()
             is_named = entry.title != _readable(entry.data[CONF_URL])
-            return self.async_update_and_abort(
-                entry, data=self._data, title=entry.title if is_named else address
-            )
+            return self._change(entry, entry.title if is_named else address)
         return self._create_entry(self._title or address)
+
+    def _change(self, entry: LlamaCppConfigEntry, title: str) -> ConfigFlowResult:
+        """Store what was entered anew for a server, and have it set up with that."""
+        done = self.async_update_and_abort(entry, data=self._data, title=title)
+        if entry.state in FAILED:
+            # Only an entry that is set up reloads itself when it is changed.
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return done
 
     def _create_entry(self, title: str) -> ConfigFlowResult:
         model = {CONF_MODEL: self._model} if self._model else {}
@@ -306,11 +367,15 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             errors, explained = await self._async_check_again(user_input)
             if not errors:
-                return self.async_update_and_abort(self._get_reauth_entry(), data=self._data)
+                entry = self._get_reauth_entry()
+                return self._change(entry, entry.title)
             placeholders |= explained
+        is_secure = self._data[CONF_URL].startswith("https:")
+        schema = SECURE_REAUTH_SCHEMA if is_secure else REAUTH_SCHEMA
+        shown = {CONF_VERIFY_SSL: self._data.get(CONF_VERIFY_SSL, True)}
         return self.async_show_form(
             step_id="reauth_confirm",
-            data_schema=REAUTH_SCHEMA,
+            data_schema=self.add_suggested_values_to_schema(schema, shown),
             errors=errors,
             description_placeholders=placeholders,
         )
@@ -321,6 +386,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         """Take another key, and return the form's errors and placeholders if it does not work."""
         try:
             self._data[CONF_API_KEY] = parse_api_key(user_input[CONF_API_KEY])
+            self._take_verify_ssl(user_input)
             await self._client().identify()
         except ValueError:
             return {CONF_API_KEY: "invalid_key"}, {}
@@ -332,11 +398,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         return {}, {}
 
     def _client(self) -> LlamaServerClient:
-        return LlamaServerClient(
-            async_get_clientsession(self.hass),
-            self._data[CONF_URL],
-            api_key=self._data.get(CONF_API_KEY),
-        )
+        return async_client(self.hass, self._data)
 
     def _show_error(self, err: LlamaServerError) -> ConfigFlowResult:
         errors, placeholders = self._explain(err)

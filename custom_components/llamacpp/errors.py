@@ -10,11 +10,13 @@ from .server import (
     AuthenticationError,
     BadRequestError,
     CannotConnectError,
+    CertificateError,
     ContextExceededError,
     LlamaServerError,
     MalformedStreamError,
     ModelLoadingError,
     NotLlamaServerError,
+    NoTlsError,
     ServerTimeoutError,
 )
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 # From the particular to the general: the first class that fits gives the key.
 _KEYS: tuple[tuple[type[LlamaServerError], str], ...] = (
     (ServerTimeoutError, "timeout"),
+    (CertificateError, "certificate"),
+    (NoTlsError, "no_tls"),
     (CannotConnectError, "cannot_connect"),
     (ModelLoadingError, "model_loading"),
     (AuthenticationError, "invalid_auth"),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import math
+import ssl
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -17,8 +18,10 @@ from . import json_fields
 from .errors import (
     BadRequestError,
     CannotConnectError,
+    CertificateError,
     LlamaServerError,
     NotLlamaServerError,
+    NoTlsError,
     ServerAwayError,
     ServerFaultError,
     ServerTimeoutError,
@@ -78,9 +81,10 @@ class Timeouts:
 class LlamaServerClient:
     """Speaks to one llama-server.
 
-    Every method raises a `LlamaServerError`: `CannotConnectError` (with `ServerTimeoutError` and
-    `ServerAwayError`), `AuthenticationError`, `ModelLoadingError`, `BadRequestError`,
-    `ServerFaultError` or `NotLlamaServerError`. Only what a method raises besides is said there.
+    Every method raises a `LlamaServerError`: `CannotConnectError` (with `CertificateError`,
+    `NoTlsError`, `ServerTimeoutError` and `ServerAwayError`), `AuthenticationError`,
+    `ModelLoadingError`, `BadRequestError`, `ServerFaultError` or `NotLlamaServerError`. Only what a
+    method raises besides is said there.
 
     In router mode `model` says whose properties, tokens and so on are meant, and such a request
     makes the router load that model (unless `autoload` is false: then it is a BadRequestError if
@@ -523,10 +527,18 @@ def _translated_errors() -> Iterator[None]:
         raise NotLlamaServerError("The server does not speak HTTP as expected") from err
     except aiohttp.ClientPayloadError as err:
         raise CannotConnectError("The connection broke before the answer was complete") from err
+    except aiohttp.ClientConnectorCertificateError as err:
+        raise CertificateError(_distrust(err.certificate_error)) from err
     except aiohttp.ClientSSLError as err:
-        raise CannotConnectError("No secure connection to the server is possible") from err
+        raise NoTlsError("No secure connection to the server is possible") from err
     except (aiohttp.ClientError, OSError) as err:
         raise CannotConnectError("The server cannot be reached") from err
+
+
+def _distrust(err: Exception) -> str:
+    """Return why a certificate is not trusted, such as `self-signed certificate`."""
+    reason = err.verify_message if isinstance(err, ssl.SSLCertVerificationError) else ""
+    return reason or "The certificate of the server is not trusted"
 
 
 async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:

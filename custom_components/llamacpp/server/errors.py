@@ -20,6 +20,14 @@ class CannotConnectError(LlamaServerError):
     """Nobody answers at the address, or the connection broke before the answer was complete."""
 
 
+class CertificateError(CannotConnectError):
+    """The server's certificate is not trusted: it is self-made, too old, or another host's."""
+
+
+class NoTlsError(CannotConnectError):
+    """Something answers, but not by https."""
+
+
 class ServerTimeoutError(CannotConnectError):
     """A time limit passed."""
 
