@@ -51,6 +51,7 @@ from .server import (
     ModelStatus,
     NotLlamaServerError,
     NoTlsError,
+    RedirectError,
     parse_address,
     parse_api_key,
 )
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
     from .coordinator import LlamaCppConfigEntry
-    from .server import LlamaServerClient
+    from .server import LlamaServerClient, ServerProps
 
 API_KEY_SELECTOR = TextSelector(
     TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
@@ -89,6 +90,7 @@ SECURE_REAUTH_SCHEMA = probatio.Schema({**REAUTH_SCHEMA.schema, **VERIFY_SSL})
 # By the scheme of the address, what is told if the server speaks the other one.
 _OTHER_SCHEME_ERRORS = {"http": "needs_tls", "https": "no_tls"}
 OTHER_SCHEME_SECONDS = 2.0
+MAX_REDIRECTS = 5
 FAILED = (ConfigEntryState.SETUP_ERROR, ConfigEntryState.SETUP_RETRY)
 
 
@@ -215,7 +217,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         """Tell whether a server that has failed answers by the other of http and https."""
         if isinstance(err, NoTlsError):
             return True
-        if isinstance(err, CertificateError) or not isinstance(
+        if isinstance(err, (CertificateError, RedirectError)) or not isinstance(
             err, (CannotConnectError, NotLlamaServerError)
         ):
             return False
@@ -246,14 +248,29 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
 
         Raises LlamaServerError, and AbortFlow if it is a server that is set up by another address.
         """
+        props = await self._async_find()
         client = self._client()
-        props = await client.identify()
         if props.instance and await self._async_is_known(props.instance):
             raise AbortFlow("already_configured")
         if props.is_router:
             models = await client.models()
             loaded = [model for model in models if model.status is ModelStatus.LOADED]
             self._model = next((model.id for model in loaded or models), None)
+
+    async def _async_find(self) -> ServerProps:
+        """Return what the server is, at the address that it points to if that is of the same host.
+
+        Raises LlamaServerError.
+        """
+        for _ in range(MAX_REDIRECTS):
+            try:
+                return await self._client().identify()
+            except RedirectError as err:
+                if err.base_url is None:
+                    raise
+                self._data[CONF_URL] = err.base_url
+                self._abort_if_address_is_known()
+        return await self._client().identify()
 
     async def _async_is_known(self, instance: str) -> bool:
         """Tell whether a running server is that of another entry, whatever its address there."""

@@ -17,6 +17,7 @@ from .server import (
     ModelLoadingError,
     NotLlamaServerError,
     NoTlsError,
+    RedirectError,
     ServerTimeoutError,
 )
 
@@ -32,6 +33,7 @@ _KEYS: tuple[tuple[type[LlamaServerError], str], ...] = (
     (ModelLoadingError, "model_loading"),
     (AuthenticationError, "invalid_auth"),
     (ContextExceededError, "context_exceeded"),
+    (RedirectError, "redirected"),
     (NotLlamaServerError, "not_llama_server"),
     (BadRequestError, "bad_request"),
     (MalformedStreamError, "malformed_answer"),
@@ -50,6 +52,8 @@ def translation_placeholders(err: LlamaServerError) -> dict[str, str]:
     if isinstance(err, ContextExceededError):
         placeholders["needed"] = str(err.n_prompt_tokens or "?")
         placeholders["context"] = str(err.n_ctx or "?")
+    if isinstance(err, RedirectError):
+        placeholders["address"] = err.target or "?"
     return placeholders
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import aiohttp
 
 from . import json_fields
+from .address import redirected
 from .errors import (
     BadRequestError,
     CannotConnectError,
@@ -22,6 +23,7 @@ from .errors import (
     LlamaServerError,
     NotLlamaServerError,
     NoTlsError,
+    RedirectError,
     ServerAwayError,
     ServerFaultError,
     ServerTimeoutError,
@@ -39,6 +41,7 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 METRICS_PREFIX = "llamacpp:"
 # llama-server closes a connection that was idle for so many seconds.
 IDLE_SECONDS = 5.0
+REDIRECTS = range(300, 400)
 # So many health checks in a row may fail while a request waits.
 MAX_FAILED_CHECKS = 2
 
@@ -502,6 +505,9 @@ class LlamaServerClient:
         return await request()
 
     async def _error(self, response: aiohttp.ClientResponse) -> LlamaServerError:
+        location = response.headers.get("Location")
+        if location is not None and response.status in REDIRECTS:
+            return RedirectError(*redirected(self._base_url, str(response.url), location))
         with _translated_errors():
             async with asyncio.timeout(self._timeouts.request):
                 text = await _bounded_body(response)

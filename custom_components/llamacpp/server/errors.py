@@ -77,6 +77,21 @@ class NotLlamaServerError(LlamaServerError):
     """Something speaks HTTP at the address, but it is no llama-server."""
 
 
+class RedirectError(NotLlamaServerError):
+    """The address points to another one, which is not followed.
+
+    `target` is where it points to, without what is not for everybody's eyes. `base_url` is the
+    address under which the same request would be answered, None if it is of another host, or if
+    there is none.
+    """
+
+    def __init__(self, target: str, base_url: str | None = None) -> None:
+        """Keep both addresses."""
+        super().__init__(f"The address points to another one: {target}")
+        self.target = target
+        self.base_url = base_url
+
+
 def error_from_answer(status: int, body: object) -> LlamaServerError:
     """Return the error that an answer of the server stands for.
 
@@ -99,8 +114,6 @@ def _foreign_error(status: int) -> LlamaServerError:
         return AuthenticationError(f"Access was refused (HTTP {status})")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServerFaultError(f"The server, or a proxy before it, failed (HTTP {status})")
-    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return NotLlamaServerError(f"The address redirects to another one (HTTP {status})")
     if status < HTTPStatus.BAD_REQUEST or status in (
         HTTPStatus.NOT_FOUND,
         HTTPStatus.METHOD_NOT_ALLOWED,

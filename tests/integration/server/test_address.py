@@ -3,6 +3,7 @@
 import pytest
 
 from custom_components.llamacpp.server import parse_address, parse_api_key
+from custom_components.llamacpp.server.address import redirected
 
 
 @pytest.mark.parametrize(
@@ -107,3 +108,35 @@ def test_keys_that_cannot_be_sent(text: str) -> None:
     with pytest.raises(ValueError, match="cannot be seen") as raised:
         parse_api_key(text)
     assert "cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "location", "expected"),
+    [
+        ("http://a", "https://a/health", ("https://a/health", "https://a")),
+        (
+            "http://a",
+            "https://A:8443/llm/health",
+            ("https://a:8443/llm/health", "https://a:8443/llm"),
+        ),
+        ("http://a", "/llm/health", ("http://a/llm/health", "http://a/llm")),
+        ("http://a", "//a/v1/health", ("http://a/v1/health", None)),
+        ("http://a:8080/x", "../llm/health", ("http://a:8080/llm/health", "http://a:8080/llm")),
+        # Another host, name or number.
+        ("http://a", "https://b/health", ("https://b/health", None)),
+        ("http://a", "http://b:secret@a.b/health", ("http://a.b/health", None)),
+        # Out of https, another page, the same again.
+        ("https://a", "http://a/health", ("http://a/health", None)),
+        ("http://a", "/login?next=/health", ("http://a/login", None)),
+        ("http://a", "/x/health?secret=1", ("http://a/x/health", None)),
+        ("http://a", "/health/", ("http://a/health/", None)),
+        ("http://a", "/health", ("http://a/health", None)),
+        # No address at all.
+        ("http://a", "ftp://a/health", ("", None)),
+        ("http://a", "http://[/health", ("", None)),
+        ("http://a", "", ("http://a/health", None)),
+    ],
+)
+def test_redirects(base_url: str, location: str, expected: tuple[str, str | None]) -> None:
+    """Only what the same host answers elsewhere is gone to, and never without https again."""
+    assert redirected(base_url, f"{base_url}/health", location) == expected
