@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from ..const import LOGGER
-from ..server import LlamaServerError
+from ..server import JinjaOffError, LlamaServerError
 from .markers import GENERAL, Markers, looks_like_marker, markers_in
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ MAX_UNKNOWN_TOKENS = 32
 # the public set `assist-mini`, with tools: Llama 3.2 1B 4 %, Qwen3 1.7B 60 %, Llama 3.2 3B 82 %,
 # Qwen3 4B 87 %; with commands, SmolLM2 135M: see benchmarks/README.md.
 MIN_TOOL_PARAMS = 2_500_000_000
+
+PROBE = ({"role": "user", "content": "Hello"},)
+PROBE_TOOLS = (
+    {"type": "function", "function": {"name": "get_it", "parameters": {"type": "object"}}},
+)
 
 _SCALE = {"b": 1e9, "m": 1e6}
 _SIZE = r"(\d+(?:\.\d+)?)"
@@ -118,11 +123,23 @@ class ModelAbilities:
             props = await self._client.props(model, autoload=autoload)
             # A server that does not tell its template is taken at its word that it takes tools.
             supports_tools = props.chat_template_caps.supports_tools or not props.chat_template
+            if supports_tools and props.chat_template:
+                supports_tools = await self._takes_tools(model)
             names = (model or "", *_names(props.model_alias), *_names(props.model_path))
             active = active_params(await self._n_params(model), *names)
             markers = await self._markers(props, model)
             self._known = {key: Abilities(supports_tools, active, markers)}
         return self._known[key]
+
+    async def _takes_tools(self, model: str | None) -> bool:
+        """Return whether a server takes the tools that the template of its model supports."""
+        try:
+            await self._client.apply_template(PROBE, PROBE_TOOLS, model)
+        except JinjaOffError:
+            return False
+        except LlamaServerError as err:
+            LOGGER.debug("The server does not tell whether it takes tools: %s", err)
+        return True
 
     async def _n_params(self, model: str | None) -> int | None:
         try:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from .json_fields import JsonObject
 
 MESSAGE_LIMIT = 500
+# What a server that lacks it names in its error, which has no type of its own.
+JINJA_FLAG = "requires --jinja"
 
 
 class LlamaServerError(Exception):
@@ -63,6 +65,10 @@ class ContextExceededError(BadRequestError):
 
 class NotSupportedError(BadRequestError):
     """The server was started without the feature that the request needs."""
+
+
+class JinjaOffError(NotSupportedError):
+    """The server runs with `--no-jinja`, so it takes no tools."""
 
 
 class ServerFaultError(LlamaServerError):
@@ -138,6 +144,8 @@ def _own_error(status: int, detail: JsonObject) -> LlamaServerError:
             return NotSupportedError(message)
         case "authentication_error":
             return AuthenticationError(message)
+        case _ if JINJA_FLAG in message:
+            return JinjaOffError(message)
         case _:
             return _error_by_status(status, message)
 

@@ -162,7 +162,7 @@ async def of_peer(
         asked.append(request.path)
         if request.path == "/props":
             return web.json_response(props)
-        return models or web.Response(status=404)
+        return models if models and request.path == "/v1/models" else web.Response(status=404)
 
     return ModelAbilities(peers.client(await peers.http(handle))), asked
 
