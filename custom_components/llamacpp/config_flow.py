@@ -46,6 +46,7 @@ from .server import (
     AuthenticationError,
     CannotConnectError,
     CertificateError,
+    Front,
     LlamaServerError,
     ModelLoadingError,
     ModelStatus,
@@ -54,6 +55,7 @@ from .server import (
     RedirectError,
     parse_address,
     parse_api_key,
+    upstream,
 )
 from .subentry_flow import AITaskSubentryFlow, ConversationSubentryFlow
 
@@ -104,6 +106,9 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._data: dict[str, Any] = {}
         self._title: str | None = None
         self._model: str | None = None
+        # The model that is a part of the address, and what stands in front of it.
+        self._named_model: str | None = None
+        self._front: Front | None = None
         # Why the wait for a model was in vain.
         self._error: LlamaServerError | AbortFlow | None = None
         self._waiting: asyncio.Task[None] | None = None
@@ -207,7 +212,43 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             return self._show_error(err)
         # Another flow may have set it up meanwhile.
         self._abort_if_address_is_known()
+        return await self._async_tell_front()
+
+    async def _async_tell_front(self) -> ConfigFlowResult:
+        """Say what stands in front of the server before the entry is made, if anything does."""
+        if self._front and not self._model:
+            return self._show_form({"base": "no_models"}, self._data)
+        match self._front:
+            case Front.LLAMA_SWAP:
+                return await self.async_step_llama_swap()
+            case Front.LITELLM:
+                return await self.async_step_litellm()
         return self._finish()
+
+    async def async_step_llama_swap(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Say what does not work with llama-swap in front of the servers."""
+        return self._step_front("llama_swap", user_input)
+
+    async def async_step_litellm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Say what does not work with LiteLLM in front of the servers."""
+        return self._step_front("litellm", user_input)
+
+    def _step_front(self, step_id: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
+        if user_input is not None:
+            self._abort_if_address_is_known()
+            return self._finish()
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=EMPTY_SCHEMA,
+            description_placeholders={
+                CONF_URL: self._data[CONF_URL],
+                CONF_MODEL: self._model or "",
+            },
+        )
 
     @property
     def _scheme(self) -> str:
@@ -248,29 +289,59 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
 
         Raises LlamaServerError, and AbortFlow if it is a server that is set up by another address.
         """
-        props = await self._async_find()
-        client = self._client()
+        client, props = await self._async_find()
         if props.instance and await self._async_is_known(props.instance):
             raise AbortFlow("already_configured")
+        self._model = None
         if props.is_router:
             models = await client.models()
-            loaded = [model for model in models if model.status is ModelStatus.LOADED]
-            self._model = next((model.id for model in loaded or models), None)
+            named = [one for one in models if one.id == self._named_model]
+            loaded = [one for one in models if one.status is ModelStatus.LOADED]
+            self._model = next((one.id for one in named or loaded or models), None)
+        self._front = client.front
 
-    async def _async_find(self) -> ServerProps:
+    async def _async_find(self) -> tuple[LlamaServerClient, ServerProps]:
         """Return what the server is, at the address that it points to if that is of the same host.
 
         Raises LlamaServerError.
         """
+        if found := await self._async_find_swap():
+            return found
         for _ in range(MAX_REDIRECTS):
+            client = self._client()
             try:
-                return await self._client().identify()
+                return client, await client.identify()
             except RedirectError as err:
                 if err.base_url is None:
                     raise
                 self._data[CONF_URL] = err.base_url
                 self._abort_if_address_is_known()
-        return await self._client().identify()
+        client = self._client()
+        return client, await client.identify()
+
+    async def _async_find_swap(self) -> tuple[LlamaServerClient, ServerProps] | None:
+        """Return the llama-swap through which a model has an address of its own.
+
+        At that address, each look at the server would load the model, and push out others.
+        """
+        self._named_model = None
+        behind = upstream(self._data[CONF_URL])
+        if behind is None:
+            return None
+        url, model = behind
+        client = async_client(self.hass, self._data, url)
+        try:
+            props = await client.identify()
+        except AuthenticationError:
+            raise
+        except LlamaServerError:
+            return None
+        if client.front is not Front.LLAMA_SWAP:
+            return None
+        self._data[CONF_URL] = url
+        self._abort_if_address_is_known()
+        self._named_model = model
+        return client, props
 
     async def _async_is_known(self, instance: str) -> bool:
         """Tell whether a running server is that of another entry, whatever its address there."""

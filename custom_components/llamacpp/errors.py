@@ -14,13 +14,16 @@ from .server import (
     ContextExceededError,
     JinjaOffError,
     LlamaServerError,
+    LmStudioError,
     MalformedStreamError,
     ModelLoadingError,
     NotLlamaServerError,
     NoTlsError,
     NotSupportedError,
+    OllamaError,
     RedirectError,
     ServerTimeoutError,
+    VllmError,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +39,9 @@ _KEYS: tuple[tuple[type[LlamaServerError], str], ...] = (
     (AuthenticationError, "invalid_auth"),
     (ContextExceededError, "context_exceeded"),
     (RedirectError, "redirected"),
+    (OllamaError, "is_ollama"),
+    (LmStudioError, "is_lm_studio"),
+    (VllmError, "is_vllm"),
     (NotLlamaServerError, "not_llama_server"),
     (JinjaOffError, "needs_jinja"),
     (NotSupportedError, "not_supported"),

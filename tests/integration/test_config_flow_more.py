@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from aiohttp import web
 from homeassistant.config_entries import (
     SOURCE_HASSIO,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import aiohttp
-    import pytest
     from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
     from homeassistant.core import HomeAssistant
 
@@ -304,6 +304,7 @@ async def test_addresses_that_point_to_each_other(assist: HomeAssistant, peers: 
     assert len(asked) == config_flow.MAX_REDIRECTS + 1
 
 
+@pytest.mark.usefixtures("assist")
 async def test_an_address_that_points_elsewhere_later(add_server: AddServer, peers: Peers) -> None:
     """A server that is set up is not followed: what to do is told."""
     server = Pretender()

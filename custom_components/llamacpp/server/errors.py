@@ -83,6 +83,18 @@ class NotLlamaServerError(LlamaServerError):
     """Something speaks HTTP at the address, but it is no llama-server."""
 
 
+class OllamaError(NotLlamaServerError):
+    """It is Ollama."""
+
+
+class LmStudioError(NotLlamaServerError):
+    """It is LM Studio."""
+
+
+class VllmError(NotLlamaServerError):
+    """It is vLLM."""
+
+
 class RedirectError(NotLlamaServerError):
     """The address points to another one, which is not followed.
 
