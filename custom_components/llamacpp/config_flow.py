@@ -41,6 +41,7 @@ from .const import (
     SUBENTRY_CONVERSATION,
 )
 from .errors import translation_key, translation_placeholders
+from .naming import free_name
 from .options_flow import LlamaCppOptionsFlow
 from .server import (
     AuthenticationError,
@@ -428,13 +429,13 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         agents: list[ConfigSubentryData] = [
             {
                 "subentry_type": SUBENTRY_CONVERSATION,
-                "title": DEFAULT_AGENT_NAME,
+                "title": free_name(self.hass, DEFAULT_AGENT_NAME, title),
                 "unique_id": None,
                 "data": {CONF_LLM_HASS_API: [LLM_API_ASSIST], **model},
             },
             {
                 "subentry_type": SUBENTRY_AI_TASK,
-                "title": DEFAULT_TASK_NAME,
+                "title": free_name(self.hass, DEFAULT_TASK_NAME, title),
                 "unique_id": None,
                 "data": model,
             },

@@ -10,6 +10,7 @@ from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     SOURCE_USER,
     ConfigEntryState,
+    SubentryFlowContext,
 )
 from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
 from homeassistant.data_entry_flow import FlowResultType
@@ -313,3 +314,24 @@ async def test_an_address_that_points_elsewhere_later(add_server: AddServer, pee
     await entry.runtime_data.async_refresh()
     assert not entry.runtime_data.last_update_success
     assert "http://elsewhere:8080/" in str(entry.runtime_data.last_exception)
+
+
+async def test_two_servers(assist: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
+    """Their agents are told apart by the server, also those that are added later."""
+    first = await add_server(await Pretender().start(peers))
+    url = await Pretender().start(peers)
+    second = await add_server(url)
+    host = url.removeprefix("http://")
+    assert [one.title for one in first.subentries.values()] == ["Llama.cpp", "Llama.cpp AI Task"]
+    assert [one.title for one in second.subentries.values()] == [
+        f"Llama.cpp ({host})",
+        f"Llama.cpp AI Task ({host})",
+    ]
+    names = {one.name for one in assist.states.async_all("conversation")}
+    assert {"Llama.cpp", f"Llama.cpp ({host})"} <= names
+    step = await assist.config_entries.subentries.async_init(
+        (first.entry_id, "conversation"), context=SubentryFlowContext(source=SOURCE_USER)
+    )
+    assert step["data_schema"] is not None
+    shown = {str(key): key.description for key in step["data_schema"].schema}
+    assert shown["name"] == {"suggested_value": f"Llama.cpp ({first.title})"}

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
+from homeassistant.components import conversation
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_LLM_HASS_API, CONF_MODEL, CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
@@ -17,7 +18,7 @@ from custom_components.llamacpp.server import (
     NotSupportedError,
 )
 
-from .conftest import agent_of
+from .conftest import AGENT, agent_of
 from .entities import Pretender, entity_id_of, sensor
 from .other_programs import OTHERS, LiteLlm, LlamaSwap
 from .script import TURN_ON_KITCHEN
@@ -249,6 +250,26 @@ async def test_litellm(home: HomeAssistant, lite: LiteLlm, peers: Peers) -> None
     await entry.runtime_data.async_refresh()
     assert "/health" not in lite.asked
     assert sensor(home, entry, "model") == "unknown"
+    await home.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("kind", [LlamaSwap, LiteLlm])
+async def test_the_prompt_is_processed_when_somebody_begins_to_speak(
+    home: HomeAssistant,
+    scripted_server: LlamaServer,
+    session: aiohttp.ClientSession,
+    peers: Peers,
+    kind: type[LlamaSwap | LiteLlm],
+) -> None:
+    """And not before: the model is loaded while they speak."""
+    front = kind(session, scripted_server)
+    step_id = "llama_swap" if kind is LlamaSwap else "litellm"
+    entry = await added(home, step_id, await front.start(peers))
+    await home.async_block_till_done(wait_background_tasks=True)
+    assert front.chats == []
+    await conversation.async_prepare_agent(home, AGENT, "en")
+    await home.async_block_till_done(wait_background_tasks=True)
+    assert [one["max_tokens"] for one in front.chats] == [1]
     await home.config_entries.async_unload(entry.entry_id)
 
 
