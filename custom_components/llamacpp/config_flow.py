@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any, override
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import probatio
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntryState, ConfigFlow
@@ -259,9 +259,10 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         """Tell whether a server that has failed answers by the other of http and https."""
         if isinstance(err, NoTlsError):
             return True
-        if isinstance(err, (CertificateError, RedirectError)) or not isinstance(
-            err, (CannotConnectError, NotLlamaServerError)
-        ):
+        is_silent = isinstance(err, CannotConnectError) and not isinstance(err, CertificateError)
+        # Without a port of its own, the other one would be that of another program.
+        has_port = urlsplit(self._data[CONF_URL]).port is not None
+        if not (is_silent or (type(err) is NotLlamaServerError and has_port)):
             return False
         scheme = self._scheme
         other = {"http": "https", "https": "http"}[scheme]
@@ -296,9 +297,10 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._model = None
         if props.is_router:
             models = await client.models()
-            named = [one for one in models if one.id == self._named_model]
             loaded = [one for one in models if one.status is ModelStatus.LOADED]
-            self._model = next((one.id for one in named or loaded or models), None)
+            first = next((one.id for one in loaded or models), None)
+            # llama-swap may know it by a name that it does not list.
+            self._model = self._named_model or first
         self._front = client.front
 
     async def _async_find(self) -> tuple[LlamaServerClient, ServerProps]:
@@ -341,7 +343,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             return None
         self._data[CONF_URL] = url
         self._abort_if_address_is_known()
-        self._named_model = model
+        self._named_model = unquote(model)
         return client, props
 
     async def _async_is_known(self, instance: str) -> bool:
@@ -405,7 +407,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         if self._error:
             return self._show_error(self._error)
         self._abort_if_address_is_known()
-        return self._finish()
+        return await self._async_tell_front()
 
     def _finish(self) -> ConfigFlowResult:
         """Make the entry, or change the one that is being reconfigured."""
@@ -476,7 +478,10 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         try:
             self._data[CONF_API_KEY] = parse_api_key(user_input[CONF_API_KEY])
             self._take_verify_ssl(user_input)
-            await self._client().identify()
+            client = self._client()
+            if (await client.identify()).is_front:
+                # What stands in front tells without a key that it is there.
+                await client.models()
         except ValueError:
             return {CONF_API_KEY: "invalid_key"}, {}
         except ModelLoadingError:

@@ -84,7 +84,7 @@ class InFront:
         """Pass on to this server, for whoever has the key."""
         self._session = session
         self._server = server
-        self._api_key = api_key
+        self.api_key = api_key
         self.models = ["apple", "author/pear"]
         # Whether something else answers in its place.
         self.gone = False
@@ -100,7 +100,7 @@ class InFront:
 
     def _is_trusted(self, request: web.Request) -> bool:
         given = request.headers.get("Authorization")
-        return self._api_key is None or given == f"Bearer {self._api_key}"
+        return self.api_key is None or given == f"Bearer {self.api_key}"
 
     async def _forward(self, request: web.Request, path: str) -> web.StreamResponse:
         body = await request.read()

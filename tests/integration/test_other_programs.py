@@ -292,3 +292,32 @@ async def test_litellm_with_a_wrong_key(assist: HomeAssistant, lite: LiteLlm, pe
     await client.identify()
     with pytest.raises(AuthenticationError):
         await client.models()
+
+
+async def test_litellm_whose_key_changes(
+    assist: HomeAssistant, lite: LiteLlm, peers: Peers
+) -> None:
+    """The new one is asked for, and looked at."""
+    entry = await added(assist, "litellm", await lite.start(peers), **{CONF_API_KEY: "sk-1"})
+    lite.api_key = "sk-2"
+    await entry.runtime_data.async_refresh()
+    await assist.async_block_till_done()
+    (flow,) = assist.config_entries.flow.async_progress()
+    configure = assist.config_entries.flow.async_configure
+    step = await configure(flow["flow_id"], {CONF_API_KEY: "sk-3"})
+    assert step["errors"] == {CONF_API_KEY: "invalid_auth"}
+    step = await configure(flow["flow_id"], {CONF_API_KEY: "sk-2"})
+    assert step["reason"] == "reauth_successful"
+    await assist.async_block_till_done()
+    await assist.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_name_that_llama_swap_does_not_list(
+    assist: HomeAssistant, swap: LlamaSwap, peers: Peers
+) -> None:
+    """It is taken from the address as it is."""
+    url = await swap.start(peers)
+    entry = await added(assist, "llama_swap", f"{url}/upstream/hidden%3A4b")
+    assert entry.data == {CONF_URL: url}
+    assert agent_of(entry).data[CONF_MODEL] == "hidden:4b"
+    await assist.config_entries.async_unload(entry.entry_id)
