@@ -16,10 +16,14 @@ import aiohttp
 from aiohttp import web
 
 from dev.processes import LOOPBACK
+from dev.prompts import MAKING, Prompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    type Chunk = Callable[..., dict[str, Any]]
+
+CHAT = "/v1/chat/completions"
 MODEL = "scripted"
 ANSWER = "The kitchen light is on, and the garden lights have been off since noon."
 # A model's tokens are mostly words with the space before them.
@@ -65,7 +69,7 @@ def _same_words(_body: Mapping[str, Any]) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A chat completion that was asked for.
+    """A chat completion that was asked for, or the completion of a prompt made of messages.
 
     received: when its whole body was there. written: when each piece of the answer was about to
     be written, in the order of `PIECES`. Both in seconds of the server's clock. n_bytes: length of
@@ -96,6 +100,7 @@ class ScriptedServer:
         self._clock = clock
         self._answer = answer
         self._chats: list[ChatRequest] = []
+        self._prompts = Prompts()
         self._stack = contextlib.AsyncExitStack()
         self.base_url = ""
 
@@ -106,7 +111,9 @@ class ScriptedServer:
         app.router.add_get("/props", _props)
         app.router.add_get("/metrics", _metrics)
         app.router.add_get("/v1/models", _models)
-        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post(MAKING, self._make_prompt)
+        app.router.add_post(CHAT, self._chat)
+        app.router.add_post("/v1/completions", self._chat)
         runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=0.1
         )
@@ -125,10 +132,15 @@ class ScriptedServer:
         chats, self._chats = self._chats, []
         return chats
 
+    async def _make_prompt(self, request: web.Request) -> web.Response:
+        text = await request.text()
+        self._prompts.note(json.loads(text), text)
+        return web.json_response({"prompt": text})
+
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         text = await request.read()
         received = self._clock()
-        body = json.loads(text)
+        body = self._prompts.whole(json.loads(text))
         chat = ChatRequest(received, len(text), len(body.get("tools") or ()), len(body["messages"]))
         if body.get("max_tokens") != WARM_UP_TOKENS:
             self._chats.append(chat)
@@ -138,12 +150,17 @@ class ScriptedServer:
         await response.prepare(request)
         # Who has read the end of the answer may leave before the rest of the stream.
         with contextlib.suppress(aiohttp.ClientConnectionResetError):
-            await self._stream(response, chat, body)
+            chunk = _chunk if request.path == CHAT else _text_chunk
+            await self._stream(response, chat, body, chunk)
             await response.write_eof()
         return response
 
     async def _stream(
-        self, response: web.StreamResponse, chat: ChatRequest, body: Mapping[str, Any]
+        self,
+        response: web.StreamResponse,
+        chat: ChatRequest,
+        body: Mapping[str, Any],
+        chunk: Chunk,
     ) -> None:
         """Write the events of a stream as llama-server does, and note when each piece was."""
         if body.get("return_progress"):
@@ -153,18 +170,18 @@ class ScriptedServer:
                 "processed": PROMPT_TOKENS,
                 "time_ms": 1,
             }
-            await response.write(_event(_chunk({"role": "assistant", "content": None}, progress)))
+            await response.write(_event(chunk({"role": "assistant", "content": None}, progress)))
             await asyncio.sleep(PIECE_SECONDS)
         # The role comes in an event of its own, at once before the first piece.
-        await response.write(_event(_chunk({"role": "assistant", "content": None})))
+        await response.write(_event(chunk({"role": "assistant", "content": None})))
         for piece in self._answer(body)[: body.get("max_tokens")]:
-            event = _event(_chunk({"content": piece}))
+            event = _event(chunk({"content": piece}))
             chat.written.append(self._clock())
             await response.write(event)
             await asyncio.sleep(PIECE_SECONDS)
-        await response.write(_event(_chunk({}, finish_reason="stop")))
+        await response.write(_event(chunk({}, finish_reason="stop")))
         if (body.get("stream_options") or {}).get("include_usage"):
-            await response.write(_event({**_chunk(None), **_counts()}))
+            await response.write(_event({**chunk(None), **_counts()}))
         await response.write(b"data: [DONE]\n\n")
 
 
@@ -202,6 +219,19 @@ def _chunk(
         "choices": [] if delta is None else [choice],
     }
     return chunk if progress is None else {**chunk, "prompt_progress": progress}
+
+
+def _text_chunk(
+    delta: Mapping[str, Any] | None,
+    progress: Mapping[str, Any] | None = None,
+    *,
+    finish_reason: str | None = None,
+) -> dict[str, Any]:
+    """Return an event's data as `_chunk` does, for the completion of a prompt."""
+    chunk = _chunk(delta, progress, finish_reason=finish_reason)
+    for choice in chunk["choices"]:
+        choice["text"] = choice.pop("delta").get("content") or ""
+    return {**chunk, "object": "text_completion"}
 
 
 def _whole_answer() -> dict[str, Any]:

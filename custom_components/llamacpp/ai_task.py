@@ -1,6 +1,8 @@
 """The agents of a server that automations give tasks to."""
 
 import json
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, override
 
 import probatio
@@ -9,13 +11,22 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm
 
 from .agent.frame import split_clock, system_prompt_of
-from .agent.notes import set_note
+from .agent.notes import note_of, set_note
 from .agent.slots import Talk
-from .agent.tools import to_response_format
+from .agent.structure import (
+    SHORT,
+    STEPPED,
+    Bounds,
+    answer_data,
+    answer_schema,
+    hints,
+    problem_of,
+    to_response_format,
+)
 from .const import DOMAIN, SUBENTRY_AI_TASK
 from .entity import LlamaCppAgentEntity
 from .errors import to_home_assistant_error
-from .server import LlamaServerError
+from .server import FinishReason, LlamaServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,10 +34,10 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+    from .agent.arguments import Schema
     from .coordinator import LlamaCppConfigEntry
 
 PARALLEL_UPDATES = 0
-TRIES = 2
 
 
 async def async_setup_entry(
@@ -73,44 +84,102 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
     ) -> str:
         """Return the model's answer; raises HomeAssistantError if it has none.
 
-        Raises LlamaServerError if it was cut, unless tools have acted: then it tells what they did.
+        Raises LlamaServerError if it did not come whole, unless tools have acted: then it tells
+        what they did. Raises _AnswerCutError if it had no room for more tokens.
         """
         talk = Talk(chat_log.conversation_id, is_once=True)
         outcome = await self._async_answer(chat_log, talk=talk, response_format=response_format)
         if outcome.failure and (response_format or not outcome.has_acted):
             # Half a text is no result.
             raise outcome.failure
+        answer = chat_log.content[-1]
+        words = (isinstance(answer, conversation.AssistantContent) and answer.content) or ""
+        is_cut = outcome.finish_reason is FinishReason.LENGTH
+        if is_cut and not (response_format and _is_json(words)):
+            raise _AnswerCutError(
+                translation_domain=DOMAIN,
+                translation_key="answer_too_long",
+                translation_placeholders={"agent": self.subentry.title},
+            )
         if outcome.silent:
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key=outcome.silent)
-        answer = chat_log.content[-1]
-        return (isinstance(answer, conversation.AssistantContent) and answer.content) or ""
+        return words
 
     async def _async_structured(
         self, chat_log: conversation.ChatLog, name: str, structure: probatio.Schema
     ) -> Any:
-        """Return the model's answer as data that fits; raises HomeAssistantError if none does."""
+        """Return the model's answer as data that fits; raises HomeAssistantError if none does.
+
+        What is cut is asked for again with less room for each text and list, and what is out of a
+        range that the server's grammar does not keep, in steps, which it does.
+        """
         serializer: Callable[[Any], Any] = llm.selector_serializer
+        _tell(chat_log, hints(structure))
         if chat_log.llm_api:
             # A grammar and tools exclude each other: first the tools have their say.
-            await self._async_words(chat_log)
+            with suppress(_AnswerCutError):
+                await self._async_words(chat_log)
             self._ask_again(chat_log, "Give the result of the task as JSON.")
             serializer = chat_log.llm_api.custom_serializer or serializer
-        response_format = to_response_format(name, structure, serializer)
-        for _try in range(TRIES):
-            words = await self._async_words(chat_log, response_format)
-            try:
-                return structure(json.loads(words))
-            except (ValueError, probatio.Invalid) as err:
-                problem = str(err)
-                self._ask_again(chat_log, f"This does not fit: {problem}. Give it again as JSON.")
-        raise HomeAssistantError(
-            translation_domain=DOMAIN,
-            translation_key="data_does_not_fit",
-            translation_placeholders={"message": problem},
-        )
+        make = partial(answer_schema, structure, serializer)
+        make_schema = partial(self.hass.async_add_executor_job, make)
+        n_said = len(chat_log.content)
+        try:
+            return await self._async_data(chat_log, name, structure, await make_schema(Bounds()))
+        except _AnswerCutError:
+            # Half an answer would only take room.
+            del chat_log.content[n_said:]
+            bounds = SHORT
+        except _MisfitError as err:
+            self._ask_again(chat_log, f"This does not fit: {err.told}. Give it again as JSON.")
+            bounds = STEPPED
+        return await self._async_data(chat_log, name, structure, await make_schema(bounds))
+
+    async def _async_data(
+        self, chat_log: conversation.ChatLog, name: str, structure: probatio.Schema, schema: Schema
+    ) -> Any:
+        """Return the model's answer by a schema as data that fits a structure.
+
+        Raises _MisfitError if it does not, and what `_async_words` raises.
+        """
+        words = await self._async_words(chat_log, to_response_format(name, schema))
+        try:
+            return structure(answer_data(json.loads(words), schema))
+        except (ValueError, probatio.Invalid) as err:
+            raise _MisfitError(problem_of(words, schema, err)) from err
 
     def _ask_again(self, chat_log: conversation.ChatLog, words: str) -> None:
         chat_log.async_add_user_content(conversation.UserContent(words))
+
+
+class _MisfitError(HomeAssistantError):
+    """The answer does not fit the structure; `told` says what does not."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(
+            translation_domain=DOMAIN,
+            translation_key="data_does_not_fit",
+            translation_placeholders={"message": told},
+        )
+        self.told = told
+
+
+class _AnswerCutError(HomeAssistantError):
+    """The answer had no room for more tokens."""
+
+
+def _is_json(words: str) -> bool:
+    try:
+        json.loads(words)
+    except ValueError:
+        return False
+    return True
+
+
+def _tell(chat_log: conversation.ChatLog, hints: str) -> None:
+    """Tell the model something beside the task."""
+    said = next(one for one in chat_log.content if isinstance(one, conversation.UserContent))
+    set_note(said, "\n".join(filter(None, (note_of(said), hints))))
 
 
 def _put_clock_last(chat_log: conversation.ChatLog) -> None:

@@ -12,17 +12,16 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .agent.abilities import ModelAbilities
-from .agent.budget import is_home_too_large
+from .agent.abilities import Abilities, ModelAbilities
+from .agent.budget import Large, is_home_too_large, what_is_large
 from .agent.images import AttachmentError, image_url
-from .agent.markers import GENERAL
 from .agent.notes import beginnings_of, set_note
 from .agent.offer import native_offer
 from .agent.request import TurnSettings
 from .agent.turn import Turn
 from .const import CONF_KEEP_WARM, DOMAIN
 from .coordinator import LlamaCppCoordinator
-from .errors import async_spoken
+from .errors import HomeTooLargeError, ToolsTooLargeError, async_spoken
 from .issues import async_create_context_issue, async_delete_context_issue
 from .server import ContextExceededError, LlamaServerError
 from .state import AnswerStats
@@ -33,14 +32,13 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigSubentry
 
-    from .agent.markers import Markers
     from .agent.offer import Offer
     from .agent.slots import Talk
     from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
 
 # Somebody may wait.
-MARKERS_SECONDS = 5.0
+ABILITIES_SECONDS = 5.0
 
 
 class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
@@ -116,17 +114,20 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         to the model.
         """
         offer = offer or native_offer(chat_log)
+        abilities = await self._async_abilities()
         settings = TurnSettings(
             options={**self.subentry.data, **(overrides or {})},
             model=self.model,
             images=await self._async_images(chat_log),
             response_format=response_format,
-            markers=await self._async_markers(),
+            markers=abilities.markers,
+            fitting=abilities.fitting,
         )
         coordinator, agent_id = self.coordinator, self.subentry.subentry_id
         is_own = talk is not None and not talk.is_once
         say = partial(async_spoken, self.hass, language or self.hass.config.language)
         with (
+            _telling_what_is_large(chat_log, offer),
             self._telling_if_too_large(chat_log, offer),
             self._noting_failures(),
             coordinator.warmer.asking(agent_id, is_own=is_own) as note,
@@ -186,8 +187,12 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
 
         notes: on those who may speak next, the likeliest first. Raises LlamaServerError.
         """
+        abilities = await self._async_abilities()
         settings = TurnSettings(
-            options=self.subentry.data, model=self.model, markers=await self._async_markers()
+            options=self.subentry.data,
+            model=self.model,
+            markers=abilities.markers,
+            fitting=abilities.fitting,
         )
         request = offer.request(chat_log.content, settings)
         told = {}
@@ -205,15 +210,14 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
                 self.subentry.subentry_id, request, autoload=autoload, told=told
             )
 
-    async def _async_markers(self) -> Markers:
-        """Return what the model takes for its own; what all do while the server does not tell."""
+    async def _async_abilities(self) -> Abilities:
+        """Return what matters of the model; what suits all while the server does not tell."""
         instance = self.coordinator.data.props.instance
         try:
-            async with asyncio.timeout(MARKERS_SECONDS):
-                abilities = await self._abilities.of(self.model, instance, autoload=False)
+            async with asyncio.timeout(ABILITIES_SECONDS):
+                return await self._abilities.of(self.model, instance, autoload=False)
         except LlamaServerError, TimeoutError:
-            return GENERAL
-        return abilities.markers
+            return Abilities(supports_tools=True, active_params=None)
 
     @contextmanager
     def _telling_if_too_large(self, chat_log: conversation.ChatLog, offer: Offer) -> Iterator[None]:
@@ -261,3 +265,19 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
                 translation_key=err.key,
                 translation_placeholders=err.placeholders,
             ) from err
+
+
+@contextmanager
+def _telling_what_is_large(chat_log: conversation.ChatLog, offer: Offer) -> Iterator[None]:
+    """Raise, for a prompt that does not fit, the error that says what to do."""
+    try:
+        yield
+    except ContextExceededError as err:
+        n_prompt, n_ctx = err.n_prompt_tokens, err.n_ctx
+        match what_is_large(chat_log.content, offer.tools, n_prompt, n_ctx):
+            case Large.HOME:
+                raise HomeTooLargeError(str(err), n_prompt, n_ctx) from err
+            case Large.TOOLS:
+                raise ToolsTooLargeError(str(err), n_prompt, n_ctx) from err
+            case Large.SAID:
+                raise

@@ -29,6 +29,15 @@ from .server import (
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
+
+class HomeTooLargeError(ContextExceededError):
+    """The home alone is too large for the context."""
+
+
+class ToolsTooLargeError(ContextExceededError):
+    """The tools alone are too large for the context."""
+
+
 # From the particular to the general: the first class that fits gives the key.
 _KEYS: tuple[tuple[type[LlamaServerError], str], ...] = (
     (ServerTimeoutError, "timeout"),
@@ -37,6 +46,8 @@ _KEYS: tuple[tuple[type[LlamaServerError], str], ...] = (
     (CannotConnectError, "cannot_connect"),
     (ModelLoadingError, "model_loading"),
     (AuthenticationError, "invalid_auth"),
+    (HomeTooLargeError, "home_too_large"),
+    (ToolsTooLargeError, "tools_too_large"),
     (ContextExceededError, "context_exceeded"),
     (RedirectError, "redirected"),
     (OllamaError, "is_ollama"),

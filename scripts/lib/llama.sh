@@ -113,25 +113,53 @@ compile_jobs() {
     jobs = int($2 / each); print jobs < 1 ? 1 : jobs < most ? jobs : most}' /proc/meminfo
 }
 
-# Its build tools come hash-checked as well; nothing of the source package is run before its hash is
-# checked.
-fetch_llama_source() {
-  local dir=$1 archive
-  rm -rf "$dir"
-  mkdir -p "$dir/source"
+# download_llama_package DIR: sets ARCHIVE to the source package. Its build tools come hash-checked as
+# well; nothing of the source package is run before its hash is checked.
+download_llama_package() {
+  local dir=$1
   "$UV" venv --quiet --no-python-downloads --python "$PYTHON" "$dir/tools" || return
   "$UV" pip install --quiet --require-hashes --python "$dir/tools/bin/python" \
     --requirement "$ROOT/requirements/llama-tools.txt" || return
   "$dir/tools/bin/python" -m pip download --quiet --no-deps --no-binary "$LLAMA_PACKAGE" \
     --no-build-isolation --require-hashes --no-cache-dir --dest "$dir" \
     --requirement <(llama_requirement) || return
-  archive=$(echo "$dir"/llama_cpp_python-*.tar.gz)
-  tar -xzf "$archive" --strip-components=3 -C "$dir/source" --wildcards \
+  ARCHIVE=$(echo "$dir"/llama_cpp_python-*.tar.gz)
+}
+
+fetch_llama_source() {
+  local dir=$1
+  rm -rf "$dir"
+  mkdir -p "$dir/source"
+  download_llama_package "$dir" || return
+  tar -xzf "$ARCHIVE" --strip-components=3 -C "$dir/source" --wildcards \
     --exclude='*/llama.cpp/models' --exclude='*/llama.cpp/docs' '*/vendor/llama.cpp' || return
-  [ "$(tar -xzOf "$archive" --wildcards '*/.git/modules/vendor/llama.cpp/HEAD')" = "$LLAMA_COMMIT" ] ||
+  [ "$(tar -xzOf "$ARCHIVE" --wildcards '*/.git/modules/vendor/llama.cpp/HEAD')" = "$LLAMA_COMMIT" ] ||
     { echo "the source is not llama.cpp's commit $LLAMA_COMMIT"; return 1; }
-  rm "$archive"
+  rm "$ARCHIVE"
   mark_complete "$dir/source"
+}
+
+# setup_templates: sets and exports LLAMACPP_TEMPLATES to the folder of the chat templates that come
+# with llama.cpp's source.
+setup_templates() {
+  local dir
+  dir=$CACHE/templates-$(key_of "$ROOT/addon/llama.env")
+  export LLAMACPP_TEMPLATES=$dir/templates
+  complete "$dir" && return
+  need_disk 700
+  run_step "Downloading the chat templates of llama.cpp (77 MB)" fetch_templates "$dir" ||
+    die_no_network "the chat templates of llama.cpp"
+}
+
+fetch_templates() {
+  local dir=$1
+  rm -rf "$dir"
+  mkdir -p "$dir/templates"
+  download_llama_package "$dir" || return
+  tar -xzf "$ARCHIVE" --strip-components=5 -C "$dir/templates" --wildcards \
+    '*/vendor/llama.cpp/models/templates/*.jinja' || return
+  rm -rf "$ARCHIVE" "$dir/tools"
+  mark_complete "$dir"
 }
 
 configure_llama() {

@@ -6,21 +6,23 @@ for part in common debian python llama; do
   . "$(dirname "${BASH_SOURCE[0]}")/$part.sh"
 done
 
-# setup_all [newest [gemma]]: sets and exports VENV, LLAMACPP_SERVER, LLAMACPP_MODEL, LLAMACPP_CACHE
-# and, when asked for, LLAMACPP_NEWEST_PYTHON, an interpreter with the newest Home Assistant, and
-# LLAMACPP_GEMMA, a second model.
+# setup_all [newest] [gemma] [templates]: sets and exports VENV, LLAMACPP_SERVER, LLAMACPP_MODEL,
+# LLAMACPP_CACHE and, when asked for, LLAMACPP_NEWEST_PYTHON, an interpreter with the newest Home
+# Assistant, LLAMACPP_GEMMA, a second model, and LLAMACPP_TEMPLATES, a folder of chat templates.
 setup_all() {
+  local wanted=" $* "
   check_platform
   open_cache
   setup_python
-  if [ "${1:-}" = newest ]; then
+  if [[ $wanted == *' newest '* ]]; then
     setup_venv newest
     export LLAMACPP_NEWEST_PYTHON=$VENV/bin/python
   fi
   setup_venv test
   setup_llama
   setup_model
-  [ "${2:-}" != gemma ] || setup_gemma
+  [[ $wanted != *' gemma '* ]] || setup_gemma
+  [[ $wanted != *' templates '* ]] || setup_templates
   close_cache
   export VENV LLAMACPP_SERVER LLAMACPP_MODEL LLAMACPP_CACHE=$CACHE
   export PATH=$VENV/bin:$PATH

@@ -183,3 +183,24 @@ async def test_new_tokens(llama_server: LlamaServer, session: aiohttp.ClientSess
     assert await prompts.count(request(words), words) == (n_prompt, 1)
     other = "Turn on the light in the attic."
     assert (await prompts.count(request(other), other))[1] < new
+
+
+async def test_completions_of_prompts_are_known_by_what_they_were_made_of(
+    llama_server: LlamaServer, proxy: Proxy, session: aiohttp.ClientSession
+) -> None:
+    """An answer under a grammar is counted as the chat that it stands for."""
+    grammar = 'root ::= "on" | "off"'
+    body = request("Turn it on, not off.", grammar=grammar)
+    messages, rest = body["messages"], {k: v for k, v in body.items() if k != "messages"}
+    url = f"{proxy.base_url}/apply-template"
+    async with session.post(url, json={"messages": messages}) as response:
+        prompt = (await response.json())["prompt"]
+    url = f"{proxy.base_url}/v1/completions"
+    async with session.post(url, json={**rest, "prompt": prompt}) as response:
+        assert response.status == 200
+        await response.read()
+    (exchange,) = proxy.exchanges
+    assert exchange.body == body
+    assert exchange.first_words is not None
+    prompts = Prompts(session, llama_server.base_url)
+    assert exchange.n_prompt == len(await prompts.tokens(body))

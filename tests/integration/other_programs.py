@@ -148,7 +148,7 @@ class LlamaSwap(InFront):
                 return web.json_response({"running": running})
             case "/v1/models":
                 return _listed("llama-swap", *self.models)
-            case "/v1/chat/completions":
+            case "/v1/chat/completions" | "/v1/completions":
                 body = await request.json()
                 if body.get("model") not in self.models:
                     return web.json_response({"error": "missing model"}, status=400)

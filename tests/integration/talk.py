@@ -11,6 +11,8 @@ from homeassistant.components.conversation import trace
 from homeassistant.core import Context
 from homeassistant.helpers.chat_session import async_get_chat_session
 
+from dev.prompts import MAKING, Prompts
+
 from .conftest import AGENT
 from .peers import stream_events
 
@@ -166,6 +168,7 @@ async def llama_peer(
     """
     requests: list[Any] = []
     waiting = list(answers)
+    prompts = Prompts()
     told: dict[str, Any] = {"/health": {"status": "ok"}, "/props": props}
     told |= {"/v1/models": models} if models else {}
 
@@ -177,6 +180,10 @@ async def llama_peer(
         if request.path.startswith("/slots/"):
             return no_slots()
         body = await request.json()
+        if request.path == MAKING:
+            prompts.note(body, prompt := json.dumps(body))
+            return web.json_response({"prompt": prompt})
+        body = prompts.whole(body)
         if is_warm_up(body):
             return await stream_events(request, sse(piece("stop")))
         requests.append(body)
@@ -190,11 +197,12 @@ async def recording(
 ) -> tuple[str, list[dict[str, Any]]]:
     """Return the address of what passes requests on to a server, and the chats that it is asked."""
     asked: list[dict[str, Any]] = []
+    prompts = Prompts()
 
     async def forward(request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        if request.path == "/v1/chat/completions":
-            asked.append(json.loads(body))
+        if request.path.endswith("/completions"):
+            asked.append(prompts.whole(json.loads(body)))
         url = server.base_url + request.path_qs
         # No connection is left behind that another client of the session would find closed.
         headers = {"Content-Type": "application/json", "Connection": "close"}
@@ -205,8 +213,12 @@ async def recording(
                 status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]}
             )
             await response.prepare(request)
+            received = b""
             async for chunk in answer.content.iter_any():
+                received += chunk
                 await response.write(chunk)
+        if request.path == MAKING and answer.ok:
+            prompts.note(json.loads(body), json.loads(received)["prompt"])
         return response
 
     return await peers.http(forward), asked

@@ -10,6 +10,8 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
+from custom_components.llamacpp.agent.fitting import short_id
+
 from .conftest import AGENT, agent_of
 from .script import (
     ENDLESS,
@@ -262,8 +264,9 @@ async def test_broken_arguments_go_back_to_the_model(
     assert speech(await ask(home, "Two things")) == "One of two."
     assert state_of(home, "light.kitchen_light").state == "on"
     *_, call, good, bad = requests[1]["messages"]
-    assert [one["id"] for one in call["tool_calls"]] == ["good", "bad"]
-    assert (good["tool_call_id"], bad["tool_call_id"]) == ("good", "bad")
+    ids = [short_id("good"), short_id("bad")]
+    assert [one["id"] for one in call["tool_calls"]] == ids
+    assert [good["tool_call_id"], bad["tool_call_id"]] == ids
     assert "not valid JSON" in bad["content"]
 
 

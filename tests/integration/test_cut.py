@@ -11,6 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm
 
 from custom_components.llamacpp.agent import turn as turn_module
+from custom_components.llamacpp.agent.fitting import short_id
 
 from .conftest import agent_of
 from .peers import stream_events
@@ -208,7 +209,7 @@ async def test_what_tools_have_done_is_told(
     assert roles(told) == ["user", "assistant", "tool", "assistant"]
     await ask(home, "Turn on the kitchen light", result.conversation_id)
     _, _, called, done, spoken, again = requests[-1]["messages"]
-    assert called["tool_calls"][0]["id"] == done["tool_call_id"] == "1"
+    assert called["tool_calls"][0]["id"] == done["tool_call_id"] == short_id("1")
     assert spoken["content"] == speech(result)
     assert again["role"] == "user"
 

@@ -13,6 +13,9 @@ FOLDER = Path(errors.__file__).parent / "translations"
 LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.json"))
 # Said without an error of the server.
 OWN = {
+    "answer_too_long",
+    "home_too_large",
+    "tools_too_large",
     "answer_cut",
     "done",
     "not_ordered_plainly",

@@ -286,6 +286,7 @@ async def test_what_home_assistant_has_done_is_shown(
     assert said[2]["content"].startswith("```tool_output\n{")
 
 
+RANGE = ("minimum", "maximum")
 SCHEMAS: dict[str, dict[str, Any]] = {
     "text": {"type": "string"},
     "choice": {"type": "string", "enum": ['a "b" \\ c', "a", "Ärger", "<tool_call>"]},
@@ -324,7 +325,9 @@ async def test_all_types_of_arguments(
         assert name == "x__try_it"
         assert {*required} <= arguments.keys() <= properties.keys()
         for key, value in mended_in(arguments).items():
-            assert fits(value, SCHEMAS[key])
+            # A number out of range goes back to the model, which knows better what it has meant.
+            schema = SCHEMAS[key].items()
+            assert fits(value, {name: one for name, one in schema if name not in RANGE})
         text = f"{OPEN}{written.tools[0].call(arguments)}{CLOSE}"
         assert printed(text, [name]) == [(name, arguments)]
 

@@ -26,9 +26,9 @@ class Progress:
 class Exchange:
     """A request, and what the server tells of it. Times are those of `time.perf_counter`.
 
-    body: as the client sent it. received: when it was at the proxy. first_words: when the first
-    piece of the answer, or of a tool call, was. ended: when the answer was whole, or the client
-    had gone. status: of HTTP.
+    body: as the client sent it; in place of a prompt there is what it was made of. received: when
+    it was at the proxy. first_words: when the first piece of the answer, or of a tool call, was.
+    ended: when the answer was whole, or the client had gone. status: of HTTP.
     """
 
     path: str

@@ -4,17 +4,22 @@ import asyncio
 import contextlib
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, override
 
 import aiohttp
 from aiohttp import web
 
 from dev.processes import LOOPBACK
+from dev.prompts import MAKING, Prompts
 
 from .exchange import Exchange, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    # Takes note of what the server says, and tells whether the client may see it.
+    type Note = Callable[[Mapping[str, Any]], bool]
 
 # Headers that are about a connection, not about what is sent.
 OF_A_CONNECTION = {
@@ -44,6 +49,7 @@ class Proxy:
         self.exchanges: list[Exchange] = []
         self.base_url = ""
         self._upstream = upstream
+        self._prompts = Prompts()
         self._session: aiohttp.ClientSession
         self._stack = contextlib.AsyncExitStack()
 
@@ -95,11 +101,13 @@ class Proxy:
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        exchange = _exchange(request, body)
-        if exchange:
+        fields = _fields(request, body)
+        exchange = None
+        if fields is not None and request.path.endswith(GENERATING):
+            exchange = Exchange(request.path, self._prompts.whole(fields), time.perf_counter())
             self.exchanges.append(exchange)
-            if exchange.body.get("stream"):
-                body = json.dumps({**exchange.body, "return_progress": True}).encode()
+            if fields.get("stream"):
+                body = json.dumps({**fields, "return_progress": True}).encode()
         headers = {
             name: value
             for name, value in request.headers.items()
@@ -109,7 +117,13 @@ class Proxy:
             async with self._session.request(
                 request.method, self._upstream + request.path_qs, data=body, headers=headers
             ) as upstream:
-                return await _answer(request, upstream, exchange)
+                note = None
+                if exchange:
+                    exchange.status = upstream.status
+                    note = partial(_note_words, exchange)
+                elif fields is not None and request.path == MAKING:
+                    note = partial(self._note_prompt, fields)
+                return await _answer(request, upstream, note)
         except aiohttp.ClientError, ConnectionError:
             # One end has gone. What the other would see without us: a connection that broke.
             if request.transport:
@@ -119,36 +133,42 @@ class Proxy:
             if exchange:
                 exchange.ended = time.perf_counter()
 
+    def _note_prompt(self, fields: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+        if "prompt" in data:
+            self._prompts.note(fields, data["prompt"])
+        return True
+
 
 def is_recent(moment: float) -> bool:
     """Tell whether something is so short ago that more of the kind may follow."""
     return time.perf_counter() - moment < QUIET_SECONDS
 
 
-def _exchange(request: web.Request, body: bytes) -> Exchange | None:
-    """Return a record of the request if it is one for words."""
-    if request.method != "POST" or not request.path.endswith(GENERATING):
+def _fields(request: web.Request, body: bytes) -> dict[str, Any] | None:
+    """Return the body of a POST if it is an object."""
+    if request.method != "POST":
         return None
     try:
         fields = json.loads(body)
     except ValueError:
         return None
-    return Exchange(request.path, fields, time.perf_counter()) if isinstance(fields, dict) else None
+    return fields if isinstance(fields, dict) else None
 
 
 async def _answer(
-    request: web.Request, upstream: aiohttp.ClientResponse, exchange: Exchange | None
+    request: web.Request, upstream: aiohttp.ClientResponse, note: Note | None
 ) -> web.StreamResponse:
-    """Hand on the server's answer as it comes."""
+    """Hand on the server's answer as it comes. note: is given what it says, piece by piece."""
+    reader = None
+    if note:
+        is_stream = upstream.content_type == EVENT_STREAM
+        reader = (_EventReader if is_stream else _Reader)(note)
     headers = {
         name: value
         for name, value in upstream.headers.items()
         if name.lower() not in OF_A_CONNECTION
     }
     response = web.StreamResponse(status=upstream.status, headers=headers)
-    if exchange:
-        exchange.status = upstream.status
-    reader = _reader(upstream, exchange)
     async for chunk in upstream.content.iter_any():
         passing = reader.passing(chunk) if reader else chunk
         if passing:
@@ -163,17 +183,11 @@ async def _answer(
     return response
 
 
-def _reader(upstream: aiohttp.ClientResponse, exchange: Exchange | None) -> _Reader | None:
-    if exchange is None:
-        return None
-    return _EventReader(exchange) if upstream.content_type == EVENT_STREAM else _Reader(exchange)
-
-
 class _Reader:
     """Reads along an answer that comes in one piece."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    def __init__(self, note: Note) -> None:
+        self._note = note
         self._rest = b""
 
     def passing(self, chunk: bytes) -> bytes:
@@ -185,20 +199,6 @@ class _Reader:
         """Take note of the whole."""
         with contextlib.suppress(ValueError):
             self._note(json.loads(self._rest))
-
-    def _note(self, data: Mapping[str, Any]) -> bool:
-        """Take note of what the server tells, and tell whether the client may see it."""
-        exchange, now = self._exchange, time.perf_counter()
-        if timings := data.get("timings"):
-            exchange.timings = timings
-        if exchange.first_words is None and _has_words(data):
-            exchange.first_words = now
-        if progress := data.get("prompt_progress"):
-            exchange.progress.append(
-                Progress(now, progress["total"], progress["cache"], progress["processed"])
-            )
-            return bool(exchange.body.get("return_progress"))
-        return True
 
 
 class _EventReader(_Reader):
@@ -218,9 +218,24 @@ class _EventReader(_Reader):
         return not (event.startswith(DATA) and data != DONE) or self._note(json.loads(data))
 
 
+def _note_words(exchange: Exchange, data: Mapping[str, Any]) -> bool:
+    """Take note of what the server tells, and tell whether the client may see it."""
+    now = time.perf_counter()
+    if timings := data.get("timings"):
+        exchange.timings = timings
+    if exchange.first_words is None and _has_words(data):
+        exchange.first_words = now
+    if progress := data.get("prompt_progress"):
+        exchange.progress.append(
+            Progress(now, progress["total"], progress["cache"], progress["processed"])
+        )
+        return bool(exchange.body.get("return_progress"))
+    return True
+
+
 def _has_words(data: Mapping[str, Any]) -> bool:
     return any(
-        (choice.get("delta") or {}).get(name)
+        choice.get("text") or (choice.get("delta") or {}).get(name)
         for choice in data.get("choices") or ()
         for name in ("content", "tool_calls", "reasoning_content")
     )

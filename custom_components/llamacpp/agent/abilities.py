@@ -7,8 +7,10 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from ..const import LOGGER
-from ..server import JinjaOffError, LlamaServerError
+from ..server import LlamaServerError
+from .fitting import Fitting
 from .markers import GENERAL, Markers, looks_like_marker, markers_in
+from .probing import TemplateProbe
 
 if TYPE_CHECKING:
     from ..server import LlamaServerClient, ServerProps
@@ -22,11 +24,6 @@ MAX_UNKNOWN_TOKENS = 32
 # the public set `assist-mini`, with tools: Llama 3.2 1B 4 %, Qwen3 1.7B 60 %, Llama 3.2 3B 82 %,
 # Qwen3 4B 87 %; with commands, SmolLM2 135M: see benchmarks/README.md.
 MIN_TOOL_PARAMS = 2_500_000_000
-
-PROBE = ({"role": "user", "content": "Hello"},)
-PROBE_TOOLS = (
-    {"type": "function", "function": {"name": "get_it", "parameters": {"type": "object"}}},
-)
 
 _SCALE = {"b": 1e9, "m": 1e6}
 _SIZE = r"(\d+(?:\.\d+)?)"
@@ -83,12 +80,14 @@ class Abilities:
     """What matters of a model.
 
     active_params: number of its weights that work for each token, None if the server did not tell.
-    markers: what its template and tokenizer take for their own.
+    markers: what its template and tokenizer take for their own. fitting: what its template wants of
+    messages.
     """
 
     supports_tools: bool
     active_params: int | None
     markers: Markers = field(default=GENERAL, compare=False)
+    fitting: Fitting = field(default=Fitting(), compare=False)
 
     def strategy(self, chosen: ToolCalls) -> ToolStrategy:
         """Return how the model is given the tools, by what the user has chosen."""
@@ -122,24 +121,15 @@ class ModelAbilities:
         if key not in self._known:
             props = await self._client.props(model, autoload=autoload)
             # A server that does not tell its template is taken at its word that it takes tools.
-            supports_tools = props.chat_template_caps.supports_tools or not props.chat_template
-            if supports_tools and props.chat_template:
-                supports_tools = await self._takes_tools(model)
+            supports_tools, fitting = True, Fitting()
+            if props.chat_template:
+                probe = TemplateProbe(self._client, model)
+                supports_tools, fitting = await probe.find_out(props.chat_template_caps)
             names = (model or "", *_names(props.model_alias), *_names(props.model_path))
             active = active_params(await self._n_params(model), *names)
             markers = await self._markers(props, model)
-            self._known = {key: Abilities(supports_tools, active, markers)}
+            self._known = {key: Abilities(supports_tools, active, markers, fitting)}
         return self._known[key]
-
-    async def _takes_tools(self, model: str | None) -> bool:
-        """Return whether a server takes the tools that the template of its model supports."""
-        try:
-            await self._client.apply_template(PROBE, PROBE_TOOLS, model)
-        except JinjaOffError:
-            return False
-        except LlamaServerError as err:
-            LOGGER.debug("The server does not tell whether it takes tools: %s", err)
-        return True
 
     async def _n_params(self, model: str | None) -> int | None:
         try:

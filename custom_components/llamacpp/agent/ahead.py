@@ -68,12 +68,14 @@ class Ahead:
 
     async def _process(self, request: Request, *, autoload: bool) -> Completion:
         completion = Completion(usage=None, timings=None)
+        # What is answered is of no use, so it need not fit either.
+        body = {name: value for name, value in request.items() if name != "grammar"}
         try:
             async with (
                 asyncio.timeout(WARM_UP_SECONDS),
                 aclosing(
                     self._client.stream_chat(
-                        request, autoload=autoload, between_events=WARM_UP_SECONDS
+                        body, autoload=autoload, between_events=WARM_UP_SECONDS
                     )
                 ) as events,
             ):

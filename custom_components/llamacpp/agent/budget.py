@@ -1,11 +1,13 @@
 """What of a conversation fits into the model's context, or into what an agent is to send."""
 
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from homeassistant.components.conversation import ToolResultContent, UserContent
 from homeassistant.helpers.json import json_dumps
 
 from .notes import note_of, with_note
+from .results import is_of_home, result_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 # After trimming what was measured fills this share of its limit: the room that is left lets the
 # conversation go on for a while with the same beginning, which the server can keep warm.
 TARGET_SHARE = 0.5
+# Tools are what is large if they take so many times as much as all that is told of the home.
+TOOLS_SHARE = 4
 # What a message takes besides its words, in characters: the template's marks.
 MESSAGE_CHARACTERS = 20
 
@@ -59,6 +63,29 @@ def is_home_too_large(
     return excess * home / (home + said) > TARGET_SHARE
 
 
+class Large(Enum):
+    """What of a prompt is so large that it does not fit."""
+
+    HOME = auto()
+    TOOLS = auto()
+    SAID = auto()
+
+
+def what_is_large(
+    contents: Sequence[Content],
+    tools: Sequence[object],
+    n_prompt_tokens: int | None,
+    n_ctx: int | None,
+) -> Large:
+    """Return what it is that makes a prompt too long, of what `is_home_too_large` takes."""
+    states = sum(len(words_of(one)) for one in contents if is_of_home(one))
+    told = len(words_of(contents[0])) + states
+    if len(json_dumps(tools)) > TOOLS_SHARE * told:
+        return Large.TOOLS
+    is_home = is_home_too_large(contents, tools, n_prompt_tokens, n_ctx)
+    return Large.HOME if is_home or states > _characters(contents) / 2 else Large.SAID
+
+
 def history_of(contents: Sequence[Content]) -> Sequence[Content]:
     """Return the turns of a chat log before the one that is being answered."""
     starts = _starts(contents)
@@ -68,7 +95,7 @@ def history_of(contents: Sequence[Content]) -> Sequence[Content]:
 def words_of(content: Content) -> str:
     """Return all that a message says to the model, tools' arguments and results included."""
     if isinstance(content, ToolResultContent):
-        return json_dumps(content.result.data)
+        return result_text(content)
     if isinstance(content, UserContent):
         return with_note(note_of(content), content.content)
     calls = getattr(content, "tool_calls", None) or ()

@@ -9,9 +9,9 @@ from homeassistant.components.conversation import (
     ToolResultContent,
     UserContent,
 )
-from homeassistant.helpers.json import json_dumps
 
 from .notes import note_of, with_note
+from .results import result_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ def _to_message(
         return {
             "role": "tool",
             "tool_call_id": content.tool_call_id,
-            "content": json_dumps(content.result.data),
+            "content": result_text(content),
         }
     if isinstance(content, SystemContent):
         return {"role": "system", "content": content.content}

@@ -11,6 +11,7 @@ from homeassistant.util.ulid import ulid_now
 from .commands.exposed import exposed_home
 from .critical import Call, CriticalCalls
 from .deltas import AnswerDeltas
+from .limits import Limits
 from .possible import PossibleCalls
 from .request import to_request
 from .tools import to_tools
@@ -196,7 +197,8 @@ def native_offer(
     reading = {one.name for one in api.tools if one.annotations.read_only}
     context = replace(api.llm_context, language=language or api.llm_context.language)
     critical = CriticalCalls(chat_log.hass, tools, reading, context)
-    return kind(tools, PossibleCalls(tools, home), critical, say)
+    possible = PossibleCalls(tools, home, Limits(chat_log.hass))
+    return kind(tools, possible, critical, say)
 
 
 def _refused_before(contents: Sequence[Content]) -> list[Call]:

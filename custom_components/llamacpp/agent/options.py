@@ -40,8 +40,12 @@ class Thinking(StrEnum):
     OFF = "off"
 
 
-def to_request_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def to_request_options(
+    options: Mapping[str, Any], usually: Thinking = Thinking.DEFAULT
+) -> dict[str, Any]:
     """Return the fields of a chat completion for an agent's options.
+
+    usually: whether the model is to think where the user has not chosen.
 
     What is not set is not sent: the server and its model know their own defaults.
     """
@@ -51,6 +55,8 @@ def to_request_options(options: Mapping[str, Any]) -> dict[str, Any]:
     if stop := options.get(CONF_STOP):
         fields["stop"] = list(stop)
     thinking = options.get(CONF_THINKING, Thinking.DEFAULT)
+    if thinking == Thinking.DEFAULT:
+        thinking = usually
     if thinking != Thinking.DEFAULT:
         # Read by the chat templates of Qwen and its kin; others ignore it.
         fields["chat_template_kwargs"] = {"enable_thinking": thinking == Thinking.ON}

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .arguments import converted_arguments, fits
+from .arguments import converted_arguments, fits, misfits
 from .call_error import CallError, unknown
 from .markers import mended, mended_in
-from .named import listed, nearest
+from .named import clipped, listed, nearest
 from .targets import NAME, Targets
 from .toolnames import ToolNames, short_name
 
@@ -14,22 +14,30 @@ if TYPE_CHECKING:
 
     from .arguments import Schema
     from .commands.home import Home
+    from .limits import Limits
     from .tools import ToolParam
 
 
 class PossibleCalls:
     """The calls that a model can make."""
 
-    def __init__(self, tools: Sequence[ToolParam], home: Callable[[], Home] | None = None) -> None:
+    def __init__(
+        self,
+        tools: Sequence[ToolParam],
+        home: Callable[[], Home] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         """Know the tools that are offered.
 
-        home: returns what names can stand for, when there is a call; None: for anything.
+        home: returns what names can stand for, when there is a call; None: for anything. limits: of
+        that home, None: only the tools tell what is in range.
         """
         self._parameters: dict[str, Schema] = {
             one["function"]["name"]: one["function"].get("parameters", {}) for one in tools
         }
         self._names = ToolNames(self._parameters)
         self._home = home
+        self._limits = limits
 
     @property
     def tools(self) -> Iterable[str]:
@@ -60,14 +68,20 @@ class PossibleCalls:
             raise unknown("tool", name, self._parameters)
         parameters = self._parameters[tool]
         properties = parameters.get("properties", {})
+        if self._limits:
+            arguments = self._limits.in_own_unit(tool, arguments, properties)
         given = converted_arguments(arguments, parameters)
-        targets = Targets(self._home()) if self._home else None
+        home = self._home() if self._home else None
+        targets = Targets(home) if home else None
         if targets:
             given = targets.corrected(tool, given, properties)
         self._check_declared(tool, given, parameters)
+        if self._limits and home:
+            properties = self._limits.narrowed(tool, given, properties, home)
         for key, value in given.items():
             if key in properties:
                 _check_choice(key, value, properties[key])
+                _check_numbers(key, value, properties[key])
         _check_complete(tool, given, parameters, targets)
         return tool, given
 
@@ -111,6 +125,15 @@ def _check_choice(key: str, value: Any, schema: Schema) -> None:
     choices = _choices_of(schema)
     if choices and not fits(value, schema):
         raise unknown(f"'{key}'", str(value), map(str, choices))
+
+
+def _check_numbers(key: str, value: Any, schema: Schema) -> None:
+    """Raise CallError for a number that is none, or that is out of its range."""
+    for where, one, wanted in misfits(value, schema, key):
+        raise CallError(
+            f"'{where}' must be {wanted}, not {clipped(repr(one))}. "
+            "Use what is meant, or say that it is not possible."
+        )
 
 
 def _choices_of(schema: Schema) -> list[Any]:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .fitting import Fitting
 from .markers import GENERAL
 from .messages import to_messages
-from .options import to_request_options
+from .options import Thinking, to_request_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from homeassistant.components.conversation import Content
 
     from .markers import Markers
+    from .messages import Message
     from .tools import ToolParam
 
 type Request = dict[str, Any]
@@ -26,7 +28,8 @@ class TurnSettings:
     options: of the agent, by the names of `options.py`. model: for a router. slot: of the server,
     None: it chooses one. images: pictures of the turn as `data:` URLs. response_format: what the
     answer must look like; the model is offered no tools then. markers: what the model's template
-    and tokenizer take for their own; it is broken in all texts.
+    and tokenizer take for their own; it is broken in all texts. fitting: what the template wants of
+    messages.
     """
 
     options: Mapping[str, Any]
@@ -35,15 +38,26 @@ class TurnSettings:
     images: Mapping[Path, str] = field(default_factory=dict)
     response_format: Mapping[str, Any] | None = None
     markers: Markers = GENERAL
+    fitting: Fitting = field(default=Fitting())
+
+    def told(self, messages: Sequence[Message]) -> list[Message]:
+        """Return messages as the model's template takes them, and without its markers."""
+        return self.markers.broken_in(self.fitting.fitted(messages))
 
 
 def to_request(
-    contents: Sequence[Content], tools: Sequence[ToolParam], settings: TurnSettings
+    contents: Sequence[Content],
+    tools: Sequence[ToolParam],
+    settings: TurnSettings,
+    thinking: Thinking = Thinking.DEFAULT,
 ) -> Request:
-    """Return the body of the request that has a model answer these contents of a chat log."""
+    """Return the body of the request that has a model answer these contents of a chat log.
+
+    thinking: whether it is to think where the user has not chosen.
+    """
     request: Request = {
-        "messages": settings.markers.broken_in(to_messages(contents, settings.images)),
-        **to_request_options(settings.options),
+        "messages": settings.told(to_messages(contents, settings.images)),
+        **to_request_options(settings.options, thinking),
     }
     if settings.response_format:
         request["response_format"] = settings.response_format

@@ -6,7 +6,7 @@ from .arguments import EMPTY
 from .call_error import CallError, unknown
 from .commands.candidates import CRITICAL
 from .named import Meant, meant_by
-from .places import AREA, FLOOR, Places
+from .places import AREA, DEVICE, FLOOR, Places
 from .toolnames import BETWEEN, short_name
 
 if TYPE_CHECKING:
@@ -28,8 +28,11 @@ NAME, DOMAIN, DEVICE_CLASS = "name", "domain", "device_class"
 OTHER_NAMES = ("entity_id", "entity", "entity_name", "device", "device_name")
 # What models write for nothing.
 NOTHING = frozenset(("", "none", "null", "n/a"))
-# In schemas, what a text must be.
-ENTITY_ID = "entity_id"
+# In schemas, what a text must be, and an object.
+ENTITY_ID, TARGET = "entity_id", "target"
+# What a target is made of, by the names of its parts. A name in the wrong one is looked for in the
+# others, in this order.
+PARTS = {ENTITY_ID: "entity", "device_id": DEVICE, "area_id": AREA, "floor_id": FLOOR}
 
 
 class Targets:
@@ -51,11 +54,8 @@ class Targets:
         """
         given = dict(arguments)
         for key, schema in properties.items():
-            kind = _format(schema)
-            if kind and given.get(key) not in EMPTY:
-                written = given[key]
-                found = [self._of_format(kind, one) for one in _listed(written)]
-                given[key] = found if isinstance(written, list) else found[0]
+            if given.get(key) not in EMPTY:
+                given[key] = self._selected(given[key], schema)
         short = short_name(tool)
         if _is_own(short):
             _move_name(given, properties)
@@ -77,8 +77,8 @@ class Targets:
         """
         kind = _format(properties[key])
         if kind == ENTITY_ID:
-            return [one.entity_id for one in self._home.things]
-        if kind:
+            return self._all_ids
+        if kind and kind != TARGET:
             return self._places.all_names(kind)
         if not _is_own(short := short_name(tool)):
             return None
@@ -92,17 +92,85 @@ class Targets:
         """Return the names of all entities that a tool can be about."""
         return sorted({one.name for one in self._things(tool, properties)})
 
+    def _selected(self, written: Any, schema: Schema) -> Any:
+        """Return what a selector asks for, also within others, by the ids or names that it takes.
+
+        Raises CallError for what does not exist or is not exposed.
+        """
+        kind = _format(schema)
+        if kind == TARGET:
+            return self._target(written)
+        if kind:
+            found = [self._of_format(kind, one) for one in _listed(written)]
+            return found if isinstance(written, list) else found[0]
+        if isinstance(written, dict):
+            properties = schema.get("properties", {})
+            return {
+                key: self._selected(one, properties.get(key, {})) for key, one in written.items()
+            }
+        if isinstance(written, list) and (items := schema.get("items")):
+            return [self._selected(one, items) for one in written]
+        return written
+
     def _of_format(self, kind: str, written: Any) -> Any:
-        """Return the entity id, or the name of a place, that is meant."""
+        """Return the id of the entity or device, or the name of the place, that is meant."""
         if not isinstance(written, str):
             return written
-        if kind != ENTITY_ID:
-            return self._places.name(kind, written)
-        meant = self._meant(written, self._home.things)
-        if len(meant.all) != 1 or _is_guess(meant):
-            ids = {one.entity_id for one in meant.all or self._home.things}
-            raise unknown("entity", written, ids)
-        return meant.all[0].entity_id
+        if kind == ENTITY_ID:
+            found = self._ids(ENTITY_ID, written)
+            if len(found) != 1:
+                raise unknown("entity", written, found or self._all_ids)
+            return found[0]
+        return (
+            self._places.id(kind, written) if kind == DEVICE else self._places.name(kind, written)
+        )
+
+    def _target(self, written: Any) -> Any:
+        """Return a target with ids for the names in it."""
+        parts = written if isinstance(written, dict) else {ENTITY_ID: written}
+        target: dict[str, Any] = {}
+        for part, named in parts.items():
+            for one in _listed(named):
+                if part in PARTS and not isinstance(one, str):
+                    raise CallError(f"{part} must be a list of names.")
+                where, found = self._part(part, one) if part in PARTS else (part, one)
+                if found not in target.setdefault(where, []):
+                    target[where].append(found)
+        return target
+
+    def _part(self, part: str, written: str) -> tuple[str, str]:
+        """Return which part of a target a name belongs to, and the id that it stands for."""
+        found = self._ids(part, written)
+        if len(found) == 1:
+            return part, found[0]
+        for other in PARTS:
+            if not found and other != part:
+                elsewhere = self._ids(other, written, is_sure=True)
+                if len(elsewhere) == 1:
+                    return other, elsewhere[0]
+        raise unknown(PARTS[part], written, found or self._names_of(part))
+
+    def _ids(self, part: str, written: str, *, is_sure: bool = False) -> list[str]:
+        """Return the ids of what is exposed, or holds what is, and can be meant by a name.
+
+        is_sure: it must be the same name, but for the way it is written.
+        """
+        if part != ENTITY_ID:
+            exposed = self._places.exposed(PARTS[part])
+            meant = self._places.meant(PARTS[part], written)
+            return [one for one in meant.all if one in exposed and (meant.is_sure or not is_sure)]
+        things = self._meant(written, self._home.things)
+        if (is_sure and not things.is_sure) or _is_guess(things):
+            return []
+        return [one.entity_id for one in things.all]
+
+    def _names_of(self, part: str) -> list[str]:
+        """Return all that a part of a target can name."""
+        return self._all_ids if part == ENTITY_ID else self._places.exposed_names(PARTS[part])
+
+    @property
+    def _all_ids(self) -> list[str]:
+        return [one.entity_id for one in self._home.things]
 
     def _correct_domain(self, given: dict[str, Any], properties: Mapping[str, Schema]) -> None:
         if DOMAIN not in given or DOMAIN not in properties:
@@ -192,9 +260,9 @@ def _is_guess(meant: Meant[Thing]) -> bool:
 
 
 def _format(schema: Schema) -> str | None:
-    """Return of what an argument has the name, or the entity id; None: that is not known."""
+    """Return of what an argument has the name, or the id; None: that is not known."""
     kind: str | None = schema.get("items", schema).get("format")
-    return kind if kind in (ENTITY_ID, AREA, FLOOR) else None
+    return kind if kind in (ENTITY_ID, AREA, FLOOR, DEVICE, TARGET) else None
 
 
 def _is_own(short: str) -> bool:

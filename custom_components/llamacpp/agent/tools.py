@@ -9,6 +9,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm, selector
 
 from ..const import LOGGER
+from .arguments import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -19,8 +20,18 @@ type Serializer = Callable[[Any], Any] | None
 MAX_SCHEMAS = 128
 # Of so many agents, devices and languages the whole list is remembered.
 MAX_LISTS = 32
-# What asks for the name of a place.
-PLACES = {"area": selector.AreaSelector, "floor": selector.FloorSelector}
+# What times look like, by their formats in schemas: the server's own grammar wants a zone in them.
+# Seconds can be left out: small models would make them up.
+DATE = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
+TIMES = {"time": _TIME, "date-time": f"{DATE}T{_TIME}"}
+# What asks for names of the home, of which Home Assistant only says that they are texts.
+NAMED = {
+    "area": selector.AreaSelector,
+    "device": selector.DeviceSelector,
+    "floor": selector.FloorSelector,
+    "target": selector.TargetSelector,
+}
 
 
 class _ByParts[T]:
@@ -61,13 +72,24 @@ def _translated(schema: probatio.Schema, serializer: Serializer) -> dict[str, An
 def _json_schema(schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
     def serialize(value: Any) -> Any:
         serialized = serializer(value) if serializer else probatio.UNSUPPORTED
-        kind = next((kind for kind, one in PLACES.items() if isinstance(value, one)), None)
-        if kind and isinstance(serialized, dict):
-            # Home Assistant only says that these are texts.
-            serialized.get("items", serialized)["format"] = kind
+        if not isinstance(serialized, dict):
+            return serialized
+        described = serialized.get("items", serialized)
+        if kind := next((kind for kind, one in NAMED.items() if isinstance(value, one)), None):
+            described["format"] = kind
+        if pattern := TIMES.get(described.get("format", "")):
+            described["pattern"] = f"^{pattern}$"
+        if isinstance(value, selector.SelectSelector) and (labels := labels_of(value)):
+            described[LABELS] = labels
         return serialized
 
     return probatio.to_openapi(schema, custom_serializer=serialize, openapi_version="3.1.0")
+
+
+def labels_of(value: selector.SelectSelector) -> dict[str, str]:
+    """Return what people call the choices of a selector, where that is something else."""
+    options = [one for one in value.config["options"] if isinstance(one, dict)]
+    return {one["value"]: one["label"] for one in options if one["label"] != one["value"]}
 
 
 def _in_order[T](schema: T) -> T:
@@ -132,14 +154,6 @@ def _to_tool(tool: llm.Tool, api: llm.APIInstance) -> ToolParam:
     if tool.description:
         function["description"] = tool.description
     return {"type": "function", "function": function}
-
-
-def to_response_format(
-    name: str, structure: probatio.Schema, serializer: Serializer
-) -> dict[str, Any]:
-    """Return the `response_format` under which the model can only answer in this structure."""
-    schema = _json_schema(structure, serializer)
-    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
 
 
 class GuardedApi(llm.APIInstance):

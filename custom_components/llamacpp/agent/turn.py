@@ -20,6 +20,7 @@ from ..server import (
     LlamaServerError,
     ServerTimeoutError,
     Usage,
+    stream_constrained,
 )
 from .budget import history_of, history_surplus, surplus, words_of
 from .done import Done, add_missing_results
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
         Content,
     )
 
-    from ..server import LlamaServerClient
+    from ..server import LlamaServerClient, StreamEvent
     from .change import Changed
     from .deltas import ChatLogDelta
     from .offer import Deltas, Offer, Speaker
@@ -215,7 +216,7 @@ class Turn:
         request = self._offer.request(self._chat_log.content, self._settings)
         deltas = self._offer.deltas(request)
         try:
-            async with aclosing(self._client.stream_chat(request)) as events:
+            async with aclosing(self._events(request)) as events:
                 has_called = await self._add(self._kept(deltas.from_events(events)))
         finally:
             self._record(deltas)
@@ -233,6 +234,11 @@ class Turn:
                 }
             )
         return has_called
+
+    def _events(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        if "grammar" in request:
+            return stream_constrained(self._client, request)
+        return self._client.stream_chat(request)
 
     async def _kept(self, deltas: AsyncGenerator[ChatLogDelta]) -> AsyncGenerator[ChatLogDelta]:
         """Yield deltas; if they fail once words were said, end with a sentence that tells so.

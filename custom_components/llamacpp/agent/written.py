@@ -9,6 +9,7 @@ import keyword
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .fitting import add_merged
 from .toolnames import ToolNames
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ class WrittenTools:
         """
         written: list[Message] = [{"role": "system", "content": self.prompt}]
         for message in messages:
-            _add(written, self._plain(message))
+            # Templates want them in turns.
+            add_merged(written, self._plain(message))
         return written
 
     def _plain(self, message: Message) -> Message:
@@ -150,22 +152,6 @@ class WrittenTools:
 def written_value(value: Any) -> str:
     """Return a value as it is written: in JSON, which is read in Python's place, too."""
     return json.dumps(value, ensure_ascii=False)
-
-
-def _add(messages: list[Message], message: Message) -> None:
-    """Add a message, or to the last one if the same speaks: templates want them in turns."""
-    last = messages[-1]
-    if last["role"] != message["role"]:
-        messages.append(message)
-    elif isinstance(last["content"], str) and isinstance(message["content"], str):
-        messages[-1] = {**last, "content": f"{last['content']}\n{message['content']}"}
-    else:
-        messages[-1] = {**last, "content": [*_parts(last), *_parts(message)]}
-
-
-def _parts(message: Message) -> list[dict[str, Any]]:
-    content = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _type_text(schema: Schema) -> str:

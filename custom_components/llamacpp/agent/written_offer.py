@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, override
 from .call_grammar import call_grammar
 from .messages import to_messages
 from .offer import NativeOffer
+from .options import Thinking
 from .request import to_request
 from .written import WrittenTools
 
@@ -44,11 +45,12 @@ class WrittenOffer(NativeOffer):
 
     @override
     def _body(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
-        request = to_request(contents, [], settings)
         if not self._tools:
-            return request
+            return to_request(contents, [], settings)
+        # Under a grammar a model cannot think, and the prompt is to be the same in all requests.
+        request = to_request(contents, [], settings, Thinking.OFF)
         messages = self._written.messages(to_messages(contents, settings.images))
-        request["messages"] = settings.markers.broken_in(messages)
+        request["messages"] = settings.told(messages)
         if "response_format" in request:
             # It is a grammar itself, but what was called before is to be understood.
             return request

@@ -2,6 +2,7 @@
 
 from .address import parse_address, parse_api_key
 from .client import LlamaServerClient, Timeouts
+from .constrained import stream_constrained
 from .errors import (
     AuthenticationError,
     BadRequestError,
@@ -86,5 +87,6 @@ __all__ = [
     "error_from_answer",
     "parse_address",
     "parse_api_key",
+    "stream_constrained",
     "upstream",
 ]

@@ -270,16 +270,23 @@ class LlamaServerClient:
         messages: Sequence[Mapping[str, Any]],
         tools: Sequence[Mapping[str, Any]] | None = None,
         model: str | None = None,
+        *,
+        keeps_open: bool = False,
         **fields: Any,
     ) -> str:
         """Return the prompt that the server would make of these messages and tools.
 
-        fields: further fields as in a chat request, such as `chat_template_kwargs`.
+        It waits for a server that wakes up or loads the model, as a chat does. keeps_open: the
+        next request follows at once. fields: further fields as in a chat request, such as
+        `chat_template_kwargs`.
         """
         body: dict[str, Any] = {**fields, "messages": messages}
         if tools is not None:
             body["tools"] = tools
-        answer = await self.request_json("POST", "/apply-template", body=body, model=model)
+        limit = self._timeouts.headers
+        answer = await self.request_json(
+            "POST", "/apply-template", body=body, model=model, limit=limit, keeps_open=keeps_open
+        )
         prompt = json_fields.text(_object(answer), "prompt")
         if prompt is None:
             raise NotLlamaServerError("The server's answer has no prompt")
@@ -362,12 +369,14 @@ class LlamaServerClient:
         *,
         autoload: bool = True,
         between_events: float | None = None,
+        is_thought_said: bool = False,
     ) -> AsyncGenerator[StreamEvent]:
         """Ask for a chat completion and yield its events as they arrive.
 
         request: body for `/v1/chat/completions`; streaming, usage and progress are switched on
-        here. between_events: replaces the limit of `Timeouts`. The last event is always a
-        `Completion`, after a `Finish`.
+        here. between_events: replaces the limit of `Timeouts`. is_thought_said: what the server
+        takes for thinking is text of the answer. The last event is always a `Completion`, after a
+        `Finish`.
 
         As soon as the generator is closed the connection is, and the server stops to generate.
         Use `contextlib.aclosing`: without it, a generator that is left by a `break` or by an
@@ -376,16 +385,37 @@ class LlamaServerClient:
         Raises ContextExceededError for a prompt that is too long, MalformedStreamError for a
         stream that is not understood or stops too early.
         """
-        options = {**(request.get("stream_options") or {}), "include_usage": True}
-        body = {**request, "stream": True, "stream_options": options, "return_progress": True}
         path = self._autoloading("/v1/chat/completions", autoload=autoload)
         limit = self._timeouts.between_events if between_events is None else between_events
+        chat = ChatStream(is_thought_said=is_thought_said)
+        async with contextlib.aclosing(self._stream(path, request, chat, limit)) as events:
+            async for event in events:
+                yield event
+
+    async def stream_completion(self, request: Mapping[str, Any]) -> AsyncGenerator[StreamEvent]:
+        """Ask for the completion of a prompt and yield its events, as `stream_chat` does.
+
+        request: body for `/v1/completions`; the words come as the model writes them.
+        """
+        limit = self._timeouts.between_events
+        chat = ChatStream()
+        async with contextlib.aclosing(
+            self._stream("/v1/completions", request, chat, limit)
+        ) as events:
+            async for event in events:
+                yield event
+
+    async def _stream(
+        self, path: str, request: Mapping[str, Any], chat: ChatStream, between_events: float
+    ) -> AsyncGenerator[StreamEvent]:
+        options = {**(request.get("stream_options") or {}), "include_usage": True}
+        body = {**request, "stream": True, "stream_options": options, "return_progress": True}
         async with self._answer("POST", path, body, self.waiting()) as response:
             if response.content_type != "text/event-stream":
                 raise NotLlamaServerError("The server answered a chat with something else")
-            decoder, chat = EventDecoder(), ChatStream()
+            decoder = EventDecoder()
             try:
-                while events := await self._next_events(response, decoder, limit):
+                while events := await self._next_events(response, decoder, between_events):
                     for data in events:
                         for event in chat.take(data):
                             yield event

@@ -91,12 +91,18 @@ class EventDecoder:
 class ChatStream:
     """Turns the data of events of `/v1/chat/completions` into typed events.
 
+    Those of `/v1/completions` are the same, but for where their text is.
+
     Usage and timings come with various chunks, after the finish at the latest in one without
     choices, so they are gathered and handed out once, as `Completion`, when the stream ends.
     """
 
-    def __init__(self) -> None:
-        """Start before the first event."""
+    def __init__(self, *, is_thought_said: bool = False) -> None:
+        """Start before the first event.
+
+        is_thought_said: what comes as thinking is text of the answer.
+        """
+        self._is_thought_said = is_thought_said
         self._usage: Usage | None = None
         self._timings: Timings | None = None
         self._finished = False
@@ -151,8 +157,11 @@ class ChatStream:
             raise MalformedStreamError("The server sent a choice that is no object")
         delta = json_fields.child(choice, "delta")
         if thinking := json_fields.text(delta, "reasoning_content"):
-            yield ThinkingDelta(thinking)
-        if content := json_fields.text(delta, "content"):
+            if self._is_thought_said:
+                yield TextDelta(thinking, *_likelihood(choice))
+            else:
+                yield ThinkingDelta(thinking)
+        if content := json_fields.text(delta, "content") or json_fields.text(choice, "text"):
             yield TextDelta(content, *_likelihood(choice))
         for position, call in enumerate(json_fields.items(delta, "tool_calls") or []):
             yield _tool_call(position, call)

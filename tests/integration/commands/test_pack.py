@@ -12,9 +12,11 @@ from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
 from custom_components.llamacpp.agent.commands.interpret import Interpreter
 from custom_components.llamacpp.agent.commands.language import (
     FALLBACK,
-    FOLDER,
     load,
     with_own,
+)
+from custom_components.llamacpp.agent.commands.language import (
+    FORM as FORM_FILE,
 )
 from custom_components.llamacpp.agent.commands.pack import kept_pack, make_pack
 from custom_components.llamacpp.agent.commands.words import words_of
@@ -24,7 +26,7 @@ from .homes import DECLARED
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORM: dict[str, Any] = json.loads((FOLDER / f"{FALLBACK}.json").read_text(encoding="utf-8"))
+FORM: dict[str, Any] = json.loads(FORM_FILE.read_text(encoding="utf-8"))
 # Of all families of languages and scripts that Home Assistant has.
 CODES = ("es", "nl", "pl", "sv", "ru", "cs", "fi", "hu", "el", "pt-BR", "ro", "ca", "da", "uk")
 NOT = {
@@ -89,13 +91,13 @@ def test_not_is_no_small_word(pack: dict[str, Any]) -> None:
 
 
 def test_commands_can_be_said(pack: dict[str, Any]) -> None:
-    """Each names what it is about, and nothing that it does not know."""
+    """Each that can be said at all names what it is about, and nothing that it does not know."""
     for command in pack["commands"]:
-        known = {"name", "things", "area", "floor", *command.get("slots", ())}
+        known = {"name", *command.get("slots", ())}
         for text in (command["say"], command.get("done", "")):
             places = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
             assert places <= known, command
-        assert "{name}" in command["say"] or "{things}" in command["say"]
+        assert "{name}" in command["say"] or not command["say"]
 
 
 def test_a_pack_is_of_bounded_size(pack: dict[str, Any]) -> None:
@@ -174,21 +176,63 @@ def test_no_sentences() -> None:
 
 
 def test_own_words_are_added() -> None:
-    """Lists grow, entries are replaced, and phrases go to the commands for their kind."""
+    """Lists grow, entries are replaced, and phrases go to the commands that a key is for."""
     command = {"tool": "HassTurnOn", "kinds": ["lock"], "hear": [], "say": "{name}"}
-    pack = {"small": ["a"], "texts": {"done": "OK.", "what": "?"}, "commands": [command]}
+    kinds = {"light": {"all": "lamp", "words": ["lamp"]}}
+    texts = {"done": "OK.", "what": "?"}
+    pack = {"small": ["a"], "kinds": kinds, "texts": texts, "commands": [command]}
     own = {
-        "small": ["b"],
+        "small": ["(b|c)[d]"],
+        "kinds": {"light": {"all": "lamps", "words": ["bulb[s]"]}},
         "texts": {"done": "Ready."},
-        "hear": {"HassTurnOn": {"lock": ["bolt"], "light": ["light up"]}},
+        "colors": {"re(d|ds)": "red"},
+        "hear": {"HassTurnOn lock": ["bolt"], "HassTurnOn light": ["light up"]},
         "is_verb_first": True,
     }
     assert with_own(pack, own) == {
-        "small": ["a", "b"],
+        "small": ["a", "bd", "b", "cd", "c"],
+        "kinds": {"light": {"all": "lamps", "words": ["lamp", "bulbs", "bulb"]}},
         "texts": {"done": "Ready.", "what": "?"},
+        "colors": {"red": "red", "reds": "red"},
         "commands": [{**command, "hear": ["bolt"], "say": "bolt {name}"}],
         "is_verb_first": True,
     }
+
+
+def test_own_words_take_the_place_of_others() -> None:
+    """Lists, words for kinds and verbs can be replaced, and verbs with some words left out."""
+    on = {"tool": "HassTurnOn", "hear": ["on", "in"], "say": "on {name}", "done": "OK."}
+    light, scene = {**on, "kinds": ["light"]}, {**on, "kinds": ["scene"]}
+    kinds = {"fan": {"all": "fan", "words": ["fan", "all"]}}
+    pack = {"small": ["a"], "kinds": kinds, "texts": {}, "commands": [light, scene]}
+    own = {
+        "instead": ["small", "kinds fan", "HassTurnOn scene"],
+        "kinds": {"fan": {"words": ["fan"]}},
+        "without": ["(in|at)"],
+        "small": ["b"],
+        "hear": {"scene": ["activate"]},
+    }
+    found = with_own(pack, own)
+    assert found["small"] == ["b"]
+    assert found["kinds"] == {"fan": {"all": "fan", "words": ["fan"]}}
+    assert [one["hear"] for one in found["commands"]] == [["on"], ["activate"]]
+
+
+def test_what_is_told() -> None:
+    """The last fitting sentence counts; `{name}` stands for all things of a place, too."""
+    on = {"tool": "HassTurnOn", "kinds": ["light"], "hear": [], "say": "", "done": "OK."}
+    of_area = {**on, "target": "area"}
+    silent = {**on, "tool": "HassTurnOff", "kinds": ["lock"]}
+    pack = {"kinds": {}, "texts": {}, "commands": [on, of_area, silent]}
+    own = {
+        "texts": {"area": "{things} in the {area}"},
+        "told": {"HassTurnOn": ["on {name}", "{name}: on."], "light all": ["all on: {name}"]},
+    }
+    said = [(one["say"], one["done"]) for one in with_own(pack, own)["commands"]]
+    assert said == [
+        ("on {name}", "{name}: on."),
+        ("all on: {things} in the {area}", "{things} in the {area}: on."),
+    ]
 
 
 @pytest.mark.parametrize("code", sorted(intents.get_languages()))

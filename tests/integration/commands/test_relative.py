@@ -89,6 +89,11 @@ def test_halves(code: str, text: str, number: float) -> None:
         ("turn up the thermostat", {"temperature": 21}),
         ("make the thermostat cooler", {"temperature": 19}),
         ("make the thermostat half a degree warmer", {"temperature": 20.5}),
+        ("make the thermostat ten degrees warmer", {"temperature": 30}),
+        ("turn the thermostat up by 2 degrees", {"temperature": 22}),
+        ("turn the television up by 10 percent", {"volume_level": 40}),
+        ("increase the kitchen light by 20 percent", {"brightness": 60}),
+        ("lower the bedroom blind by 20 percent", {"position": 80}),
     ],
 )
 async def test_from_what_is_so_now(home: HomeAssistant, text: str, args: dict[str, float]) -> None:
@@ -100,6 +105,13 @@ async def test_from_what_is_so_now(home: HomeAssistant, text: str, args: dict[st
     light = home.states.get("light.kitchen_light")
     assert light is not None
     home.states.async_set("light.kitchen_light", "on", {**light.attributes, "brightness": 102})
+    for entity_id, state, attribute, value in (
+        ("media_player.television", "on", "volume_level", 0.3),
+        ("cover.bedroom_blind", "open", "current_position", 100),
+    ):
+        thing = home.states.get(entity_id)
+        assert thing is not None
+        home.states.async_set(entity_id, state, {**thing.attributes, attribute: value})
     await async_exposed(home, "conversation").async_read()
     candidates = Candidates(exposed_home(home, "conversation"), load("en"), DECLARED, now=Now(home))
     meant = Interpreter(candidates, load("en")).meaning(text)

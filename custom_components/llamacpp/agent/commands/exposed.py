@@ -25,7 +25,7 @@ from homeassistant.helpers import floor_registry as fr
 from homeassistant.helpers import intent
 from homeassistant.util.hass_dict import HassKey
 
-from .home import Home, Place, Thing
+from .home import Device, Home, Place, Thing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -256,6 +256,8 @@ def _thing(hass: HomeAssistant, state: State) -> Thing:
     area = entry.area_id if entry else None
     if entry and not area:
         area = area_of_device(hass, entry.device_id)
+    device = dr.async_get(hass).async_get(entry.device_id) if entry and entry.device_id else None
+    device_name = (device.name_by_user or device.name) if device else None
     names = intent.async_get_entity_aliases(hass, entry, state=state)
     return Thing(
         entity_id=state.entity_id,
@@ -263,6 +265,7 @@ def _thing(hass: HomeAssistant, state: State) -> Thing:
         device_class=state.attributes.get(ATTR_DEVICE_CLASS),
         area=area,
         abilities=_abilities(state),
+        device=Device(device.id, device_name) if device and device_name else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from .words import words_of
@@ -11,13 +11,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+class Device(NamedTuple):
+    """A device with an entity that is exposed."""
+
+    id: str
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return what it is called: it has no aliases."""
+        return (self.name,)
+
+
 @dataclass(frozen=True, slots=True)
 class Thing:
     """An entity that is exposed.
 
     names: its name, then its aliases. area: id of its area. abilities: what can be set of it, by
-    the names that the sentences use. domain: of its id. kinds: what it is in the sentences' terms,
-    the most precise first.
+    the names that the sentences use. device: that it is of. domain: of its id. kinds: what it is in
+    the sentences' terms, the most precise first.
     """
 
     entity_id: str
@@ -25,6 +37,7 @@ class Thing:
     device_class: str | None = None
     area: str | None = None
     abilities: frozenset[str] = frozenset()
+    device: Device | None = None
     domain: str = field(init=False, compare=False)
     kinds: tuple[str, ...] = field(init=False, compare=False)
 

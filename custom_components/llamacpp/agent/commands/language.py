@@ -11,19 +11,24 @@ import home_assistant_intents as intents
 
 from ...const import DOMAIN
 from .pack import kept_pack
+from .templates import texts_of
 from .words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from homeassistant.core import HomeAssistant
 
     from .home import Thing
 
 FOLDER = Path(__file__).parent / "sentences"
+# The kinds of things and commands that each language is to have words for.
+FORM = Path(__file__).with_name("commands.json")
 FALLBACK = "en"
-# What a sentence is about that is for all things of a kind.
-PLACES = ("area", "floor", "home")
+# What our files have for commands.
+OF_COMMANDS = ("hear", "told", "instead", "without")
+# What a sentence is about that is for all things of a kind, and the text for these.
+OF_PLACES = {"area": "area", "floor": "floor", "home": "everywhere"}
 
 type Phrase = tuple[str, ...]
 type Target = Literal["name", "area", "floor", "home", "none"]
@@ -63,7 +68,7 @@ class Sentence:
 class Kind:
     """What one kind of things is called.
 
-    all: several of them. plurals: phrases for several. words: phrases for one or more.
+    all: all of several. plurals: phrases for several. words: phrases for one or more.
     """
 
     all: str
@@ -120,9 +125,9 @@ def _fitting(
     )
 
 
-def phrases(texts: list[str]) -> tuple[Phrase, ...]:
+def phrases(texts: Iterable[str]) -> tuple[Phrase, ...]:
     """Return texts as phrases."""
-    return tuple(words_of(text) for text in texts)
+    return tuple(dict.fromkeys(words_of(text) for text in texts))
 
 
 # The languages that were loaded, by the codes by which they were wanted.
@@ -151,37 +156,110 @@ def load(code: str, folder: Path | None = None) -> Language:
 
 @lru_cache
 def _read(wanted: str, folder: Path | None) -> Language:
-    path = FOLDER / f"{wanted}.json"
-    raw = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    if "commands" not in raw:
-        form = json.loads((FOLDER / f"{FALLBACK}.json").read_text(encoding="utf-8"))
-        raw = with_own(kept_pack(wanted, form, folder), raw)
-    return _language(wanted, raw)
+    pack = kept_pack(wanted, json.loads(FORM.read_text(encoding="utf-8")), folder)
+    texts = {**_own(FALLBACK)["texts"], **pack["texts"]}
+    return _language(wanted, with_own({**pack, "texts": texts}, _own(wanted)))
+
+
+def _own(code: str) -> dict[str, Any]:
+    """Return what a language's file of ours has, nothing if there is none."""
+    path = FOLDER / f"{code}.json"
+    own: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return own
 
 
 def with_own(pack: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the words of a pack with our own added.
+    """Return the words of a pack with our own added; only commands that can be said are kept.
 
-    own: lists that are added, mappings that replace entries, and `hear`: phrases by tool and kind.
+    own: as described in `sentences/README.md`.
     """
-    raw = dict(pack)
-    for name, value in own.items():
-        if name == "hear":
-            raw["commands"] = [_hearing(one, value) for one in raw["commands"]]
-        elif isinstance(value, dict):
-            raw[name] = {**raw[name], **value}
-        elif isinstance(value, list):
-            raw[name] = [*raw[name], *value]
-        else:
-            raw[name] = value
-    return raw
+    instead = own.get("instead", ())
+    texts = {**pack["texts"], **own.get("texts", {})}
+    commands = (_command(one, own, texts, instead) for one in pack["commands"])
+    words = {name: value for name, value in own.items() if name not in OF_COMMANDS}
+    return {
+        **_added(_without(pack, instead), {**words, "texts": {}}),
+        "texts": texts,
+        "commands": [one for one in commands if one["say"]],
+    }
 
 
-def _hearing(command: Mapping[str, Any], more: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    by_kind = more.get(command["tool"], {})
-    own = [text for kind in command["kinds"] for text in by_kind.get(kind, ())]
-    say = command["say"] if command["hear"] or not own else f"{own[0]} {{name}}"
-    return {**command, "hear": [*dict.fromkeys((*command["hear"], *own))], "say": say}
+def _without(pack: Mapping[str, Any], instead: Collection[str]) -> dict[str, Any]:
+    """Return a pack without the lists, and the words for kinds of things, that ours replace."""
+    kinds = {
+        kind: {**words, "words": ()} if f"kinds {kind}" in instead else words
+        for kind, words in pack["kinds"].items()
+    }
+    return {**pack, "kinds": kinds, **{name: () for name in instead if name in LISTS}}
+
+
+def _added(of_pack: Any, own: Any) -> Any:
+    """Return what a pack has with our own: lists grow, entries are added, the rest is replaced."""
+    if isinstance(own, list):
+        return [*(of_pack or ()), *_texts(own)]
+    if not isinstance(own, dict):
+        return own
+    known = of_pack or {}
+    return known | {
+        text: _added(known.get(text), value)
+        for name, value in own.items()
+        for text in texts_of(name)
+    }
+
+
+def _texts(templates: Iterable[str]) -> list[str]:
+    return [text for one in templates for text in texts_of(one)]
+
+
+def _command(
+    of_pack: Mapping[str, Any],
+    own: Mapping[str, Any],
+    texts: Mapping[str, Any],
+    instead: Collection[str],
+) -> dict[str, Any]:
+    """Return a command of a pack with our own phrases for it and, if we have some, sentences.
+
+    Those for all things of a place are said as those for one thing.
+    """
+    marks = _marks(of_pack)
+    without = {*_texts(own.get("without", ()))}
+    is_replaced = any(_is_for(one, marks) for one in instead)
+    hear = (
+        [] if is_replaced else [one for one in of_pack["hear"] if without.isdisjoint(one.split())]
+    )
+    more = _texts(text for one in _for(own.get("hear", {}), marks) for text in one)
+    say = of_pack["say"] if hear or not more else f"{more[0]} {{name}}"
+    found = {**of_pack, "hear": [*dict.fromkeys((*hear, *more))], "say": say}
+    for sentences in _for(own.get("told", {}), marks):
+        found |= zip(("say", "done"), sentences, strict=False)
+    if things := texts.get(OF_PLACES.get(of_pack.get("target", "name"), "")):
+        found |= {one: found[one].replace("{name}", things) for one in ("say", "done")}
+    return found
+
+
+def _marks(command: Mapping[str, Any]) -> set[str]:
+    """Return what a command is told from others by."""
+    kinds, slots = command["kinds"], command.get("slots", {})
+    target = command.get("target", "name")
+    return {
+        command["tool"],
+        *kinds,
+        *(kind.partition(".")[0] for kind in kinds),
+        *((target, "all") if target in OF_PLACES else (target,)),
+        *slots,
+        *slots.values(),
+        *command.get("args", {}).values(),
+    }
+
+
+def _for(own: Mapping[str, list[str]], marks: set[str]) -> Iterator[list[str]]:
+    """Yield what is there for a command with these marks."""
+    yield from (texts for key, texts in own.items() if _is_for(key, marks))
+
+
+def _is_for(key: str, marks: set[str]) -> bool:
+    """Return whether a key is for what has these marks: `light area, fan area` is for either."""
+    return any(marks.issuperset(one.split()) for one in key.split(","))
 
 
 def _for_places(sentences: Sequence[Sentence]) -> tuple[Sentence, ...]:
@@ -204,7 +282,7 @@ def _for_places(sentences: Sequence[Sentence]) -> tuple[Sentence, ...]:
 
 def _is_same_for_one(of_place: Sentence, other: Sentence) -> bool:
     return (
-        of_place.target in PLACES
+        of_place.target in OF_PLACES
         and other.target == "name"
         and (other.tool, other.slots, other.args) == (of_place.tool, of_place.slots, of_place.args)
         and of_place.kinds <= other.kinds
@@ -218,29 +296,31 @@ def _language(code: str, raw: Mapping[str, Any]) -> Language:
         later=Sentence.of(raw["later"]),
         kinds={
             name: Kind(
-                one["all"],
-                plurals := phrases([one["all"], *one.get("plurals", ())]),
-                (*plurals, *phrases(one["words"])),
+                one.get("every") or raw["texts"]["every"].format(things=one["all"]),
+                phrases([one["all"], *one.get("plurals", ())]),
+                phrases([one["all"], *one.get("plurals", ()), *one["words"]]),
             )
             for name, one in raw["kinds"].items()
         },
-        lists={name: phrases(raw[name]) for name in LISTS},
+        lists={name: phrases(raw.get(name, ())) for name in LISTS},
         numbers={words_of(words): value for words, value in raw["numbers"].items()},
         levels={words_of(words): value for words, value in raw["levels"].items()},
-        parts={words_of(words): value for words, value in raw["parts"].items()},
-        ones=frozenset(word for one in phrases(raw["ones"]) for word in one),
-        common=frozenset(one[0] for name in COMMON for one in phrases(raw[name]) if len(one) == 1),
+        parts={words_of(words): value for words, value in raw.get("parts", {}).items()},
+        ones=frozenset(word for one in phrases(raw.get("ones", ())) for word in one),
+        common=frozenset(
+            one[0] for name in COMMON for one in phrases(raw.get(name, ())) if len(one) == 1
+        ),
         endings=None if raw["endings"] is None else frozenset(raw["endings"]),
         is_verb_first=raw["is_verb_first"],
         has_inversion=raw["has_inversion"],
-        units={name: phrases(words) for name, words in raw["units"].items()},
+        units={name: phrases(words) for name, words in raw.get("units", {}).items()},
         colors={words_of(word)[0]: color for word, color in raw["colors"].items()},
         texts=raw["texts"],
     )
 
 
 # Of these lists no word is taken for a slip of another one.
-COMMON = ("prepositions", "fillers", "also", "questions", "time")
+COMMON = ("prepositions", "fillers", "also", "questions", "time", "common")
 LISTS = (
     *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
     *("yes", "degrees", "small", "orders", "except", "not_now", "here", "thanks"),

@@ -7,9 +7,9 @@ it: each turn reads as the model has made it, and templates see user and assista
 from typing import TYPE_CHECKING
 
 from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
-from homeassistant.helpers.json import json_dumps
 
 from ..messages import to_messages
+from ..results import result_text
 from .spoken import command_text, sentence_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def to_command_messages(
         if isinstance(content, ToolResultContent):
             is_told = is_told and not has_failed(content.result)
             if not is_told:
-                _add(messages, "user", f"[{json_dumps(content.result.data)}]")
+                _add(messages, "user", f"[{result_text(content)}]")
         elif isinstance(content, AssistantContent) and content.tool_calls:
             calls = [(one.tool_name, one.tool_args) for one in content.tool_calls]
             is_told = all(

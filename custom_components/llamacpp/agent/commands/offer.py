@@ -7,6 +7,7 @@ from homeassistant.components.conversation import AssistantContent, ToolResultCo
 from homeassistant.helpers.intent import IntentResponseType
 
 from ..deltas import AnswerDeltas
+from ..options import Thinking
 from ..request import to_request
 from ..tools import arguments_by_tool, to_tools
 from .answer import CommandDeltas, agreed, to_call
@@ -153,9 +154,13 @@ class CommandsOffer:
 
     def request(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
         """Return the request under whose grammar the model chooses, or one for words alone."""
-        request = to_request(contents, [], settings)
-        system, *said = to_command_messages(contents, self._language, settings.images)
-        request["messages"] = settings.markers.broken_in([system, *self._examples, *said])
+        # Under a grammar a model cannot think, and the prompt is to begin alike in all requests.
+        request = to_request(contents, [], settings, Thinking.OFF)
+        # The examples are in turns by themselves, and none of what was said belongs to them.
+        system, *said = settings.told(
+            to_command_messages(contents, self._language, settings.images)
+        )
+        request["messages"] = [system, *settings.markers.broken_in(self._examples), *said]
         last = contents[-1]
         is_said = isinstance(last, UserContent)
         commands = self._interpreter.meaning(self._whole(contents)).parts if is_said else []

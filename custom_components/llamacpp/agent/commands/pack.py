@@ -8,29 +8,23 @@ import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import version
-from itertools import islice, permutations, product
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import home_assistant_intents as intents
 from hassil import parse_sentence
-from hassil.expression import (
-    Alternative,
-    ListReference,
-    Permutation,
-    RuleReference,
-    Sequence,
-    TextChunk,
-)
+from hassil.expression import Alternative, ListReference, TextChunk
 from hassil.numbers import get_rbnf_engine
 from homeassistant import components
 from homeassistant.const import __version__ as HA_VERSION  # noqa: N812 - as core names it
 from homeassistant.util.file import WriteError, write_utf8_file_atomic
 
 from ...const import LOGGER
+from . import templates
+from .templates import MAX_CHOICES, MAX_DEPTH, MAX_TEXTS, expand, literal, slots_in
 from .words import PERCENT, words_of
 
 if TYPE_CHECKING:
@@ -41,15 +35,16 @@ if TYPE_CHECKING:
     from .language import Phrase
 
 COMPONENTS = Path(components.__file__).parent
-# Bounds on what is made of one template, and of one of its parts.
-MAX_TEXTS, MAX_CHOICES, MAX_PHRASES, MAX_DEPTH = 256, 16, 120, 8
+# Home Assistant has all names in it.
+ENGLISH = "en"
+# A bound on what is made of the templates for one command.
+MAX_PHRASES = 120
 # A phrase of more words is a whole sentence.
 MAX_WORDS = 4
 MAX_NUMBER = 100
 DEGREE = "\u00b0"
 # An article stands before the slots of so many templates.
 OFTEN = 3
-_SLOT = re.compile(r"\{([^}:]*:)?([^}]*)\}")
 # Home Assistant's answers join names like this: `{{ a[:-1] | join(', ') }} and {{ a[-1] }}`.
 _JOIN = re.compile(r"""join\([^)]*\)\s*\}\}\s*(\w+)\s*\{\{|join\(["'] (\w+) ["']\)""")
 _ANSWER_NAME = re.compile(r"\{\{\s*slots\.(\w+)\s*(?:\|\s*\w+\s*)?\}\}")
@@ -65,12 +60,18 @@ ASKING = ("HassGetState", "HassClimateGetTemperature", "HassGetWeather", "HassTi
 ON_OFF = ("HassTurnOn", "HassTurnOff")
 WITH_VALUES = ("HassLightSet", "HassSetPosition", "HassClimateSetTemperature", "HassFanSetSpeed")
 PLACES = ("area", "floor")
-# The lists for which Home Assistant has nothing.
-OWN = (
-    *("chat", "time", "except", "only", "keep", "because", "because_behind_comma", "missing"),
-    *("by", "to", "more", "less", "up", "down", "points", "other", "all_of_them", "subjects"),
-    "too",
-)
+# What is opened and closed, by the same words.
+ALIKE = frozenset(("cover", "valve"))
+LATER = "{duration}: {conversation_command}"
+# Texts without words: what is asked back and told, and what all things of a place are called.
+TEXTS = {
+    "sure": "{command}?",
+    "done": "OK.",
+    "every": "{things}",
+    "area": "{things} ({area})",
+    "floor": "{things} ({floor})",
+    "everywhere": "{things}",
+}
 # The slot that takes any words.
 ITEM = "item"
 
@@ -78,8 +79,8 @@ ITEM = "item"
 def make_pack(code: str, form: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the words of a language, None if Home Assistant has no sentences in it.
 
-    code: such as `nl` or `pt-BR`. form: the words of another language, whose commands are those of
-    this one. It reads files and takes seconds: not to be called in an event loop.
+    code: such as `nl` or `pt-BR`. form: the kinds and commands that it is to have words for. It
+    reads files and takes seconds: not to be called in an event loop.
     """
     data = intents.get_intents(code)
     return _Maker(code, data, form).pack() if data else None
@@ -117,8 +118,9 @@ def kept_pack(code: str, form: Mapping[str, Any], folder: Path | None) -> dict[s
 
 def _made_for(form: Mapping[str, Any]) -> str:
     """Return what a pack depends on: Home Assistant, its sentences, this code, and the form."""
-    parts = (HA_VERSION, version("home-assistant-intents"), Path(__file__).read_text("utf-8"))
-    return sha256("\n".join((*parts, json.dumps(form))).encode()).hexdigest()
+    code = (Path(one).read_text("utf-8") for one in (__file__, templates.__file__))
+    parts = (HA_VERSION, version("home-assistant-intents"), *code, json.dumps(form))
+    return sha256("\n".join(parts).encode()).hexdigest()
 
 
 @dataclass(slots=True)
@@ -178,7 +180,6 @@ class _Maker:
         small = self._small | self._units["%"]
         polite = _texts(self._polite)
         lists = {
-            **dict.fromkeys(OWN, ()),
             "prepositions": sorted(self._small),
             "fillers": sorted(self._small),
             "small": [*sorted(small), *polite],
@@ -191,7 +192,7 @@ class _Maker:
             **self._yes_and_no(),
             **{name: self._rule_words(rules) for name, rules in RULES.items()},
         }
-        later = {**self._form["later"], "hear": []}
+        later = {**self._form["later"], "hear": [], "say": LATER, "done": LATER}
         return {
             **{name: [*words] for name, words in lists.items()},
             "kinds": kinds,
@@ -202,9 +203,6 @@ class _Maker:
             "colors": {
                 text: value for text, value in self._values("color").items() if " " not in text
             },
-            "parts": {},
-            "ones": [],
-            "units": {},
             "endings": [],
             "has_inversion": self._code in HAVE_INVERSION,
             "is_verb_first": False,
@@ -224,20 +222,20 @@ class _Maker:
         for template in raw["sentences"]:
             expression = parse_sentence(template).expression
             self._look_around_slots(expression, rules)
-            short = list(islice(_expand(expression, rules), MAX_TEXTS))
-            whole = list(islice(_expand(expression, rules, is_whole=True), MAX_TEXTS))
-            needed = set().union(*map(_literal, short))
-            optional = set().union(*map(_literal, whole)) - needed
+            short = list(islice(expand(expression, rules), MAX_TEXTS))
+            whole = list(islice(expand(expression, rules, is_whole=True), MAX_TEXTS))
+            needed = set().union(*map(literal, short))
+            optional = set().union(*map(literal, whole)) - needed
             for text in short:
-                slots = frozenset(_slots(text))
+                slots = frozenset(slots_in(text))
                 block = found.setdefault(
                     slots, _Block(intent, slots, domains, [], set(), raw.get("response") or "")
                 )
                 block.texts.append(text)
                 block.optional |= optional
-                block.mandatory |= {*_literal(text)}
+                block.mandatory |= {*literal(text)}
             for text in whole:
-                if same := found.get(frozenset(_slots(text))):
+                if same := found.get(frozenset(slots_in(text))):
                     same.whole.append(text)
         yield from found.values()
 
@@ -256,8 +254,8 @@ class _Maker:
         run: list[set[str]] = []
         for index, item in enumerate(items):
             if isinstance(item, Alternative) and item.is_optional:
-                texts = islice(_expand(item, rules, is_whole=True), MAX_CHOICES)
-                found = [_literal(text) for text in texts if not _slots(text)]
+                texts = islice(expand(item, rules, is_whole=True), MAX_CHOICES)
+                found = [literal(text) for text in texts if not slots_in(text)]
                 words = {word for one in found if len(one) <= 2 for word in one}  # noqa: PLR2004
                 # A template begins with its verb, or with what it is about.
                 is_verb = (
@@ -276,10 +274,10 @@ class _Maker:
 
     def _look_for_units(self, alternative: Alternative, rules: Mapping[str, Expression]) -> None:
         """Take note of the words that a template has beside a sign for a unit."""
-        texts = [*islice(_expand(alternative, rules, is_whole=True), MAX_CHOICES)]
+        texts = [*islice(expand(alternative, rules, is_whole=True), MAX_CHOICES)]
         for sign, words in self._units.items():
             if any(sign in text for text in texts):
-                words |= {one[0] for text in texts if len(one := _literal(text)) == 1}
+                words |= {one[0] for text in texts if len(one := literal(text)) == 1}
 
     @staticmethod
     def _is_order(block: _Block) -> bool:
@@ -304,12 +302,11 @@ class _Maker:
         return found
 
     def _commands(self) -> list[dict[str, Any]]:
-        """Return the commands of the form for which Home Assistant has sentences.
+        """Return the commands of the form in the words of this language.
 
         Those with a value are also hinted at by the verbs without one: `open it to 30 percent`.
         """
-        commands = map(self._command, self._form["commands"])
-        found = [one for one in commands if one is not None]
+        found = [self._command(one) for one in self._form["commands"]]
         for one in found:
             if one["tool"] in WITH_VALUES:
                 verbs = (
@@ -321,14 +318,11 @@ class _Maker:
                 one["hear"] = [*dict.fromkeys((*one["hear"], *verbs))]
         return found
 
-    def _command(self, form: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return a command in the words of this language; None if it has none for it.
-
-        Where things of a kind can be switched at all, there may be words of our own for it.
-        """
+    def _command(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a command in the words of this language; it cannot be said if there are none."""
         tool, kinds, target = form["tool"], form["kinds"], form.get("target", "name")
         if target == "none":
-            return None
+            return {**form, "hear": [], "say": ""}
         value = next(iter(form.get("slots", ())), None)
         blocks = self._blocks_for(tool, kinds, value)
         hear = self._hear(blocks, value, self._articles if tool in ON_OFF else self._small)
@@ -343,17 +337,17 @@ class _Maker:
         if not say and hear:
             say = f"{{name}}: {hear[0]}" + (f" {{{value}}}" if value else "")
         if not say and tool not in ON_OFF:
-            return None
+            return {**form, "hear": hear, "say": ""}
         if target != "name":
-            place = f" ({{{target}}})" if target in PLACES else ""
-            say, done = say.replace("{name}", f"{{things}}{place}"), None
-        told = {"done": done or f"{{{_who(target)}}}: OK."} if form.get("done") else {}
+            # Home Assistant's answers are for one thing.
+            done = None
+        told = {} if form.get("reads") else {"done": done or "{name}: OK."}
         return {**form, "hear": hear, "say": say or "{name}", **told}
 
     @staticmethod
     def _without(hear: Iterable[str], opposite: Iterable[_Block]) -> list[str]:
         """Return phrases that tell a command from its opposite."""
-        phrases = {_literal(text) for one in opposite for text in one.texts}
+        phrases = {literal(text) for one in opposite for text in one.texts}
         words = {word for phrase in phrases for word in phrase}
         return [
             text
@@ -366,6 +360,7 @@ class _Maker:
     def _blocks_for(self, tool: str, kinds: Iterable[str], value: str | None) -> list[_Block]:
         """Return the sentences in which a thing of these kinds is named, with this value."""
         domains = {kind.partition(".")[0] for kind in kinds}
+        domains |= ALIKE if domains & ALIKE else frozenset()
         wanted = {"name", value} - {None}
         return [
             block
@@ -404,14 +399,14 @@ class _Maker:
 
     @staticmethod
     def _phrase(text: str, without: set[str]) -> Phrase:
-        return tuple(one for one in _literal(text) if one not in without)
+        return tuple(one for one in literal(text) if one not in without)
 
     def _say(self, blocks: Iterable[_Block], value: str | None) -> tuple[str, str | None]:
         """Return how a command is said, and what is told of it; empty, None if neither is known."""
         for block in blocks:
             is_alone = "name" in block.slots and not block.slots & {*PLACES}
             for text in block.texts if is_alone else ():
-                if value or _literal(text):
+                if value or literal(text):
                     return " ".join(text.split()), self._done(block)
         return "", None
 
@@ -419,7 +414,7 @@ class _Maker:
         """Return Home Assistant's answer, if it is no more than words and slots."""
         answers = self._data.get("responses", {}).get("intents", {}).get(block.intent, {})
         answer = _ANSWER_NAME.sub(r"{\1}", answers.get(block.response or "default") or "").strip()
-        if not answer or "{{" in answer or "{%" in answer or {*_slots(answer)} - block.slots:
+        if not answer or "{{" in answer or "{%" in answer or {*slots_in(answer)} - block.slots:
             return None
         return f"{answer}." if "{name}" in answer else f"{{name}}: {answer}."
 
@@ -440,16 +435,16 @@ class _Maker:
                 names.get("entity_component", {}).get(device_class or "_", {}).get("name")
                 or ("" if device_class else names.get("title"))
                 or next(iter(words[kind]), "")
-                or ("" if device_class else self._form["kinds"][kind]["all"])
+                or ("" if device_class else self._translated(domain, ENGLISH)["title"])
             )
             if name:
                 texts = dict.fromkeys((*words[kind], name))
                 found[kind] = {"all": name, "words": [*texts]}
         return found
 
-    def _translated(self, domain: str) -> dict[str, Any]:
+    def _translated(self, domain: str, code: str | None = None) -> dict[str, Any]:
         """Return Home Assistant's translations of an integration, perhaps none."""
-        path = COMPONENTS / domain / "translations" / f"{self._code}.json"
+        path = COMPONENTS / domain / "translations" / f"{code or self._code}.json"
         found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
         return found
 
@@ -474,7 +469,7 @@ class _Maker:
             for block in self._blocks
             if block.intent in ASKING
             for text in block.texts
-            if (words := _literal(text.partition("{")[0]))
+            if (words := literal(text.partition("{")[0]))
         }
         return sorted(firsts - of_orders - self._small)
 
@@ -483,8 +478,8 @@ class _Maker:
             words
             for name in names
             if name in self._rules
-            for text in islice(_expand(self._rules[name], self._rules, is_whole=True), MAX_TEXTS)
-            if (words := _literal(text)) and len(words) <= MAX_WORDS
+            for text in islice(expand(self._rules[name], self._rules, is_whole=True), MAX_TEXTS)
+            if (words := literal(text)) and len(words) <= MAX_WORDS
         ]
         return _texts(dict.fromkeys(found))
 
@@ -494,8 +489,8 @@ class _Maker:
         for one in self._data["lists"].get(name, {}).get("values", ()):
             template, value = (one, one) if isinstance(one, str) else (one["in"], one["out"])
             expression = parse_sentence(template).expression
-            for text in islice(_expand(expression, self._rules, is_whole=True), MAX_CHOICES):
-                if words := _literal(text):
+            for text in islice(expand(expression, self._rules, is_whole=True), MAX_CHOICES):
+                if words := literal(text):
                     found.setdefault(" ".join(words), value)
         return found
 
@@ -520,7 +515,7 @@ class _Maker:
     def _texts(self) -> dict[str, Any]:
         """Return what we say: what Home Assistant says when it does not understand."""
         errors = self._data.get("responses", {}).get("errors", {})
-        texts = dict(self._form["texts"])
+        texts: dict[str, Any] = {}
         sorry = _sentence(errors.get("no_intent"))
         if sorry:
             texts |= dict.fromkeys(("what", "not_done", "not_later", "no_timers"), sorry)
@@ -528,89 +523,7 @@ class _Maker:
             texts["which"] = several
         if failed := _sentence(errors.get("handle_error")):
             texts["failed"] = f"{failed} ({{command}})"
-        return texts | {"sure": "{command}?", "done": "OK."}
-
-
-def _expand(  # noqa: C901 - one case for each kind of expression
-    expression: Expression,
-    rules: Mapping[str, Expression],
-    *,
-    is_whole: bool = False,
-    depth: int = 0,
-) -> Iterator[str]:
-    """Yield the texts of a template, with `{slot}` for each slot.
-
-    is_whole: with what can be left out, too; otherwise only the optional parts of words, as in
-    `light[s]`.
-    """
-    match expression:
-        case TextChunk():
-            yield expression.original_text
-        case ListReference():
-            yield f"{{{expression.slot_name}}}"
-        case RuleReference():
-            if depth < MAX_DEPTH and expression.rule_name in rules:
-                rule = rules[expression.rule_name]
-                yield from _expand(rule, rules, is_whole=is_whole, depth=depth + 1)
-            else:
-                yield ""
-        case Alternative():
-            if expression.is_optional and not is_whole:
-                yield ""
-                return
-            for item in expression.items:
-                yield from _expand(item, rules, is_whole=is_whole, depth=depth)
-        case Permutation():
-            for items in permutations(expression.items):
-                parts = [_choices(one, rules, depth, is_whole=is_whole) for one in items]
-                yield from (" ".join(one) for one in product(*parts))
-        case Sequence():
-            parts = _parts_of(expression, rules, depth, is_whole=is_whole)
-            yield from ("".join(one) for one in product(*parts))
-
-
-def _parts_of(
-    sequence: Sequence, rules: Mapping[str, Expression], depth: int, *, is_whole: bool
-) -> list[list[str]]:
-    """Return the texts of each part of a sequence."""
-    items = sequence.items
-    return [
-        _choices(one, rules, depth, is_whole=is_whole or _is_within_word(items, index))
-        for index, one in enumerate(items)
-    ]
-
-
-def _choices(
-    expression: Expression, rules: Mapping[str, Expression], depth: int, *, is_whole: bool
-) -> list[str]:
-    texts = _expand(expression, rules, is_whole=is_whole, depth=depth)
-    return list(dict.fromkeys(islice(texts, MAX_CHOICES))) or [""]
-
-
-def _is_within_word(items: list[Expression], index: int) -> bool:
-    """Return whether a part that can be left out belongs to a word, as the end of `light[s]`."""
-    one = items[index]
-    if not (isinstance(one, Alternative) and one.is_optional):
-        return False
-    before = items[index - 1] if index else None
-    behind = items[index + 1] if index + 1 < len(items) else None
-    return (isinstance(before, TextChunk) and before.original_text[-1:].isalpha()) or (
-        isinstance(behind, TextChunk) and behind.original_text[:1].isalpha()
-    )
-
-
-def _literal(text: str) -> Phrase:
-    """Return the words of a text without its slots, piece by piece: there are few, and often."""
-    return tuple(word for one in _SLOT.sub(" ", text).split() for word in _words_of_piece(one))
-
-
-@lru_cache(maxsize=8192)
-def _words_of_piece(piece: str) -> Phrase:
-    return words_of(piece)
-
-
-def _slots(text: str) -> list[str]:
-    return [slot for _, slot in _SLOT.findall(text)]
+        return texts | TEXTS
 
 
 def _names(value: object) -> list[str]:
@@ -627,10 +540,6 @@ def _forms(words: Iterable[str], others: Iterable[str]) -> set[str]:
 
 def _texts(phrases: Iterable[Phrase]) -> list[str]:
     return [" ".join(phrase) for phrase in phrases if phrase]
-
-
-def _who(target: str) -> str:
-    return "name" if target == "name" else "things"
 
 
 def _sentence(template: object, **names: str) -> str:

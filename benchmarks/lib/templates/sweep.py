@@ -1,0 +1,206 @@
+"""Whether a chat template takes our requests: asked of a real llama-server that has it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from homeassistant.core import Context
+from homeassistant.helpers import llm
+
+from custom_components.llamacpp.agent.abilities import ModelAbilities, ToolCalls, ToolStrategy
+from custom_components.llamacpp.agent.commands.language import async_load
+from custom_components.llamacpp.agent.commands.offer import CommandsOffer
+from custom_components.llamacpp.agent.offer import NativeOffer
+from custom_components.llamacpp.agent.possible import PossibleCalls
+from custom_components.llamacpp.agent.request import TurnSettings
+from custom_components.llamacpp.agent.tools import to_tools
+from custom_components.llamacpp.agent.written_offer import WrittenOffer
+from custom_components.llamacpp.server import (
+    LlamaServerClient,
+    LlamaServerError,
+    TextDelta,
+    stream_constrained,
+)
+from dev.llama import LlamaServer
+
+from .sequences import ORDER, sequences
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable, Sequence
+    from pathlib import Path
+
+    import aiohttp
+    from homeassistant.core import HomeAssistant
+
+    from custom_components.llamacpp.agent.abilities import Abilities
+    from custom_components.llamacpp.agent.offer import Offer
+    from custom_components.llamacpp.agent.request import Request
+    from custom_components.llamacpp.agent.tools import ToolParam
+
+    from .sequences import Log
+
+FLAGS = ("--ctx-size", "8192", "--parallel", "1", "--no-warmup")
+ASSISTANT = "conversation"
+# One starts while another answers.
+N_AT_A_TIME = 2
+# Of the home's tools: with an array, with numbers, without arguments.
+TOOLS = ("HassTurnOn", "HassLightSet", "GetDateTime")
+LAST = "What now?"
+COMMAND = f"turn{ORDER.removeprefix('Turn')}"
+
+
+@dataclass(slots=True)
+class Found:
+    """What was found of a template.
+
+    strategy: how a large model with it is given tools. faults: by what was tried, why it did not
+    work.
+    """
+
+    name: str
+    abilities: Abilities
+    strategy: ToolStrategy
+    faults: dict[str, str] = field(default_factory=dict)
+
+
+class Stage:
+    """A home, and what is offered in it."""
+
+    def __init__(self, hass: HomeAssistant, api: llm.APIInstance) -> None:
+        """Begin. api: of the home."""
+        self._hass = hass
+        self._api = api
+        self.all_tools = to_tools(api)
+        self.tools: Sequence[ToolParam] = [
+            one for one in self.all_tools if one["function"]["name"].endswith(TOOLS)
+        ]
+
+    @classmethod
+    async def of(cls, hass: HomeAssistant) -> Self:
+        """Return that of a home that is set up."""
+        context = llm.LLMContext("llamacpp", Context(), "en", ASSISTANT, None)
+        return cls(hass, await llm.async_get_api(hass, llm.LLM_API_ASSIST, context))
+
+    def offer(self, strategy: ToolStrategy, tools: Sequence[ToolParam]) -> Offer:
+        """Return an offer of tools, for one turn."""
+        kind = WrittenOffer if strategy is ToolStrategy.WRITTEN else NativeOffer
+        return kind(tools, PossibleCalls(tools))
+
+    async def commands(self, log: Log) -> Offer:
+        """Return an offer of commands, for one turn."""
+        language = await async_load(self._hass)
+        offer = CommandsOffer(self._api, (language, language), self._api.llm_context)
+        await offer.async_check(log.contents)
+        return offer
+
+
+class Template:
+    """A server with one template, and what it makes of our requests."""
+
+    def __init__(self, stage: Stage, client: LlamaServerClient, found: Found) -> None:
+        """Begin with nothing asked."""
+        self._stage = stage
+        self._client = client
+        self._found = found
+        abilities = found.abilities
+        self._settings = TurnSettings(
+            options={"max_tokens": 40, "temperature": 0},
+            markers=abilities.markers,
+            fitting=abilities.fitting,
+        )
+
+    async def try_all(self) -> None:
+        """Try all conversations with tools and with commands, and take note of what fails."""
+        strategy = self._found.strategy
+        offer = self._stage.offer(strategy, self._stage.all_tools)
+        await self._note("tools: all of a home", self._ask(offer, sequences(LAST)["first words"]))
+        for name, log in sequences(LAST).items():
+            offer = self._stage.offer(strategy, self._stage.tools)
+            await self._note(f"tools: {name}", self._try(offer, log))
+        for name, log in sequences(ORDER).items():
+            await self._note(f"commands: {name}", self._choose(log))
+
+    async def _note(self, name: str, trying: Coroutine[Any, Any, str]) -> None:
+        try:
+            fault = await trying
+        except LlamaServerError as err:
+            fault = str(err).strip().splitlines()[-1]
+        if fault:
+            self._found.faults[name] = fault
+
+    async def _try(self, offer: Offer, log: Log) -> str:
+        """Return what is wrong with a prompt with tools, nothing if it is as it should be."""
+        request = offer.request(log.contents, self._settings)
+        prompt = await self._prompt(request)
+        missing = [one for one in log.marks if one not in prompt]
+        return f"not told: {', '.join(missing)}" if missing else ""
+
+    async def _ask(self, offer: Offer, log: Log) -> str:
+        """Have the model begin an answer. It has nothing to say, so only errors are faults."""
+        request = offer.request(log.contents, self._settings)
+        if "grammar" in request:
+            await self._answer(request)
+        else:
+            async for _ in self._client.stream_chat({**request, "max_tokens": 1}):
+                pass
+        return await self._try(offer, log)
+
+    async def _choose(self, log: Log) -> str:
+        """Return what is wrong with an answer among commands."""
+        offer = await self._stage.commands(log)
+        if offer.ready(log.contents):
+            # Nothing is asked.
+            return ""
+        request = offer.request(log.contents, self._settings)
+        if "grammar" not in request:
+            await self._prompt(request)
+            return ""
+        words = await self._answer(request)
+        return "" if words == COMMAND else f"answered: {words!r}"
+
+    async def _prompt(self, request: Request) -> str:
+        fields = {
+            name: request[name]
+            for name in ("messages", "tools", "chat_template_kwargs")
+            if name in request
+        }
+        return await self._client.apply_template(**fields)
+
+    async def _answer(self, request: Request) -> str:
+        events = stream_constrained(self._client, request)
+        return "".join([one.text async for one in events if isinstance(one, TextDelta)])
+
+
+async def sweep(
+    stage: Stage,
+    session: aiohttp.ClientSession,
+    paths: Iterable[Path],
+    model: Path,
+    folder: Path,
+) -> list[Found]:
+    """Return what was found of templates, in their order.
+
+    paths: of the templates. model: has them in turn. folder: for logs. Raises ProcessError if a
+    server does not start with one, and LlamaServerError if it ends.
+    """
+    limit = asyncio.Semaphore(N_AT_A_TIME)
+
+    async def found(path: Path) -> Found:
+        async with limit:
+            flags = (*FLAGS, "--chat-template-file", path)
+            server = LlamaServer(folder / f"{path.stem}.log", *flags, model=model)
+            server.start()
+            try:
+                await asyncio.to_thread(server.wait_ready)
+                return await _found(stage, LlamaServerClient(session, server.base_url), path.stem)
+            finally:
+                await asyncio.to_thread(server.stop)
+
+    return await asyncio.gather(*map(found, paths))
+
+
+async def _found(stage: Stage, client: LlamaServerClient, name: str) -> Found:
+    abilities = await ModelAbilities(client).of(None, "1", autoload=False)
+    found = Found(name, abilities, abilities.strategy(ToolCalls.NATIVE))
+    await Template(stage, client, found).try_all()
+    return found
