@@ -17,7 +17,11 @@ from .const import DOMAIN, HOME_CHANGE_SECONDS, LOGGER
 from .coordinator import LlamaCppCoordinator
 from .history import History, HistoryError, Retention
 from .home_changes import async_track_home
-from .issues import async_delete_loss_issue, async_withdraw_loss_issues
+from .issues import (
+    async_delete_certificate_issue,
+    async_delete_loss_issue,
+    async_withdraw_loss_issues,
+)
 from .options_flow import retention_of
 from .services import async_register_services
 
@@ -107,6 +111,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) ->
     """Remove the conversations of a server that is removed for good, and what was told of it."""
     for loss in Loss:
         async_delete_loss_issue(hass, entry.entry_id, loss)
+    async_delete_certificate_issue(hass, entry.entry_id)
     await History(hass, entry.entry_id, Retention()).async_remove()
 
 

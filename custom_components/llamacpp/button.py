@@ -24,7 +24,7 @@ async def async_setup_entry(
 ) -> None:
     """Add the buttons; a server with a single model cannot let go of it."""
     async_add_entities([LlamaCppWarmUpButton(entry, "warm_up")])
-    if entry.runtime_data.data.is_router:
+    if entry.runtime_data.data.loads_models:
         async_add_entities([LlamaCppUnloadButton(entry, "unload_model")])
 
 

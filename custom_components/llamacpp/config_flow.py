@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any, override
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import probatio
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntryState, ConfigFlow
@@ -16,13 +16,19 @@ from homeassistant.const import (
     CONF_NAME,
     CONF_PORT,
     CONF_URL,
+    CONF_VERIFY_SSL,
 )
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.llm import LLM_API_ASSIST
-from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
 
+from .connection import async_client
 from .const import (
     CONF_API_PORT,
     DEFAULT_AGENT_NAME,
@@ -35,14 +41,22 @@ from .const import (
     SUBENTRY_CONVERSATION,
 )
 from .errors import translation_key, translation_placeholders
+from .naming import free_name
 from .options_flow import LlamaCppOptionsFlow
 from .server import (
     AuthenticationError,
-    LlamaServerClient,
+    CannotConnectError,
+    CertificateError,
+    Front,
     LlamaServerError,
     ModelLoadingError,
     ModelStatus,
+    NotLlamaServerError,
+    NoTlsError,
+    RedirectError,
     parse_address,
+    parse_api_key,
+    upstream,
 )
 from .subentry_flow import AITaskSubentryFlow, ConversationSubentryFlow
 
@@ -58,15 +72,29 @@ if TYPE_CHECKING:
     from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
     from .coordinator import LlamaCppConfigEntry
+    from .server import LlamaServerClient, ServerProps
 
 API_KEY_SELECTOR = TextSelector(
     TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
 )
+VERIFY_SSL = {probatio.Optional(CONF_VERIFY_SSL, default=True): BooleanSelector()}
 USER_SCHEMA = probatio.Schema(
-    {probatio.Required(CONF_URL): str, probatio.Optional(CONF_API_KEY): API_KEY_SELECTOR}
+    {
+        probatio.Required(CONF_URL): str,
+        probatio.Optional(CONF_API_KEY): API_KEY_SELECTOR,
+        **VERIFY_SSL,
+    }
 )
 EMPTY_SCHEMA = probatio.Schema({})
 REAUTH_SCHEMA = probatio.Schema({probatio.Required(CONF_API_KEY): API_KEY_SELECTOR})
+SECURE_REAUTH_SCHEMA = probatio.Schema({**REAUTH_SCHEMA.schema, **VERIFY_SSL})
+
+
+# By the scheme of the address, what is told if the server speaks the other one.
+_OTHER_SCHEME_ERRORS = {"http": "needs_tls", "https": "no_tls"}
+OTHER_SCHEME_SECONDS = 2.0
+MAX_REDIRECTS = 5
+FAILED = (ConfigEntryState.SETUP_ERROR, ConfigEntryState.SETUP_RETRY)
 
 
 class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -79,6 +107,9 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._data: dict[str, Any] = {}
         self._title: str | None = None
         self._model: str | None = None
+        # The model that is a part of the address, and what stands in front of it.
+        self._named_model: str | None = None
+        self._front: Front | None = None
         # Why the wait for a model was in vain.
         self._error: LlamaServerError | AbortFlow | None = None
         self._waiting: asyncio.Task[None] | None = None
@@ -123,11 +154,22 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             url = parse_address(user_input[CONF_URL])
         except ValueError:
             return self._show_form({CONF_URL: "invalid_address"}, user_input)
+        try:
+            api_key = parse_api_key(user_input.get(CONF_API_KEY, ""))
+        except ValueError:
+            return self._show_form({CONF_API_KEY: "invalid_key"}, user_input)
         self._data = {**self._data, CONF_URL: url}
         self._data.pop(CONF_API_KEY, None)
-        if api_key := user_input.get(CONF_API_KEY):
+        if api_key:
             self._data[CONF_API_KEY] = api_key
+        self._take_verify_ssl(user_input)
         return await self._async_check()
+
+    def _take_verify_ssl(self, user_input: Mapping[str, Any]) -> None:
+        """Take whether the certificate is looked at; only that it is not is stored."""
+        self._data.pop(CONF_VERIFY_SSL, None)
+        if not user_input.get(CONF_VERIFY_SSL, True):
+            self._data[CONF_VERIFY_SSL] = False
 
     async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
         """Take what the Supervisor tells of our app: where it is, and its key."""
@@ -166,10 +208,73 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         except ModelLoadingError:
             return await self.async_step_loading()
         except LlamaServerError as err:
+            if await self._async_has_other_scheme(err):
+                return self._show_form({"base": _OTHER_SCHEME_ERRORS[self._scheme]}, self._data)
             return self._show_error(err)
         # Another flow may have set it up meanwhile.
         self._abort_if_address_is_known()
+        return await self._async_tell_front()
+
+    async def _async_tell_front(self) -> ConfigFlowResult:
+        """Say what stands in front of the server before the entry is made, if anything does."""
+        if self._front and not self._model:
+            return self._show_form({"base": "no_models"}, self._data)
+        match self._front:
+            case Front.LLAMA_SWAP:
+                return await self.async_step_llama_swap()
+            case Front.LITELLM:
+                return await self.async_step_litellm()
         return self._finish()
+
+    async def async_step_llama_swap(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Say what does not work with llama-swap in front of the servers."""
+        return self._step_front("llama_swap", user_input)
+
+    async def async_step_litellm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Say what does not work with LiteLLM in front of the servers."""
+        return self._step_front("litellm", user_input)
+
+    def _step_front(self, step_id: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
+        if user_input is not None:
+            self._abort_if_address_is_known()
+            return self._finish()
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=EMPTY_SCHEMA,
+            description_placeholders={
+                CONF_URL: self._data[CONF_URL],
+                CONF_MODEL: self._model or "",
+            },
+        )
+
+    @property
+    def _scheme(self) -> str:
+        return str(urlsplit(self._data[CONF_URL]).scheme)
+
+    async def _async_has_other_scheme(self, err: LlamaServerError) -> bool:
+        """Tell whether a server that has failed answers by the other of http and https."""
+        if isinstance(err, NoTlsError):
+            return True
+        is_silent = isinstance(err, CannotConnectError) and not isinstance(err, CertificateError)
+        # Without a port of its own, the other one would be that of another program.
+        has_port = urlsplit(self._data[CONF_URL]).port is not None
+        if not (is_silent or (type(err) is NotLlamaServerError and has_port)):
+            return False
+        scheme = self._scheme
+        other = {"http": "https", "https": "http"}[scheme]
+        # The key stays with the address that was entered.
+        asked = {CONF_URL: self._data[CONF_URL].replace(scheme, other, 1)}
+        try:
+            await async_client(self.hass, asked).health(limit=OTHER_SCHEME_SECONDS)
+        except CertificateError, ModelLoadingError:
+            return True
+        except LlamaServerError:
+            return False
+        return True
 
     def _abort_if_address_is_known(self) -> None:
         for entry in self._async_other_entries():
@@ -186,14 +291,60 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
 
         Raises LlamaServerError, and AbortFlow if it is a server that is set up by another address.
         """
-        client = self._client()
-        props = await client.identify()
+        client, props = await self._async_find()
         if props.instance and await self._async_is_known(props.instance):
             raise AbortFlow("already_configured")
+        self._model = None
         if props.is_router:
             models = await client.models()
-            loaded = [model for model in models if model.status is ModelStatus.LOADED]
-            self._model = next((model.id for model in loaded or models), None)
+            loaded = [one for one in models if one.status is ModelStatus.LOADED]
+            first = next((one.id for one in loaded or models), None)
+            # llama-swap may know it by a name that it does not list.
+            self._model = self._named_model or first
+        self._front = client.front
+
+    async def _async_find(self) -> tuple[LlamaServerClient, ServerProps]:
+        """Return what the server is, at the address that it points to if that is of the same host.
+
+        Raises LlamaServerError.
+        """
+        if found := await self._async_find_swap():
+            return found
+        for _ in range(MAX_REDIRECTS):
+            client = self._client()
+            try:
+                return client, await client.identify()
+            except RedirectError as err:
+                if err.base_url is None:
+                    raise
+                self._data[CONF_URL] = err.base_url
+                self._abort_if_address_is_known()
+        client = self._client()
+        return client, await client.identify()
+
+    async def _async_find_swap(self) -> tuple[LlamaServerClient, ServerProps] | None:
+        """Return the llama-swap through which a model has an address of its own.
+
+        At that address, each look at the server would load the model, and push out others.
+        """
+        self._named_model = None
+        behind = upstream(self._data[CONF_URL])
+        if behind is None:
+            return None
+        url, model = behind
+        client = async_client(self.hass, self._data, url)
+        try:
+            props = await client.identify()
+        except AuthenticationError:
+            raise
+        except LlamaServerError:
+            return None
+        if client.front is not Front.LLAMA_SWAP:
+            return None
+        self._data[CONF_URL] = url
+        self._abort_if_address_is_known()
+        self._named_model = unquote(model)
+        return client, props
 
     async def _async_is_known(self, instance: str) -> bool:
         """Tell whether a running server is that of another entry, whatever its address there."""
@@ -256,7 +407,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         if self._error:
             return self._show_error(self._error)
         self._abort_if_address_is_known()
-        return self._finish()
+        return await self._async_tell_front()
 
     def _finish(self) -> ConfigFlowResult:
         """Make the entry, or change the one that is being reconfigured."""
@@ -264,23 +415,29 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         if self.source == SOURCE_RECONFIGURE:
             entry = self._get_reconfigure_entry()
             is_named = entry.title != _readable(entry.data[CONF_URL])
-            return self.async_update_and_abort(
-                entry, data=self._data, title=entry.title if is_named else address
-            )
+            return self._change(entry, entry.title if is_named else address)
         return self._create_entry(self._title or address)
+
+    def _change(self, entry: LlamaCppConfigEntry, title: str) -> ConfigFlowResult:
+        """Store what was entered anew for a server, and have it set up with that."""
+        done = self.async_update_and_abort(entry, data=self._data, title=title)
+        if entry.state in FAILED:
+            # Only an entry that is set up reloads itself when it is changed.
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return done
 
     def _create_entry(self, title: str) -> ConfigFlowResult:
         model = {CONF_MODEL: self._model} if self._model else {}
         agents: list[ConfigSubentryData] = [
             {
                 "subentry_type": SUBENTRY_CONVERSATION,
-                "title": DEFAULT_AGENT_NAME,
+                "title": free_name(self.hass, DEFAULT_AGENT_NAME, title),
                 "unique_id": None,
                 "data": {CONF_LLM_HASS_API: [LLM_API_ASSIST], **model},
             },
             {
                 "subentry_type": SUBENTRY_AI_TASK,
-                "title": DEFAULT_TASK_NAME,
+                "title": free_name(self.hass, DEFAULT_TASK_NAME, title),
                 "unique_id": None,
                 "data": model,
             },
@@ -299,43 +456,53 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str] = {}
         placeholders = {CONF_NAME: self._get_reauth_entry().title, "message": ""}
         if user_input is not None:
-            self._data |= user_input
-            try:
-                await self._client().identify()
-            except ModelLoadingError:
-                # The server tells a wrong key before it tells that it is loading.
-                pass
-            except LlamaServerError as err:
-                errors, placeholders = self._explain(err, placeholders)
+            errors, explained = await self._async_check_again(user_input)
             if not errors:
-                return self.async_update_and_abort(
-                    self._get_reauth_entry(), data_updates=user_input
-                )
+                entry = self._get_reauth_entry()
+                return self._change(entry, entry.title)
+            placeholders |= explained
+        is_secure = self._data[CONF_URL].startswith("https:")
+        schema = SECURE_REAUTH_SCHEMA if is_secure else REAUTH_SCHEMA
+        shown = {CONF_VERIFY_SSL: self._data.get(CONF_VERIFY_SSL, True)}
         return self.async_show_form(
             step_id="reauth_confirm",
-            data_schema=REAUTH_SCHEMA,
+            data_schema=self.add_suggested_values_to_schema(schema, shown),
             errors=errors,
             description_placeholders=placeholders,
         )
 
+    async def _async_check_again(
+        self, user_input: Mapping[str, Any]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Take another key, and return the form's errors and placeholders if it does not work."""
+        try:
+            self._data[CONF_API_KEY] = parse_api_key(user_input[CONF_API_KEY])
+            self._take_verify_ssl(user_input)
+            client = self._client()
+            if (await client.identify()).is_front:
+                # What stands in front tells without a key that it is there.
+                await client.models()
+        except ValueError:
+            return {CONF_API_KEY: "invalid_key"}, {}
+        except ModelLoadingError:
+            # The server tells a wrong key before it tells that it is loading.
+            pass
+        except LlamaServerError as err:
+            return self._explain(err)
+        return {}, {}
+
     def _client(self) -> LlamaServerClient:
-        return LlamaServerClient(
-            async_get_clientsession(self.hass),
-            self._data[CONF_URL],
-            api_key=self._data.get(CONF_API_KEY),
-        )
+        return async_client(self.hass, self._data)
 
     def _show_error(self, err: LlamaServerError) -> ConfigFlowResult:
-        errors, placeholders = self._explain(err, {})
+        errors, placeholders = self._explain(err)
         return self._show_form(errors, self._data, placeholders)
 
-    def _explain(
-        self, err: LlamaServerError, placeholders: dict[str, str]
-    ) -> tuple[dict[str, str], dict[str, str]]:
+    def _explain(self, err: LlamaServerError) -> tuple[dict[str, str], dict[str, str]]:
         """Return the form's errors and placeholders for an error of the server."""
         LOGGER.debug("Set-up of %s: %s", self._data[CONF_URL], err)
         field = CONF_API_KEY if isinstance(err, AuthenticationError) else "base"
-        return {field: translation_key(err)}, placeholders | translation_placeholders(err)
+        return {field: translation_key(err)}, translation_placeholders(err)
 
     def _show_form(
         self,

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, override
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
-from homeassistant.const import CONF_API_KEY, CONF_URL
+from homeassistant.const import CONF_URL
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryAuthFailed
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from yarl import URL
 
+from .connection import async_client
 from .const import (
     BUSY_SECONDS,
     CONF_API_PORT,
@@ -27,11 +27,12 @@ from .const import (
     UNLOADING_SECONDS,
 )
 from .errors import translation_key, translation_placeholders
+from .issues import async_create_certificate_issue, async_delete_certificate_issue
 from .server import (
     AuthenticationError,
     CannotConnectError,
+    CertificateError,
     ContextExceededError,
-    LlamaServerClient,
     LlamaServerError,
     ModelLoadingError,
     ModelStatus,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from homeassistant.exceptions import HomeAssistantError
 
     from .history import History
-    from .server import Model, ServerProps
+    from .server import LlamaServerClient, Model, ServerProps
     from .state import AnswerStats
 
 type LlamaCppConfigEntry = ConfigEntry[LlamaCppCoordinator]
@@ -86,11 +87,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             update_interval=POLL_INTERVAL,
             always_update=False,
         )
-        self.client = LlamaServerClient(
-            async_get_clientsession(hass),
-            entry.data[CONF_URL],
-            api_key=entry.data.get(CONF_API_KEY),
-        )
+        self.client = async_client(hass, entry.data)
         self.history = history
         self._n_active = 0
         self._app = self._app_client()
@@ -217,6 +214,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             for flow in self.config_entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
                 self.hass.config_entries.flow.async_abort(flow["flow_id"])
         self._error = None
+        async_delete_certificate_issue(self.hass, self.config_entry.entry_id)
         self._retry_interval = RETRY_INTERVAL
         is_loading = state.status is ServerStatus.LOADING
         self.update_interval = RETRY_INTERVAL if is_loading else POLL_INTERVAL
@@ -229,8 +227,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         if (port := data.get(CONF_API_PORT)) is None:
             return None
         url = str(URL(data[CONF_URL]).with_port(port).origin())
-        key = data.get(CONF_API_KEY)
-        return LlamaServerClient(async_get_clientsession(self.hass), url, api_key=key)
+        return async_client(self.hass, data, url)
 
     async def _async_has_app(self) -> bool:
         """Tell whether the app runs that is to start a server which cannot be reached."""
@@ -298,6 +295,8 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     def _failure(self, err: LlamaServerError) -> HomeAssistantError:
         """Take note of an error, plan the next poll, and return what Home Assistant is told."""
         was_refused = isinstance(self._error, AuthenticationError)
+        if isinstance(err, CertificateError):
+            async_create_certificate_issue(self.hass, self.config_entry, err)
         self._error = err
         if self._is_starting or isinstance(err, ModelLoadingError):
             self._retry_interval = RETRY_INTERVAL

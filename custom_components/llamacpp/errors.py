@@ -10,12 +10,20 @@ from .server import (
     AuthenticationError,
     BadRequestError,
     CannotConnectError,
+    CertificateError,
     ContextExceededError,
+    JinjaOffError,
     LlamaServerError,
+    LmStudioError,
     MalformedStreamError,
     ModelLoadingError,
     NotLlamaServerError,
+    NoTlsError,
+    NotSupportedError,
+    OllamaError,
+    RedirectError,
     ServerTimeoutError,
+    VllmError,
 )
 
 if TYPE_CHECKING:
@@ -33,13 +41,21 @@ class ToolsTooLargeError(ContextExceededError):
 # From the particular to the general: the first class that fits gives the key.
 _KEYS: tuple[tuple[type[LlamaServerError], str], ...] = (
     (ServerTimeoutError, "timeout"),
+    (CertificateError, "certificate"),
+    (NoTlsError, "no_tls"),
     (CannotConnectError, "cannot_connect"),
     (ModelLoadingError, "model_loading"),
     (AuthenticationError, "invalid_auth"),
     (HomeTooLargeError, "home_too_large"),
     (ToolsTooLargeError, "tools_too_large"),
     (ContextExceededError, "context_exceeded"),
+    (RedirectError, "redirected"),
+    (OllamaError, "is_ollama"),
+    (LmStudioError, "is_lm_studio"),
+    (VllmError, "is_vllm"),
     (NotLlamaServerError, "not_llama_server"),
+    (JinjaOffError, "needs_jinja"),
+    (NotSupportedError, "not_supported"),
     (BadRequestError, "bad_request"),
     (MalformedStreamError, "malformed_answer"),
     (LlamaServerError, "server_error"),
@@ -57,6 +73,8 @@ def translation_placeholders(err: LlamaServerError) -> dict[str, str]:
     if isinstance(err, ContextExceededError):
         placeholders["needed"] = str(err.n_prompt_tokens or "?")
         placeholders["context"] = str(err.n_ctx or "?")
+    if isinstance(err, RedirectError):
+        placeholders["address"] = err.target or "?"
     return placeholders
 
 

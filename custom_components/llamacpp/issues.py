@@ -12,10 +12,10 @@ from .errors import translation_placeholders
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from homeassistant.config_entries import ConfigSubentry
+    from homeassistant.config_entries import ConfigEntry, ConfigSubentry
     from homeassistant.core import HomeAssistant
 
-    from .server import ContextExceededError
+    from .server import CertificateError, ContextExceededError
 
 
 @callback
@@ -87,3 +87,30 @@ def async_withdraw_loss_issues(hass: HomeAssistant, entry_id: str) -> None:
 
 def _loss_issue(entry_id: str, loss: Loss) -> str:
     return f"{loss}_{entry_id}"
+
+
+@callback
+def async_create_certificate_issue(
+    hass: HomeAssistant, entry: ConfigEntry, err: CertificateError
+) -> None:
+    """Tell that a server's certificate is not trusted any more, and what can be done."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        _certificate_issue(entry.entry_id),
+        is_fixable=False,
+        learn_more_url=f"{DOCS_URL}#a-certificate-of-your-own",
+        severity=ir.IssueSeverity.ERROR,
+        translation_key="certificate",
+        translation_placeholders={"server": entry.title, **translation_placeholders(err)},
+    )
+
+
+@callback
+def async_delete_certificate_issue(hass: HomeAssistant, entry_id: str) -> None:
+    """Take it back: the server answers, is looked for elsewhere, or is gone."""
+    ir.async_delete_issue(hass, DOMAIN, _certificate_issue(entry_id))
+
+
+def _certificate_issue(entry_id: str) -> str:
+    return f"certificate_{entry_id}"

@@ -23,7 +23,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the choice of a router; a server with a single model has none."""
-    if entry.runtime_data.data.is_router:
+    if entry.runtime_data.data.loads_models:
         async_add_entities([LlamaCppModelSelect(entry, "model")])
 
 

@@ -35,10 +35,14 @@ PARALLEL_UPDATES = 0
 
 @dataclass(frozen=True, kw_only=True)
 class ServerDescription(SensorEntityDescription):
-    """What the server tells; needs_metrics: only if it keeps metrics."""
+    """What the server tells.
+
+    needs_metrics: only if it keeps metrics. needs_server: not if something stands in front of it.
+    """
 
     value_fn: Callable[[ServerState], StateType]
     needs_metrics: bool = False
+    needs_server: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +78,13 @@ OF_SERVER = (
     ServerDescription(
         key="context_size",
         entity_category=EntityCategory.DIAGNOSTIC,
+        needs_server=True,
         value_fn=lambda state: state.context_size,
     ),
     ServerDescription(
         key="slots_total",
         entity_category=EntityCategory.DIAGNOSTIC,
+        needs_server=True,
         value_fn=lambda state: state.slots_total,
     ),
     ServerDescription(
@@ -131,8 +137,9 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the sensors of a server; of a router's models it is not known what they tell."""
-    props = entry.runtime_data.data.props
-    keeps_metrics = props.has_metrics or props.is_router
+    state = entry.runtime_data.data
+    is_front = state.props.is_front
+    keeps_metrics = state.props.has_metrics or state.loads_models
     async_add_entities(
         [
             LlamaCppStatus(entry, STATUS),
@@ -140,7 +147,7 @@ async def async_setup_entry(
             *(
                 LlamaCppServerSensor(entry, one)
                 for one in OF_SERVER
-                if keeps_metrics or not one.needs_metrics
+                if (keeps_metrics or not one.needs_metrics) and not (is_front and one.needs_server)
             ),
             *(LlamaCppCounter(entry, one) for one in COUNTERS if keeps_metrics),
             *(LlamaCppAnswerSensor(entry, one) for one in OF_ANSWER),

@@ -91,6 +91,11 @@ class ServerState:
         return self.props.is_router
 
     @property
+    def loads_models(self) -> bool:
+        """Return whether the server loads and unloads models when it is told to."""
+        return self.is_router and not self.props.is_front
+
+    @property
     def build_info(self) -> str:
         """Return the version of the server."""
         return self.props.build_info
@@ -124,8 +129,10 @@ class ServerState:
         """Return the models that could answer at once, with a word for each.
 
         The word differs with every start, and is empty if it is not known. The id of a single model
-        is empty, too.
+        is empty, too. What stands in front of servers may swap models at any time: there are none.
         """
+        if self.props.is_front:
+            return {}
         if not self.is_router:
             return {} if self.props.is_sleeping else {"": self.props.instance}
         known = {self.model.id: self.loaded.instance} if self.model and self.loaded else {}

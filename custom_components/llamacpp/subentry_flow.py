@@ -49,6 +49,7 @@ from .const import (
     DEFAULT_EXACT_FIRST,
     DEFAULT_TASK_NAME,
 )
+from .naming import free_name
 from .server import LlamaServerError
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ class AgentSubentryFlow(ConfigSubentryFlow):
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for a new agent's name and options."""
-        defaults = {CONF_NAME: self._default_name, **self._defaults, **self._suggestions}
+        name = free_name(self.hass, self._default_name, self._get_entry().title)
+        defaults = {CONF_NAME: name, **self._defaults, **self._suggestions}
         return await self._async_step_options("user", defaults, user_input)
 
     async def async_step_reconfigure(

@@ -51,7 +51,8 @@ class Warmth:
         """Have the prompts processed anew that the server has forgotten, or may have."""
         self.warmer.filling.n_slots = state.slots_total or 1
         self.warmer.is_router = state.is_router
-        self._tell_losses()
+        if not state.props.is_front:
+            self._tell_losses()
         ahead = self.warmer.ahead
         if ahead.is_busy or ahead.n_begun != self._n_begun:
             # A model may be on its way, and what is asked is not counted by the server when it is
@@ -118,6 +119,8 @@ class Warmth:
         it has written to its disk can be read before they are answered. keeps_open: a chat follows
         at once.
         """
+        if self._coordinator.data.props.is_front:
+            return
         is_router = self._coordinator.data.is_router
         key = (model or "") if is_router else ""
         word: str | None = None

@@ -95,6 +95,8 @@ class Pretender:
         # By model, where those of a router differ.
         self.generated: dict[str, int] = {}
         self.asked: list[str] = []
+        # Where it sends everybody, if it does.
+        self.moved_to = ""
 
     def become_router(self, **models: dict[str, Any]) -> None:
         """Serve these models, each with its `status`."""
@@ -112,6 +114,8 @@ class Pretender:
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.asked.append(request.path)
+        if self.moved_to:
+            raise web.HTTPMovedPermanently(f"{self.moved_to}{request.path}")
         status: int = 200
         body: Any = {"success": True}
         match request.path:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import ssl
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -11,6 +13,7 @@ from dev.processes import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
+    from pathlib import Path
 
     import aiohttp
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     type Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 USUAL = Timeouts()
+COPIED_BYTES = 65536
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
@@ -95,6 +99,45 @@ class Peers:
         server = await asyncio.start_server(run, LOOPBACK, 0)
         self._stack.push_async_callback(close)
         return f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+
+    async def tls(self, url: str, certificate: Path) -> str:
+        """Start a server that speaks TLS and passes all on to a URL; return its base URL.
+
+        certificate: a file with a certificate and its key.
+        """
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        port = urlsplit(url).port
+        tasks: set[asyncio.Task[Any]] = set()
+
+        async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                while data := await reader.read(COPIED_BYTES):
+                    writer.write(data)
+                    await writer.drain()
+            writer.close()
+
+        async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if task := asyncio.current_task():
+                tasks.add(task)
+            try:
+                await writer.start_tls(context)
+            except OSError:
+                # The client does not trust the certificate.
+                return
+            theirs, to_them = await asyncio.open_connection(LOOPBACK, port)
+            await asyncio.gather(copy(reader, to_them), copy(theirs, writer))
+
+        async def close() -> None:
+            server.close()
+            server.close_clients()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        server = await asyncio.start_server(run, LOOPBACK, 0)
+        self._stack.push_async_callback(close)
+        return f"https://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
 
 
 async def collect(

@@ -11,6 +11,7 @@ from aiohttp import web
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
+from custom_components.llamacpp import connection
 from custom_components.llamacpp import coordinator as coordinator_module
 from custom_components.llamacpp.server import LlamaServerClient, Timeouts
 from custom_components.llamacpp.state import ServerStatus
@@ -57,7 +58,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look after a server soon; all other limits are the real ones."""
     timeouts = Timeouts(quiet=0.3, health=2.0)
     client = partial(LlamaServerClient, timeouts=timeouts)
-    monkeypatch.setattr(coordinator_module, "LlamaServerClient", client)
+    monkeypatch.setattr(connection, "LlamaServerClient", client)
 
 
 class Server:

@@ -11,7 +11,14 @@ from homeassistant.config_entries import (
     ConfigEntryState,
     SubentryFlowContext,
 )
-from homeassistant.const import CONF_API_KEY, CONF_LLM_HASS_API, CONF_MODEL, CONF_PROMPT, CONF_URL
+from homeassistant.const import (
+    CONF_API_KEY,
+    CONF_LLM_HASS_API,
+    CONF_MODEL,
+    CONF_PROMPT,
+    CONF_URL,
+    CONF_VERIFY_SSL,
+)
 from homeassistant.data_entry_flow import FlowResultType, section
 from homeassistant.helpers import llm
 
@@ -61,7 +68,7 @@ def router(scripted_model: Path, tmp_path: Path) -> Generator[LlamaServer]:
         yield server
 
 
-async def start(hass: HomeAssistant, url: str, **values: str) -> ConfigFlowResult:
+async def start(hass: HomeAssistant, url: str, **values: Any) -> ConfigFlowResult:
     """Open the form, send it, and return the next step."""
     form = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     assert form["type"] is FlowResultType.FORM
@@ -113,7 +120,7 @@ async def test_no_address(assist: HomeAssistant) -> None:
     """What is no address is told at its field, and kept in the form."""
     step = await start(assist, "ftp://here")
     assert step["errors"] == {CONF_URL: "invalid_address"}
-    assert suggested(step) == {CONF_URL: "ftp://here"}
+    assert suggested(step) == {CONF_URL: "ftp://here", CONF_VERIFY_SSL: True}
 
 
 async def test_nobody_there_then_somebody(
@@ -141,6 +148,19 @@ async def test_wrong_key_then_right(assist: HomeAssistant, locked_server: LlamaS
     )
     assert step["type"] is FlowResultType.CREATE_ENTRY
     assert step["result"].data == {CONF_URL: locked_server.base_url, CONF_API_KEY: KEY}
+
+
+async def test_a_key_with_what_was_copied_along(
+    assist: HomeAssistant, locked_server: LlamaServer
+) -> None:
+    """Blanks around a key are taken away; a character inside that cannot be sent is told."""
+    step = await start(assist, locked_server.base_url, api_key="ri\nght")
+    assert step["errors"] == {CONF_API_KEY: "invalid_key"}
+    step = await assist.config_entries.flow.async_configure(
+        step["flow_id"], {CONF_URL: locked_server.base_url, CONF_API_KEY: f" {KEY}\n"}
+    )
+    assert step["type"] is FlowResultType.CREATE_ENTRY
+    assert step["result"].data[CONF_API_KEY] == KEY
 
 
 @pytest.mark.parametrize(
@@ -354,12 +374,33 @@ async def test_a_key_that_is_refused_later(
         )
         assert step["errors"] == {CONF_API_KEY: "invalid_auth"}
         step = await assist.config_entries.flow.async_configure(
-            flow["flow_id"], {CONF_API_KEY: "new"}
+            flow["flow_id"], {CONF_API_KEY: "ne\rw"}
+        )
+        assert step["errors"] == {CONF_API_KEY: "invalid_key"}
+        step = await assist.config_entries.flow.async_configure(
+            flow["flow_id"], {CONF_API_KEY: "new\n"}
         )
         assert step["reason"] == "reauth_successful"
         await assist.async_block_till_done()
         assert entry.state is ConfigEntryState.LOADED
         assert entry.data[CONF_API_KEY] == "new"
+
+
+async def test_a_key_that_is_refused_at_the_start(
+    assist: HomeAssistant, add_server: AddServer, locked_server: LlamaServer
+) -> None:
+    """With a new key the server is set up at once."""
+    entry = await add_server(locked_server.base_url, api_key=KEY)
+    assist.config_entries.async_update_entry(entry, data={**entry.data, CONF_API_KEY: "old"})
+    await assist.async_block_till_done()
+    failed: ConfigEntryState = entry.state
+    assert failed is ConfigEntryState.SETUP_ERROR
+    (flow,) = assist.config_entries.flow.async_progress()
+    step = await assist.config_entries.flow.async_configure(flow["flow_id"], {CONF_API_KEY: KEY})
+    assert step["reason"] == "reauth_successful"
+    await assist.async_block_till_done()
+    again: ConfigEntryState = entry.state
+    assert again is ConfigEntryState.LOADED
 
 
 async def test_reauth_while_loading(

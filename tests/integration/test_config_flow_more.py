@@ -3,14 +3,16 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from aiohttp import web
 from homeassistant.config_entries import (
     SOURCE_HASSIO,
     SOURCE_RECONFIGURE,
     SOURCE_USER,
     ConfigEntryState,
+    SubentryFlowContext,
 )
-from homeassistant.const import CONF_API_KEY, CONF_URL
+from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
@@ -19,15 +21,16 @@ from custom_components.llamacpp.const import CONF_API_PORT, DOMAIN
 from dev.processes import LOOPBACK, free_port
 from tests.conftest import serving
 
+from .certificates import write_certificate
 from .conftest import agent_of
 from .entities import LOADING, OK, Pretender
 from .talk import PROPS
+from .test_config_flow import suggested
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import aiohttp
-    import pytest
     from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
     from homeassistant.core import HomeAssistant
 
@@ -222,3 +225,113 @@ async def test_a_name_of_ones_own_stays(
     step = await assist.config_entries.flow.async_configure(step["flow_id"], {CONF_URL: url})
     assert step["reason"] == "reconfigure_successful"
     assert (entry.data[CONF_URL], entry.title) == (url, "The one in the cellar")
+
+
+async def redirecting(peers: Peers, where: str) -> tuple[str, list[str | None]]:
+    """Start a server that sends everybody elsewhere; return its address and the keys it was told.
+
+    where: the address, whose path begins as that of the request ends.
+    """
+    keys: list[str | None] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        keys.append(request.headers.get("Authorization"))
+        raise web.HTTPMovedPermanently(f"{where}{request.path}")
+
+    return await peers.http(answer), keys
+
+
+async def test_an_address_that_points_elsewhere_on_the_host(
+    assist: HomeAssistant, scripted_server: LlamaServer, peers: Peers
+) -> None:
+    """What is stored is the address that answers, over several steps."""
+    first, _ = await redirecting(peers, scripted_server.base_url)
+    second, _ = await redirecting(peers, first)
+    step = await begin(assist, second)
+    assert step["type"] is FlowResultType.CREATE_ENTRY
+    assert step["result"].data == {CONF_URL: scripted_server.base_url}
+    step = await begin(assist, second)
+    assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
+
+
+async def test_an_address_that_points_to_https(
+    assist: HomeAssistant, scripted_server: LlamaServer, peers: Peers, tmp_path: Path
+) -> None:
+    """The certificate there is looked at as that of any address."""
+    secure = await peers.tls(scripted_server.base_url, write_certificate(tmp_path / "own.pem"))
+    url, _ = await redirecting(peers, secure)
+    step = await begin(assist, url)
+    assert step["errors"] == {"base": "certificate"}
+    assert suggested(step) == {CONF_URL: secure}
+    step = await assist.config_entries.flow.async_configure(
+        step["flow_id"], {CONF_URL: url, CONF_VERIFY_SSL: False}
+    )
+    assert step["type"] is FlowResultType.CREATE_ENTRY
+    assert step["result"].data == {CONF_URL: secure, CONF_VERIFY_SSL: False}
+
+
+async def test_an_address_that_points_to_another_host(assist: HomeAssistant, peers: Peers) -> None:
+    """It is told, and neither asked nor given the key."""
+    keys: list[str | None] = []
+
+    async def target(request: web.Request) -> web.Response:
+        keys.append(request.headers.get("Authorization"))
+        return web.json_response({"status": "ok"})
+
+    other = (await peers.http(target)).replace(LOOPBACK, "localhost")
+    url, _ = await redirecting(peers, other)
+    step = await assist.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}, data={CONF_URL: url, CONF_API_KEY: "secret"}
+    )
+    assert step["errors"] == {"base": "redirected"}
+    assert (step["description_placeholders"] or {})["address"].startswith(other)
+    assert keys == []
+
+
+async def test_addresses_that_point_to_each_other(assist: HomeAssistant, peers: Peers) -> None:
+    """It has an end."""
+    where: list[str] = []
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        here = f"http://{request.host}"
+        other = next(one for one in where if one != here)
+        raise web.HTTPTemporaryRedirect(f"{other}{request.path}")
+
+    where += [await peers.http(answer), await peers.http(answer)]
+    step = await begin(assist, where[0])
+    assert step["errors"] == {"base": "redirected"}
+    assert len(asked) == config_flow.MAX_REDIRECTS + 1
+
+
+@pytest.mark.usefixtures("assist")
+async def test_an_address_that_points_elsewhere_later(add_server: AddServer, peers: Peers) -> None:
+    """A server that is set up is not followed: what to do is told."""
+    server = Pretender()
+    entry = await add_server(await server.start(peers))
+    server.moved_to = "http://elsewhere:8080"
+    await entry.runtime_data.async_refresh()
+    assert not entry.runtime_data.last_update_success
+    assert "http://elsewhere:8080/" in str(entry.runtime_data.last_exception)
+
+
+async def test_two_servers(assist: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
+    """Their agents are told apart by the server, also those that are added later."""
+    first = await add_server(await Pretender().start(peers))
+    url = await Pretender().start(peers)
+    second = await add_server(url)
+    host = url.removeprefix("http://")
+    assert [one.title for one in first.subentries.values()] == ["Llama.cpp", "Llama.cpp AI Task"]
+    assert [one.title for one in second.subentries.values()] == [
+        f"Llama.cpp ({host})",
+        f"Llama.cpp AI Task ({host})",
+    ]
+    names = {one.name for one in assist.states.async_all("conversation")}
+    assert {"Llama.cpp", f"Llama.cpp ({host})"} <= names
+    step = await assist.config_entries.subentries.async_init(
+        (first.entry_id, "conversation"), context=SubentryFlowContext(source=SOURCE_USER)
+    )
+    assert step["data_schema"] is not None
+    shown = {str(key): key.description for key in step["data_schema"].schema}
+    assert shown["name"] == {"suggested_value": f"Llama.cpp ({first.title})"}

@@ -9,6 +9,7 @@ import pytest
 from homeassistant.components import conversation
 from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.util import slugify
 
 from custom_components.llamacpp.action_turn import verbatim
 
@@ -276,7 +277,7 @@ async def test_agents_that_are_refused(
         await act("chat", message="Hello")
     await add_server(scripted_server.base_url)
     second = await add_server(own_server.base_url)
-    other = "conversation.llama_cpp_2"
+    other = f"conversation.{slugify(agent_of(second).title)}"
 
     async def refused(action: str, **data: Any) -> str | None:
         with pytest.raises(ServiceValidationError) as caught:

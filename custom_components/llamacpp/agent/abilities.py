@@ -133,11 +133,10 @@ class ModelAbilities:
 
     async def _n_params(self, model: str | None) -> int | None:
         try:
-            sizes = {one.id: one.n_params for one in await self._client.models()}
+            return await self._client.n_params(model)
         except LlamaServerError as err:
             LOGGER.debug("The server does not tell the size of its model: %s", err)
             return None
-        return sizes.get(model) if model else next(iter(sizes.values()), None)
 
     async def _markers(self, props: ServerProps, model: str | None) -> Markers:
         """Return what the model takes for its own: as its template has it, and its tokenizer."""

@@ -1,23 +1,31 @@
 """An asynchronous client for llama-server, without any part of Home Assistant."""
 
-from .address import parse_address
+from .address import parse_address, parse_api_key
 from .client import LlamaServerClient, Timeouts
 from .constrained import stream_constrained, stream_unread
 from .errors import (
     AuthenticationError,
     BadRequestError,
     CannotConnectError,
+    CertificateError,
     ContextExceededError,
+    JinjaOffError,
     LlamaServerError,
+    LmStudioError,
     MalformedStreamError,
     ModelLoadingError,
     NotLlamaServerError,
+    NoTlsError,
     NotSupportedError,
+    OllamaError,
+    RedirectError,
     ServerAwayError,
     ServerFaultError,
     ServerTimeoutError,
+    VllmError,
     error_from_answer,
 )
+from .fronts import Front, upstream
 from .thinking import THINKING_MARKS
 from .types import (
     ChatTemplateCaps,
@@ -43,21 +51,28 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "CannotConnectError",
+    "CertificateError",
     "ChatTemplateCaps",
     "Completion",
     "ContextExceededError",
     "Finish",
     "FinishReason",
+    "Front",
+    "JinjaOffError",
     "LlamaServerClient",
     "LlamaServerError",
+    "LmStudioError",
     "MalformedStreamError",
     "Modalities",
     "Model",
     "ModelLoadingError",
     "ModelStatus",
+    "NoTlsError",
     "NotLlamaServerError",
     "NotSupportedError",
+    "OllamaError",
     "PromptProgress",
+    "RedirectError",
     "ServerAwayError",
     "ServerFaultError",
     "ServerProps",
@@ -70,8 +85,11 @@ __all__ = [
     "Timings",
     "ToolCallDelta",
     "Usage",
+    "VllmError",
     "error_from_answer",
     "parse_address",
+    "parse_api_key",
     "stream_constrained",
     "stream_unread",
+    "upstream",
 ]

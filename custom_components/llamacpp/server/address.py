@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -50,6 +50,42 @@ def parse_address(text: str) -> str:
         port = _SCHEME_PORTS[parts.scheme] if has_scheme else DEFAULT_PORT
     suffix = "" if port == _SCHEME_PORTS[parts.scheme] else f":{port}"
     return f"{parts.scheme}://{host}{suffix}{_prefix(parts.path)}"
+
+
+def redirected(base_url: str, asked: str, location: str) -> tuple[str, str | None]:
+    """Return where an answer points to, and the base URL under which the same would be asked there.
+
+    asked: the URL of the request. location: as the answer says it. The first is without query and
+    the like, and empty if it is no address. The second is None if that is another host, if it would
+    leave https, or if it is another page.
+    """
+    path, before = asked.removeprefix(base_url), urlsplit(base_url)
+    try:
+        target = urlsplit(urljoin(asked, location))
+        shown = parse_address(f"{target.scheme}://{target.netloc.rpartition('@')[2]}")
+        found = parse_address(f"{shown}{target.path.removesuffix(path)}")
+    except ValueError:
+        return "", None
+    is_followed = (
+        target.hostname == before.hostname
+        and (before.scheme, target.scheme) != ("https", "http")
+        and target.path.endswith(path)
+        and not target.query
+        and found != base_url
+    )
+    return f"{shown}{target.path}", found if is_followed else None
+
+
+def parse_api_key(text: str) -> str:
+    """Return the key that somebody typed or pasted, without blanks around it; it may be empty.
+
+    Raises ValueError for one that no request can carry, such as one with a line break inside; the
+    message does not repeat the key.
+    """
+    key = text.strip()
+    if not key.isprintable():
+        raise ValueError("The key contains characters that cannot be seen")
+    return key
 
 
 def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:

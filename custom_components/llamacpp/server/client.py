@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import math
+import ssl
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -14,16 +15,23 @@ from urllib.parse import urlencode
 import aiohttp
 
 from . import json_fields
+from .address import redirected
 from .errors import (
     BadRequestError,
     CannotConnectError,
+    CertificateError,
     LlamaServerError,
     NotLlamaServerError,
+    NoTlsError,
+    NotSupportedError,
+    RedirectError,
     ServerAwayError,
     ServerFaultError,
     ServerTimeoutError,
     error_from_answer,
 )
+from .fronts import Front, with_status
+from .others import recognise
 from .stream import ChatStream, EventDecoder
 from .types import Model, ServerProps, Slot
 
@@ -36,6 +44,7 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 METRICS_PREFIX = "llamacpp:"
 # llama-server closes a connection that was idle for so many seconds.
 IDLE_SECONDS = 5.0
+REDIRECTS = range(300, 400)
 # So many health checks in a row may fail while a request waits.
 MAX_FAILED_CHECKS = 2
 
@@ -78,9 +87,10 @@ class Timeouts:
 class LlamaServerClient:
     """Speaks to one llama-server.
 
-    Every method raises a `LlamaServerError`: `CannotConnectError` (with `ServerTimeoutError` and
-    `ServerAwayError`), `AuthenticationError`, `ModelLoadingError`, `BadRequestError`,
-    `ServerFaultError` or `NotLlamaServerError`. Only what a method raises besides is said there.
+    Every method raises a `LlamaServerError`: `CannotConnectError` (with `CertificateError`,
+    `NoTlsError`, `ServerTimeoutError` and `ServerAwayError`), `AuthenticationError`,
+    `ModelLoadingError`, `BadRequestError`, `ServerFaultError` or `NotLlamaServerError`. Only what a
+    method raises besides is said there.
 
     In router mode `model` says whose properties, tokens and so on are meant, and such a request
     makes the router load that model (unless `autoload` is false: then it is a BadRequestError if
@@ -104,6 +114,7 @@ class LlamaServerClient:
         self._base_url = base_url
         self._timeouts = timeouts
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._front: Front | None = None
         # Until when there may be a connection that was kept open, by the clock of the event loop.
         self._open_until = -math.inf
         # When the newest event of any stream arrived, by the clock of the event loop.
@@ -120,6 +131,9 @@ class LlamaServerClient:
         limit: in seconds, by default that of short requests. Neither needs an API key nor wakes a
         sleeping server.
         """
+        if self._front:
+            await self._request("GET", self._front.health_path, limit=limit)
+            return
         answer = await self.request_json("GET", "/health", limit=limit)
         if json_fields.text(_object(answer), "status") != "ok":
             raise NotLlamaServerError("The server's health is not that of a llama-server")
@@ -131,28 +145,73 @@ class LlamaServerClient:
 
         keeps_open: a chat follows at once, over the same connection.
         """
-        path = _autoloading("/props", autoload=autoload)
+        if self._front and model is None:
+            return self._front.props
+        path = self._autoloading("/props", autoload=autoload)
         answer = await self.request_json("GET", path, model=model, keeps_open=keeps_open)
         return ServerProps.from_json(answer)
 
     async def identify(self) -> ServerProps:
         """Return what the server is, once sure that it is a llama-server that is ready.
 
-        Raises NotLlamaServerError for every other program that answers HTTP.
+        It may also be a program that stands in front of some. Raises NotLlamaServerError for every
+        other program that answers HTTP.
         """
+        if self._front and await self._is_still_there(self._front):
+            return self._front.props
         try:
+            # LiteLLM has all of its models say something when it is asked for its health.
+            props = await self.props()
             await self.health()
-            return await self.props()
-        except BadRequestError as err:
-            raise NotLlamaServerError(f"This does not answer like a llama-server: {err}") from err
+        except RedirectError:
+            raise
+        except (BadRequestError, NotLlamaServerError) as err:
+            ask = partial(self._request, "GET", limit=self._timeouts.health)
+            self._front = await recognise(ask)
+            if self._front is None:
+                raise NotLlamaServerError(
+                    f"This does not answer like a llama-server: {err}"
+                ) from err
+            return self._front.props
+        return props
+
+    async def _is_still_there(self, front: Front) -> bool:
+        """Tell whether it is still this program that answers; if not, it is found out anew."""
+        try:
+            await self._request("GET", front.proof_path)
+        except BadRequestError, NotLlamaServerError:
+            self._front = None
+        return self._front is not None
+
+    @property
+    def front(self) -> Front | None:
+        """Return what stands in front of the server, as far as `identify` has found out."""
+        return self._front
 
     async def models(self) -> list[Model]:
         """Return the models that the server serves, or in router mode could load."""
-        answer = _object(await self.request_json("GET", "/v1/models"))
+        models = await self._models_of(None)
+        if self._front is None:
+            return models
+        running = None
+        if self._front is Front.LLAMA_SWAP:
+            running = _object(await self.request_json("GET", self._front.proof_path))
+        return with_status(models, running)
+
+    async def _models_of(self, model: str | None) -> list[Model]:
+        answer = _object(await self.request_json("GET", "/v1/models", model=model))
         models = json_fields.items(answer, "data")
         if models is None:
             raise NotLlamaServerError("The server's answer has no list of models")
         return [Model.from_json(entry) for entry in models]
+
+    async def n_params(self, model: str | None) -> int | None:
+        """Return how many weights a model has, None if the server does not tell."""
+        if self._front:
+            models = await self._models_of(model)
+            return next((one.n_params for one in models), None)
+        sizes = {one.id: one.n_params for one in await self._models_of(None)}
+        return sizes.get(model) if model else next(iter(sizes.values()), None)
 
     async def load_model(self, model: str) -> None:
         """Have a router begin to load a model; `models` tells when it is loaded.
@@ -239,7 +298,7 @@ class LlamaServerClient:
         Neither wakes a server nor keeps it from going to sleep. Raises NotSupportedError if the
         server runs without `--metrics`.
         """
-        path = _autoloading("/metrics", autoload=autoload)
+        path = self._autoloading("/metrics", autoload=autoload)
         body = await self._request("GET", path, model=model)
         metrics = dict(_metric_lines(body.decode(errors="replace")))
         if not metrics:
@@ -326,7 +385,7 @@ class LlamaServerClient:
         Raises ContextExceededError for a prompt that is too long, MalformedStreamError for a
         stream that is not understood or stops too early.
         """
-        path = _autoloading("/v1/chat/completions", autoload=autoload)
+        path = self._autoloading("/v1/chat/completions", autoload=autoload)
         limit = self._timeouts.between_events if between_events is None else between_events
         chat = ChatStream(is_thought_said=is_thought_said)
         # However the server was started: thoughts are not part of the answer.
@@ -450,6 +509,13 @@ class LlamaServerClient:
                 return
             await asyncio.sleep(self._timeouts.quiet)
 
+    def _autoloading(self, path: str, *, autoload: bool) -> str:
+        if autoload:
+            return path
+        if self._front:
+            raise NotSupportedError(f"{self._front} would load the model")
+        return f"{path}?autoload=false"
+
     async def _request(  # noqa: PLR0913 - as above
         self,
         method: str,
@@ -460,6 +526,8 @@ class LlamaServerClient:
         limit: float | None = None,
         keeps_open: bool = False,
     ) -> bytes:
+        if self._front:
+            path = self._front.path_of(path, model)
         if model is not None and method == "GET":
             path = f"{path}{'&' if '?' in path else '?'}{urlencode({'model': model})}"
         elif model is not None:
@@ -530,6 +598,9 @@ class LlamaServerClient:
         return await request()
 
     async def _error(self, response: aiohttp.ClientResponse) -> LlamaServerError:
+        location = response.headers.get("Location")
+        if location is not None and response.status in REDIRECTS:
+            return RedirectError(*redirected(self._base_url, str(response.url), location))
         with _translated_errors():
             async with asyncio.timeout(self._timeouts.request):
                 text = await _bounded_body(response)
@@ -538,10 +609,6 @@ class LlamaServerClient:
         except ValueError, RecursionError:
             body = None
         return error_from_answer(response.status, body)
-
-
-def _autoloading(path: str, *, autoload: bool) -> str:
-    return path if autoload else f"{path}?autoload=false"
 
 
 @contextlib.contextmanager
@@ -555,10 +622,18 @@ def _translated_errors() -> Iterator[None]:
         raise NotLlamaServerError("The server does not speak HTTP as expected") from err
     except aiohttp.ClientPayloadError as err:
         raise CannotConnectError("The connection broke before the answer was complete") from err
+    except aiohttp.ClientConnectorCertificateError as err:
+        raise CertificateError(_distrust(err.certificate_error)) from err
     except aiohttp.ClientSSLError as err:
-        raise CannotConnectError("No secure connection to the server is possible") from err
+        raise NoTlsError("No secure connection to the server is possible") from err
     except (aiohttp.ClientError, OSError) as err:
         raise CannotConnectError("The server cannot be reached") from err
+
+
+def _distrust(err: Exception) -> str:
+    """Return why a certificate is not trusted, such as `self-signed certificate`."""
+    reason = err.verify_message if isinstance(err, ssl.SSLCertVerificationError) else ""
+    return reason or "The certificate of the server is not trusted"
 
 
 async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 500
 # What servers say of an answer that their parser fails on.
 _UNREAD = re.compile("pars|grammar stack|does not match|invalid diff", re.IGNORECASE)
+# What a server that lacks it names in its error, which has no type of its own.
+JINJA_FLAG = "requires --jinja"
 
 
 class LlamaServerError(Exception):
@@ -21,6 +23,14 @@ class LlamaServerError(Exception):
 
 class CannotConnectError(LlamaServerError):
     """Nobody answers at the address, or the connection broke before the answer was complete."""
+
+
+class CertificateError(CannotConnectError):
+    """The server's certificate is not trusted: it is self-made, too old, or another host's."""
+
+
+class NoTlsError(CannotConnectError):
+    """Something answers, but not by https."""
 
 
 class ServerTimeoutError(CannotConnectError):
@@ -60,6 +70,10 @@ class NotSupportedError(BadRequestError):
     """The server was started without the feature that the request needs."""
 
 
+class JinjaOffError(NotSupportedError):
+    """The server runs with `--no-jinja`, so it takes no tools."""
+
+
 class ServerFaultError(LlamaServerError):
     """The server, or a proxy before it, failed to serve a request."""
 
@@ -75,6 +89,33 @@ class MalformedStreamError(LlamaServerError):
 
 class NotLlamaServerError(LlamaServerError):
     """Something speaks HTTP at the address, but it is no llama-server."""
+
+
+class OllamaError(NotLlamaServerError):
+    """It is Ollama."""
+
+
+class LmStudioError(NotLlamaServerError):
+    """It is LM Studio."""
+
+
+class VllmError(NotLlamaServerError):
+    """It is vLLM."""
+
+
+class RedirectError(NotLlamaServerError):
+    """The address points to another one, which is not followed.
+
+    `target` is where it points to, without what is not for everybody's eyes. `base_url` is the
+    address under which the same request would be answered, None if it is of another host, or if
+    there is none.
+    """
+
+    def __init__(self, target: str, base_url: str | None = None) -> None:
+        """Keep both addresses."""
+        super().__init__(f"The address points to another one: {target}")
+        self.target = target
+        self.base_url = base_url
 
 
 def error_from_answer(status: int, body: object) -> LlamaServerError:
@@ -99,8 +140,6 @@ def _foreign_error(status: int) -> LlamaServerError:
         return AuthenticationError(f"Access was refused (HTTP {status})")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServerFaultError(f"The server, or a proxy before it, failed (HTTP {status})")
-    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return NotLlamaServerError(f"The address redirects to another one (HTTP {status})")
     if status < HTTPStatus.BAD_REQUEST or status in (
         HTTPStatus.NOT_FOUND,
         HTTPStatus.METHOD_NOT_ALLOWED,
@@ -125,6 +164,8 @@ def _own_error(status: int, detail: JsonObject) -> LlamaServerError:
             return NotSupportedError(message)
         case "authentication_error":
             return AuthenticationError(message)
+        case _ if JINJA_FLAG in message:
+            return JinjaOffError(message)
         case _:
             return _error_by_status(status, message)
 

@@ -86,7 +86,7 @@ class ServerProps:
     is_router: it serves several models, each request names one. is_sleeping: it has put its
     model out of memory until the next request. has_metrics, has_slots: it serves `/metrics`,
     `/slots`. instance: a word that differs with every start of a server and with every server,
-    empty for a router.
+    empty for a router. is_front: it is no llama-server, but passes on to some.
     """
 
     n_ctx: int | None
@@ -105,6 +105,7 @@ class ServerProps:
     has_metrics: bool
     has_slots: bool
     instance: str
+    is_front: bool = False
 
     @property
     def model_name(self) -> str:

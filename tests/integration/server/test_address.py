@@ -2,7 +2,8 @@
 
 import pytest
 
-from custom_components.llamacpp.server import parse_address
+from custom_components.llamacpp.server import parse_address, parse_api_key
+from custom_components.llamacpp.server.address import redirected
 
 
 @pytest.mark.parametrize(
@@ -85,3 +86,57 @@ def test_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as raised:
         parse_address(text)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("key", "key"),
+        (" key with a space \n", "key with a space"),
+        ("\u00a0ключ\r\n", "ключ"),
+        (" \t", ""),
+    ],
+)
+def test_keys(text: str, expected: str) -> None:
+    """Blanks and line breaks around a key come from copying it."""
+    assert parse_api_key(text) == expected
+
+
+@pytest.mark.parametrize("text", ["se\ncret", "se\x00cret", "\u200bsecret", "se\ud800cret"])
+def test_keys_that_cannot_be_sent(text: str) -> None:
+    """The reason does not repeat the key."""
+    with pytest.raises(ValueError, match="cannot be seen") as raised:
+        parse_api_key(text)
+    assert "cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "location", "expected"),
+    [
+        ("http://a", "https://a/health", ("https://a/health", "https://a")),
+        (
+            "http://a",
+            "https://A:8443/llm/health",
+            ("https://a:8443/llm/health", "https://a:8443/llm"),
+        ),
+        ("http://a", "/llm/health", ("http://a/llm/health", "http://a/llm")),
+        ("http://a", "//a/v1/health", ("http://a/v1/health", None)),
+        ("http://a:8080/x", "../llm/health", ("http://a:8080/llm/health", "http://a:8080/llm")),
+        # Another host, name or number.
+        ("http://a", "https://b/health", ("https://b/health", None)),
+        ("http://a", "http://b:secret@a.b/health", ("http://a.b/health", None)),
+        # Out of https, another page, the same again.
+        ("https://a", "http://a/health", ("http://a/health", None)),
+        ("http://a", "/login?next=/health", ("http://a/login", None)),
+        ("http://a", "/x/health?secret=1", ("http://a/x/health", None)),
+        ("http://a", "/health/", ("http://a/health/", None)),
+        ("http://a", "/health", ("http://a/health", None)),
+        # No address at all.
+        ("http://a", "ftp://a/health", ("", None)),
+        ("http://a", "http://[/health", ("", None)),
+        ("http://a", "", ("http://a/health", None)),
+    ],
+)
+def test_redirects(base_url: str, location: str, expected: tuple[str, str | None]) -> None:
+    """Only what the same host answers elsewhere is gone to, and never without https again."""
+    assert redirected(base_url, f"{base_url}/health", location) == expected

@@ -18,6 +18,7 @@ from custom_components.llamacpp.server import (
     MalformedStreamError,
     ModelLoadingError,
     NotLlamaServerError,
+    RedirectError,
     ServerFaultError,
     ServerTimeoutError,
     TextDelta,
@@ -321,9 +322,10 @@ async def test_redirect_is_not_followed(peers: Peers) -> None:
         raise web.HTTPTemporaryRedirect(f"{other}{request.path}")
 
     client = peers.client(await peers.http(redirect), api_key="key")
-    with pytest.raises(NotLlamaServerError, match="redirects to another one"):
+    with pytest.raises(RedirectError, match="points to another one") as raised:
         await client.identify()
-    await read_until_error(client, NotLlamaServerError, "307")
+    assert raised.value.target.startswith(other)
+    await read_until_error(client, RedirectError, f"{other}/v1/chat/completions")
     assert visits == []
 
 

@@ -1,0 +1,18 @@
+"""What agents are called before somebody names them."""
+
+from typing import TYPE_CHECKING
+
+from .const import DOMAIN
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+
+def free_name(hass: HomeAssistant, name: str, server: str) -> str:
+    """Return a name for an agent of a server: this one, with the server's if another has it."""
+    taken = {
+        agent.title
+        for entry in hass.config_entries.async_entries(DOMAIN)
+        for agent in entry.subentries.values()
+    }
+    return f"{name} ({server})" if name in taken else name

@@ -1,0 +1,161 @@
+"""Servers with a certificate of their own: refused with a reason, or taken as the user says."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigEntryState
+from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import issue_registry as ir
+
+from custom_components.llamacpp.const import DOMAIN
+from custom_components.llamacpp.server import CertificateError
+
+from .certificates import write_certificate
+from .entities import REFUSED, Pretender
+from .script import THINK
+from .talk import ask
+from .test_config_flow import start, suggested
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+
+    from .peers import Peers
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Return a file with a certificate that nobody trusts."""
+    return write_certificate(tmp_path / "own.pem")
+
+
+async def reconfigured(
+    hass: HomeAssistant, entry: ConfigEntry[Any], **values: Any
+) -> ConfigFlowResult:
+    """Open the form of a server that is set up, send it, and return the next step."""
+    form = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
+    return await hass.config_entries.flow.async_configure(form["flow_id"], values)
+
+
+async def test_a_certificate_of_its_own(
+    assist: HomeAssistant, scripted_server: LlamaServer, peers: Peers, certificate: Path
+) -> None:
+    """It is told what is wrong with it; whoever says not to look at it has an agent."""
+    url = await peers.tls(scripted_server.base_url, certificate)
+    step = await start(assist, url)
+    assert step["errors"] == {"base": "certificate"}
+    assert (step["description_placeholders"] or {})["message"] == "self-signed certificate"
+    assert suggested(step) == {CONF_URL: url}
+    step = await assist.config_entries.flow.async_configure(
+        step["flow_id"], {CONF_URL: url, CONF_VERIFY_SSL: False}
+    )
+    assert step["type"] is FlowResultType.CREATE_ENTRY
+    await assist.async_block_till_done()
+    entry = step["result"]
+    assert entry.state is ConfigEntryState.LOADED
+    assert entry.data == {CONF_URL: url, CONF_VERIFY_SSL: False}
+    assert "Mostly cheese" in (await ask(assist, THINK)).response.speech["plain"]["speech"]
+    await assist.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_certificate_that_is_too_old(peers: Peers, tmp_path: Path) -> None:
+    """The reason is told even where several are there."""
+    url = await peers.tls("http://127.0.0.1:1", write_certificate(tmp_path / "old.pem", days=-1))
+    with pytest.raises(CertificateError):
+        await peers.client(url).health()
+
+
+async def test_no_https(assist: HomeAssistant, scripted_server: LlamaServer) -> None:
+    """An address with https of a server that speaks only http."""
+    step = await start(assist, scripted_server.base_url.replace("http:", "https:"))
+    assert step["errors"] == {"base": "no_tls"}
+
+
+async def test_no_http(
+    assist: HomeAssistant, scripted_server: LlamaServer, peers: Peers, certificate: Path
+) -> None:
+    """An address without https of a server that speaks only that."""
+    url = await peers.tls(scripted_server.base_url, certificate)
+    step = await start(assist, url.removeprefix("https://"))
+    assert step["errors"] == {"base": "needs_tls"}
+
+
+async def test_something_else_by_https(assist: HomeAssistant, peers: Peers) -> None:
+    """What speaks no https either is told to be what it is."""
+    url = await peers.answering(404, "404 page not found")
+    step = await start(assist, url.replace("http:", "https:"))
+    assert step["errors"] == {"base": "no_tls"}
+
+
+async def test_a_certificate_that_is_not_trusted_any_more(
+    assist: HomeAssistant, peers: Peers, certificate: Path
+) -> None:
+    """An issue says what can be done, and goes when it is done."""
+    url = await peers.tls(await Pretender().start(peers), certificate)
+    step = await start(assist, url, **{CONF_VERIFY_SSL: False})
+    await assist.async_block_till_done()
+    entry = step["result"]
+    issue_id = f"certificate_{entry.entry_id}"
+    registry = ir.async_get(assist)
+    assert registry.async_get_issue(DOMAIN, issue_id) is None
+
+    assist.config_entries.async_update_entry(entry, data={CONF_URL: url})
+    await assist.async_block_till_done()
+    failed: ConfigEntryState = entry.state
+    assert failed is ConfigEntryState.SETUP_RETRY
+    assert "self-signed certificate" in (entry.reason or "")
+    issue = registry.async_get_issue(DOMAIN, issue_id)
+    assert issue is not None
+    assert issue.translation_placeholders == {
+        "server": entry.title,
+        "message": "self-signed certificate",
+    }
+
+    step = await reconfigured(assist, entry, **{CONF_URL: url, CONF_VERIFY_SSL: True})
+    assert step["errors"] == {"base": "certificate"}
+    step = await assist.config_entries.flow.async_configure(
+        step["flow_id"], {CONF_URL: url, CONF_VERIFY_SSL: False}
+    )
+    assert step["reason"] == "reconfigure_successful"
+    await assist.async_block_till_done()
+    assert registry.async_get_issue(DOMAIN, issue_id) is None
+    again: ConfigEntryState = entry.state
+    assert again is ConfigEntryState.LOADED
+    assert await assist.config_entries.async_remove(entry.entry_id)
+
+
+async def test_a_key_and_a_certificate(
+    assist: HomeAssistant, peers: Peers, certificate: Path
+) -> None:
+    """Who is asked for a new key can say of the certificate, too, that it is not looked at."""
+    server = Pretender()
+    url = await peers.tls(await server.start(peers), certificate)
+    step = await start(assist, url, **{CONF_VERIFY_SSL: False})
+    await assist.async_block_till_done()
+    entry = step["result"]
+    server.health = REFUSED
+    await entry.runtime_data.async_refresh()
+    await assist.async_block_till_done()
+    (flow,) = assist.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    form = await assist.config_entries.flow.async_configure(flow["flow_id"])
+    assert suggested(form) == {CONF_VERIFY_SSL: False}
+    step = await assist.config_entries.flow.async_configure(
+        flow["flow_id"], {CONF_API_KEY: "new", CONF_VERIFY_SSL: True}
+    )
+    assert step["errors"] == {"base": "certificate"}
+    server.health = (200, {"status": "ok"})
+    step = await assist.config_entries.flow.async_configure(
+        flow["flow_id"], {CONF_API_KEY: "new", CONF_VERIFY_SSL: False}
+    )
+    assert step["reason"] == "reauth_successful"
+    await assist.async_block_till_done()
+    assert entry.data == {CONF_URL: url, CONF_API_KEY: "new", CONF_VERIFY_SSL: False}
+    await assist.config_entries.async_unload(entry.entry_id)
