@@ -1,4 +1,4 @@
-"""What a language's file of sentences says: data, so that a language is added without code."""
+"""The words of a language: a pack of Home Assistant's, with those that a file of ours adds."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -139,13 +139,11 @@ MAX_CODES = 128
 def load(code: str, folder: Path | None = None) -> Language:
     """Return a language by its code, such as `it` or `pt-BR`.
 
-    Of one without a file of sentences here, or with one that only adds to them, the words are made
-    of Home Assistant's; English if it has none either. folder: where such words are kept, None:
-    they are made again after a restart. It reads files, and making words takes seconds: not to be
-    called in an event loop.
+    The words are made of Home Assistant's, with ours added; English if it has none. folder: where
+    those of Home Assistant are kept, None: they are made again after a restart. It reads files, and
+    making words takes seconds: not to be called in an event loop.
     """
-    own = {path.stem for path in FOLDER.glob("*.json")}
-    known = {*own, *intents.get_languages()}
+    known = intents.get_languages()
     wanted = next((one for one in (code, code.partition("-")[0]) if one in known), FALLBACK)
     with _LOADING:
         language = _read(wanted, folder)

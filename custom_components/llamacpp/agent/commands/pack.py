@@ -1,7 +1,7 @@
 """The words of a language, made of what Home Assistant has in it: sentences and translations.
 
-Native speakers have written these for some 65 languages. A pack has the form of the files in
-`sentences`, so that what is missing in Home Assistant can be added there.
+Native speakers have written these for some 65 languages. What is missing in Home Assistant is added
+by the files in `sentences`.
 """
 
 import json
