@@ -92,7 +92,7 @@ def test_fallback_has_the_same_texts(code: str) -> None:
         )
         assert len(texts) == len(others)
         assert [_places(one) for one in texts] == [_places(one) for one in others]
-    assert set(fallback.colors.values()) <= set(language.colors.values()) | {"fuchsia"}
+    assert set(fallback.colors.values()) <= set(language.colors.values())
 
 
 @pytest.mark.parametrize("code", CODES)
