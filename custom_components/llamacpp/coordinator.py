@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, override
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_URL
 from homeassistant.core import callback
-from homeassistant.exceptions import ConfigEntryAuthFailed
+from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from yarl import URL
 
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from homeassistant.core import HomeAssistant
-    from homeassistant.exceptions import HomeAssistantError
 
     from .history import History
     from .server import LlamaServerClient, Model, ServerProps
@@ -147,7 +146,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     async def async_load_model(self, model: str) -> None:
         """Have a router load a model, wait until it has, and show it from now on.
 
-        Raises LlamaServerError.
+        Raises LlamaServerError, and HomeAssistantError if the model cannot be loaded.
         """
         self._selected = model
         try:
@@ -158,7 +157,11 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         finally:
             await self.async_refresh()
         if status not in IN_MEMORY:
-            raise ServerFaultError(f"The model {model} could not be loaded")
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="model_not_loaded",
+                translation_placeholders={"model": model},
+            )
 
     async def _async_begin_to_load(self, model: str) -> None:
         """Have a router load a model, which it refuses while those in its memory are at work."""

@@ -61,7 +61,7 @@ async def test_a_model_that_cannot_be_loaded(
     """Who selects a broken model is told, and the router goes on with others."""
     with routing(tmp_path, scripted_model) as router:
         entry = await add_server(router.base_url)
-        with pytest.raises(HomeAssistantError, match="broken could not be loaded"):
+        with pytest.raises(HomeAssistantError, match="The model broken could not be loaded"):
             await select(assist, entry, "broken")
         assert selected(assist, entry) == STATE_UNKNOWN
         await select(assist, entry, "pear")

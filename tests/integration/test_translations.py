@@ -14,6 +14,7 @@ LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.json"))
 # Said without an error of the server.
 OWN = {
     "answer_too_long",
+    "model_not_loaded",
     "home_too_large",
     "tools_too_large",
     "answer_cut",

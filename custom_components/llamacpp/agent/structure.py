@@ -34,6 +34,8 @@ N_PARTS = 100
 # So many conditions or triggers at most.
 MAX_RULES = 2
 DURATION_ENDS = {"days": 999, "hours": 999, "minutes": 9999, "seconds": 99999, "milliseconds": 999}
+# Of a range, the smaller one first.
+ENDS = ("value_min", "value_max")
 # In schemas of ours: a free object is a list of its entries.
 ENTRIES = "entries"
 
@@ -89,7 +91,20 @@ def answer_data(data: Any, schema: Schema) -> Any:
         options = [schema, *schema.get("anyOf", ())]
         ways: list[Mapping[str, Any]] = [one.get("properties", {}) for one in options]
         properties = next((one for one in ways if one.keys() >= data.keys()), {})
-        return {key: answer_data(one, properties.get(key, {})) for key, one in data.items()}
+        return _in_order(
+            {key: answer_data(one, properties.get(key, {})) for key, one in data.items()}
+        )
+    return data
+
+
+def _in_order(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the ends of a range with the smaller one first: no grammar can see to that."""
+    first, last = (data.get(name) for name in ENDS)
+    if not (isinstance(first, dict) and isinstance(last, dict)):
+        return data
+    least, most = first.get("number"), last.get("number")
+    if isinstance(least, (int, float)) and isinstance(most, (int, float)) and least > most:
+        return data | dict(zip(ENDS, (last, first), strict=True))
     return data
 
 
@@ -232,9 +247,7 @@ class _Selected:
         units = config.get("unit_of_measurement")
         of_unit = {"unit_of_measurement": _choice(units)} if units else {}
         entry = _object({"number": self._number(config.get("number", {})), **of_unit})
-        ends = _object(
-            {"type": _choice(["between", "outside"]), "value_min": entry, "value_max": entry}
-        )
+        ends = _object({"type": _choice(["between", "outside"]), **dict.fromkeys(ENDS, entry)})
         return {"anyOf": [_object({"type": _choice(["above", "below"]), "value": entry}), ends]}
 
     def _object(self, config: Mapping[str, Any]) -> dict[str, Any]:

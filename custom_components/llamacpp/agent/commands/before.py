@@ -170,8 +170,12 @@ class Before:
         heard = [one for one in self._verbs.heard(said.words) if one.kinds and not one.reads]
         verbs = (one for one in self._verbs.found(said.words) if one.sentence.kinds)
         of_verbs = frozenset[int]().union(*(one.places for one in verbs))
-        # `Turn it back off` does not name the back door.
-        rest = [word for index, word in enumerate(said.words) if index not in of_verbs]
+        small = small_places(said.words, self._language)
+        first = next((one for one in range(len(said.words)) if one not in small - of_verbs), None)
+        # Neither `turn it back off` nor `switch it off` names the back door, or a switch.
+        rest = [
+            word for index, word in enumerate(said.words) if index not in small and index != first
+        ]
         shortlist = Shortlist.of(self._home, self._language, rest)
         is_named = shortlist.things or shortlist.kinds or shortlist.areas or shortlist.floors
         return bool(heard) and not (said.is_question or said.is_chat or is_named)
