@@ -10,7 +10,7 @@ done
 # LLAMACPP_CACHE and, when asked for, LLAMACPP_NEWEST_PYTHON, an interpreter with the newest Home
 # Assistant, LLAMACPP_GEMMA, a second model, and LLAMACPP_TEMPLATES, a folder of chat templates.
 setup_all() {
-  local wanted=" $* "
+  local wanted=" ${1:-} ${2:-} "
   check_platform
   open_cache
   setup_python
