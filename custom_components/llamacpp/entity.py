@@ -108,10 +108,9 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         """Have the model answer the chat log, running the tools that it calls, until it speaks.
 
         overrides: options for this turn only. offer: how the model is offered tools, by default in
-        the requests. talk: the conversation, if it is to have a slot. response_format: what the
-        answer must look like. language: of what we say in place of the model, None: that of the
-        home. Raises LlamaServerError, and HomeAssistantError for an attachment that cannot be shown
-        to the model.
+        the requests. talk: the conversation, if it is to have a slot. response_format: of the
+        answer. language: of what we say in place of the model, None: that of the home. Raises
+        LlamaServerError, and HomeAssistantError for an attachment that the model cannot be shown.
         """
         offer = offer or native_offer(chat_log)
         abilities = await self._async_abilities()
@@ -139,12 +138,11 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             turn = Turn(coordinator.client, chat_log, self.entity_id, settings, offer, note, say)
             outcome = await turn.run()
         self._note_outcome(outcome)
-        keeps_warm = self.subentry.data.get(CONF_KEEP_WARM, True)
-        if is_own and keeps_warm and outcome.completion.usage and not outcome.failure:
+        keeps_warm = is_own and self.subentry.data.get(CONF_KEEP_WARM, True)
+        if keeps_warm and outcome.completion.usage and not outcome.failure:
             # Pictures are shown in the turn that they came with.
             following = [*chat_log.content, conversation.UserContent("")]
-            request = offer.request(following, replace(settings, images={}))
-            coordinator.warmth.async_follow(request)
+            coordinator.warmth.async_follow(offer.request(following, replace(settings, images={})))
         return outcome
 
     def _note_outcome(self, outcome: Outcome) -> None:
