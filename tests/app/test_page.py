@@ -250,7 +250,7 @@ async def test_colours(browser: Browser, shared_app: RunningApp, scheme: Any) ->
     async with visit(browser, shared_app.url, key=shared_app.key, scheme=scheme) as page:
         await expect(page.page.locator("#status")).to_have_text("Ready")
         await page.page.click("#add-model summary")
-        await page.said("Hi.")
+        await page.said(LONG)
         await page.page.click("#stop")
         await page.answered()
         ground = await page.page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -263,7 +263,7 @@ async def test_phone(browser: Browser, shared_app: RunningApp) -> None:
     async with visit(browser, shared_app.url, key=shared_app.key, width=360) as page:
         await expect(page.page.locator("#log")).to_contain_text("llama-server is ready")
         await page.page.click("#add-model summary")
-        await page.said("a" * 200)
+        await page.said(f"{LONG} {'a' * 200}")
         await page.page.click("#stop")
         await page.answered()
         assert await page.page.evaluate("document.documentElement.scrollWidth") == 360
