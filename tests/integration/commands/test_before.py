@@ -138,6 +138,53 @@ def test_the_same_for_something_else(before: str, text: str, whole: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("before", "text", "whole"),
+    [
+        ("set the radiator to 21 degrees", "22 please", "set the Radiator to 22 degrees"),
+        ("set the radiator to 21 degrees", "no, 22.5", "set the Radiator to 22.5 degrees"),
+        ("set the radiator to 21 degrees", "not 22", "set the Radiator to 22 degrees not"),
+        ("set the radiator to 21 degrees", "two degrees less", ""),
+        ("set the radiator to 21 degrees", "22 for the telly", ""),
+        ("set the radiator to 21 degrees", "is it 22?", ""),
+        ("turn on the kettle", "22", ""),
+        (
+            "turn on all the lights in the lounge",
+            "and in the kitchen",
+            "turn on all lights in the Kitchen",
+        ),
+        (
+            "turn on all the lights in the lounge",
+            "not in the kitchen",
+            "turn on all lights in the Kitchen not",
+        ),
+        ("turn on the kettle", "and in the bedroom", ""),
+        ("turn on the lounge ceiling light", "and in the bedroom", "turn on the Ceiling Light"),
+    ],
+)
+def test_the_same_with_another_value_or_elsewhere(before: str, text: str, whole: str) -> None:
+    """What is only a value, or a room, is about the order before; other words stay behind it."""
+    language = load("en")
+    interpreter = Interpreter(Candidates(HOME, language, DECLARED), language)
+    commands = [part[0] for part in interpreter.meaning(before).parts]
+    assert Before(HOME, language).same_for(text, commands) == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("no, turn it off", "turn it off"),
+        ("no, the left one", "the left one"),
+        ("no", "no"),
+        ("no turn it off", "no turn it off"),
+        ("turn it off, no", "turn it off, no"),
+    ],
+)
+def test_a_no_before_an_order(text: str, rest: str) -> None:
+    """It is left out only where a mark ends it."""
+    assert Before(HOME, load("en")).without_no(text) == rest
+
+
+@pytest.mark.parametrize(
     ("code", "text", "is_all"),
     [
         ("en", "both", True),

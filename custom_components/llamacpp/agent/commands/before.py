@@ -113,7 +113,9 @@ class Before:
         shortlist = Shortlist.of(self._home, self._language, words)
         things = [one for one in shortlist.things if before and one.thing.kinds == before.kinds]
         # Of those alike, a part of the name tells which: `the left one`.
-        named = [one for one in shortlist.things if one.is_whole or one.is_only] or things
+        is_one = before is not None
+        named = [one for one in shortlist.things if one.is_whole or (is_one and one.is_only)]
+        named = named or things
         if before and len(named) == 1 and named[0] in things:
             places = shortlist.places_of(named[0].words)
             places |= shortlist.places_of_area(named[0].thing.area)
