@@ -122,6 +122,25 @@ def test_a_clause_that_takes_the_order_back(text: str) -> None:
     assert not meaning(text, "en").parts
 
 
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("en", "turn off the kettle, because no, leave it"),
+        ("de", "mach den Kettle aus, weil nein, lass ihn"),
+        ("es", "apaga Kettle, que no, déjalo"),
+        ("it", "spegni Kettle, che no, lascialo"),
+        ("nl", "zet de Kettle uit want nee laat maar"),
+        ("de", "der Kettle kann aus sein"),
+        ("nl", "de Kettle kan uit zijn"),
+        ("en", "we're not out of milk, put it on the shopping list"),
+        ("it", "non è finito il latte, mettilo nella Shopping List"),
+    ],
+)
+def test_what_only_looks_like_it(code: str, text: str) -> None:
+    """A reason that takes the order back, or what is not missing, makes nothing plain."""
+    assert not meaning(text, code).is_plain
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_what_is_missing(code: str) -> None:
     """It is what the list is to have, though the order itself only says `it`."""

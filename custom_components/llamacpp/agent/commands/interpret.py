@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .durations import lengths
-from .explained import cautions_in
+from .explained import beside, cautions_in, phrase_places
 from .generic import generic_commands
 from .grammar import writable
 from .said import n_begin, understand
@@ -161,6 +161,13 @@ class Interpreter:
 
         things: of that order, an empty name for all of a kind.
         """
+        lists = self._language.lists
+        taken_back = (*lists["no"], *lists["keep"])
+        if phrase_places(taken_back, clause.words) and not beside(
+            clause.words, self._language, "because", "because_behind_comma", "no", "keep"
+        ):
+            # `Because no`, or `leave it`.
+            return True
         if clause.is_reason:
             return False
         named = self._candidates.named(clause.words)

@@ -3,7 +3,7 @@
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from .explained import phrase_places, small_places
+from .explained import cautions_in, phrase_places, small_places
 from .words import as_written, is_like, words_of
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ class Items:
             words = self._words[start:end]
             told = phrase_places(self._language.lists["missing"], words)
             rest = [word for index, word in enumerate(words) if index not in told]
-            if told and (item := self._without_list(rest, ())):
+            is_denied = cautions_in(rest, self._language)
+            if told and not is_denied and (item := self._without_list(rest, ())):
                 found.append(as_written(item, self._written))
         return found
 
