@@ -1,6 +1,5 @@
 """Thoughts of a model that its server leaves in the words: kept, and never spoken."""
 
-import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -133,11 +132,15 @@ def test_what_is_held_back_has_a_bound() -> None:
 
 @pytest.mark.parametrize("unit", ["<think>a</think>b", "</think>", "<", "a", "<|channel|>analysis"])
 def test_it_takes_no_more_than_its_length(unit: str) -> None:
-    """A long answer in one piece does not stop Home Assistant."""
-    answer = unit * (1_000_000 // len(unit))
-    start = time.process_time()
-    told(answer)
-    assert time.process_time() - start < 5
+    """An answer twice as long has at most twice as many parts, and none longer than itself."""
+    counts = []
+    for length in (20_000, 40_000):
+        thoughts = Thoughts()
+        answer = unit * (length // len(unit))
+        parts = [*thoughts.feed(answer), *thoughts.end()]
+        assert sum(len(one.text) for one in parts) <= len(answer)
+        counts.append(len(parts))
+    assert counts[1] <= 2 * counts[0] + 1
 
 
 @pytest.mark.parametrize("mark", THINKING_MARKS)
