@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
@@ -120,14 +121,20 @@ class ModelAbilities:
         key = (instance, model)
         if key not in self._known:
             props = await self._client.props(model, autoload=autoload)
+            # A router has loaded the model now. If it is unloaded meanwhile, it stays so: to load
+            # it again is for whoever asks next. A front cannot be told.
+            autoload = self._client.front is not None
             # A server that does not tell its template is taken at its word that it takes tools.
             supports_tools, fitting = True, Fitting()
             if props.chat_template:
-                probe = TemplateProbe(self._client, model)
+                probe = TemplateProbe(self._client, model, autoload=autoload)
                 supports_tools, fitting = await probe.find_out(props.chat_template_caps)
             names = (model or "", *_names(props.model_alias), *_names(props.model_path))
             active = active_params(await self._n_params(model), *names)
-            markers = await self._markers(props, model)
+            markers = await self._markers(props, model, autoload=autoload)
+            if model and not autoload:
+                # What a model refuses that is gone says nothing of its template.
+                await self._client.props(model, autoload=False)
             self._known = {key: Abilities(supports_tools, active, markers, fitting)}
         return self._known[key]
 
@@ -138,7 +145,7 @@ class ModelAbilities:
             LOGGER.debug("The server does not tell the size of its model: %s", err)
             return None
 
-    async def _markers(self, props: ServerProps, model: str | None) -> Markers:
+    async def _markers(self, props: ServerProps, model: str | None, *, autoload: bool) -> Markers:
         """Return what the model takes for its own: as its template has it, and its tokenizer."""
         template = props.chat_template[:MAX_TEMPLATE_CHARACTERS]
         if not template:
@@ -146,15 +153,16 @@ class ModelAbilities:
         found = {*markers_in(template), props.bos_token, props.eos_token}
         text = f"{template}\n{props.bos_token}\n{props.eos_token}"
         try:
-            found |= await self._special_tokens(text, model)
+            found |= await self._special_tokens(text, model, autoload=autoload)
         except LlamaServerError as err:
             LOGGER.debug("The server does not tell the tokens of its template: %s", err)
         return Markers(found)
 
-    async def _special_tokens(self, text: str, model: str | None) -> set[str]:
+    async def _special_tokens(self, text: str, model: str | None, *, autoload: bool) -> set[str]:
         """Return the special tokens in a text that are not like those of known models."""
-        special = await self._client.pieces(text, parse_special=True, model=model)
-        plain = await self._client.pieces(text, parse_special=False, model=model)
+        pieces = partial(self._client.pieces, model=model, autoload=autoload)
+        special = await pieces(text, parse_special=True)
+        plain = await pieces(text, parse_special=False)
         unknown = [
             (token, piece)
             for token, piece in special.items()
@@ -164,7 +172,7 @@ class ModelAbilities:
         return {
             piece
             for token, piece in unknown[:MAX_UNKNOWN_TOKENS]
-            if token not in await self._client.pieces(piece, parse_special=False, model=model)
+            if token not in await pieces(piece, parse_special=False)
         }
 
 

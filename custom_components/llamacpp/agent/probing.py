@@ -62,10 +62,11 @@ TOOLS: list[ToolParam] = [
 class TemplateProbe:
     """Asks a server what the template of one of its models takes."""
 
-    def __init__(self, client: LlamaServerClient, model: str | None) -> None:
-        """Ask nothing yet. model: for a router."""
+    def __init__(self, client: LlamaServerClient, model: str | None, *, autoload: bool) -> None:
+        """Ask nothing yet. model: for a router. autoload: whether it may load the model."""
         self._client = client
         self._model = model
+        self._autoload = autoload
 
     async def find_out(self, caps: ChatTemplateCaps) -> tuple[bool, Fitting]:
         """Return whether it takes tools, and what it wants of messages.
@@ -100,6 +101,8 @@ class TemplateProbe:
     ) -> str | None:
         """Return the prompt that is made of messages and tools, None if they are refused."""
         try:
-            return await self._client.apply_template(messages, tools, self._model)
+            return await self._client.apply_template(
+                messages, tools, self._model, autoload=self._autoload
+            )
         except BadRequestError, ServerFaultError, NotLlamaServerError:
             return None

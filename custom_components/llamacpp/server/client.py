@@ -248,14 +248,20 @@ class LlamaServerClient:
         return tokens
 
     async def pieces(
-        self, content: str, *, parse_special: bool, model: str | None = None
+        self,
+        content: str,
+        *,
+        parse_special: bool,
+        model: str | None = None,
+        autoload: bool = True,
     ) -> dict[int, str]:
         """Return the tokens that are in a text, each with its own text.
 
         parse_special: as for `tokenize`. Tokens that are only a part of a character are left out.
         """
         body = {"content": content, "parse_special": parse_special, "with_pieces": True}
-        answer = await self.request_json("POST", "/tokenize", body=body, model=model)
+        path = self._autoloading("/tokenize", autoload=autoload)
+        answer = await self.request_json("POST", path, body=body, model=model)
         tokens = json_fields.items(_object(answer), "tokens")
         if tokens is None:
             raise NotLlamaServerError("The server's answer has no list of tokens")
@@ -271,6 +277,7 @@ class LlamaServerClient:
         tools: Sequence[Mapping[str, Any]] | None = None,
         model: str | None = None,
         *,
+        autoload: bool = True,
         keeps_open: bool = False,
         **fields: Any,
     ) -> str:
@@ -283,9 +290,12 @@ class LlamaServerClient:
         body: dict[str, Any] = {**fields, "messages": messages}
         if tools is not None:
             body["tools"] = tools
-        limit = self._timeouts.headers
+        path, limit = (
+            self._autoloading("/apply-template", autoload=autoload),
+            self._timeouts.headers,
+        )
         answer = await self.request_json(
-            "POST", "/apply-template", body=body, model=model, limit=limit, keeps_open=keeps_open
+            "POST", path, body=body, model=model, limit=limit, keeps_open=keeps_open
         )
         prompt = json_fields.text(_object(answer), "prompt")
         if prompt is None:

@@ -1,5 +1,6 @@
 """Which models call tools, write calls, or choose among commands: by template and by size."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,12 +16,19 @@ from custom_components.llamacpp.agent.abilities import (
     ToolStrategy,
     active_params,
 )
-from custom_components.llamacpp.server import LlamaServerClient, LlamaServerError
+from custom_components.llamacpp.server import (
+    BadRequestError,
+    LlamaServerClient,
+    LlamaServerError,
+)
 from tests.integration.conftest import agent_of
+from tests.integration.entities import routing
 from tests.integration.script import TURN_ON_KITCHEN
 from tests.integration.talk import PROPS, ask, speech
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import aiohttp
     from homeassistant.core import HomeAssistant
 
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 
 LARGE = MIN_TOOL_PARAMS
 SMALL = MIN_TOOL_PARAMS - 1
+WAIT_SECONDS = 30.0
 
 
 AUTO, NATIVE, COMMANDS = ToolCalls
@@ -195,6 +204,51 @@ async def test_asked_once_for_each_start(peers: Peers) -> None:
     for instance, n_asked in (("1", 1), ("1", 1), ("2", 2), ("2", 2), ("1", 3)):
         await known.of(None, instance, autoload=False)
         assert asked.count("/props") == n_asked
+
+
+class Leaving(LlamaServerClient):
+    """Has the router unload the model at one of the requests about it."""
+
+    n_left = 0
+
+    async def request_json(self, method: str, path: str, **fields: Any) -> Any:
+        """Ask as always, but perhaps of a model that is not there any more."""
+        if "model" in fields and method == "POST":
+            self.n_left -= 1
+            if self.n_left == 0:
+                await super().request_json("POST", "/models/unload", model="apple")
+                await self.until("unloaded")
+        return await super().request_json(method, path, **fields)
+
+    async def until(self, status: str) -> None:
+        """Wait until the model has a status."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while (await self.statuses())["apple"] != status:  # noqa: ASYNC110 - of another program
+                await asyncio.sleep(0.05)
+
+    async def statuses(self) -> dict[str, str]:
+        """Return the status of each model."""
+        return {one.id: one.status.value for one in await self.models()}
+
+
+@pytest.mark.parametrize("n_left", [1, 4, 7])
+async def test_a_model_that_is_unloaded_meanwhile(
+    session: aiohttp.ClientSession, scripted_model: Path, tmp_path: Path, n_left: int
+) -> None:
+    """It stays so, and what was refused since then is not taken for the template's refusal."""
+    with routing(tmp_path, scripted_model) as router:
+        client = Leaving(session, router.base_url)
+        await client.load_model("apple")
+        await client.until("loaded")
+        known = await ModelAbilities(client).of("apple", "1", autoload=False)
+        abilities = ModelAbilities(client)
+        client.n_left = n_left
+        with pytest.raises(BadRequestError):
+            await abilities.of("apple", "1", autoload=False)
+        assert client.n_left <= 0
+        assert set((await client.statuses()).values()) == {"unloaded"}
+        again = await abilities.of("apple", "1", autoload=True)
+        assert (again, again.fitting) == (known, known.fitting)
 
 
 async def test_a_server_that_is_away(session: aiohttp.ClientSession) -> None:
