@@ -28,8 +28,10 @@ CRITICAL = frozenset(
     ("lock", "valve", "alarm_control_panel", "siren", "cover.door", "cover.garage", "cover.gate")
 )
 MAX_COMMANDS = 48
-# So many things are switched by one sentence that names them together, or all but some.
-MAX_TOGETHER, MAX_BUT = 6, 12
+# So many things are switched by one sentence that means all of them, or all but some.
+MAX_TOGETHER = 12
+# Of more words it is not tried where one order ends and the next begins.
+MAX_DIVIDED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,11 @@ class Candidates:
         later = self._language.later
         return {*later.slots} - {DURATION} <= {*self._tools.get(later.tool, ("", ()))[1]}
 
+    @property
+    def known_words(self) -> frozenset[str]:
+        """Return the words of the names of things, places and kinds."""
+        return self._index.known
+
     def named(self, words: Sequence[str]) -> Sequence[Meant]:
         """Return the things of the home that may be named in words."""
         return Shortlist.of(self._home, self._language, words).things
@@ -173,8 +180,9 @@ class Candidates:
         if len(said.parts) < 2 or self._is_item(said):  # noqa: PLR2004 - an item may have an `and`
             return self._for_each(said)
         found = [
-            (part, self._of_part(before, part, said))
+            (part, commands)
             for before, part in pairwise(((), *said.parts))
+            for commands in self._of_each(before, part, said)
         ]
         if sum(bool(commands) for _, commands in found) < 2:  # noqa: PLR2004 - not several after all
             return self._for_each(said)
@@ -199,6 +207,57 @@ class Candidates:
             order = order if is_alike and not self._verbs.heard(piece) else piece
             found.append(self.for_words(piece, replace(said, words=order)))
         return found
+
+    def _of_each(self, before: Phrase, words: Phrase, said: Said) -> list[list[Command]]:
+        """Return the commands of a part, or of each that it has without a word between them."""
+        found = self._of_part(before, words, said)
+        if any(one.is_plain for one in found):
+            return [found]
+        return self._divided(words, said) or [found]
+
+    def _divided(self, words: Phrase, said: Said) -> list[list[Command]]:
+        """Return the commands of what was said in one go: `turn off the telly the lamp`.
+
+        Who speaks makes no marks. None if there are no places at which all sides explain all of
+        their words, each by something of its own; only the first side may have words left over.
+        """
+        n_named = sum(one.is_whole for one in Shortlist.of(self._home, self._language, words).things)
+        n_verbs = len({one.places for one in self._verbs.found(words)})
+        if max(n_named, n_verbs) < 2 or len(words) > MAX_DIVIDED:  # noqa: PLR2004 - nothing to divide
+            return []
+        # The verb may be in another part.
+        for whole in (replace(said, words=words), said):
+            if self._verbs.heard(whole.words) and (found := self._pieces(words, whole)):
+                return found
+        return []
+
+    def _pieces(self, words: Phrase, said: Said) -> list[list[Command]]:
+        """Return the commands of the pieces that words can be cut into, none if they cannot."""
+        pieces: dict[int, list[list[Command]]] = {len(words): []}
+        for start in range(len(words) - 1, -1, -1):
+            for end in range(start + 1, len(words) + 1):
+                if end not in pieces or end - start == len(words):
+                    continue
+                found = self._one_of(words[start:end], said, is_first=start == 0)
+                if found and not any(found[0].text == one[0].text for one in pieces[end]):
+                    pieces[start] = [found, *pieces[end]]
+                    break
+        return pieces.get(0, [])
+
+    def _one_of(self, words: Phrase, said: Said, *, is_first: bool) -> list[Command]:
+        """Return the one command that words mean without a doubt, none if there is none.
+
+        What it is about is said in them; a list could have any words. is_first: words may be left
+        over, if it is about a single thing.
+        """
+        shortlist = Shortlist.of(self._home, self._language, words)
+        named = {one.thing.name for one in shortlist.things}
+        found = [one for one in self.for_words(words, said) if one.is_heard and one.is_named]
+        if len({(one.tool, str(one.args)) for one in found}) != 1 or found[0].is_item:
+            return []
+        is_about = found[0].args.get("name") in named if found[0].thing else shortlist.kinds
+        is_clear = found[0].is_plain or (is_first and found[0].thing)
+        return found[:1] if is_about and is_clear else []
 
     def _of_part(self, before: Phrase, words: Phrase, said: Said) -> list[Command]:
         """Return the commands of a part.
@@ -230,7 +289,9 @@ class Candidates:
             and not any(one.is_critical for one in commands)
         )
         if not (is_all and 1 < len(names) <= MAX_TOGETHER and all(names)):
-            return [commands] if commands else []
+            is_plain = any(one.is_plain for one in commands)
+            divided = [] if is_plain else self._divided(said.words, said)
+            return divided or ([commands] if commands else [])
         return [
             [replace(one, is_named=True) for one in commands if one.args["name"] == name]
             for name in names
@@ -250,7 +311,7 @@ class Candidates:
         without = self._excepted(excepted, things)
         sentence = sentence_of(meant[0].tool, meant[0].args, self._language)
         kept = [one for one in things if one not in without]
-        if not without or sentence is None or len(kept) > MAX_BUT:
+        if not without or sentence is None or len(kept) > MAX_TOGETHER:
             return []
         shortlist = Shortlist.of(self._home, self._language, words)
         values = Values(words, shortlist, {}, None, self._now)
@@ -359,7 +420,9 @@ class Candidates:
         found = self._found(words, heard, said, joins)
         if said and not any(one.is_heard for one in found):
             # The verb was said in another part. Where there is another one it is only asked about.
-            own = tuple(sorted({word for one in heard for word in one.words}))
+            small = small_places(words, self._language)
+            of_verbs = {index for one in heard for index in one.places} - small
+            own = tuple(words[index] for index in sorted(of_verbs))
             elsewhere = self._verbs.found(said.words)
             heard = [replace(one, places=frozenset()) for one in elsewhere]
             found = [
@@ -443,15 +506,19 @@ class Candidates:
         is_named = shortlist.is_specific or any(one.is_sure for one in shortlist.things)
         # Only a kind of things may be in the names of some: any of the kind can be meant.
         things = [one.thing for one in shortlist.things]
-        things = things if is_named or not shortlist.kinds else []
+        is_all = scope.is_all and not shortlist.is_specific
+        things = things if not shortlist.kinds or (is_named and not is_all) else []
         listed = frozenset(kind for one in heard if "item" in one.slots for kind in one.kinds)
         if listed & shortlist.kinds and not any(listed.intersection(one.kinds) for one in things):
             # What is put on a list may well be called like something else.
             things = shortlist.of_kinds(listed, self._here)
         if not things and shortlist.kinds:
             called = [one.thing for one in shortlist.things]
+            here = None if scope.is_home else self._here
             things = (
-                called
+                self._all_meant(shortlist, here)
+                if is_all
+                else called
                 if called and not self._here
                 else shortlist.of_kinds(shortlist.kinds, self._here)
             )
@@ -463,10 +530,24 @@ class Candidates:
         return [
             (
                 thing,
-                (named.get(thing.entity_id, is_only) or is_placed)
+                (is_all or named.get(thing.entity_id, is_only) or is_placed)
                 and not self._is_elsewhere(thing, shortlist),
             )
             for thing in things[:MAX_COMMANDS]
+        ]
+
+    def _all_meant(self, shortlist: Shortlist, here: str | None) -> list[Thing]:
+        """Return all things of the kinds that were named, in the places that were, or here."""
+        places = [
+            *(("area", self._home.areas[one].name) for one in shortlist.areas),
+            *(("floor", self._home.floors[one].name) for one in shortlist.floors),
+        ]
+        if here and not places:
+            places = [("area", self._home.areas[here].name)]
+        return [
+            one
+            for one in shortlist.of_kinds(shortlist.kinds)
+            if not places or any(self._is_in(one, {name: place}) for name, place in places)
         ]
 
     def _of_things(

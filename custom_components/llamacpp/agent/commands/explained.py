@@ -80,7 +80,7 @@ class Explained:
         known |= self._all
         if place:
             known |= shortlist.places_of_place(place)
-        elif kind:
+        elif kind or self._all:
             known |= _places(_index(language.lists["home"]), self._words)
         for slot in sentence.slots.values():
             known |= self.of_value(slot)

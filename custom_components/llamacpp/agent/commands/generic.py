@@ -26,19 +26,24 @@ _NOT_NEEDED = frozenset(("GetLiveContext", "GetDateTime"))
 
 
 def generic_commands(
-    tools: Sequence[Mapping[str, Any]], reading: Collection[str], said: Said, language: Language
+    tools: Sequence[Mapping[str, Any]],
+    reading: Collection[str],
+    said: Said,
+    language: Language,
+    of_home: frozenset[str] = frozenset(),
 ) -> list[Command]:
     """Return the calls of tools without sentences whose names were said.
 
-    tools: in OpenAI's format. reading: names of those that change nothing. A tool whose required
-    arguments cannot be taken from what was said is left out.
+    tools: in OpenAI's format. reading: names of those that change nothing. of_home: the words of
+    its names: they are no slips of those of a tool. A tool whose required arguments cannot be taken
+    from what was said is left out.
     """
     known = {one.tool for one in language.sentences} | _NOT_NEEDED
     found: list[Command] = []
     for function in (tool["function"] for tool in tools):
         if bare(function["name"]) in known:
             continue
-        title = _said_title(function, said.words, language)
+        title = _said_title(function, said.words, language.common, of_home)
         if title is None:
             continue
         named = words_of(title)
@@ -74,7 +79,10 @@ def _left_over(said: Said, own: Collection[str], language: Language) -> tuple[st
 
 
 def _said_title(
-    function: Mapping[str, Any], words: Sequence[str], language: Language
+    function: Mapping[str, Any],
+    words: Sequence[str],
+    common: frozenset[str],
+    of_home: frozenset[str],
 ) -> str | None:
     """Return the longest of a tool's names that was said as a whole."""
     named = _CAPITALS.sub(" ", bare(function["name"])).replace("_", " ")
@@ -84,7 +92,7 @@ def _said_title(
         title
         for title in titles
         if (own := [word for word in words_of(title) if word != _PREFIX])
-        and all(find(word, words, language.common) is not None for word in own)
+        and all(find(word, words, common, of_home) is not None for word in own)
     ]
     return max(said, key=len, default=None)
 

@@ -119,7 +119,8 @@ class Interpreter:
 
     def _generic(self, said: Said) -> list[Command]:
         """Return the commands of tools that no sentence of the language is about."""
-        return generic_commands(self._tools, self._reading, said, self._language)
+        of_home = self._candidates.known_words
+        return generic_commands(self._tools, self._reading, said, self._language, of_home)
 
     def _order_in(self, said: Said) -> Meaning | None:
         """Return what the one clause means that is an order: `turn it off, it is late`.

@@ -6,7 +6,7 @@ by the files in `sentences`.
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import home_assistant_intents as intents
 from hassil import parse_sentence
-from hassil.expression import Alternative, ListReference, TextChunk
+from hassil.expression import Alternative, ListReference, RuleReference, TextChunk
 from hassil.numbers import get_rbnf_engine
 from homeassistant import components
 from homeassistant.const import __version__ as HA_VERSION  # noqa: N812 - as core names it
@@ -45,8 +45,8 @@ MAX_NUMBER = 100
 # Beside these, the colours of white light.
 KELVINS = range(2000, 6600, 100)
 DEGREE = "\u00b0"
-# An article stands before the slots of so many templates.
-OFTEN = 3
+# An article stands before the slots of so many intents.
+OFTEN = 2
 # Home Assistant's answers join names like this: `{{ a[:-1] | join(', ') }} and {{ a[-1] }}`.
 _JOIN = re.compile(r"""join\([^)]*\)\s*\}\}\s*(\w+)\s*\{\{|join\(["'] (\w+) ["']\)""")
 _ANSWER_NAME = re.compile(r"\{\{\s*slots\.(\w+)\s*(?:\|\s*\w+\s*)?\}\}")
@@ -153,12 +153,11 @@ class _Maker:
         self._rules = {
             name: parse_sentence(text).expression for name, text in data["expansion_rules"].items()
         }
-        # How often words stand before a slot that may be left out, such as articles.
-        self._before: Counter[str] = Counter()
+        # In which intents words stand before a slot that may be left out, such as articles, and
+        # which rules were looked at for them.
+        self._before: dict[str, set[str]] = defaultdict(set)
+        self._seen: set[tuple[str, str]] = set()
         self._units: dict[str, set[str]] = {DEGREE: set(), "%": set()}
-        for rule in self._rules.values():
-            self._look_around_slots(rule, {}, 1)
-        self._before = Counter(dict.fromkeys(self._before, OFTEN))
         self._polite = {words_of(text) for text in data.get("skip_words", ())} - {()}
         self._blocks = [
             block
@@ -169,7 +168,7 @@ class _Maker:
         self._own = self._words_of_domains()
         # Articles and prepositions, and of these the ones that no command needs.
         of_kinds = set().union(*self._own.values())
-        self._small = {word for word, n in self._before.items() if n >= OFTEN} - of_kinds
+        self._small = {word for word, n in self._before.items() if len(n) >= OFTEN} - of_kinds
         self._articles = self._small - {
             word for one in self._blocks if self._is_order(one) for word in one.mandatory
         }
@@ -223,7 +222,7 @@ class _Maker:
         found: dict[frozenset[str], _Block] = {}
         for template in raw["sentences"]:
             expression = parse_sentence(template).expression
-            self._look_around_slots(expression, rules)
+            self._look_around_slots(expression, rules, intent)
             short = list(islice(expand(expression, rules), MAX_TEXTS))
             whole = list(islice(expand(expression, rules, is_whole=True), MAX_TEXTS))
             needed = set().union(*map(literal, short))
@@ -242,12 +241,18 @@ class _Maker:
         yield from found.values()
 
     def _look_around_slots(
-        self, expression: Expression, rules: Mapping[str, Expression], depth: int = 0
+        self, expression: Expression, rules: Mapping[str, Expression], intent: str, depth: int = 0
     ) -> None:
         """Take note of the words that can be left out before a slot: `the`, `in the`.
 
         And of those for units, which are said instead of a sign.
         """
+        if isinstance(expression, RuleReference):
+            key = (intent, expression.rule_name)
+            if key not in self._seen and (rule := rules.get(expression.rule_name)):
+                self._seen.add(key)
+                self._look_around_slots(rule, rules, intent, 1)
+            return
         items = getattr(expression, "items", None)
         if items is None or depth > MAX_DEPTH:
             return
@@ -268,11 +273,12 @@ class _Maker:
                 )
                 run = [] if is_verb else [*run, words]
             elif isinstance(item, ListReference):
-                self._before.update(word for one in run for word in one)
+                for word in set().union(*run):
+                    self._before[word].add(intent)
                 run = []
             elif not (isinstance(item, TextChunk) and not item.original_text.strip()):
                 run = []
-            self._look_around_slots(item, rules, depth + 1)
+            self._look_around_slots(item, rules, intent, depth + 1)
 
     def _look_for_units(self, alternative: Alternative, rules: Mapping[str, Expression]) -> None:
         """Take note of the words that a template has beside a sign for a unit."""
@@ -294,14 +300,28 @@ class _Maker:
             for word in block.mandatory
         }
         found: dict[str, set[str]] = defaultdict(set)
+        of_all = {word for text in self._rule_words(RULES["all"]) for word in text.split()}
         for block in self._blocks:
             is_place = bool(block.slots) and block.slots <= {*PLACES}
             if block.intent in ON_OFF and len(block.domains) == 1 and is_place:
                 (domain,) = block.domains
-                own = block.mandatory - named
-                if domain not in KIND_LISTS.values():
-                    found[domain] |= own | _forms(own, block.optional)
-        return found
+                own = block.mandatory - named - of_all
+                found[domain] |= own | (_forms(own, block.optional) - of_all)
+        # What is said of other kinds, too, names none of them.
+        others = {
+            domain: {
+                word
+                for block in self._blocks
+                if block.domains and domain not in block.domains
+                for word in block.mandatory | block.optional
+            }
+            for domain in found
+        }
+        return {
+            domain: words - others[domain]
+            for domain, words in found.items()
+            if domain not in KIND_LISTS.values()
+        }
 
     def _commands(self) -> list[dict[str, Any]]:
         """Return the commands of the form in the words of this language.

@@ -148,10 +148,22 @@ def _but_kept(text: str, language: Language) -> tuple[Phrase, Phrase] | None:
     """
     *before, last = _CLAUSE_ENDS.split(text)
     words = tuple(word for one in before for word in words_of(one))
-    kept = words_of(last)
+    if found := _kept(words, words_of(last), language):
+        return found
+    # Who speaks makes no marks.
+    said, only = words_of(text), language.lists["only"]
+    places = (index for index in range(1, len(said)) if n_begin(said[index:], only))
+    cut = (_kept(said[:index], said[index:], language) for index in places)
+    return next(filter(None, cut), None)
+
+
+def _kept(words: Phrase, kept: Phrase, language: Language) -> tuple[Phrase, Phrase] | None:
+    """Return words, and of those behind them what stays as it is; None if none does."""
     keep = language.lists["keep"]
     only = n_begin(kept, language.lists["only"])
-    is_all = any(n_begin(words[index:], _all(language)) for index in range(len(words)))
+    plurals = (one for kind in language.kinds.values() for one in kind.plurals)
+    several = (*_all(language), *plurals)
+    is_all = any(n_begin(words[index:], several) for index in range(len(words)))
     is_kept = n_begin(kept, keep) or (only and any(_is_within(one, kept) for one in keep))
     return (words, kept[only:]) if is_all and is_kept else None
 

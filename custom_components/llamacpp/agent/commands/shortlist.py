@@ -83,6 +83,7 @@ class NameIndex:
         of_places = {word for place in places for name in place.names for word in name_words(name)}
         of_kinds = {word for kind in language.kinds.values() for one in kind.words for word in one}
         self.known = frozenset(self.by_word) | of_places | of_kinds
+        self._of_kinds = frozenset(of_kinds)
         self._initials: dict[str, list[str]] = defaultdict(list)
         for word in self.known:
             self._initials[word[0]].append(word)
@@ -153,6 +154,16 @@ class NameIndex:
             return {word} & self.known
         is_known = word in self.known
         likely = self._initials.get(word[0], ())
+        if word in self._of_kinds:
+            # `Luci` are no `Lucina`.
+            likely = (
+                one
+                for one in likely
+                if one in self._of_kinds
+                or one == word
+                or is_plural_of(one, word, self.language)
+                or is_plural_of(word, one, self.language)
+            )
         return (one for one in likely if is_like(one, word, may_slip=not is_known))
 
 
