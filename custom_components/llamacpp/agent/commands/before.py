@@ -55,7 +55,9 @@ class Before:
         Behind an order, it would take it back.
         """
         said = understand(text, self._language)
-        if not said.clauses or said.clauses[0].words not in self._language.lists["no"]:
+        first = said.clauses[0].words if said.clauses else ()
+        # `Oh no, ...`
+        if not any(first[index:] in self._language.lists["no"] for index in range(len(first))):
             return text
         return as_written(said.words[len(said.clauses[0].words) :], said.written)
 

@@ -11,7 +11,7 @@ from .said import is_any, joins_in
 from .shortlist import NameIndex, Shortlist
 from .spoken import sentence_of
 from .values import Values
-from .verbs import DURATION, Verbs
+from .verbs import DURATION, Verbs, has_opposites
 from .words import words_of
 
 if TYPE_CHECKING:
@@ -221,31 +221,39 @@ class Candidates:
         Who speaks makes no marks. None if there are no places at which all sides explain all of
         their words, each by something of its own; only the first side may have words left over.
         """
-        n_named = sum(one.is_whole for one in Shortlist.of(self._home, self._language, words).things)
+        n_named = sum(
+            one.is_whole for one in Shortlist.of(self._home, self._language, words).things
+        )
         n_verbs = len({one.places for one in self._verbs.found(words)})
         if max(n_named, n_verbs) < 2 or len(words) > MAX_DIVIDED:  # noqa: PLR2004 - nothing to divide
             return []
         # The verb may be in another part.
-        for whole in (replace(said, words=words), said):
-            if self._verbs.heard(whole.words) and (found := self._pieces(words, whole)):
+        for whole in (words, said.words):
+            if self._verbs.heard(whole) and (
+                found := self._pieces(words, replace(said, words=whole))
+            ):
                 return found
         return []
 
     def _pieces(self, words: Phrase, said: Said) -> list[list[Command]]:
         """Return the commands of the pieces that words can be cut into, none if they cannot."""
+        # Where both were said, each piece has to say by itself whether it is `on` or `off`.
+        is_clear = not has_opposites(said.words, self._language)
         pieces: dict[int, list[list[Command]]] = {len(words): []}
         for start in range(len(words) - 1, -1, -1):
             for end in range(start + 1, len(words) + 1):
                 if end not in pieces or end - start == len(words):
                     continue
-                found = self._one_of(words[start:end], said, is_first=start == 0)
-                if found and not any(found[0].text == one[0].text for one in pieces[end]):
+                piece = words[start:end]
+                whole = said if is_clear else replace(said, words=piece)
+                found = self._one_of(piece, whole, is_first=start == 0)
+                if found and not any(_about(found[0]) == _about(one[0]) for one in pieces[end]):
                     pieces[start] = [found, *pieces[end]]
                     break
         return pieces.get(0, [])
 
     def _one_of(self, words: Phrase, said: Said, *, is_first: bool) -> list[Command]:
-        """Return the one command that words mean without a doubt, none if there is none.
+        """Return the commands for the one thing, or place, that words are about; none if in doubt.
 
         What it is about is said in them; a list could have any words. is_first: words may be left
         over, if it is about a single thing.
@@ -253,11 +261,14 @@ class Candidates:
         shortlist = Shortlist.of(self._home, self._language, words)
         named = {one.thing.name for one in shortlist.things}
         found = [one for one in self.for_words(words, said) if one.is_heard and one.is_named]
-        if len({(one.tool, str(one.args)) for one in found}) != 1 or found[0].is_item:
+        is_one = len(set(map(_about, found))) == 1 and len({one.tool for one in found}) == len(
+            found
+        )
+        if not is_one or found[0].is_item:
             return []
         is_about = found[0].args.get("name") in named if found[0].thing else shortlist.kinds
-        is_clear = found[0].is_plain or (is_first and found[0].thing)
-        return found[:1] if is_about and is_clear else []
+        is_clear = all(one.is_plain or (is_first and one.thing) for one in found)
+        return found if is_about and is_clear else []
 
     def _of_part(self, before: Phrase, words: Phrase, said: Said) -> list[Command]:
         """Return the commands of a part.
@@ -420,13 +431,15 @@ class Candidates:
         found = self._found(words, heard, said, joins)
         if said and not any(one.is_heard for one in found):
             # The verb was said in another part. Where there is another one it is only asked about.
-            small = small_places(words, self._language)
-            of_verbs = {index for one in heard for index in one.places} - small
-            own = tuple(words[index] for index in sorted(of_verbs))
             elsewhere = self._verbs.found(said.words)
+            own = {word for one in heard for word in one.words}
+            # `Mach` is of `mach an` where only the `an` is in another part.
+            for one in elsewhere:
+                if not one.words <= {*words}:
+                    own -= one.words
             heard = [replace(one, places=frozenset()) for one in elsewhere]
             found = [
-                replace(one, rest=(*one.rest, *own))
+                replace(one, rest=(*one.rest, *sorted(own)))
                 for one in self._found(words, heard, said, joins)
             ]
         if plain := [one for one in found if one.is_plain]:
@@ -509,9 +522,12 @@ class Candidates:
         is_all = scope.is_all and not shortlist.is_specific
         things = things if not shortlist.kinds or (is_named and not is_all) else []
         listed = frozenset(kind for one in heard if "item" in one.slots for kind in one.kinds)
-        if listed & shortlist.kinds and not any(listed.intersection(one.kinds) for one in things):
-            # What is put on a list may well be called like something else.
-            things = shortlist.of_kinds(listed, self._here)
+        lists = shortlist.of_kinds(listed, self._here) if listed & shortlist.kinds else []
+        if lists and not any(listed.intersection(one.kinds) for one in things):
+            # What is put on a list may well be called like something else: `put the telly on it`.
+            is_listed = any(self._is_listed(one, shortlist) for one in lists)
+            is_other = any(one.kinds.intersection(thing.kinds) for one in heard for thing in things)
+            things = lists if is_listed or not is_other else things
         if not things and shortlist.kinds:
             called = [one.thing for one in shortlist.things]
             here = None if scope.is_home else self._here
@@ -750,6 +766,11 @@ class _Scope:
     explained: Explained
     is_all: bool
     is_home: bool
+
+
+def _about(command: Command) -> tuple[str, ...]:
+    """Return the thing that a command is about, or the kind and the place."""
+    return command.thing, *(str(command.args.get(one)) for one in ("domain", "area", "floor"))
 
 
 def _only(things: list[Thing]) -> list[Thing]:

@@ -107,7 +107,12 @@ class Explained:
         """Return the places of the words for a thing: its names, its kinds, and its area."""
         words = {word for name in thing.names for word in name_words(name)}
         words |= {word for kind in thing.kinds for word in _words_of_kind(kind, self._language)}
-        return self._shortlist.places_of(words) | self._shortlist.places_of_area(thing.area)
+        shortlist = self._shortlist
+        return (
+            shortlist.places_of(words)
+            | shortlist.places_of_area(thing.area)
+            | shortlist.places_of_owner(thing.area)
+        )
 
     def is_own(self, thing: Thing, heard: Heard) -> bool:
         """Return whether this very thing was named.

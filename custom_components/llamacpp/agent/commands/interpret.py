@@ -62,6 +62,15 @@ class Interpreter:
             self._known[text] = self._find(understand(text, self._language))
         return self._known[text]
 
+    def is_refusal(self, text: str) -> bool:
+        """Tell whether a text only says what is not to be done: `don't turn off the telly`."""
+        parts = self._candidates.for_said(understand(text, self._language))
+        return any(
+            one.is_heard and bool(one.rest) and not beside(one.rest, self._language, "not", "no")
+            for part in parts
+            for one in part
+        )
+
     def to_be_delayed(self, text: str) -> Sequence[Sequence[Command]]:
         """Return the commands of each part that are to be run later; none if not later."""
         said = understand(text, self._language)

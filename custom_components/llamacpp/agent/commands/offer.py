@@ -13,8 +13,7 @@ from ..tools import arguments_by_tool, to_tools
 from .answer import CommandDeltas, agreed, to_call
 from .before import Before
 from .candidates import Candidates
-from .corrected import correction, other_order
-from .explained import beside
+from .corrected import after_all
 from .exposed import area_of_device, exposed_home
 from .grammar import grammar_for
 from .interpret import Interpreter
@@ -210,7 +209,7 @@ class CommandsOffer:
         It was if we have asked what is meant, or if the user says only what to do: `make it blue`.
         """
         *before, last = [one.content for one in contents if isinstance(one, UserContent)]
-        last = self._corrected(last)
+        last = after_all(last, self._language, self._interpreter, self._before)
         asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
         if not before or asked is None:
             return last
@@ -226,25 +225,6 @@ class CommandsOffer:
         if same := self._before.same_for(last, meant):
             return same
         return self._before.with_name(last, before)
-
-    def _corrected(self, text: str) -> str:
-        """Return what is meant after all, if who speaks has corrected themselves; else the text."""
-        language, interpreter = self._language, self._interpreter
-        said = understand(text, language)
-        if pair := correction(said, language):
-            first, then = pair
-            meaning = interpreter.meaning(first)
-            meant = [part[0] for part in meaning.parts if part]
-            is_other = meaning.is_plain and interpreter.meaning(then).is_plain
-            if same := self._before.same_for(then, meant) if meaning.is_plain else "":
-                return same
-            return then if is_other else text
-        if pair := other_order(said, language):
-            first, then = pair
-            heard = (one for part in self._candidates.for_said(understand(first, language)) for one in part)
-            if any(one.is_heard and not beside(one.rest, language, "not_now", "no") for one in heard):
-                return self._before.with_name(then, [first])
-        return text
 
     def _for_all(self, names: Sequence[str], text: str) -> str:
         """Return an order for each of the things of which one was to be chosen."""

@@ -80,7 +80,12 @@ class NameIndex:
             if thing.area:
                 self.by_area[thing.area].append(index)
         places = (*home.areas.values(), *home.floors.values())
-        of_places = {word for place in places for name in place.names for word in name_words(name)}
+        words_of_places = [
+            {word for name in place.names for word in name_words(name)} for place in places
+        ]
+        of_places = set().union(*words_of_places)
+        # In the names of how many areas and floors a word is.
+        self.n_places = Counter(word for words in words_of_places for word in words)
         of_kinds = {word for kind in language.kinds.values() for one in kind.words for word in one}
         self.known = frozenset(self.by_word) | of_places | of_kinds
         self._of_kinds = frozenset(of_kinds)
@@ -156,14 +161,14 @@ class NameIndex:
         likely = self._initials.get(word[0], ())
         if word in self._of_kinds:
             # `Luci` are no `Lucina`.
-            likely = (
+            likely = [
                 one
                 for one in likely
                 if one in self._of_kinds
                 or one == word
                 or is_plural_of(one, word, self.language)
                 or is_plural_of(word, one, self.language)
-            )
+            ]
         return (one for one in likely if is_like(one, word, may_slip=not is_known))
 
 
@@ -337,6 +342,15 @@ class Shortlist:
             return set()
         floor = self.home.floors.get(place.floor) if place.floor else None
         return self.places_of_place(place) | (self.places_of_place(floor) if floor else set())
+
+    def places_of_owner(self, area: str | None) -> set[int]:
+        """Return where words of an area's name were said that no other place has.
+
+        `Zoe's lamp` is in `Zoe's Room`.
+        """
+        place = self.home.areas.get(area) if area else None
+        words = {word for name in place.names for word in name_words(name)} if place else set()
+        return self.places_of(word for word in words if self.index.n_places[word] == 1)
 
     def places_of_place(self, place: Place) -> set[int]:
         """Return where an area or a floor was named as a whole."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .durations import lengths
-from .words import LONG, ONE_SLIP, TWO_SLIPS, find, n_common, n_slips
+from .words import LONG, ONE_SLIP, SHORT, TWO_SLIPS, find, n_common, n_slips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +24,7 @@ STEM = 4
 # many letters at the beginning is no slip of the pen.
 PREFIX = 2
 EXACT, ENDING, SLIP = 2, 1, 0
+ON_OFF = ("HassTurnOn", "HassTurnOff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,11 @@ def is_order(words: Sequence[str], language: Language, *, is_clear: bool = False
         not one.sentence.reads and not one.words <= small
         for one in _phrases(language, tuple(words))
     )
+
+
+def has_opposites(words: Sequence[str], language: Language) -> bool:
+    """Tell whether it was said both to turn something on and to turn something off."""
+    return {one.sentence.tool for one in _phrases(language, tuple(words))} >= {*ON_OFF}
 
 
 @lru_cache(maxsize=1024)
@@ -262,7 +268,7 @@ class _Forms:
         """Return whether two words differ by an ending that the language uses in orders."""
         shorter, longer = sorted((one, other), key=len)
         if self._language.endings is not None:
-            return longer.removeprefix(shorter) in self._language.endings
+            return len(shorter) >= SHORT and longer.removeprefix(shorter) in self._language.endings
         if len(shorter) < STEM:
             return longer[:-1] == shorter
         return n_common(shorter, longer) >= max(STEM, len(longer) - 2)
