@@ -6,7 +6,8 @@ from homeassistant.components import conversation
 from homeassistant.helpers import intent
 
 from .critical import CriticalCalls
-from .recognized import async_order_of
+from .openings import Openings, async_tell
+from .recognized import async_recognize
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -29,13 +30,17 @@ async def async_answer_exactly(
     Where a pipeline has asked Home Assistant before, nothing is recognised twice: it remembers what
     its sentences said to the newest texts, also that they said nothing.
     """
-    order = await async_order_of(hass, user_input)
+    found = await async_recognize(hass, user_input)
     critical = CriticalCalls(hass, (), (), llm_context)
     known = {one.intent_type for one in intent.async_get(hass)}
-    if order is None or order.tool not in known or not await critical.async_is_exact(order):
+    if not found or found.order.tool not in known or not await critical.async_is_exact(found.order):
         return None
     n_contents = len(chat_log.content)
-    response = await conversation.async_handle_intents(hass, user_input, chat_log)
+    openings = Openings.asked_about(hass, found.order)
+    if openings and not openings.are_covers:
+        response = await async_tell(hass, user_input, found, openings)
+    else:
+        response = await conversation.async_handle_intents(hass, user_input, chat_log)
     if response is None:
         # Until 2026.11 a call that finds no target is left behind.
         del chat_log.content[n_contents:]

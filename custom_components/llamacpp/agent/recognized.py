@@ -26,6 +26,17 @@ class Order(NamedTuple):
     is_domain_known: bool = True
 
 
+class Recognized(NamedTuple):
+    """What was said, and how Home Assistant answers.
+
+    response: which of its answers it gives, if it says. texts: what was said for each argument.
+    """
+
+    order: Order
+    response: str | None
+    texts: Mapping[str, Any]
+
+
 async def async_recognized(
     hass: HomeAssistant, sentence: str, llm_context: llm.LLMContext
 ) -> Order | None:
@@ -43,7 +54,15 @@ async def async_recognized(
 
 
 async def async_order_of(hass: HomeAssistant, said: conversation.ConversationInput) -> Order | None:
-    """Return what was ordered, None if Home Assistant has no such sentence.
+    """Return what was ordered, None if Home Assistant has no such sentence."""
+    found = await async_recognize(hass, said)
+    return found.order if found else None
+
+
+async def async_recognize(
+    hass: HomeAssistant, said: conversation.ConversationInput
+) -> Recognized | None:
+    """Return what Home Assistant understands, None if it has no such sentence.
 
     It takes its own sentences to the letter here: nothing fuzzy, and no word is passed over.
     """
@@ -55,8 +74,12 @@ async def async_order_of(hass: HomeAssistant, said: conversation.ConversationInp
         return None
     args = {name: entity.value for name, entity in found.entities.items()}
     domain = (found.context or {}).get("domain")
-    if domain is None or "domain" in args:
-        return Order(found.intent.name, args)
+    is_known = domain is None or "domain" in args
     # Of several entities with one name a sentence is for one kind: who closes a door unlocks no
     # lock.
-    return Order(found.intent.name, {**args, "domain": domain}, is_domain_known=False)
+    own = args if is_known else {**args, "domain": domain}
+    return Recognized(
+        Order(found.intent.name, own, is_domain_known=is_known),
+        found.response,
+        {name: entity.text or entity.value for name, entity in found.entities.items()},
+    )
