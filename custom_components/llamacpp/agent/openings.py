@@ -21,9 +21,7 @@ from .commands.exposed import exposed_home
 from .targets import DEVICE_CLASS, DOMAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from homeassistant.core import HomeAssistant, State
+    from homeassistant.core import HomeAssistant
 
     from .recognized import Order, Recognized
 
@@ -116,17 +114,19 @@ async def async_tell(
     states = (*response.matched_states, *response.unmatched_states)
     if any(one.state in {STATE_UNAVAILABLE, STATE_UNKNOWN} for one in states):
         return None
-    told = {
-        "slots": recognized.texts,
-        "state": None,
-        "query": {
-            "matched": _for_template(hass, response.matched_states),
-            "unmatched": _for_template(hass, response.unmatched_states),
-        },
-    }
-    response.async_set_speech(" ".join(str(Template(template, hass).async_render(told)).split()))
+    response.async_set_speech(_speech(hass, template, recognized, response))
     return response
 
 
-def _for_template(hass: HomeAssistant, states: Iterable[State]) -> list[TemplateState]:
-    return [TemplateState(hass, one) for one in states]
+def _speech(
+    hass: HomeAssistant, template: str, recognized: Recognized, response: intent.IntentResponse
+) -> str:
+    """Return an answer in the words of Home Assistant."""
+    query = {"matched": response.matched_states, "unmatched": response.unmatched_states}
+    told = {
+        "slots": recognized.texts,
+        "query": {
+            name: [TemplateState(hass, one) for one in states] for name, states in query.items()
+        },
+    }
+    return " ".join(str(Template(template, hass).async_render(told)).split())

@@ -100,6 +100,9 @@ async def test_a_chat_streams(talk: Talk) -> None:
         ("Is the kitchen light on?", "Kitchen Light: off"),
         ("Are the garden lights on?", "Garden Lights: off"),
         ("How warm is it in the garden?", "Garden Motion Garden Temperature: 11.3 °C"),
+        ("Is the side door open?", "Side Door: locked, Side Door Contact: closed"),
+        ("Are the doors closed?", "Side Door Contact: closed"),
+        ("Is somebody moving in the garden?", "Garden Motion: clear"),
     ],
 )
 async def test_a_question(talk: Talk, words: str, told: str) -> None:
@@ -115,18 +118,49 @@ async def test_a_question(talk: Talk, words: str, told: str) -> None:
 
 
 async def test_a_question_that_a_tool_answers(talk: Talk) -> None:
-    """Reading a list is a command; the model speaks of what it reads there."""
+    """Reading a list is a command; what is on it is told as it is there, without the model."""
     before = switched(talk.hass)
     result = await ask(talk.hass, "What is on the shopping list?")
     assert switched(talk.hass) == before
-    first, second = talk.requests
-    assert '"read out the Shopping List"' in first["grammar"]
-    assert "grammar" not in second
-    *_, command, read = second["messages"]
+    (request,) = talk.requests
+    assert '"read out the Shopping List"' in request["grammar"]
+    items = [one["summary"] for one in await items_of(talk.hass)]
+    assert items
+    assert speech(result) == f"Shopping List: {', '.join(items)}."
+    await ask(talk.hass, "What do you think of it?", result.conversation_id)
+    *_, command, read, told, _ = talk.newest
     assert command == {"role": "assistant", "content": "read out the Shopping List"}
     assert read["role"] == "user"
-    assert "Bread" in read["content"]
-    assert speech(result)
+    assert items[0] in read["content"]
+    assert told == {"role": "assistant", "content": speech(result)}
+
+
+async def test_a_list_with_nothing_on_it(talk: Talk) -> None:
+    """A model would make something up."""
+    items = [one["uid"] for one in await items_of(talk.hass)]
+    fields = {"entity_id": "todo.shopping_list", "item": items}
+    await talk.hass.services.async_call("todo", "remove_item", fields, blocking=True)
+    result = await ask(talk.hass, "What is on the shopping list?")
+    assert speech(result) == "Shopping List: 0."
+
+
+async def test_a_list_with_a_date(talk: Talk) -> None:
+    """What is due is told with its date."""
+    fields = {"entity_id": "todo.shopping_list", "item": "Cake", "due_date": "2027-01-05"}
+    await talk.hass.services.async_call("todo", "add_item", fields, blocking=True)
+    result = await ask(talk.hass, "What is on the shopping list?")
+    assert speech(result).endswith(", Cake (2027-01-05).")
+
+
+async def items_of(hass: HomeAssistant) -> list[dict[str, Any]]:
+    """Return what is still to be bought."""
+    given = {"entity_id": "todo.shopping_list", "status": "needs_action"}
+    found = await hass.services.async_call(
+        "todo", "get_items", given, blocking=True, return_response=True
+    )
+    assert found is not None
+    on_it: Any = found["todo.shopping_list"]
+    return list(on_it["items"])
 
 
 @pytest.mark.parametrize(
@@ -203,7 +237,7 @@ async def test_italian(talk: Talk) -> None:
     assert state_of(talk.hass, LIGHT).state == "on"
     before = switched(talk.hass)
     await ask(talk.hass, "È chiusa la Side Door?", language="it")
-    assert "Side Door: locked" in talk.newest[-1]["content"]
+    assert "Side Door: bloccato/a" in talk.newest[-1]["content"]
     assert switched(talk.hass) == before
 
 

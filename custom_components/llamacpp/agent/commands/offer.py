@@ -18,9 +18,10 @@ from .exposed import area_of_device, exposed_home
 from .grammar import grammar_for
 from .interpret import Interpreter
 from .later import async_sentences
-from .live import live_note, meant_by
+from .live import async_read_states, live_note, meant_by
 from .messages import has_failed, to_command_messages
 from .prompt import examples
+from .reading import read_out
 from .relative import Now
 from .said import understand
 from .spoken import command_text, sentence_of
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ..offer import Deltas
     from ..request import Request, TurnSettings
     from .candidates import Command
+    from .home import Thing
     from .language import Language
 
 # Of so many other words the server tells how likely they were.
@@ -89,7 +91,8 @@ class CommandsOffer:
 
         And find out how Home Assistant's own agent is to be told what is to be done later.
         """
-        text = await self._hass.async_add_executor_job(self._understand, contents)
+        text, meant = await self._hass.async_add_executor_job(self._understand, contents)
+        await async_read_states(self._hass, self._language, meant)
         if parts := self._interpreter.to_be_delayed(text):
             at_once = understand(text, self._language).at_once
             own = as_written(at_once.words, at_once.written) if at_once else text
@@ -98,10 +101,11 @@ class CommandsOffer:
                 await async_sentences(self._hass, commands, own, self._llm_context)
             )
 
-    def _understand(self, contents: Sequence[Content]) -> str:
+    def _understand(self, contents: Sequence[Content]) -> tuple[str, Sequence[Thing]]:
         """Return what the user has said, once what is asked of it later in the turn is known.
 
-        All of that depends on nothing but the words, the home and the language.
+        And the things that the model is told of. All of that depends on nothing but the words, the
+        home and the language.
         """
         text = self._whole(contents)
         self._interpreter.to_be_delayed(text)
@@ -109,9 +113,10 @@ class CommandsOffer:
             self._before.is_bare(text)
             self._before.begins_with_order(text)
         last = contents[-1]
-        if isinstance(last, UserContent):
-            meant_by(self._home, self._language, understand(last.content, self._language))
-        return text
+        if not isinstance(last, UserContent):
+            return text, ()
+        said = understand(last.content, self._language)
+        return text, meant_by(self._home, self._language, said)
 
     def note_on(self, words: str) -> str:
         """Return the states of what a question is about."""
@@ -266,6 +271,9 @@ class CommandsOffer:
             result = by_id.get(call.id)
             is_failed = result is None or has_failed(result)
             if not is_failed and (sentence is None or not sentence.done):
+                if items := read_out(call, result):
+                    words[items] = None
+                    continue
                 if sentence or call.tool_name in self._reading or _tells(result):
                     return ""
                 words[self._language.texts["done"]] = None
