@@ -197,6 +197,18 @@ async def test_a_timer_for_what_it_understands(
     assert requests == []
 
 
+async def test_no_timer_for_a_phone(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """A satellite has timers, but who asks has none: Home Assistant says so."""
+    requests = await add_agent(home, add_server, peers)
+    async_register_timer_handler(home, "satellite", lambda *_: None)
+    for device_id in (None, "phone"):
+        said = speech(await ask(home, "set a timer for 5 minutes", device_id=device_id))
+        assert said == "Sorry, timers are not supported on this device"
+    assert requests == []
+
+
 @pytest.mark.parametrize("text", ["close the patio", "turn off the patio"])
 async def test_things_of_one_name(
     home: HomeAssistant, add_server: AddServer, peers: Peers, text: str

@@ -7,6 +7,7 @@ from homeassistant.components import conversation
 from homeassistant.components.intent.const import TIMER_DATA
 from homeassistant.core import Context
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import intent, llm
 
 from custom_components.llamacpp.agent.commands.candidates import Candidates
@@ -160,6 +161,37 @@ async def test_no_timers(talk: Talk, words: str) -> None:
     assert speech(await ask(talk.hass, words)) == NO_TIMERS
     assert state_of(talk.hass, LIGHT).state == "off"
     assert not talk.requests
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Turn on the kitchen light in 10 minutes",
+        "Set a timer for 10 minutes",
+        "Cancel the timer",
+        "Add five minutes to the timer",
+    ],
+)
+async def test_no_timers_here_but_elsewhere(talk: Talk, words: str) -> None:
+    """It is the device that is spoken to which has them, or not: a satellite's are no phone's."""
+    satellite = er.async_get(talk.hass).async_get("assist_satellite.kitchen")
+    assert satellite
+    assert satellite.device_id
+    timers = Timers(talk.hass, satellite.device_id)
+    # Its tools are those of all who may ask from here on.
+    await talk.set_options()
+    result = await ask(talk.hass, "Set a timer for 10 minutes", device_id=timers.device_id)
+    assert speech(result) == "The timer runs: 10 minutes."
+    n_requests = len(talk.requests)
+    phone = dr.async_get(talk.hass).async_get_or_create(
+        config_entry_id=talk.entry.entry_id, identifiers={("test", "phone")}
+    )
+    for device_id in (None, phone.id):
+        assert speech(await ask(talk.hass, words, device_id=device_id)) == NO_TIMERS
+    assert len(talk.requests) == n_requests
+    assert state_of(talk.hass, LIGHT).state == "off"
+    result = await ask(talk.hass, "Cancel the timer", device_id=timers.device_id)
+    assert speech(result) == "Cancelled the timer."
 
 
 @pytest.mark.parametrize("code", ["de", "en", "fr", "it"])

@@ -4,11 +4,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
+from homeassistant.components.intent import async_device_supports_timers
 from homeassistant.helpers.intent import IntentResponseType
 
 from ..deltas import AnswerDeltas
 from ..options import Thinking
 from ..request import to_request
+from ..targets import OWN, TIMER
 from ..tools import arguments_by_tool, to_tools
 from .answer import CommandDeltas, agreed, to_call
 from .before import Before
@@ -24,7 +26,7 @@ from .prompt import examples
 from .reading import read_out
 from .relative import Now
 from .said import understand
-from .spoken import command_text, sentence_of
+from .spoken import bare, command_text, sentence_of
 from .verbs import is_order
 from .words import as_written
 
@@ -71,7 +73,12 @@ class CommandsOffer:
         home = self._home = exposed_home(self._hass, llm_context.assistant)
         here = area_of_device(self._hass, llm_context.device_id)
         of_home, self._language = languages
-        self._functions = to_tools(api)
+        functions = to_tools(api)
+        device = llm_context.device_id
+        if device is None or not async_device_supports_timers(self._hass, device):
+            # They are in the API for other devices, so that one prompt is for all.
+            functions = [one for one in functions if not _is_timer(one["function"]["name"])]
+        self._functions = functions
         self._reading = {one.name for one in api.tools if one.annotations.read_only}
         declared = arguments_by_tool(self._functions)
         self._candidates = Candidates(home, self._language, declared, here, now=Now(self._hass))
@@ -284,6 +291,10 @@ class CommandsOffer:
             failed = ", ".join([*failures][:MAX_NAMES])
             words[self._language.texts["failed"].format(command=failed)] = None
         return " ".join(words)
+
+
+def _is_timer(tool: str) -> bool:
+    return bare(tool).startswith(OWN) and TIMER in tool
 
 
 def _tells(result: llm.ToolResult | None) -> bool:
