@@ -538,8 +538,13 @@ class Candidates:
                 if called and not self._here
                 else shortlist.of_kinds(shortlist.kinds, self._here)
             )
-        by_verb, is_placed = self._by_verb(shortlist, list(heard), values)
-        if not things or (is_placed and not is_named and by_verb[0] in things):
+        by_verb, is_placed, is_told = self._by_verb(shortlist, list(heard), values)
+        if not things or (
+            is_placed
+            and not is_named
+            # `The living room` is in the names of things that have no degrees.
+            and (by_verb[0] in things or (is_told and not any(map(by_verb[0].is_like, things))))
+        ):
             things = by_verb
         is_placed = is_placed and things == by_verb
         is_only = len(things) == 1 and bool(shortlist.kinds.intersection(things[0].kinds))
@@ -618,27 +623,26 @@ class Candidates:
 
     def _by_verb(
         self, shortlist: Shortlist, heard: Sequence[Sentence], values: Values
-    ) -> tuple[list[Thing], bool]:
-        """Return what is meant where only a verb or a value was said, and whether a place was, too.
+    ) -> tuple[list[Thing], bool, bool]:
+        """Return what is meant where only a verb or a value was said.
 
-        It is if there is but one thing that this can be about, there or at all.
+        And whether a place was, too, and whether it is by a value. It is meant if there is but one
+        thing that this can be about, there or at all.
         """
         telling = [
             one
             for one in heard
             if shortlist.areas
             and one.slots
-            and all(
-                values.tell(kind) and any(values.of(kind, one, None)) for kind in one.slots.values()
-            )
+            and all(values.tell(kind) and values.has(kind, one) for kind in one.slots.values())
         ]
         for sentences in (telling, heard):
             kinds = frozenset(kind for one in sentences for kind in one.kinds)
             found = shortlist.of_kinds(kinds)
             there = [one for one in found if one.area in shortlist.areas]
             if things := _only(there) or _only(shortlist.of_kinds(kinds, self._here)):
-                return things, things == there
-        return [], False
+                return things, things == there, sentences is telling
+        return [], False, False
 
     def _of_places(self, scope: _Scope) -> Iterator[Command]:
         """Yield commands for all things of a kind in a place."""

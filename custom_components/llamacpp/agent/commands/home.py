@@ -53,6 +53,10 @@ class Thing:
         """Return what it is called."""
         return self.names[0]
 
+    def is_like(self, other: Thing) -> bool:
+        """Return whether another one is of the same domain."""
+        return self.domain == other.domain
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

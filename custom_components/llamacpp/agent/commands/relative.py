@@ -116,7 +116,25 @@ def difference(
     if not sign and not (is_by or is_points or is_few):
         return None
     places = ups | downs | {*range(start - is_by, behind)}
-    return Difference(sign, frozenset(places))
+    # `Close it 20 percent more` says one thing, and `more` alone another.
+    is_clear = not _begins(downs if sign > 0 else ups if sign < 0 else set(), words, language)
+    return Difference(sign if is_clear else 0, frozenset(places))
+
+
+def direction(words: Sequence[str], language: Language) -> int:
+    """Return which way a number goes that no word such as `to` stands before, 0: neither."""
+    said = tuple(words)
+    found = _first_number(said, language)
+    if found is None or _ends(said[: found[1]], language.lists["to"]):
+        return 0
+    return _sign(_places(language.lists["up"], said), _places(language.lists["down"], said))
+
+
+def _begins(places: set[int], words: Phrase, language: Language) -> bool:
+    """Return whether what was said begins with some of its words, small ones apart."""
+    small = language.lists["small"]
+    first = next((index for index, word in enumerate(words) if (word,) not in small), len(words))
+    return min(places, default=len(words)) <= first
 
 
 def step(words: Sequence[str], sentence: Sentence, language: Language) -> Difference | None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from .durations import duration_text, lengths
 from .items import Items
 from .numbers import half_degrees, numbers_in
-from .relative import STEPS, difference, step
+from .relative import STEPS, difference, direction, step
 from .said import is_any
 from .words import PERCENT
 
@@ -46,15 +46,28 @@ class Values:
         self.items = Items(words, self._language, heard, said, now)
         self._lengths = lengths(words, self._language)
 
-    def of(self, kind: str, sentence: Sentence, thing: Thing | None) -> Iterator[tuple[str, Any]]:
-        """Yield what a slot of this kind can be filled with: in words, and for the tool."""
+    def has(self, kind: str, sentence: Sentence) -> bool:
+        """Return whether a slot of this kind can be filled, whatever it is that has it.
+
+        What a difference comes to depends on that: `two degrees warmer` is no value by itself.
+        """
+        if kind in {"percent", "degrees"}:
+            return any(self._told(kind, self._unnamed(None)))
+        return any(self.of(kind, sentence, None))
+
+    def _unnamed(self, thing: Thing | None) -> list[str]:
+        """Return the words that name neither a thing nor a length of time."""
         names = self._shortlist.naming(thing)
         times = {index for one in self._lengths for index in range(*one.places)}
-        words = [
+        return [
             word
             for index, word in enumerate(self._words)
             if word not in names and index not in times
         ]
+
+    def of(self, kind: str, sentence: Sentence, thing: Thing | None) -> Iterator[tuple[str, Any]]:
+        """Yield what a slot of this kind can be filled with: in words, and for the tool."""
+        words = self._unnamed(thing)
         match kind:
             case "percent" | "degrees":
                 if by_step := step(self._words, sentence, self._language):
@@ -80,11 +93,30 @@ class Values:
     ) -> Iterator[tuple[str, float]]:
         """Yield the values that are told as numbers, or as differences from what is so now."""
         told = difference(words, self._language, is_degrees=kind == "degrees")
-        values = self._percents(words) if kind == "percent" else self._degrees(words)
+        values = self._told(kind, words)
         if told is None:
-            yield from values
+            yield from self._going(sentence, thing, values)
         elif told.sign and thing:
             yield from self._from_now(sentence, thing, told.sign, values)
+
+    def _going(
+        self, sentence: Sentence, thing: Thing | None, values: Iterable[tuple[str, float]]
+    ) -> Iterator[tuple[str, float]]:
+        """Yield values; a difference where one would go the other way than was said.
+
+        `Up ten degrees` is no order to cool down to ten. But an open cover may `open` to less.
+        """
+        slot = next(iter(sentence.slots))
+        way = direction(self._words, self._language)
+        now = self._now.value(thing.entity_id, slot) if thing and slot != "position" else None
+        for one in values:
+            if thing and now is not None and way > 0 and one[1] < now:
+                yield from self._from_now(sentence, thing, way, [one])
+            else:
+                yield one
+
+    def _told(self, kind: str, words: Sequence[str]) -> Iterable[tuple[str, float]]:
+        return self._percents(words) if kind == "percent" else self._degrees(words)
 
     def _from_now(
         self, sentence: Sentence, thing: Thing, sign: int, values: Iterable[tuple[str, float]]
