@@ -258,3 +258,38 @@ async def test_many_calls_that_fail_are_told_once(
     words = speech(await ask(home, "Why is the sky blue?"))
     assert words.count("That did not work") == 1
     assert len(words) < 300
+
+
+@pytest.mark.parametrize(
+    ("printed", "failed"),
+    [
+        ('<tool_call>{"name": "fly", "arguments": {}}</tool_call>', "fly"),
+        (
+            '[TOOL_CALLS][{"name": "HassTurnOn", "arguments": {"name": "Kitchen Light"}}]',
+            "turn on the Kitchen Light",
+        ),
+        ('<functioncall {"name": "HassTurnOn", "arguments": {"domain": "light"}}>', "HassTurnOn"),
+    ],
+)
+@pytest.mark.parametrize("has_commands", [True, False])
+async def test_printed_calls_without_tools(  # noqa: PLR0913, PLR0917 - fixtures and both kinds
+    home: HomeAssistant,
+    add_server: AddServer,
+    peers: Peers,
+    printed: str,
+    failed: str,
+    has_commands: bool,  # noqa: FBT001 - pytest gives it by its name
+) -> None:
+    """A model that was offered none prints calls all the same: nobody has to hear them."""
+    answer = [*(piece(content=one) for one in printed), piece("stop")]
+    words = [piece(content="It is because of the air."), piece("stop")]
+    url, _ = await llama_peer(peers, answer, words)
+    entry = await add_server(url)
+    options = {CONF_TOOL_CALLS: ToolCalls.COMMANDS} if has_commands else {"llm_hass_api": []}
+    data = {**agent_of(entry).data, **options}
+    home.config_entries.async_update_subentry(entry, agent_of(entry), data=data)
+    await home.async_block_till_done()
+    said = speech(await ask(home, "Why is the sky blue?"))
+    expected = f"That did not work: {failed}." if has_commands else "It is because of the air."
+    assert said == expected
+    assert state_of(home, "light.kitchen_light").state == "off"

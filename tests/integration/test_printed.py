@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from custom_components.llamacpp.agent.printed import MAX_CALLS, MAX_CHARS, PrintedCalls
-from custom_components.llamacpp.agent.printed_forms import PrintedCall
+from custom_components.llamacpp.agent.printed_forms import MARKS, PrintedCall
 
 TURN_ON, LIGHT_SET, CLOCK = "intent__HassTurnOn", "light__HassLightSet", "llm__GetDateTime"
 NAMES = (TURN_ON, LIGHT_SET, CLOCK, "one__same", "other__same", "script__movie-night")
@@ -205,6 +205,17 @@ def test_calls(text: str, before: str, after: str) -> None:
 def test_texts(text: str, before: str) -> None:
     """What is no call comes out as it went in."""
     assert taken(before + text) == (before + text, [])
+
+
+@pytest.mark.parametrize("text", [*CALLS, *TEXTS])
+def test_where_there_are_no_tools(text: str) -> None:
+    """Only what no words have before them is a call: other JSON may have been asked for."""
+    parser = PrintedCalls(None)
+    words = "".join((*map(parser.feed, text), parser.end()))
+    marks = (*MARKS, "<function=")
+    is_call = bool(CALLS.get(text)) and any(one in text for one in marks)
+    assert bool(parser.calls) is is_call
+    assert is_call or words == text
 
 
 @pytest.mark.parametrize("answer", [*CALLS, *TEXTS])

@@ -89,7 +89,7 @@ class AnswerDeltas:
         self._possible = possible
         self._refuse = refuse
         self._thoughts = Thoughts()
-        self._printed = PrintedCalls(possible.tools) if possible else None
+        self._printed = self._no_printed()
         self._n_spoken = 0
         self._calls: dict[int, _PartialCall] = {}
 
@@ -122,6 +122,9 @@ class AnswerDeltas:
         for delta in await self._tool_call_deltas():
             yield delta
 
+    def _no_printed(self) -> PrintedCalls:
+        return PrintedCalls(self._possible.tools if self._possible else None)
+
     def _of_parts(self, parts: Iterable[Part]) -> Iterator[ChatLogDelta]:
         for part in parts:
             yield from self._of_part(part)
@@ -130,11 +133,10 @@ class AnswerDeltas:
         if part.is_all:
             # Nor are those calls meant that were thought of.
             self.thought_aloud = self._n_spoken
-            if self._possible:
-                self._printed = PrintedCalls(self._possible.tools)
+            self._printed = self._no_printed()
         if part.is_thought:
             return [{"thinking_content": part.text}] if part.text else []
-        return self._spoken(self._printed.feed(part.text) if self._printed else part.text)
+        return self._spoken(self._printed.feed(part.text))
 
     def _spoken(self, words: str) -> list[ChatLogDelta]:
         """Return the delta with words, none without them."""
@@ -149,8 +151,6 @@ class AnswerDeltas:
         Not those that the model has made as well.
         """
         deltas = list(self._of_parts(self._thoughts.end()))
-        if self._printed is None:
-            return deltas
         words = self._printed.end(is_cut=self.finish_reason is FinishReason.LENGTH)
         for printed in self._printed.calls:
             call = _PartialCall(name=printed.name, arguments=printed.arguments)

@@ -29,10 +29,14 @@ class PrintedCalls:
     of the marks that stand before calls. Any split of the answer leads to the same.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """Begin an answer. names: of the tools that are offered."""
+    def __init__(self, names: Iterable[str] | None) -> None:
+        """Begin an answer.
+
+        names: of the tools that are offered. None: there are none, and only what has a mark of
+        calls is one; other JSON may be what was asked for.
+        """
         self.calls: list[PrintedCall] = []
-        self._reader = CallReader(ToolNames(names))
+        self._reader = CallReader(ToolNames(names or ()), needs_mark=names is None)
         self._held = ""
         self._at_line = True
         self._is_behind_call = False

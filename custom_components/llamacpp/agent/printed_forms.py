@@ -83,9 +83,10 @@ class CallReader:
     arguments are alone on their line.
     """
 
-    def __init__(self, names: ToolNames) -> None:
-        """Know the names of the tools that are offered."""
+    def __init__(self, names: ToolNames, *, needs_mark: bool = False) -> None:
+        """Know the names of the tools that are offered. needs_mark: nothing else is a call."""
         self._names = names
+        self._needs_mark = needs_mark
 
     def read(self, text: str, *, at_line: bool, is_fenced: bool = False) -> Found:
         """Return the calls that this text, not an empty one, begins with.
@@ -150,7 +151,7 @@ class CallReader:
             return self._function(text, start)
         if not rest or _may_begin(rest, (*MARKS, FUNCTION)):
             raise UnfinishedError
-        if not (is_line or is_marked):
+        if not is_marked and (self._needs_mark or not is_line):
             raise NotACallError
         if rest[0] == "[":
             inner = rest[1:].lstrip()

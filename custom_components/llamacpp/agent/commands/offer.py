@@ -285,7 +285,11 @@ class CommandsOffer:
                     return ""
                 words[self._language.texts["done"]] = None
                 continue
-            text = command_text(call.tool_name, call.tool_args, self._language, done=not is_failed)
+            # Nobody wants to hear the arguments of what has no words.
+            text = bare(call.tool_name)
+            if sentence:
+                args = call.tool_args
+                text = command_text(call.tool_name, args, self._language, done=not is_failed)
             (failures if is_failed else words)[text] = None
         if failures:
             failed = ", ".join([*failures][:MAX_NAMES])
