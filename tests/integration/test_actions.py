@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from custom_components.llamacpp.agent.actions import is_action, may_become_action, own_call
+from custom_components.llamacpp.agent.actions import each_of, is_action, may_become_action, own_call
 from custom_components.llamacpp.agent.call_error import CallError
 
 LAMP = {"name": "light.lamp_1"}
@@ -38,6 +38,30 @@ LIGHTS = {"domain": ["light"]}
         ("switch.turn_on", {"name": "Fan"}, "HassTurnOn", {"name": "Fan", "domain": ["switch"]}),
         ("cover.open_cover", {"name": "Den"}, "HassTurnOn", {"name": "Den", "domain": ["cover"]}),
         ("cover.close_cover", {"name": "Den"}, "HassTurnOff", {"name": "Den", "domain": ["cover"]}),
+        (
+            "climate.set_temperature",
+            {"target": {"entity_id": "climate.a"}, "data": {"temperature": 21}},
+            "HassClimateSetTemperature",
+            {"name": "climate.a", "temperature": 21},
+        ),
+        (
+            "cover.set_cover_position",
+            {"entity_id": "cover.a", "position": 40},
+            "HassSetPosition",
+            {"name": "cover.a", "position": 40},
+        ),
+        (
+            "fan.set_percentage",
+            {"area_id": "den", "percentage": 50},
+            "HassFanSetSpeed",
+            {"area": "den", "percentage": 50},
+        ),
+        (
+            "media_player.volume_set",
+            {"entity_id": ["media_player.a"], "volume_level": 0.3},
+            "HassSetVolume",
+            {"name": "media_player.a", "volume_level": 0.3},
+        ),
     ],
 )
 def test_calls(name: str, arguments: dict[str, Any], tool: str, expected: dict[str, Any]) -> None:
@@ -67,6 +91,39 @@ def test_what_a_tool_cannot_do(arguments: dict[str, Any]) -> None:
     """The model is told, rather than half of it done."""
     with pytest.raises(CallError):
         own_call("light.turn_on", arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("climate.set_temperature", {"entity_id": "climate.a", "hvac_mode": "heat"}),
+        ("climate.set_temperature", {"temperature": 21}),
+        ("cover.set_cover_position", {"entity_id": "cover.a", "tilt_position": 3}),
+    ],
+)
+def test_what_a_tool_for_a_value_cannot_do(name: str, arguments: dict[str, Any]) -> None:
+    """It is about something, and takes nothing else."""
+    with pytest.raises(CallError):
+        own_call(name, arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "names"),
+    [
+        ("light.turn_on", {"entity_id": ["light.a", "light.b"]}, ["light.a", "light.b"]),
+        (
+            "light.turn_on",
+            {"target": {"entity_id": ["light.a", "light.b"]}},
+            ["light.a", "light.b"],
+        ),
+        ("light.turn_on", {"entity_id": ["light.a"]}, [["light.a"]]),
+        ("light.turn_on", {"entity_id": "light.a"}, ["light.a"]),
+        ("script.dance", {"entity_id": ["light.a", "light.b"]}, [["light.a", "light.b"]]),
+    ],
+)
+def test_several_things(name: str, arguments: dict[str, Any], names: list[Any]) -> None:
+    """A tool takes one: there is a call for each."""
+    assert [one["entity_id"] for one in each_of(name, arguments)] == names
 
 
 def test_names_so_far() -> None:

@@ -157,6 +157,49 @@ async def test_a_printed_action_with_brightness(
     assert state_of(home, "light.floor_lamp").attributes["brightness"] == 102
 
 
+@pytest.mark.parametrize("is_printed", [True, False])
+async def test_an_action_for_several_things(
+    home: HomeAssistant,
+    add_server: AddServer,
+    peers: Peers,
+    is_printed: bool,  # noqa: FBT001 - pytest gives it by its name
+) -> None:
+    """There is a call for each, with an id of its own."""
+    arguments = json.dumps({"entity_id": ["light.kitchen_light", "light.bedside_lamp"]})
+    function = {"name": "light.turn_on", "arguments": arguments}
+    printed = f'{{"name": "light.turn_on", "arguments": {arguments}}}'
+    calls = [{"index": 0, "id": "1", "function": function}]
+    first = piece(content=printed) if is_printed else piece(tool_calls=calls)
+    last = [piece(content="They are on."), piece("stop")]
+    url, requests = await llama_peer(peers, [first, piece("stop")], last)
+    await add_native(home, add_server, url)
+    assert speech(await ask(home, "Turn them on")) == "They are on."
+    assert state_of(home, "light.kitchen_light").state == "on"
+    assert state_of(home, "light.bedside_lamp").state == "on"
+    made = next(one for one in requests[1]["messages"] if one.get("tool_calls"))
+    assert len({one["id"] for one in made["tool_calls"]}) == 2
+
+
+async def test_an_action_that_sets_a_value(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """It is the tool's, in the tool's unit."""
+    printed = (
+        '{"name": "climate.set_temperature", "arguments": '
+        '{"entity_id": "climate.thermostat", "temperature": 23}}\n'
+        '{"name": "media_player.volume_set", "arguments": '
+        '{"entity_id": "media_player.television", "volume_level": 0.3}}'
+    )
+    fields = {"entity_id": "media_player.television", "state": "on"}
+    await home.services.async_call("virtual_home", "set_state", fields, blocking=True)
+    first = [piece(content=printed), piece("stop")]
+    url, _ = await llama_peer(peers, first, [piece(content="Done."), piece("stop")])
+    await add_native(home, add_server, url)
+    assert speech(await ask(home, "Make it cosy")) == "Done."
+    assert state_of(home, "climate.thermostat").attributes["temperature"] == 23
+    assert state_of(home, "media_player.television").attributes["volume_level"] == 0.3
+
+
 @pytest.mark.parametrize("name", ["light.turn_on", "hassturnon", "functions.intent__HassTurnOn"])
 async def test_calls_by_other_names(
     home: HomeAssistant, add_server: AddServer, peers: Peers, name: str
@@ -285,8 +328,8 @@ async def test_printed_calls_without_tools(  # noqa: PLR0913, PLR0917 - fixtures
     words = [piece(content="It is because of the air."), piece("stop")]
     url, _ = await llama_peer(peers, answer, words)
     entry = await add_server(url)
-    options = {CONF_TOOL_CALLS: ToolCalls.COMMANDS} if has_commands else {"llm_hass_api": []}
-    data = {**agent_of(entry).data, **options}
+    chosen = (CONF_TOOL_CALLS, ToolCalls.COMMANDS) if has_commands else ("llm_hass_api", [])
+    data = dict([*agent_of(entry).data.items(), chosen])
     home.config_entries.async_update_subentry(entry, agent_of(entry), data=data)
     await home.async_block_till_done()
     said = speech(await ask(home, "Why is the sky blue?"))

@@ -18,7 +18,15 @@ _DOMAINS = (
     *("input_boolean", "script", "vacuum", "siren", "remote", "water_heater", "automation"),
 )
 _ACTION = re.compile(rf"({'|'.join(_DOMAINS)})\.({'|'.join(_TOOLS)})")
-_NAMES = tuple(f"{domain}.{action}" for domain in _DOMAINS for action in _TOOLS)
+# Actions that set a value, each with its tool; the value has the same name in both.
+_SETTING: Final = {
+    "climate.set_temperature": ("HassClimateSetTemperature", "temperature"),
+    "cover.set_cover_position": ("HassSetPosition", "position"),
+    "fan.set_percentage": ("HassFanSetSpeed", "percentage"),
+    "humidifier.set_humidity": ("HassHumidifierSetpoint", "humidity"),
+    "media_player.volume_set": ("HassSetVolume", "volume_level"),
+}
+_NAMES = (*(f"{domain}.{action}" for domain in _DOMAINS for action in _TOOLS), *_SETTING)
 # What holds further arguments.
 _WITHIN = ("data", "service_data", "target")
 # Of the tools by those of the actions.
@@ -39,7 +47,7 @@ _MAX_BRIGHTNESS = 255
 
 def is_action(name: object) -> bool:
     """Tell whether a name is that of an action for which there is a tool."""
-    return isinstance(name, str) and _ACTION.fullmatch(name) is not None
+    return isinstance(name, str) and (name in _SETTING or _ACTION.fullmatch(name) is not None)
 
 
 def may_become_action(text: str) -> bool:
@@ -52,23 +60,51 @@ def own_call(name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, An
 
     Raises CallError if it is about nothing, or if the tool cannot do all of it.
     """
-    match = _ACTION.fullmatch(name)
-    if match is None:
+    if not is_action(name):
         return None
-    domain, tool = match[1], _TOOLS[match[2]]
+    given = _flat(arguments)
+    if name in _SETTING:
+        tool, slot = _SETTING[name]
+        return tool, _known(tool, given, {slot: slot})
+    domain, _, action = name.partition(".")
+    tool = _TOOLS[action]
+    args = _known(tool, given, _OF_LIGHTS if (domain, tool) == (_LIGHT, ON) else {})
+    if args.keys() & set(_OF_LIGHTS.values()):
+        return SET_LIGHT, args
+    return tool, args if domain == _ALL else {**args, "domain": [domain]}
+
+
+def each_of(name: str, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the arguments of an action for each thing that it is about: tools take one."""
+    given = _flat(arguments)
+    if is_action(name):
+        for key in _TARGETS:
+            if isinstance(things := given.get(key), list) and len(things) > 1:
+                return [{**given, key: one} for one in things]
+    return [dict(arguments)]
+
+
+def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments without what only holds others."""
     given = dict(arguments)
     for key in _WITHIN:
         if isinstance(given.get(key), dict):
             given |= given.pop(key)
-    known = {**_TARGETS, **(_OF_LIGHTS if (domain, tool) == (_LIGHT, ON) else {})}
+    return given
+
+
+def _known(tool: str, given: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    """Return the arguments of a tool; raises CallError.
+
+    values: by names of an action's arguments those of the tool.
+    """
+    known = {**_TARGETS, **values}
     args = {known[key]: _value(key, value) for key, value in given.items() if key in known}
     if surplus := [key for key in given if key not in known and key not in _IGNORED]:
         raise CallError(f"{tool} does not take {listed(surplus)}. Leave it out.")
     if not args.keys() & set(_TARGETS.values()):
         raise CallError(f"{tool} needs a name or an area.")
-    if args.keys() & set(_OF_LIGHTS.values()):
-        return SET_LIGHT, args
-    return tool, args if domain == _ALL else {**args, "domain": [domain]}
+    return args
 
 
 def _value(key: str, value: Any) -> Any:

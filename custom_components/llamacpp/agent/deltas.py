@@ -21,10 +21,12 @@ from ..server import (
     ThinkingDelta,
     ToolCallDelta,
 )
+from .actions import each_of
 from .call_error import CallError
 from .named import clipped
 from .printed import PrintedCalls
 from .thoughts import Thoughts
+from .toolnames import NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -167,7 +169,7 @@ class AnswerDeltas:
             return []
         tool_calls: list[llm.ToolInput] = []
         results: list[ChatLogDelta] = []
-        calls = [call for _, call in sorted(self._calls.items())]
+        calls = [one for _, call in sorted(self._calls.items()) for one in _apart(call)]
         for number, call in enumerate(calls[: MAX_CALLS + 1]):
             call_id, name = call.id or ulid_now(), call.name
             arguments: dict[str, Any] = {}
@@ -213,6 +215,23 @@ class AnswerDeltas:
         if not isinstance(arguments, dict):
             raise CallError("The arguments must be a JSON object.")
         return arguments
+
+
+def _apart(call: _PartialCall) -> list[_PartialCall]:
+    """Return a call, or one for each thing that an action is about."""
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError, RecursionError:
+        return [call]
+    name = call.name.removeprefix(NAMESPACE)
+    each = each_of(name, arguments) if isinstance(arguments, dict) else []
+    if len(each) < 2:  # noqa: PLR2004 - it is about one
+        return [call]
+    ids = (call.id, *[""] * (len(each) - 1))
+    return [
+        _PartialCall(one_id, call.name, json.dumps(one))
+        for one_id, one in zip(ids, each, strict=True)
+    ]
 
 
 def _check_number(number: int, n_calls: int) -> None:
