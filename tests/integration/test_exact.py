@@ -10,6 +10,7 @@ from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import intent
+from homeassistant.setup import async_setup_component
 
 from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
 from custom_components.llamacpp.const import CONF_EXACT_FIRST
@@ -18,6 +19,8 @@ from .conftest import agent_of
 from .talk import ask, contents, llama_peer, piece, speech, state_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
@@ -230,3 +233,42 @@ async def test_things_of_one_name(
     assert speech(await ask(home, text, device_id=device.id)) == "I only talk."
     assert state_of(home, LOCK).state == "locked"
     assert len(requests) == 1
+
+
+OUTSIDE = """
+entities:
+  - { id: weather.home, name: Forecast Home, state: rainy, attributes: { temperature: 7.5 } }
+  - { id: light.one, name: LED Strip, state: "on" }
+  - { id: light.two, name: Lights, state: "on" }
+  - { id: light.three, name: Lamp, state: "off" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("what's the weather like?", ["7.5", "rain"]),
+        ("which lights are on?", ["LED Strip", "Lights"]),
+        ("how many lights are on?", ["2"]),
+        ("is the LED Strip on?", ["Yes"]),
+        ("how long is left on the timer", ["No timers"]),
+    ],
+)
+async def test_what_small_models_make_up(  # noqa: PLR0913, PLR0917 - fixtures and what is said
+    assist: HomeAssistant,
+    add_server: AddServer,
+    peers: Peers,
+    tmp_path: Path,
+    text: str,
+    said: list[str],
+) -> None:
+    """Questions about the weather, about several things and about timers are told from states."""
+    home = tmp_path / "home.yaml"
+    home.write_text(OUTSIDE)
+    config = {"virtual_home": {"home": str(home)}}
+    assert await async_setup_component(assist, "virtual_home", config)
+    await assist.async_block_till_done()
+    requests = await add_agent(assist, add_server, peers)
+    told = speech(await ask(assist, text))
+    assert all(one in told for one in said), told
+    assert requests == []

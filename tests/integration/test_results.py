@@ -5,18 +5,28 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from homeassistant.components import conversation
 from homeassistant.components.conversation import SystemContent, ToolResultContent, UserContent
+from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
 from homeassistant.helpers import llm
+from homeassistant.setup import async_setup_component
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from custom_components.llamacpp.agent.budget import Large, what_is_large
 from custom_components.llamacpp.agent.results import CUT, MAX_RESULT, result_text
 
+from .talk import ask, llama_peer, piece, speech
+from .test_calls import add_native
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from homeassistant.components.conversation import Content
+    from homeassistant.core import HomeAssistant
+
+    from .conftest import AddServer
+    from .peers import Peers
 
 LIVE = "homeassistant__GetLiveContext"
 
@@ -130,3 +140,34 @@ def test_what_is_large(prompt: int, tools: int, said: int, state: int, expected:
         result_of({"result": "x" * state}, LIVE),
     ]
     assert what_is_large(contents, ["x" * tools], 20_000, 16_384) is expected
+
+
+REPORT = {
+    "report": {
+        "alias": "Energy report",
+        "description": "Tells the energy use of the last year.",
+        "sequence": [
+            {"variables": {"result": {"rows": "{{ range(6000) | map('string') | list }}"}}},
+            {"stop": "done", "response_variable": "result"},
+        ],
+    }
+}
+
+
+async def test_a_huge_result_in_a_turn(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """The model speaks of the part that it is told, whose size the context holds."""
+    assert await async_setup_component(home, "script", {"script": REPORT})
+    async_expose_entity(home, conversation.DOMAIN, "script.report", should_expose=True)
+    await home.async_block_till_done()
+    calls = [{"index": 0, "id": "1", "function": {"name": "script__report", "arguments": "{}"}}]
+    first = [piece(tool_calls=calls), piece("tool_calls")]
+    last = [piece(content="It was much."), piece("stop")]
+    url, requests = await llama_peer(peers, first, last)
+    await add_native(home, add_server, url)
+    assert speech(await ask(home, "energy report")) == "It was much."
+    told = requests[1]["messages"][-1]["content"]
+    assert '"5"' in told
+    assert CUT in told
+    assert len(told) <= MAX_RESULT + len(CUT)
