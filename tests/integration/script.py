@@ -28,6 +28,7 @@ CALLED_OTHERWISE = "Turn on the kitchen light, as others do"
 PRINTED_CALL = "Turn on the kitchen light, in other words"
 PRINTED_CODE = "Dim the lamp, in Python"
 CORRECTED = "Turn on the lamp beside my bed"
+OUT_OF_RANGE = "Make the lamp more than bright"
 STORY = "Tell me how the day was"
 
 SCRIPT: Script = {
@@ -79,6 +80,11 @@ SCRIPT: Script = {
         str(ToolCall("intent__HassTurnOn", {"name": "Bedside Lamp", "area": "bed room"})),
         str(ToolCall("intent__HassTurnOn", {"name": "bedside lamps", "domain": ["light"]})),
         "The lamp beside your bed is on.",
+    ],
+    OUT_OF_RANGE: [
+        str(ToolCall("light__HassLightSet", {"name": "Floor Lamp", "brightness": 150})),
+        str(ToolCall("light__HassLightSet", {"name": "Floor Lamp", "brightness": 95})),
+        "It is as bright as can be.",
     ],
     STORY: [
         (

@@ -10,10 +10,22 @@ from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCall
 from custom_components.llamacpp.agent.fitting import short_id
 
 from .conftest import agent_of
-from .script import CORRECTED, PRINTED_CALL, PRINTED_CODE
-from .talk import ask, contents, last_trace, llama_peer, nobodys_session, piece, speech, state_of
+from .script import CORRECTED, OUT_OF_RANGE, PRINTED_CALL, PRINTED_CODE
+from .talk import (
+    ask,
+    contents,
+    is_warm_up,
+    last_trace,
+    llama_peer,
+    nobodys_session,
+    piece,
+    recording,
+    speech,
+    state_of,
+)
 
 if TYPE_CHECKING:
+    import aiohttp
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
@@ -92,6 +104,35 @@ async def test_a_model_corrects_itself_once(
         {"name": "Bedside Lamp", "area": "Bedroom"},
         {"name": "Bedside Lamp", "domain": ["light"]},
     ]
+
+
+async def test_a_number_out_of_range_comes_back(
+    home: HomeAssistant,
+    add_server: AddServer,
+    peers: Peers,
+    session: aiohttp.ClientSession,
+    scripted_server: LlamaServer,
+) -> None:
+    """A real server does not make 15 of 150: the model is told the range, and calls again."""
+    url, asked = await recording(peers, session, scripted_server)
+    await add_native(home, add_server, url)
+    result = await ask(home, OUT_OF_RANGE)
+    (brightness,) = (
+        one["function"]["parameters"]["properties"]["brightness"]
+        for one in asked[-1]["tools"]
+        if one["function"]["name"] == "light__HassLightSet"
+    )
+    # The server keeps the ranges of whole numbers alone.
+    wanted = {"type": "number", "minimum": 0, "maximum": 100}
+    assert wanted.items() <= brightness.items()
+    assert len([one for one in asked if not is_warm_up(one)]) == 3
+    assert speech(result) == "It is as bright as can be."
+    first, second = (
+        one for one in contents(home, result) if isinstance(one, conversation.ToolResultContent)
+    )
+    assert "from 0 to 100, not 150" in str(first.result.data)
+    assert not second.result.error
+    assert state_of(home, "light.floor_lamp").attributes["brightness"] == round(0.95 * 255)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from .deltas import AnswerDeltas
 from .limits import Limits
 from .possible import PossibleCalls
 from .request import to_request
-from .tools import to_tools
+from .tools import to_tools, without_clipping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
@@ -154,7 +154,7 @@ class NativeOffer:
         return self._body(contents, settings)
 
     def _body(self, contents: Sequence[Content], settings: TurnSettings) -> Request:
-        return to_request(contents, self._tools, settings)
+        return to_request(contents, without_clipping(self._tools), settings)
 
     def deltas(self, request: Request) -> AnswerDeltas:
         """Return what reads words and calls; those of a model without tools are refused."""

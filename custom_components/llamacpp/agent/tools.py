@@ -12,7 +12,7 @@ from ..const import LOGGER
 from .arguments import LABELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 type ToolParam = dict[str, Any]
 type Serializer = Callable[[Any], Any] | None
@@ -109,6 +109,8 @@ def _in_order[T](schema: T) -> T:
 
 _SCHEMAS = _ByParts[dict[str, Any]](MAX_SCHEMAS)
 _TOOLS = _ByParts[list[ToolParam]](MAX_LISTS)
+_SENT = _ByParts[list[ToolParam]](MAX_LISTS)
+_RANGE = ("minimum", "maximum")
 
 
 def to_tools(api: llm.APIInstance) -> list[ToolParam]:
@@ -130,6 +132,27 @@ def to_tools(api: llm.APIInstance) -> list[ToolParam]:
         ),
         lambda: [_to_tool(tool, api) for tool in sorted(api.tools, key=lambda tool: tool.name)],
     )
+
+
+def without_clipping(tools: Sequence[ToolParam]) -> list[ToolParam]:
+    """Return tools for a request, in which the server lets the model write any number.
+
+    The ranges are told, and checked when the call has come. The server's grammar would keep those
+    of whole numbers: a model that wants 150 percent could then only write 15, or 0.
+    """
+    return _SENT.get((tools,), lambda: [_unclipped(one) for one in tools])
+
+
+def _unclipped[T](schema: T) -> T:
+    if isinstance(schema, dict):
+        found = {name: _unclipped(value) for name, value in schema.items()}
+        if found.get("type") == "integer" and not found.keys().isdisjoint(_RANGE):
+            # Of other numbers it keeps none.
+            found["type"] = "number"
+        return cast("T", found)
+    if isinstance(schema, list):
+        return cast("T", [_unclipped(one) for one in schema])
+    return schema
 
 
 def arguments_by_tool(
