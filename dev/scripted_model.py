@@ -1,7 +1,7 @@
 """A model that says what a script tells it to, for tests in which the words matter.
 
-It is a real GGUF file for a real llama-server: one layer that adds nothing, and an output matrix
-that names, for each token of a script, the next one. Which script begins is decided by the chat
+It is a real GGUF file for a real llama-server: layers that add nothing, and an output matrix that
+names, for each token of a script, the next one. Which script begins is decided by the chat
 template, from the last words of the user and from how often the model has called tools since.
 What the server makes of the output (streams, thinking, tool calls, grammars) is all its own.
 """
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Self
 import gguf
 import numpy as np
 
+from .model_kinds import ATTENTION, WIDTH
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-WIDTH = 128
-CONTEXT_TOKENS = 32768
+    from .model_kinds import Kind
+
 SEED = 7
 # The first element of every token's vector is this, the others are +1 or -1: it stands for "any
 # token" and leads to the end of the answer wherever no script goes on.
@@ -114,12 +116,14 @@ def write_scripted_model(  # noqa: PLR0913 - what a model is made of
     template: str = TEMPLATE,
     *,
     breaks: str = " ",
+    kind: Kind = ATTENTION,
 ) -> None:
     """Write the model.
 
     vocabulary: or a GGUF file with it. script: see `Script`. otherwise: what it says to everything
     else. template: of the chat; one with a comment `choice`, which stands for the choice of an
     answer. breaks: before these characters a token ends, if there is none yet that is the same.
+    kind: what its layers are.
     """
     known = Vocabulary.read(vocabulary) if isinstance(vocabulary, Path) else vocabulary
     answers = [otherwise, *(answer for rounds in script.values() for answer in rounds)]
@@ -133,19 +137,13 @@ def write_scripted_model(  # noqa: PLR0913 - what a model is made of
             successors[previous] = previous = len(known.tokens) + len(more)
             more[piece] = gguf.TokenType.USER_DEFINED
     known = known.with_tokens(more)
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, kind.architecture)
     writer.add_name("scripted")
-    writer.add_context_length(CONTEXT_TOKENS)
-    writer.add_embedding_length(WIDTH)
-    writer.add_block_count(1)
-    writer.add_feed_forward_length(WIDTH)
-    writer.add_head_count(1)
-    writer.add_head_count_kv(1)
-    writer.add_layer_norm_rms_eps(1e-5)
     known.add_to(writer)
     writer.add_chat_template(template.replace(CHOICE, _choice(script)))
     for name, tensor in _tensors(len(known.tokens), successors, known.eos).items():
         writer.add_tensor(name, tensor)
+    kind.add_to(writer)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -214,14 +212,4 @@ def _tensors(
     for token, successor in successors.items():
         output[successor, 1:] += vectors[token, 1:] * np.float16(LOGIT_SCALE)
     output[end, 0] += np.float16(LOGIT_SCALE * END_SHARE * WIDTH / ANY)
-    zeros = np.zeros((WIDTH, WIDTH), dtype=np.float16)
-    ones = np.ones(WIDTH, dtype=np.float32)
-    squares = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
-    return {
-        "token_embd.weight": vectors,
-        "output.weight": output,
-        "output_norm.weight": ones,
-        "blk.0.attn_norm.weight": ones,
-        "blk.0.ffn_norm.weight": ones,
-        **{f"blk.0.{name}.weight": zeros for name in squares},
-    }
+    return {"token_embd.weight": vectors, "output.weight": output}
