@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import aiohttp
+    import pytest
     from homeassistant.core import HomeAssistant, State
     from homeassistant.helpers.chat_session import ChatSession
 
@@ -122,6 +124,20 @@ def last_trace(kind: str) -> list[dict[str, Any]]:
     """Return the details of this kind that the newest trace holds."""
     events = trace.async_get_traces()[-1].as_dict()["events"]
     return [event["data"] for event in events if event["event_type"] == kind]
+
+
+def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what is logged as a warning or worse, and is ours or about us."""
+    loud = [
+        one.getMessage()
+        for one in caplog.records
+        if one.levelno >= logging.WARNING
+        # To it, hours that pass at once are calls that take long.
+        and one.name != "asyncio"
+        and "llamacpp" in f"{one.name} {one.pathname} {one.getMessage()}"
+    ]
+    # What Home Assistant says of every custom integration.
+    return [one for one in loud if "not been tested by Home Assistant" not in one]
 
 
 def sse(*chunks: dict[str, Any]) -> Iterator[str]:

@@ -1,0 +1,215 @@
+"""A short day with a model of each kind that there is, and with each kind of chat template."""
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import probatio
+import pytest
+from homeassistant.components import ai_task
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import selector
+from homeassistant.helpers.intent import IntentResponseType
+
+import custom_components.llamacpp as integration
+from custom_components.llamacpp import warmth
+from custom_components.llamacpp.agent import warm
+from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
+from custom_components.llamacpp.const import CONF_EXACT_FIRST
+from dev.model_kinds import KINDS
+from dev.scripted_model import TEMPLATE, ToolCall, Vocabulary, write_scripted_model
+
+from .conftest import TASK_AGENT
+from .talk import ask, complaints, speech, state_of
+from .test_stable import satellites
+from .test_warm import keeping_slots, processed, set_options, warmed
+
+if TYPE_CHECKING:
+    from homeassistant.components.conversation import ConversationResult
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+    from dev.scripted_model import Script
+
+    from .conftest import AddServer
+
+# What stands for the seconds until something is done that nobody waits for.
+SOON_SECONDS = 0.1
+GONE = "Is it running?"
+DAY_SECONDS = 60.0
+# Words, a note on who speaks, and the marks of the template around them; the home takes more.
+FEW_TOKENS = 60
+MANY_TOKENS = 250
+
+ORDER, LIGHT = "Turn on the coffee maker", "More light in the kitchen, please"
+TALE, GO_ON = "Tell me a tale", "And then?"
+LOOK, DATA = "Look outside and tell.", "Say how the sky is."
+ANSWERS = {
+    TALE: "Once upon a time it rained.",
+    GO_ON: "Nobody ever found it out.",
+    LOOK: "Nothing but clouds over there.",
+    DATA: '{"sky": "as grey as slate"}',
+}
+STRUCTURE = probatio.Schema({probatio.Required("sky"): selector.selector({"text": {}})})
+CALL = [str(ToolCall("intent__HassTurnOn", {"name": "Kitchen Light"})), "Now you see better."]
+COMMAND = ["turn on the Kitchen Light"]
+NO_TOOLS = Path(__file__).with_name("no_tools.jinja").read_text()
+# Every answer begins with a thought, as those of DeepSeek R1 do.
+THINKING = TEMPLATE.replace("assistant\n{# choice #}", "assistant\n<think>\n{# choice #}")
+# Template, how the model controls the home, and the slots of its server.
+FORMS = {
+    "tools": (TEMPLATE, ToolCalls.AUTO, 3),
+    "thinking": (THINKING, ToolCalls.AUTO, 1),
+    "none": (NO_TOOLS, ToolCalls.COMMANDS, 2),
+}
+
+
+@pytest.fixture(scope="module")
+def vocabulary(model: Path) -> Vocabulary:
+    """Return the vocabulary of the small model."""
+    return Vocabulary.read(model)
+
+
+@pytest.fixture
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what nobody waits for be done soon."""
+    monkeypatch.setattr(integration, "HOME_CHANGE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(warm, "QUIET_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(warmth, "FOLLOW_SECONDS", SOON_SECONDS)
+
+
+def script_for(form: str) -> Script:
+    """Return what a model says."""
+    script = {LIGHT: COMMAND if form == "none" else CALL}
+    script |= {words: [answer] for words, answer in ANSWERS.items()}
+    if form != "thinking":
+        return script
+    thoughts = iter(range(100, 200))
+    return {
+        words: [f"I keep secret {next(thoughts)}.\n</think>\n\n{answer}" for answer in rounds]
+        for words, rounds in script.items()
+    }
+
+
+class Day:
+    """A home with one agent, and a server that is started anew on the way."""
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry[Any], server: LlamaServer) -> None:
+        """Begin. entry: of the server."""
+        self._hass = hass
+        self._entry = entry
+        self._server = server
+
+    async def say(self, words: str, talk: str | None = None, **where: Any) -> ConversationResult:
+        """Say this to the agent, to which the answer is that of the script."""
+        result = await ask(self._hass, words, talk, **where)
+        assert result.response.response_type is not IntentResponseType.ERROR
+        if words in ANSWERS:
+            assert speech(result) == ANSWERS[words]
+        return result
+
+    async def is_warm(self, words: str, talk: str | None = None, **where: Any) -> str | None:
+        """Say this; of the prompt only the words may be read. Return the conversation's id."""
+        result = await self.say(words, talk, **where)
+        usage = self._entry.runtime_data.last_answer.completion.usage
+        assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
+        assert usage.cached_tokens > MANY_TOKENS
+        return result.conversation_id
+
+    async def everybody_is_warm(self) -> None:
+        """Speak at each satellite and at a phone."""
+        for device_id in (None, *satellites(self._hass)):
+            await self.is_warm(TALE, device_id=device_id)
+
+    async def control(self) -> None:
+        """Have an order carried out by Home Assistant, and one by the model."""
+        await self.say(ORDER)
+        assert state_of(self._hass, "switch.coffee_maker").state == "on"
+        result = await self.say(LIGHT)
+        if speech(result).endswith("?"):
+            # A command that is not quite what was said.
+            await self.say("Yes", result.conversation_id)
+        assert state_of(self._hass, "light.kitchen_light").state == "on"
+
+    async def talk(self) -> str | None:
+        """Begin a conversation, and go on with it; return its id."""
+        talk = await self.is_warm(TALE)
+        await warmed(self._hass)
+        return await self.is_warm(GO_ON, talk)
+
+    async def tasks(self) -> None:
+        """Give tasks, for words and for data."""
+        for words, structure in ((LOOK, None), (DATA, STRUCTURE)):
+            task = await ai_task.async_generate_data(
+                self._hass,
+                task_name="Sky",
+                entity_id=TASK_AGENT,
+                instructions=words,
+                structure=structure,
+            )
+            assert task.data == (json.loads(ANSWERS[words]) if structure else ANSWERS[words])
+        await warmed(self._hass)
+
+    async def change(self) -> None:
+        """Give a light another name."""
+        er.async_get(self._hass).async_update_entity("light.kitchen_light", name="Stove Lamp")
+        await asyncio.sleep(2 * SOON_SECONDS)
+        await warmed(self._hass)
+
+    async def restart(self, *, is_noticed: bool) -> None:
+        """Start the server anew. is_noticed: before somebody speaks."""
+        await warmed(self._hass)
+        coordinator = self._entry.runtime_data
+        self._server.kill()
+        if is_noticed:
+            await coordinator.async_refresh()
+        self._server.start()
+        self._server.wait_ready()
+        if is_noticed:
+            await coordinator.async_refresh()
+            await warmed(self._hass)
+            # A note for each slot.
+            n_slots = coordinator.warmer.filling.n_slots
+            assert await processed(coordinator) < FEW_TOKENS * 2 * n_slots
+
+
+@pytest.mark.usefixtures("_soon")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_day(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+    home: HomeAssistant,
+    add_server: AddServer,
+    vocabulary: Vocabulary,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    form: str,
+) -> None:
+    """All is carried out and said, nobody waits for the home to be read, and nothing is logged."""
+    caplog.set_level(logging.INFO)
+    template, tool_calls, n_slots = FORMS[form]
+    path = tmp_path / "scripted.gguf"
+    script = script_for(form)
+    write_scripted_model(path, vocabulary, script, "I was not told.", template, kind=KINDS[kind])
+    with keeping_slots(tmp_path, path, n_slots=n_slots) as server:
+        entry = await add_server(server.base_url)
+        await set_options(home, entry, **{CONF_EXACT_FIRST: True, CONF_TOOL_CALLS: tool_calls})
+        day = Day(home, entry, server)
+        async with asyncio.timeout(DAY_SECONDS):
+            await day.control()
+            talk = await day.talk()
+            await day.tasks()
+            await day.everybody_is_warm()
+            await day.change()
+            await day.everybody_is_warm()
+            assert complaints(caplog) == []
+            await day.restart(is_noticed=True)
+            await day.everybody_is_warm()
+            await day.restart(is_noticed=False)
+            await day.is_warm(TALE)
+            await day.say(GO_ON, talk)
+            await warmed(home)
+    assert all(GONE in one for one in complaints(caplog))
