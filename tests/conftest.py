@@ -11,6 +11,7 @@ import pytest_socket
 
 import custom_components.llamacpp
 from dev.llama import LlamaServer, path_from_environment
+from dev.scripted_model import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -39,6 +40,12 @@ def sockets() -> Generator[None]:
 def model() -> Path:
     """Return the real small instruct model (SmolLM2-135M-Instruct Q4_1, GGUF)."""
     return path_from_environment("LLAMACPP_MODEL")
+
+
+@pytest.fixture(scope="session")
+def vocabulary(model: Path) -> Vocabulary:
+    """Return its vocabulary, which takes a while to be read."""
+    return Vocabulary.read(model)
 
 
 @contextlib.contextmanager

@@ -51,6 +51,7 @@ class Warmth:
         """Have the prompts processed anew that the server has forgotten, or may have."""
         self.warmer.filling.n_slots = state.slots_total or 1
         self.warmer.is_router = state.is_router
+        self.warmer.served_by(f"{state.props.build_info} {state.props.model_path}")
         if not state.props.is_front:
             self._tell_losses()
         ahead = self.warmer.ahead

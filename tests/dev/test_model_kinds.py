@@ -8,10 +8,12 @@ import pytest
 
 from dev.llama import LlamaServer
 from dev.model_kinds import KINDS
-from dev.scripted_model import Vocabulary, write_scripted_model
+from dev.scripted_model import write_scripted_model
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from dev.scripted_model import Vocabulary
 
 SCRIPT = {"Hello": ["Good day to you."], "Bye": ["See you tomorrow."]}
 HOME = " ".join(f"Lamp {number} is in room {number % 7}." for number in range(100))
@@ -19,12 +21,6 @@ FILE = {"filename": "home.bin"}
 # A question, and the marks of the template around it; the home takes a thousand.
 FEW_TOKENS = 20
 MANY_TOKENS = 900
-
-
-@pytest.fixture(scope="module")
-def vocabulary(model: Path) -> Vocabulary:
-    """Return the vocabulary of the small model."""
-    return Vocabulary.read(model)
 
 
 async def ask(session: aiohttp.ClientSession, url: str, words: str) -> dict[str, Any]:

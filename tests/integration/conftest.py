@@ -10,8 +10,10 @@ from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.setup import async_setup_component
 
+import custom_components.llamacpp as integration
 from custom_components.llamacpp import conversation as agents
-from custom_components.llamacpp.agent import abilities
+from custom_components.llamacpp import warmth
+from custom_components.llamacpp.agent import abilities, warm
 from custom_components.llamacpp.const import DOMAIN
 from dev.hass import DEMO_HOME
 from dev.scripted_model import write_scripted_model
@@ -37,6 +39,8 @@ TASK_AGENT = "ai_task.llama_cpp_ai_task"
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+# What stands for the seconds until something is done that nobody waits for.
+SOON_SECONDS = 0.1
 FLAGS = ("--ctx-size", "16384", "--parallel", "1")
 
 
@@ -60,6 +64,14 @@ def _large_models(monkeypatch: pytest.MonkeyPatch) -> None:
 def _model_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask the model whatever is said: what Home Assistant does before has tests of its own."""
     monkeypatch.setattr(agents, "DEFAULT_EXACT_FIRST", False)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what nobody waits for be done soon."""
+    monkeypatch.setattr(integration, "HOME_CHANGE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(warm, "QUIET_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(warmth, "FOLLOW_SECONDS", SOON_SECONDS)
 
 
 @pytest.fixture

@@ -209,9 +209,17 @@ async def llama_peer(
 
 
 async def recording(
-    peers: Peers, session: aiohttp.ClientSession, server: LlamaServer
+    peers: Peers,
+    session: aiohttp.ClientSession,
+    server: LlamaServer,
+    answered: Callable[[web.Request, aiohttp.ClientResponse], None] = lambda _request, _answer: (
+        None
+    ),
 ) -> tuple[str, list[dict[str, Any]]]:
-    """Return the address of what passes requests on to a server, and the chats that it is asked."""
+    """Return the address of what passes requests on to a server, and the chats that it is asked.
+
+    answered: called with each request and its answer, before that is passed on.
+    """
     asked: list[dict[str, Any]] = []
     prompts = Prompts()
 
@@ -225,6 +233,7 @@ async def recording(
         async with session.request(
             request.method, url, data=body or None, headers=headers
         ) as answer:
+            answered(request, answer)
             response = web.StreamResponse(
                 status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]}
             )

@@ -13,15 +13,12 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import selector
 from homeassistant.helpers.intent import IntentResponseType
 
-import custom_components.llamacpp as integration
-from custom_components.llamacpp import warmth
-from custom_components.llamacpp.agent import warm
 from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
 from custom_components.llamacpp.const import CONF_EXACT_FIRST
 from dev.model_kinds import KINDS
-from dev.scripted_model import TEMPLATE, ToolCall, Vocabulary, write_scripted_model
+from dev.scripted_model import TEMPLATE, ToolCall, write_scripted_model
 
-from .conftest import TASK_AGENT
+from .conftest import SOON_SECONDS, TASK_AGENT
 from .talk import ask, complaints, speech, state_of
 from .test_stable import satellites
 from .test_warm import keeping_slots, processed, set_options, warmed
@@ -32,12 +29,10 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
-    from dev.scripted_model import Script
+    from dev.scripted_model import Script, Vocabulary
 
     from .conftest import AddServer
 
-# What stands for the seconds until something is done that nobody waits for.
-SOON_SECONDS = 0.1
 GONE = "Is it running?"
 DAY_SECONDS = 60.0
 # Words, a note on who speaks, and the marks of the template around them; the home takes more.
@@ -65,20 +60,6 @@ FORMS = {
     "thinking": (THINKING, ToolCalls.AUTO, 1),
     "none": (NO_TOOLS, ToolCalls.COMMANDS, 2),
 }
-
-
-@pytest.fixture(scope="module")
-def vocabulary(model: Path) -> Vocabulary:
-    """Return the vocabulary of the small model."""
-    return Vocabulary.read(model)
-
-
-@pytest.fixture
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what nobody waits for be done soon."""
-    monkeypatch.setattr(integration, "HOME_CHANGE_SECONDS", SOON_SECONDS)
-    monkeypatch.setattr(warm, "QUIET_SECONDS", SOON_SECONDS)
-    monkeypatch.setattr(warmth, "FOLLOW_SECONDS", SOON_SECONDS)
 
 
 def script_for(form: str) -> Script:
@@ -176,7 +157,7 @@ class Day:
             assert await processed(coordinator) < FEW_TOKENS * 2 * n_slots
 
 
-@pytest.mark.usefixtures("_soon")
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_day(  # noqa: PLR0913, PLR0917 - fixtures and parameters

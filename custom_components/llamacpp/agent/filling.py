@@ -41,9 +41,7 @@ class Filling:
         if talk.is_once:
             return await self._choose_once(kept, model, talk)
         if kept.is_empty:
-            kept.is_empty = False
-            if await self._saved.restore(SLOT, agent_id, model, autoload=True):
-                kept.note_read(SLOT, prefix)
+            await self._read_first(kept, agent_id, request, autoload=True)
         if self.n_slots > 1:
             return await self._choose(kept, agent_id, request, talk)
         is_lost = has_lost and not kept.slots.is_filled(SLOT, prefix)
@@ -68,7 +66,7 @@ class Filling:
                 # It may still be at work with a batch: any other slot would begin anew.
                 kept.slots.give(slot, talk)
                 return slot
-        can_fill = self._saved.has(agent_id, model, prefix)
+        can_fill = self._can_fill(agent_id, model, prefix)
         if slot is None and can_fill:
             slot = kept.slots.free(idle, prefix, talk)
         if slot is None or slot not in idle:
@@ -80,7 +78,7 @@ class Filling:
 
     async def _choose_once(self, kept: Kept, model: str | None, talk: Talk) -> int | None:
         """Return the slot that is wanted least, so that it is known what is pushed out."""
-        if self.n_slots < 2 or not self._saved.is_supported:  # noqa: PLR2004 - there is no choice
+        if self.n_slots < 2 or not self._saved.is_supported(model):  # noqa: PLR2004 - there is no choice
             return None
         slot = kept.slots.least_wanted(await self._idle_slots(model))
         if slot is not None:
@@ -89,17 +87,43 @@ class Filling:
 
     async def read_ahead(
         self, kept: Kept, agent_id: str, request: Request, *, autoload: bool
-    ) -> None:
+    ) -> bool:
         """Have the server read a prompt if it has it on its disk and nowhere else.
 
-        autoload: whether a router may load the model for that.
+        autoload: whether a router may load the model for that. Returns whether it did.
+        """
+        # If it was written, another prompt has taken its place since.
+        if kept.is_empty or self._saved.has(agent_id, request.get("model"), prefix_of(request)):
+            return await self._read_first(kept, agent_id, request, autoload=autoload)
+        return False
+
+    async def _read_first(
+        self, kept: Kept, agent_id: str, request: Request, *, autoload: bool
+    ) -> bool:
+        """Have the server read what it has of an agent, which need not be the newest prompt."""
+        model, prefix = request.get("model"), prefix_of(request)
+        kept.is_empty = False
+        is_known = self._saved.has(agent_id, model, prefix)
+        is_read = await self._saved.restore(SLOT, agent_id, model, autoload=autoload)
+        if is_read:
+            kept.note_read(SLOT, prefix, is_known=is_known)
+        return is_read
+
+    async def slot_to_prove(self, kept: Kept, agent_id: str, request: Request) -> int | None:
+        """Have the server read a prompt into one slot of several, and return that slot.
+
+        None: it is known whether the model goes on from what was read, or no slot is free. Else
+        that is to be seen there, before slots are filled that may hold what is good.
         """
         model, prefix = request.get("model"), prefix_of(request)
-        # If it was written, another prompt has taken its place since.
-        if kept.is_empty or self._saved.has(agent_id, model, prefix):
-            kept.is_empty = False
-            if await self._saved.restore(SLOT, agent_id, model, autoload=autoload):
-                kept.note_read(SLOT, prefix)
+        can_prove = self.n_slots > 1 and self._saved.has(agent_id, model, prefix)
+        if not can_prove or self._saved.is_proven(model):
+            return None
+        idle = [slot for slot in await self._idle_slots(model) if slot != SLOT]
+        slot = kept.slots.least_wanted([one for one in idle if not kept.slots.is_needed(one)])
+        if slot is None or not await self._read(kept, slot, agent_id, model, prefix):
+            return None
+        return slot
 
     async def fill_others(
         self, kept: Kept, agent_id: str, request: Request, may_go_on: Callable[[], bool]
@@ -110,7 +134,7 @@ class Filling:
         no agent has any more: that would have to be read then.
         """
         model, prefix = request.get("model"), prefix_of(request)
-        if self.n_slots < 2 or not self._saved.has(agent_id, model, prefix):  # noqa: PLR2004 - there are no others
+        if self.n_slots < 2 or not self._can_fill(agent_id, model, prefix):  # noqa: PLR2004 - there are no others
             return
         for slot in await self._idle_slots(model):
             if not may_go_on():
@@ -135,9 +159,15 @@ class Filling:
 
     async def _read(
         self, kept: Kept, slot: int, agent_id: str, model: str | None, prefix: bytes
-    ) -> None:
-        if await self._saved.restore(slot, agent_id, model, autoload=False):
-            kept.note_read(slot, prefix)
+    ) -> bool:
+        is_read = await self._saved.restore(slot, agent_id, model, autoload=False)
+        if is_read:
+            kept.note_read(slot, prefix, is_known=True)
+        return is_read
+
+    def _can_fill(self, agent_id: str, model: str | None, prefix: bytes) -> bool:
+        """Tell whether slots can be filled with a prompt that was written."""
+        return self._saved.has(agent_id, model, prefix) and self._saved.is_proven(model)
 
     async def _idle_slots(self, model: str | None) -> list[int]:
         """Return the slots that are not at work, none if the server does not tell."""

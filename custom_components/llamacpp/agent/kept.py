@@ -26,8 +26,9 @@ class Kept:
     somebody asked. unwritten: agents whose prompts were processed while somebody waited, and are to
     be written.
 
-    read: beginnings of prompts that were read from the disk and not used since. on_disk: those in
-    whose place another one was read, so that only the disk has them.
+    read: by slot, beginnings of prompts that were read from the disk, where they had been written,
+    and not used since. on_disk: those in whose place another one was read, so that only the disk
+    has them.
     """
 
     is_empty: bool = True
@@ -39,17 +40,21 @@ class Kept:
     begun: tuple[str, int] | None = None
     following: int | None = None
     unwritten: set[str] = field(default_factory=set)
-    read: set[bytes] = field(default_factory=set)
+    read: dict[int, bytes] = field(default_factory=dict)
     on_disk: set[bytes] = field(default_factory=set)
     slots: ConversationSlots = field(default_factory=ConversationSlots)
 
-    def note_read(self, slot: int, prefix: bytes) -> None:
-        """Take note that the server has read the prompt with this beginning into a slot."""
+    def note_read(self, slot: int, prefix: bytes, *, is_known: bool) -> None:
+        """Take note that the server has read the prompt with this beginning into a slot.
+
+        is_known: it is known to have written this very one; if not, it may be one of another home.
+        """
         if pushed_out := self.slots.beginning_of(slot):
             self.on_disk.add(pushed_out)
             self.on_disk &= {*self.processed.values()}
         self.note_processed(slot, prefix)
-        self.read.add(prefix)
+        if is_known:
+            self.read[slot] = prefix
 
     def note_processed(self, slot: int, prefix: bytes, note: str | None = None) -> None:
         """Take note that the server has processed the prompt with this beginning in a slot.

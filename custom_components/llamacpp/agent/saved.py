@@ -11,7 +11,7 @@ from ..const import LOGGER
 from ..server import LlamaServerError, NotSupportedError
 
 if TYPE_CHECKING:
-    from ..server import LlamaServerClient
+    from ..server import LlamaServerClient, Usage
 
 # A large model's slot has gigabytes, and disks of small boxes are slow.
 SECONDS = 60.0
@@ -31,21 +31,58 @@ class SavedPrompts:
         self._written: dict[str, bytes] = {}
         self._tried: dict[str, bytes] = {}
         # Whether the server writes and reads at all, None: it was not asked to.
-        self.is_supported: bool | None = None
+        self._is_supported: bool | None = None
+        # By model: whether it goes on from what was read. One with a state, or whose attention
+        # slides, does so only if the server writes where it may go on: older ones do not.
+        self._is_of_use: dict[str | None, bool] = {}
+        self._served_by = ""
 
     def forget(self) -> None:
         """Take note that the server may have been started in another way."""
-        self.is_supported = None
+        self._is_supported = None
+
+    def served_by(self, what: str) -> None:
+        """Take note of what serves: another build or model may go on from what was read."""
+        if what != self._served_by:
+            self._served_by = what
+            self._is_of_use.clear()
+
+    def is_supported(self, model: str | None) -> bool | None:
+        """Tell whether the server writes and reads prompts of a model; None: it was not asked to.
+
+        Not if what it reads is of no use.
+        """
+        return self._is_of_use.get(model, True) and self._is_supported
+
+    @property
+    def helps(self) -> bool | None:
+        """Return whether all models go on from what the server has written; None: not known."""
+        return False not in self._is_of_use.values() and self._is_supported
+
+    def is_proven(self, model: str | None) -> bool:
+        """Tell whether the model is known to go on from what was read."""
+        return self._is_of_use.get(model, False)
+
+    def note_use(self, model: str | None, usage: Usage | None, *, is_same: bool) -> None:
+        """Take note of what a request took that could go on from what had just been read.
+
+        usage: None if the server does not tell: it is taken at its word then. is_same: it is the
+        very prompt that was written, from which any server goes on.
+        """
+        if usage and not usage.cached_tokens:
+            self._is_of_use.setdefault(model, False)
+        elif not is_same:
+            self._is_of_use[model] = True
 
     def has(self, agent_id: str, model: str | None, prefix: bytes) -> bool:
         """Tell whether this very prompt of the agent was written."""
         is_written = self._written.get(_file_name(agent_id, model)) == prefix
-        return is_written and self.is_supported is not False
+        return is_written and self.is_supported(model) is not False
 
     def lacks(self, agent_id: str, model: str | None, prefix: bytes) -> bool:
         """Tell whether this prompt of the agent is still to be written."""
         is_tried = self._tried.get(_file_name(agent_id, model)) == prefix
-        return not is_tried and self.is_supported is not False
+        return not is_tried and self.is_supported(model) is not False
 
     async def save(self, slot: int, agent_id: str, model: str | None, prefix: bytes) -> None:
         """Write a slot that holds the agent's prompt, unless it was written with this one."""
@@ -67,17 +104,17 @@ class SavedPrompts:
     async def _do(
         self, slot: int, action: str, name: str, model: str | None, *, autoload: bool
     ) -> bool:
-        if self.is_supported is False:
+        if self.is_supported(model) is False:
             return False
         try:
             async with asyncio.timeout(SECONDS):
                 await self._client.slot_action(slot, action, name, model=model, autoload=autoload)
         except NotSupportedError:
-            self.is_supported = False
+            self._is_supported = False
         except (LlamaServerError, TimeoutError) as err:
             LOGGER.debug("The server does not %s %s: %s", action, name, err)
         else:
-            self.is_supported = True
+            self._is_supported = True
             return True
         return False
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from .slots import Talk
     from .telling import Told
 
+# What nobody has said yet, and what a prompt that is processed ahead does not end with.
+OTHER_WORDS = "?"
+
 
 class WarmUp(Protocol):
     """Makes an agent's prompt and has the warmer process it."""
@@ -69,6 +72,10 @@ class Warmer:
         # Whether a prompt was not processed because somebody asked.
         self._is_put_off = False
         self.is_router = False
+
+    def served_by(self, what: str) -> None:
+        """Take note of the build and the model of the server, as one word."""
+        self._saved.served_by(what)
 
     def register(self, agent_id: str, warm_up: WarmUp) -> Callable[[], None]:
         """Take note of how an agent's prompt is made and processed; returns what ends that."""
@@ -130,9 +137,9 @@ class Warmer:
 
     def suffers(self, loss: Loss) -> bool | None:
         """Tell whether the server loses prompts in this way, None if that is not known."""
-        if loss is Loss.PUSHED_OUT and self._saved.is_supported is not False:
+        if loss is Loss.PUSHED_OUT and (is_saved := self._saved.helps) is not False:
             # What has been pushed out is read from its disk.
-            return False if self._saved.is_supported else None
+            return False if is_saved else None
         return self._losses.suffers(loss)
 
     @property
@@ -208,17 +215,22 @@ class Warmer:
     def _learn(
         self, kept: Kept, request: Mapping[str, Any], usage: Usage, *, is_warm_up: bool = False
     ) -> None:
-        """Learn from an answer whether the server keeps prompts."""
-        prefix = prefix_of(request)
+        """Learn from an answer whether the server keeps prompts, and goes on from what it read."""
+        model, prefix = request.get("model"), prefix_of(request)
+        slot = request.get("id_slot", None if self.filling.n_slots > 1 else SLOT)
+        was_read = prefix in kept.read.values() if slot is None else kept.read.get(slot) == prefix
+        if slot is not None:
+            kept.read.pop(slot, None)
+        if was_read and slot is not None:
+            self._saved.note_use(model, usage, is_same=is_warm_up)
         asked = Asked(
             prefix,
             usage,
             n_messages=len(request["messages"]),
             is_warm_up=is_warm_up,
-            was_read=prefix in kept.read,
+            was_read=was_read,
         )
-        kept.read.discard(prefix)
-        self._losses.of(self._key_of(request.get("model"))).note(asked)
+        self._losses.of(self._key_of(model)).note(asked)
 
     def displaced(self) -> None:
         """Have the prompt processed again of the agent that is likeliest to be asked next."""
@@ -289,12 +301,13 @@ class Warmer:
 
     async def _warm(self, kept: Kept, agent_id: str, request: Request, *, autoload: bool) -> bool:
         """Have a prompt processed and written, and other slots read it; return whether it was."""
-        if not self.ahead.is_paused:
-            await self.filling.read_ahead(kept, agent_id, request, autoload=autoload)
+        is_read = not self.ahead.is_paused and await self.filling.read_ahead(
+            kept, agent_id, request, autoload=autoload
+        )
         if self.ahead.is_paused:
             self._put_off()
             return False
-        body, slot = {**request, "max_tokens": 1}, self._slot_to_warm(kept, agent_id)
+        body, slot = {**request, "max_tokens": 1}, self._slot_to_warm(kept, agent_id, request)
         if slot is not None:
             body["id_slot"] = slot
         completion = await self._process(body, autoload=autoload)
@@ -303,10 +316,35 @@ class Warmer:
             return False
         self._note_warm(kept, agent_id, body, completion)
         await self._saved.save(SLOT, agent_id, request.get("model"), prefix_of(request))
+        is_kept = completion.usage is not None and completion.usage.cached_tokens > 0
+        await self._prove(kept, agent_id, body, in_first=is_read and is_kept)
         await self.filling.fill_others(
             kept, agent_id, request, may_go_on=lambda: not self.ahead.is_paused
         )
         return True
+
+    async def _prove(self, kept: Kept, agent_id: str, body: Request, *, in_first: bool) -> None:
+        """Find out whether the model goes on from what was read, before somebody waits for that.
+
+        body: the request for the prompt that was written. in_first: it has just gone on from what
+        was read, as any model does with the very same prompt; others may not.
+        """
+        if self._saved.is_proven(model := body.get("model")):
+            return
+        slot = SLOT if in_first else await self.filling.slot_to_prove(kept, agent_id, body)
+        if slot is None or self.ahead.is_paused:
+            return
+        *others, last = body["messages"]
+        other = {**body, "messages": [*others, {**last, "content": OTHER_WORDS}]}
+        if self.filling.n_slots > 1:
+            other["id_slot"] = slot
+        completion = await self._process(other, autoload=False)
+        if completion is None:
+            return
+        self.spending.add(completion.usage, is_ahead=True)
+        kept.read.pop(slot, None)
+        kept.note_processed(slot, prefix_of(body))
+        self._saved.note_use(model, completion.usage, is_same=False)
 
     async def tell(self) -> None:
         """Have the notes processed on those who may speak, for the agent that was asked last.
@@ -365,14 +403,14 @@ class Warmer:
         is_to_write = agent_id in kept.unwritten and (kept.is_volatile or self.is_to_write)
         return kept.processed.get(agent_id) == prefix_of(request) and not is_to_write
 
-    def _slot_to_warm(self, kept: Kept, agent_id: str) -> int | None:
+    def _slot_to_warm(self, kept: Kept, agent_id: str, request: Request) -> int | None:
         """Return the slot in which an agent's prompt is processed ahead; None: the server chooses.
 
         It does so by what is in its slots and in its host cache, but what it has chosen is not
         known, and one must be written.
         """
-        n_slots = self.filling.n_slots
-        if n_slots > 1 and self._saved.is_supported is not False:
+        n_slots, is_saved = self.filling.n_slots, self._saved.is_supported(request.get("model"))
+        if n_slots > 1 and is_saved is not False:
             return SLOT
         if n_slots > 1 and agent_id not in kept.warmed:
             # So that the prompts of several agents do not push each other out.
