@@ -38,6 +38,7 @@ DAY_SECONDS = 60.0
 # Words, a note on who speaks, and the marks of the template around them; the home takes more.
 FEW_TOKENS = 60
 MANY_TOKENS = 250
+WORDS_TOKENS = 16
 
 ORDER, LIGHT = "Turn on the coffee maker", "More light in the kitchen, please"
 TALE, GO_ON = "Tell me a tale", "And then?"
@@ -194,3 +195,26 @@ async def test_a_day(  # noqa: PLR0913, PLR0917 - fixtures and parameters
             await day.say(GO_ON, talk)
             await warmed(home)
     assert all(GONE in one for one in complaints(caplog))
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("kind", KINDS)
+async def test_notes_are_processed_ahead(
+    home: HomeAssistant,
+    add_server: AddServer,
+    vocabulary: Vocabulary,
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    """Of the note on who speaks nothing is read while they wait, also by models with a state."""
+    path = tmp_path / "scripted.gguf"
+    write_scripted_model(path, vocabulary, script_for("tools"), "I was not told.", kind=KINDS[kind])
+    with keeping_slots(tmp_path, path, n_slots=3) as server:
+        entry = await add_server(server.base_url)
+        await warmed(home)
+        for words in (TALE, GO_ON):
+            for device_id in satellites(home):
+                await ask(home, words, device_id=device_id)
+                usage = entry.runtime_data.last_answer.completion.usage
+                assert usage.prompt_tokens - usage.cached_tokens < WORDS_TOKENS
+                await warmed(home)

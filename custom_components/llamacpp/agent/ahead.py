@@ -2,9 +2,9 @@
 
 import asyncio
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..server import Completion, ServerTimeoutError
+from ..server import Completion, ServerTimeoutError, stream_beginning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,33 +52,34 @@ class Ahead:
         finally:
             self._n_pauses -= 1
 
-    async def process(self, request: Request, *, autoload: bool) -> Completion | None:
+    async def process(
+        self, request: Request, *, autoload: bool, is_beginning: bool = False
+    ) -> Completion | None:
         """Have a request processed, and return what that took; None if somebody asked meanwhile.
 
-        autoload: whether a router may load the model for that. Raises LlamaServerError.
+        autoload: whether a router may load the model for that. is_beginning: more words will follow
+        its last ones. Raises LlamaServerError.
         """
         self.n_begun += 1
         try:
             async with asyncio.timeout(None) as self._limit:
-                return await self._process(request, autoload=autoload)
+                return await self._process(request, autoload=autoload, is_beginning=is_beginning)
         except TimeoutError:
             return None
         finally:
             self._limit = None
 
-    async def _process(self, request: Request, *, autoload: bool) -> Completion:
+    async def _process(self, request: Request, *, autoload: bool, is_beginning: bool) -> Completion:
         completion = Completion(usage=None, timings=None)
         # What is answered is of no use, so it need not fit either.
         body = {name: value for name, value in request.items() if name != "grammar"}
+        limits: dict[str, Any] = {"autoload": autoload, "between_events": WARM_UP_SECONDS}
+        if is_beginning:
+            stream = stream_beginning(self._client, body, **limits)
+        else:
+            stream = self._client.stream_chat(body, **limits)
         try:
-            async with (
-                asyncio.timeout(WARM_UP_SECONDS),
-                aclosing(
-                    self._client.stream_chat(
-                        body, autoload=autoload, between_events=WARM_UP_SECONDS
-                    )
-                ) as events,
-            ):
+            async with asyncio.timeout(WARM_UP_SECONDS), aclosing(stream) as events:
                 async for event in events:
                     if isinstance(event, Completion):
                         completion = event

@@ -69,7 +69,7 @@ class Telling:
                 if self._ahead.is_paused:
                     return False
                 body = {**one, "max_tokens": 1, "id_slot": slot}
-                completion = await self._ahead.process(body, autoload=False)
+                completion = await self._ahead.process(body, autoload=False, is_beginning=True)
                 if completion is None:
                     return False
                 spending.add(completion.usage, is_ahead=True)

@@ -2,7 +2,7 @@
 
 from .address import parse_address, parse_api_key
 from .client import LlamaServerClient, Timeouts
-from .constrained import stream_constrained, stream_unread
+from .constrained import stream_beginning, stream_constrained, stream_unread
 from .errors import (
     AuthenticationError,
     BadRequestError,
@@ -89,6 +89,7 @@ __all__ = [
     "error_from_answer",
     "parse_address",
     "parse_api_key",
+    "stream_beginning",
     "stream_constrained",
     "stream_unread",
     "upstream",

@@ -404,16 +404,21 @@ class LlamaServerClient:
             async for event in events:
                 yield event
 
-    async def stream_completion(self, request: Mapping[str, Any]) -> AsyncGenerator[StreamEvent]:
+    async def stream_completion(
+        self,
+        request: Mapping[str, Any],
+        *,
+        autoload: bool = True,
+        between_events: float | None = None,
+    ) -> AsyncGenerator[StreamEvent]:
         """Ask for the completion of a prompt and yield its events, as `stream_chat` does.
 
         request: body for `/v1/completions`; the words come as the model writes them.
         """
-        limit = self._timeouts.between_events
+        path = self._autoloading("/v1/completions", autoload=autoload)
+        limit = self._timeouts.between_events if between_events is None else between_events
         chat = ChatStream()
-        async with contextlib.aclosing(
-            self._stream("/v1/completions", request, chat, limit)
-        ) as events:
+        async with contextlib.aclosing(self._stream(path, request, chat, limit)) as events:
             async for event in events:
                 yield event
 

@@ -1,4 +1,7 @@
-"""Answers as the model writes them: those under a grammar, and those that the server cannot read.
+"""Completions of prompts that the server has made of a chat.
+
+They are for answers as the model writes them: those under a grammar, and those that the server
+cannot read.
 
 A chat completion of llama-server looks for thinking and calls of tools in what the model writes, in
 the form that the chat template has. Under a grammar there are none: the server then takes the
@@ -77,7 +80,39 @@ async def stream_unread(
             yield event
 
 
-async def _prompt(client: LlamaServerClient, request: Mapping[str, Any]) -> str | None:
+async def stream_beginning(
+    client: LlamaServerClient,
+    request: Mapping[str, Any],
+    *,
+    autoload: bool,
+    between_events: float,
+) -> AsyncGenerator[StreamEvent]:
+    """Have a chat's prompt processed up to the end of its last words, and yield the events.
+
+    A model with a state can go on from there without having read anything behind: it cannot go
+    back. Servers that do not tell the prompt process all of it. The other parameters are those of
+    `client.stream_chat`.
+    """
+    prompt = await _prompt(client, request, autoload=autoload) or ""
+    words = str(request["messages"][-1]["content"])
+    # Some templates cut off white space at the end.
+    ends = [
+        prompt.rfind(one) + len(one) for one in (words, words.rstrip()) if one and one in prompt
+    ]
+    limits: dict[str, Any] = {"autoload": autoload, "between_events": between_events}
+    if ends:
+        body = {name: value for name, value in request.items() if name not in _OF_CHAT}
+        stream = client.stream_completion({**body, "prompt": prompt[: ends[0]]}, **limits)
+    else:
+        stream = client.stream_chat(request, **limits)
+    async with aclosing(stream) as events:
+        async for event in events:
+            yield event
+
+
+async def _prompt(
+    client: LlamaServerClient, request: Mapping[str, Any], *, autoload: bool = True
+) -> str | None:
     """Return the prompt that the server makes of a chat, None if it does not tell.
 
     That of a chat with pictures is not all of it. What the server refuses it refuses in a chat
@@ -87,7 +122,9 @@ async def _prompt(client: LlamaServerClient, request: Mapping[str, Any]) -> str 
         return None
     fields = {name: request[name] for name in _OF_PROMPT if name in request}
     try:
-        return await client.apply_template(**fields, model=request.get("model"), keeps_open=True)
+        return await client.apply_template(
+            **fields, model=request.get("model"), autoload=autoload, keeps_open=True
+        )
     except BadRequestError, NotLlamaServerError:
         return None
 
