@@ -95,7 +95,7 @@ class Cases:
             for cache_ram in self._options.cache_ram or [None]:
                 settings = ServerSettings(
                     path,
-                    MODELS[name].template,
+                    MODELS[name].template_file,
                     cache_ram,
                     self._options.slots,
                     self._options.batch,

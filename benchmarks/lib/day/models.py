@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev.made_models import write_cut_model
+from dev.model_kinds import KINDS
+from dev.scripted_model import CHOICE, write_scripted_model
 
 TEMPLATES = Path(__file__).parent
+ANSWER = "I was not told what to say to this."
 
 
 class ModelMissingError(Exception):
@@ -18,29 +21,47 @@ class Model:
     """A model. variable: of the environment, tells its file. layers: so many are left, None: all.
 
     The tokens are the same with fewer layers, and counted many times faster; times do not tell
-    anything then.
+    anything then. kind: of other layers, with which it always says the same.
     """
 
     variable: str
     template: Path
     layers: int | None = None
+    kind: str | None = None
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether it has all of its layers."""
-        return self.layers is None
+        """Tell whether it has all of its own layers."""
+        return self.layers is None and self.kind is None
+
+    @property
+    def template_file(self) -> Path | None:
+        """Return the template to start the server with, None if the model brings its own."""
+        return None if self.kind else self.template
 
     def file(self, folder: Path) -> Path:
         """Return its file, made in this folder if need be; raises ModelMissingError."""
         path = os.environ.get(self.variable)
         if not path:
             raise ModelMissingError(f"{self.variable} is not set: the model could not be had")
+        if self.kind:
+            return self._made(folder, Path(path), self.kind)
         if self.layers is None:
             return Path(path)
         cut = folder / f"{Path(path).stem}-{self.layers}-layers.gguf"
         if not cut.exists():
             write_cut_model(cut, Path(path), self.layers)
         return cut
+
+    def _made(self, folder: Path, source: Path, kind: str) -> Path:
+        """Return a file with layers of a kind, made in this folder if need be."""
+        made = folder / f"{kind.replace(' ', '-')}.gguf"
+        if not made.exists():
+            start = "<|im_start|>assistant\n"
+            before, _, after = self.template.read_text().rpartition(start)
+            template = f"{before}{start}{CHOICE}{after}"
+            write_scripted_model(made, source, {}, ANSWER, template, kind=KINDS[kind])
+        return made
 
 
 CHATML = TEMPLATES / "chatml_tools.jinja"
@@ -49,6 +70,8 @@ GEMMA = TEMPLATES / "gemma_tools.jinja"
 MODELS = {
     "cut": Model("LLAMACPP_MODEL", CHATML, layers=4),
     "full": Model("LLAMACPP_MODEL", CHATML),
+    "attention-cut": Model("LLAMACPP_MODEL", CHATML, kind="attention"),
+    "hybrid-cut": Model("LLAMACPP_MODEL", CHATML, kind="delta net"),
     "gemma-cut": Model("LLAMACPP_GEMMA", GEMMA, layers=6),
     "gemma": Model("LLAMACPP_GEMMA", GEMMA),
 }

@@ -32,11 +32,12 @@ GUEST_PASSWORD = "guest-of-the-home"  # noqa: S105 - good for this process's loo
 class ServerSettings:
     """How llama-server is started.
 
-    cache_ram: MiB of its host cache, None: as it comes. batch: tokens that it processes in one go.
+    template: None: the model's own. cache_ram: MiB of its host cache, None: as it comes. batch:
+    tokens that it processes in one go.
     """
 
     model: Path
-    template: Path
+    template: Path | None
     cache_ram: int | None = None
     slots: int = 1
     batch: int = 512
@@ -46,7 +47,8 @@ class ServerSettings:
         return [
             *("--ctx-size", str(CONTEXT_TOKENS * self.slots), "--parallel", str(self.slots)),
             *("--threads", str(THREADS), "--batch-size", str(self.batch)),
-            *("--chat-template-file", self.template, "--slot-save-path", f"{slot_folder}/"),
+            *(("--chat-template-file", self.template) if self.template else ()),
+            *("--slot-save-path", f"{slot_folder}/"),
             "--no-cache-idle-slots",
             *(() if self.cache_ram is None else ("--cache-ram", str(self.cache_ram))),
         ]
