@@ -11,6 +11,7 @@ from custom_components.llamacpp.agent.commands.corrected import after_all
 from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
 from custom_components.llamacpp.agent.commands.interpret import Interpreter
 from custom_components.llamacpp.agent.commands.language import load
+from custom_components.llamacpp.agent.commands.verbs import is_order
 
 from .homes import DECLARED
 
@@ -257,3 +258,25 @@ def test_a_plural_of_a_kind_is_no_name(code: str, said: str, name: str, room: st
     assert part[0].is_plain
     assert part[0].args["area"] == room
     assert "name" not in part[0].args
+
+
+@pytest.mark.parametrize("code", ON)
+def test_a_caution_is_no_slip_of_a_verb(code: str) -> None:
+    """Dutch `morgen` is not `mogen`: no order is done with such a word in it, wherever it is."""
+    language, understood = load(code), interpreter(code)
+    # `Stop` is an order itself, Spanish `luego` joins two, and without its accent `he wants` is
+    # `I want` in Polish.
+    others = {*language.lists["also"], *language.lists["orders"]}
+    cautions = [
+        " ".join(one)
+        for one in language.lists["not_now"]
+        if one not in others and not is_order(one, language)
+    ]
+    words = ON[code].format("Aroha").split()
+    wrong = [
+        text
+        for caution in cautions
+        for place in range(len(words) + 1)
+        if understood.meaning(text := " ".join((*words[:place], caution, *words[place:]))).is_plain
+    ]
+    assert not wrong

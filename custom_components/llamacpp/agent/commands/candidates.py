@@ -432,11 +432,11 @@ class Candidates:
         if said and not any(one.is_heard for one in found):
             # The verb was said in another part. Where there is another one it is only asked about.
             elsewhere = self._verbs.found(said.words)
-            own = {word for one in heard for word in one.words}
+            own = {words[index] for one in heard for index in one.places}
             # `Mach` is of `mach an` where only the `an` is in another part.
             for one in elsewhere:
-                if not one.words <= {*words}:
-                    own -= one.words
+                of_verb = {said.words[index] for index in one.places}
+                own -= of_verb if not of_verb <= {*words} else set()
             heard = [replace(one, places=frozenset()) for one in elsewhere]
             found = [
                 replace(one, rest=(*one.rest, *sorted(own)))

@@ -176,19 +176,29 @@ def with_own(pack: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     commands = (_command(one, own, texts, instead) for one in pack["commands"])
     words = {name: value for name, value in own.items() if name not in OF_COMMANDS}
     return {
-        **_added(_without(pack, instead), {**words, "texts": {}}),
+        **_added(_without(pack, instead, own.get("not_now", ())), {**words, "texts": {}}),
         "texts": texts,
         "commands": [one for one in commands if one["say"]],
     }
 
 
-def _without(pack: Mapping[str, Any], instead: Collection[str]) -> dict[str, Any]:
-    """Return a pack without the lists, and the words for kinds of things, that ours replace."""
+def _without(
+    pack: Mapping[str, Any], instead: Collection[str], cautions: Iterable[str]
+) -> dict[str, Any]:
+    """Return a pack without the lists, and the words for kinds of things, that ours replace.
+
+    cautions: templates of words that turn an order round: they are no small ones.
+    """
+    no_small = {words_of(one) for one in _texts(cautions)}
+    small = {
+        name: [one for one in pack[name] if words_of(one) not in no_small] for name in SMALL_LISTS
+    }
     kinds = {
         kind: {**words, "words": ()} if f"kinds {kind}" in instead else words
         for kind, words in pack["kinds"].items()
     }
-    return {**pack, "kinds": kinds, **{name: () for name in instead if name in LISTS}}
+    replaced = {name: () for name in instead if name in LISTS}
+    return {**pack, **small, "kinds": kinds, **replaced}
 
 
 def _added(of_pack: Any, own: Any) -> Any:
@@ -317,8 +327,10 @@ def _language(code: str, raw: Mapping[str, Any]) -> Language:
     )
 
 
+# Words that change nothing.
+SMALL_LISTS = ("small", "fillers", "prepositions")
 # Of these lists no word is taken for a slip of another one.
-COMMON = ("prepositions", "fillers", "also", "questions", "time", "common")
+COMMON = ("prepositions", "fillers", "also", "questions", "time", "not_now", "common")
 LISTS = (
     *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
     *("yes", "degrees", "small", "orders", "except", "not_now", "here", "thanks"),
