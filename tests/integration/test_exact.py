@@ -139,6 +139,24 @@ async def test_what_is_not_its_sentence_goes_to_the_model(
     assert len(contents(home, result)) == 3
 
 
+@pytest.mark.parametrize(
+    ("item", "is_item"),
+    [
+        ("oat milk", True),
+        ("a bottle of red wine", True),
+        ("flour because we are out of butter and eggs", False),
+    ],
+)
+async def test_a_whole_sentence_is_no_item(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, item: str, *, is_item: bool
+) -> None:
+    """Home Assistant puts any words on a list; what is too long for it the model hears."""
+    requests = await add_agent(home, add_server, peers, 1)
+    result = await ask(home, f"add {item} to my shopping list")
+    assert len(requests) == (not is_item)
+    assert (item in speech(result)) is is_item
+
+
 @pytest.mark.parametrize("options", [{CONF_EXACT_FIRST: False}, {"llm_hass_api": []}])
 async def test_only_if_it_is_wanted(
     home: HomeAssistant, add_server: AddServer, peers: Peers, options: dict[str, Any]

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from homeassistant.helpers import llm
 
 
+# What is put on a list has no more words: the slot takes any, also those of a whole sentence.
+MAX_ITEM_WORDS = 6
+
+
 async def async_answer_exactly(
     hass: HomeAssistant,
     user_input: conversation.ConversationInput,
@@ -24,8 +28,9 @@ async def async_answer_exactly(
 
     It takes its sentences to the letter: what is only like one of them is not its to answer. Nor is
     what would move a lock or a door that was not named as one: Home Assistant finds things by their
-    name alone, whatever they are. What it has done stands in the chat log as a call of a tool, so
-    later turns know of it. If it does nothing, the chat log stays as it is.
+    name alone, whatever they are. Nor is a whole sentence an item of a list. What it has done
+    stands in the chat log as a call of a tool, so later turns know of it. If it does nothing, the
+    chat log stays as it is.
 
     Where a pipeline has asked Home Assistant before, nothing is recognised twice: it remembers what
     its sentences said to the newest texts, also that they said nothing.
@@ -34,6 +39,8 @@ async def async_answer_exactly(
     critical = CriticalCalls(hass, (), (), llm_context)
     known = {one.intent_type for one in intent.async_get(hass)}
     if not found or found.order.tool not in known or not await critical.async_is_exact(found.order):
+        return None
+    if len(str(found.order.args.get("item", "")).split()) > MAX_ITEM_WORDS:
         return None
     n_contents = len(chat_log.content)
     openings = Openings.asked_about(hass, found.order)
