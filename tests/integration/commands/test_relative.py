@@ -10,7 +10,13 @@ from custom_components.llamacpp.agent.commands.exposed import async_exposed, exp
 from custom_components.llamacpp.agent.commands.interpret import Interpreter
 from custom_components.llamacpp.agent.commands.language import FOLDER, load
 from custom_components.llamacpp.agent.commands.numbers import numbers_in
-from custom_components.llamacpp.agent.commands.relative import Difference, Now, difference, step
+from custom_components.llamacpp.agent.commands.relative import (
+    Difference,
+    Now,
+    difference,
+    direction,
+    step,
+)
 from custom_components.llamacpp.agent.commands.words import words_of
 
 from .homes import DECLARED
@@ -63,6 +69,23 @@ def test_differences(code: str, text: str, sign: int | None) -> None:
     """Less, more, the value itself, or a difference of which the direction is not known."""
     found = difference(words_of(text), load(code), is_degrees=True)
     assert (found.sign if found else None) == sign
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "way"),
+    [
+        ("en", "up 30 percent", 1),
+        ("en", "up to 30 percent", 0),
+        ("en", "down 30 percent", -1),
+        ("de", "hoch 30 Prozent", 1),
+        # `Auf` is `up` for a cover, and `to` for all else.
+        ("de", "auf Lautstärke 30 Prozent", 0),
+        ("it", "metti su volume 30", 0),
+    ],
+)
+def test_directions(code: str, text: str, way: int) -> None:
+    """A word that also says `to` is no way up."""
+    assert direction(words_of(text), load(code)) == way
 
 
 @pytest.mark.parametrize(

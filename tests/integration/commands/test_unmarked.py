@@ -237,6 +237,15 @@ def test_whose_it_is() -> None:
     understood = interpreter("en")
     assert done(understood.meaning("turn on Zoe's Hobart")) == [("HassTurnOn", "Hobart")]
     assert done(understood.meaning("turn on Zoe's Aroha")) == []
+    things = (
+        Thing("light.first", ("Reading Lamp",), area="zoe"),
+        Thing("light.second", ("Paper Lamp",), area="zoe"),
+    )
+    understood = interpreter("en", Home(things, {"zoe": Place(("Zoe Xanadu",))}))
+    assert done(understood.meaning("turn on Zoe's reading lamp")) == [
+        ("HassTurnOn", "Reading Lamp")
+    ]
+    assert done(understood.meaning("turn on Zoe's lamp")) == []
 
 
 @pytest.mark.parametrize(

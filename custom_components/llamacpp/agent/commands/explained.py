@@ -108,11 +108,27 @@ class Explained:
         words = {word for name in thing.names for word in name_words(name)}
         words |= {word for kind in thing.kinds for word in _words_of_kind(kind, self._language)}
         shortlist = self._shortlist
-        return (
-            shortlist.places_of(words)
-            | shortlist.places_of_area(thing.area)
-            | shortlist.places_of_owner(thing.area)
-        )
+        named = shortlist.places_of(words) | shortlist.places_of_area(thing.area)
+        owner = shortlist.places_of_owner(thing.area) - named
+        # `Zoe's lamp` is any of those in her room, if there are several.
+        return named | owner if owner and self._is_told_apart(thing) else named
+
+    def _is_told_apart(self, thing: Thing) -> bool:
+        """Return whether more than its kind was said of a thing, or there is no other in its room.
+
+        More than the words of the room's own name.
+        """
+        shortlist = self._shortlist
+        area = shortlist.home.areas.get(thing.area) if thing.area else None
+        common = {word for name in (area.names if area else ()) for word in name_words(name)}
+        common |= _words_of_kind(thing.kinds[0], self._language)
+        own = {word for name in thing.names for word in name_words(name)} - common
+        alike = [
+            one
+            for one in shortlist.home.things
+            if one.area == thing.area and one.kinds[0] == thing.kinds[0]
+        ]
+        return len(alike) == 1 or bool(shortlist.places_of(own))
 
     def is_own(self, thing: Thing, heard: Heard) -> bool:
         """Return whether this very thing was named.

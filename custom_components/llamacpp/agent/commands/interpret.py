@@ -53,6 +53,7 @@ class Interpreter:
         self._tools = tools
         self._reading = reading
         self._known: dict[str, Meaning] = {}
+        self._refusals: dict[str, bool] = {}
         # What Home Assistant's own agent understands of commands that it is to run later.
         self._later: Mapping[str, str] | None = None
 

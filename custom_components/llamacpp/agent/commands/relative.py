@@ -125,9 +125,13 @@ def direction(words: Sequence[str], language: Language) -> int:
     """Return which way a number goes that no word such as `to` stands before, 0: neither."""
     said = tuple(words)
     found = _first_number(said, language)
-    if found is None or _ends(said[: found[1]], language.lists["to"]):
+    to = language.lists["to"]
+    if found is None or _ends(said[: found[1]], to):
         return 0
-    return _sign(_places(language.lists["up"], said), _places(language.lists["down"], said))
+    # German `auf` is `to` also where the kind of value stands before the number.
+    ways = ([one for one in language.lists[name] if one not in to] for name in ("up", "down"))
+    ups, downs = (_places(one, said) for one in ways)
+    return _sign(ups, downs)
 
 
 def _begins(places: set[int], words: Phrase, language: Language) -> bool:
