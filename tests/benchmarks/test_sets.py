@@ -88,7 +88,7 @@ def test_home_loads(home: Path) -> None:
     content = yaml.safe_load((home / "_fixtures.yaml").read_text(encoding="utf-8"))
 
     assert content["language"] == home.parent.name
-    assert 8 <= len(load_home(home / "_fixtures.yaml").entities) <= 26
+    assert 8 <= len(load_home(home / "_fixtures.yaml").entities) <= 36
 
 
 @each_home

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -184,8 +185,10 @@ async def test_controls_nothing_unless_told(
 ) -> None:
     """Only with an API named in the call the model may switch something."""
     await add_server(scripted_server.base_url)
-    # The server's grammar keeps the model from calling a tool that was not offered.
-    await act("chat", message=TURN_ON_KITCHEN, max_tokens=20)
+    # The server's grammar keeps the model from calling a tool that was not offered. By chance it
+    # writes what a call looks like, which is not spoken: then it has nothing to say.
+    with suppress(HomeAssistantError):
+        await act("chat", message=TURN_ON_KITCHEN, max_tokens=20)
     assert state_of(home, "light.kitchen_light").state == "off"
     response = await act("chat", message=TURN_ON_KITCHEN, llm_hass_api="assist")
     assert response["response"] == "The kitchen light is on now."

@@ -191,7 +191,9 @@ def _without(
     """
     no_small = {words_of(one) for one in _texts(cautions)}
     small = {
-        name: [one for one in pack[name] if words_of(one) not in no_small] for name in SMALL_LISTS
+        name: [one for one in pack[name] if words_of(one) not in no_small]
+        for name in SMALL_LISTS
+        if name in pack
     }
     kinds = {
         kind: {**words, "words": ()} if f"kinds {kind}" in instead else words
