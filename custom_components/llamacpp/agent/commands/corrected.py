@@ -3,7 +3,7 @@
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from .explained import cautions_in, small_places
+from .explained import cautions_in, phrase_places, small_places
 from .said import n_begin, understand
 from .verbs import is_order
 from .words import as_written
@@ -27,7 +27,9 @@ def after_all(text: str, language: Language, interpreter: Interpreter, before: B
     if pair := _correction(said, language):
         first, then = pair
         meaning = interpreter.meaning(first)
-        if not meaning.is_plain:
+        refusals = phrase_places(language.lists["not"], understand(then, language).words)
+        if refusals or not meaning.is_plain:
+            # `Wait, not the lamp` names what is not meant.
             return text
         meant = [part[0] for part in meaning.parts if part]
         same = before.same_for(then, meant)
