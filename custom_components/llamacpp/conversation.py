@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any, Literal, override
 
 from homeassistant.components import conversation
 from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
-from homeassistant.core import Context, callback
+from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import intent, llm
 from homeassistant.helpers.chat_session import current_session
+from homeassistant.helpers.restore_state import RestoredExtraData
 
 from .access import Caller
 from .agent.abilities import CONF_TOOL_CALLS, ToolCalls, ToolStrategy
@@ -59,6 +60,9 @@ if TYPE_CHECKING:
     from .coordinator import LlamaCppConfigEntry
 
 PARALLEL_UPDATES = 0
+# So many of those who spoke last are remembered.
+MAX_SPEAKERS = 24
+SPEAKERS = "speakers"
 
 
 async def async_setup_entry(
@@ -85,8 +89,14 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if subentry.data.get(CONF_LLM_HASS_API):
             self._attr_supported_features = conversation.ConversationEntityFeature.CONTROL
         self._prompts = StablePrompts(self.coordinator.hass)
-        # By satellite and user, in which language was spoken last; the newest comes last.
+        # By device and user, in which language was spoken last; the newest comes last.
         self._languages: dict[str, str] = {}
+
+    @property
+    @override
+    def extra_restore_state_data(self) -> RestoredExtraData:
+        # Home Assistant keeps it over its restarts.
+        return RestoredExtraData({SPEAKERS: self._languages})
 
     @property
     @override
@@ -124,29 +134,12 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             await offer.async_check(chat_log.content)
             set_note(said, join_notes((note, answer_in, offer.note_on(said.content))))
         talk = Talk(chat_log.conversation_id, speaker, join_notes((note, answer_in)))
-        outcome = await self._async_answer(
+        return await self._async_answer(
             chat_log,
             overrides=overrides,
             offer=offer,
             talk=talk if wanted.is_own else None,
             language=language,
-        )
-        if self._prompts.lacks(wanted):
-            self._learn_soon(llm_context, wanted)
-        return outcome
-
-    @callback
-    def _learn_soon(self, llm_context: llm.LLMContext, wanted: Wanted) -> None:
-        """Find in the background what the prompts of all who may ask have in common."""
-
-        async def learn() -> None:
-            try:
-                await self._prompts.async_learn(llm_context, wanted)
-            except HomeAssistantError as err:
-                LOGGER.debug("%s does not know its prompts: %s", self.entity_id, err)
-
-        self.coordinator.config_entry.async_create_background_task(
-            self.hass, learn(), f"{DOMAIN} prompts of {self.entity_id}"
         )
 
     async def _async_wanted(
@@ -218,6 +211,8 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     async def async_added_to_hass(self) -> None:
         """Have the prompt processed as soon as Home Assistant knows all of the home."""
         await super().async_added_to_hass()
+        if stored := await self.async_get_last_extra_data():
+            self._languages = {**stored.as_dict().get(SPEAKERS, {}), **self._languages}
         self.async_on_remove(
             self.coordinator.warmer.register(self.subentry.subentry_id, self.async_warm_up)
         )
@@ -260,19 +255,18 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if not autoload and not (
             options.get(CONF_KEEP_WARM, True) and self.coordinator.data.is_in_memory(self.model)
         ):
-            # Without it, whoever asks first would have a prompt that is like nobody else's.
-            if self._prompts.is_outdated(nobody, wanted):
-                await self._prompts.async_learn(nobody, wanted)
+            # So that who asks first need not wait for what the others are told.
+            await self._prompts.async_renew(nobody, wanted)
             return
         chat_log = await self._prompts.async_draft(nobody, wanted, anew=not autoload)
         chat_log.content.append(conversation.UserContent(""))
         offer = await self._async_offer(chat_log, wanted, nobody)
-        notes = await self._async_notes(wanted)
+        notes = await self._async_notes(nobody, wanted)
         await self._async_warm(chat_log, offer, notes, autoload=autoload)
 
-    async def _async_notes(self, wanted: Wanted) -> list[str]:
+    async def _async_notes(self, nobody: llm.LLMContext, wanted: Wanted) -> list[str]:
         """Return notes on those who may speak next, the likeliest first."""
-        notes = self._prompts.notes_for_speakers(wanted)
+        notes = await self._prompts.async_notes(reversed(self._languages), nobody, wanted)
         found: dict[str, None] = {}
         for speaker in (*reversed(self._languages), *notes):
             if speaker in notes:
@@ -313,6 +307,8 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if speaker := speaker_of(llm_context):
             self._languages.pop(speaker, None)
             self._languages[speaker] = user_input.language
+            if len(self._languages) > MAX_SPEAKERS:
+                del self._languages[next(iter(self._languages))]
         try:
             with forgetting_failures(chat_log):
                 if not await self._async_claim(user_input):

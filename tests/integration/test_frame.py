@@ -8,8 +8,10 @@ from homeassistant.components.conversation import (
     SystemContent,
     UserContent,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
-from custom_components.llamacpp.agent.frame import MAX_PROMPTS, make_frame, split_clock
+from custom_components.llamacpp.agent.frame import shared_prefix, split_clock
 from custom_components.llamacpp.agent.messages import to_messages
 from custom_components.llamacpp.agent.notes import (
     PIECE_CHARACTERS,
@@ -43,60 +45,46 @@ HOME = "Be brief.\n- names: Lamp\n  domain: light\n- names: Blind\n  domain: cov
         (["One", "Two"], "", ["One", "Two"]),
     ],
 )
-def test_frame(prompts: list[str], common: str, notes: list[str]) -> None:
+def test_prefix(prompts: list[str], common: str, notes: list[str]) -> None:
     """Lines that all have stay in their order; the rest of each is its note."""
-    frame = make_frame(prompts, {})
-    assert frame.prompt == common
-    assert [frame.notes[prompt] for prompt in prompts] == notes
+    prefix = shared_prefix(prompts, {})
+    assert prefix.prompt == common
+    assert [prefix.note_on(prompt) for prompt in prompts] == notes
 
 
 def test_the_same_whatever_comes_first() -> None:
     """What the server sees does not depend on who asked first."""
     prompts = [f"Name {name}\n{HOME}In room {name}\nEnd" for name in "abc"]
-    assert make_frame(prompts, {}).prompt == make_frame(prompts[::-1], {}).prompt
+    assert shared_prefix(prompts, {}) == shared_prefix(prompts[::-1], {})
 
 
 def test_another_prompt_of_the_same_home() -> None:
-    """What it has beyond the others is its note; what all are told stays as it is."""
-    frame = make_frame([f"{HOME}In the hall.", f"{HOME}In the attic."], {})
-    other = f"You speak to Ann.\n{HOME}In the cellar."
-    fitted = frame.with_prompt(other, "ann", is_same_home=True)
-    assert fitted.prompt == frame.prompt
-    assert fitted.notes[other] == "You speak to Ann.\nIn the cellar."
-    assert fitted.with_prompt(other, "ann", is_same_home=True) is fitted
-    for number in range(2 * MAX_PROMPTS):
-        fitted = fitted.with_prompt(f"{HOME}In room {number}.", "", is_same_home=True)
-        assert fitted.prompt == frame.prompt
-    assert len(fitted.notes) == MAX_PROMPTS
+    """What it has beyond the others is its note; without one of their lines it has none."""
+    prefix = shared_prefix([f"{HOME}In the hall.", f"{HOME}In the attic."], {})
+    assert prefix.note_on(f"You speak to Ann.\n{HOME}In the cellar.") == (
+        "You speak to Ann.\nIn the cellar."
+    )
+    for line in HOME.splitlines():
+        assert prefix.note_on(HOME.replace(f"{line}\n", "")) is None
 
 
-@pytest.mark.parametrize(
-    "change", [("Lamp", "Torch"), ("Be brief.", "It is 3 degrees."), ("- names: Blind", "- x\n- y")]
-)
-@pytest.mark.parametrize("is_same_home", [True, False])
-def test_the_same_speaker_in_another_home(change: tuple[str, str], *, is_same_home: bool) -> None:
-    """What was said of the speaker is still the note: the rest is what all are told now."""
-    prompts = {who: f"Hello {who}\n{HOME}In the {who}." for who in ("hall", "attic")}
-    frame = make_frame([*prompts.values()], {}, prompts)
-    changed = {who: prompt.replace(*change) for who, prompt in prompts.items()}
-    fitted = frame.with_prompt(changed["attic"], "attic", is_same_home=is_same_home)
-    expected = make_frame([*changed.values()], {}, changed)
-    assert fitted.prompt == expected.prompt
-    assert fitted.notes[changed["attic"]] == expected.speakers["attic"]
-    again = fitted.with_prompt(changed["hall"], "hall", is_same_home=is_same_home)
-    assert again.prompt == expected.prompt
-    assert again.notes[changed["hall"]] == expected.speakers["hall"]
+LINES = st.lists(st.sampled_from(["Lamp", "Blind", "  in the hall", "- x", "é"]), max_size=6)
 
 
-def test_somebody_unknown_in_another_home() -> None:
-    """Nothing is taken out of a prompt of which it is not known what is about the speaker."""
-    prompts = {who: f"{HOME}In the {who}." for who in ("hall", "attic")}
-    frame = make_frame([*prompts.values()], {}, prompts)
-    other = f"{HOME}- names: New\n  domain: light\nIn the cellar."
-    fitted = frame.with_prompt(other, "cellar", is_same_home=False)
-    assert (fitted.prompt, fitted.notes[other]) == (other, "")
-    known = fitted.with_prompt(other.replace("cellar", "hall"), "hall", is_same_home=False)
-    assert known.prompt == f"{HOME}- names: New\n  domain: light"
+@given(LINES, st.lists(st.tuples(LINES, LINES, LINES), min_size=1, max_size=4))
+def test_nothing_is_lost(home: list[str], speakers: list[tuple[list[str], ...]]) -> None:
+    """Prefix and note together have each line of a prompt, as often as the prompt has it."""
+    middle = len(home) // 2
+    prompts = [
+        "\n".join((*first, *home[:middle], *between, *home[middle:], *last))
+        for first, between, last in speakers
+    ]
+    prefix = shared_prefix(prompts, {})
+    for prompt in prompts:
+        note = prefix.note_on(prompt)
+        assert note is not None
+        told = sorted([*prefix.prompt.split("\n"), *note.split("\n")])
+        assert [one for one in told if one] == sorted(one for one in prompt.split("\n") if one)
 
 
 def test_clock() -> None:

@@ -3,15 +3,18 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from homeassistant.components import conversation
 from homeassistant.components.intent import async_register_timer_handler
 from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT
 from homeassistant.core import Context
 from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import llm
 
 from custom_components.llamacpp.agent.change import PromptParts
+from custom_components.llamacpp.agent.frame import system_prompt_of
 from custom_components.llamacpp.agent.messages import to_messages
 from custom_components.llamacpp.agent.notes import set_note
 from custom_components.llamacpp.agent.stable import StablePrompts, Wanted
@@ -131,6 +134,97 @@ async def test_another_satellite_finds_the_home_processed(
         assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
 
 
+def plain_device(hass: HomeAssistant, name: str, area: str | None) -> str:
+    """Return a new device without an entity of its own, as a panel or a phone may be."""
+    devices, (entry, *_) = dr.async_get(hass), hass.config_entries.async_entries("virtual_home")
+    made = devices.async_get_or_create(
+        config_entry_id=entry.entry_id, identifiers={("test", name)}, name=name
+    )
+    devices.async_update_device(made.id, area_id=area)
+    return made.id
+
+
+async def test_devices_that_nobody_has_seen_before(
+    home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
+) -> None:
+    """Their first asks are warm, with and without area and timers; so are those after a change."""
+    entry = await add_server(own_server.base_url)
+    await settled(home)
+    areas = [one.id for one in ar.async_get(home).async_list_areas()]
+    assert satellites(home)
+
+    async def ask_all(device: str | None, user: str | None) -> None:
+        await ask_as(home, device=device, user=user)
+        usage = entry.runtime_data.last_answer.completion.usage
+        assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
+
+    for number, change in enumerate(("none", "name", "timers", "reload")):
+        if change == "name":
+            er.async_get(home).async_update_entity("light.kitchen_light", name="Stove Lamp")
+        if change == "reload":
+            await home.config_entries.async_reload(entry.entry_id)
+        speakers = [
+            plain_device(home, f"Panel {number}", areas[0]),
+            plain_device(home, f"Phone {number}", None),
+            plain_device(home, f"Wall {number}", areas[-1]),
+        ]
+        ann = await home.auth.async_create_user(f"Ann {number}")
+        await settled(home)
+        if change == "timers":
+            # A satellite connects when all has been processed.
+            with_timers(home, speakers[0])
+            with_timers(home, speakers[1])
+        for device in speakers:
+            await ask_all(device, None)
+        await ask_all(speakers[2], ann.id)
+        await ask_all(None, ann.id)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% if user_name %}You speak to {{ user_name }}.{% else %}Somebody speaks.{% endif %}\nGo.",
+        "You speak {{ llm_context.language }}.\nBe brief.",
+        "{{ user_name.upper() }} speaks.\nBe brief.",
+        "{% if llm_context.device_id %}Be brief.\n{% endif %}You are a home.",
+        "{% if user_name == 'Ann' %}You love Ann.{% elif user_name %}Hello.{% endif %}\nBe brief.",
+    ],
+)
+async def test_whatever_a_template_says_of_speakers(home: HomeAssistant, template: str) -> None:
+    """All begin alike once each kind has spoken, also after a change; none is told less."""
+    wanted = Wanted(("assist",), template, is_own=True)
+    prompts = StablePrompts(home)
+    ann = await home.auth.async_create_user("Ann")
+    bob = await home.auth.async_create_user("Bob")
+    speakers = [
+        (device, user, language)
+        for device in (satellites(home)[0], plain_device(home, "Phone", None))
+        for user in (ann.id, bob.id)
+        for language in ("en", "it")
+    ]
+    for name in ("Stove Lamp", "Hob Lamp"):
+        er.async_get(home).async_update_entity("light.kitchen_light", name=name)
+        systems: list[str] = []
+        for turn in range(2):
+            for device, user, language in speakers:
+                context = llm.LLMContext(
+                    "llamacpp", Context(user_id=user), language, "conversation", device
+                )
+                chat_log = conversation.ChatLog(home, "conv")
+                note = await prompts.async_provide(chat_log, context, wanted)
+                system = system_prompt_of(chat_log.content)
+                whole = conversation.ChatLog(home, "whole")
+                await whole.async_provide_llm_data(context, ["assist"], template)
+                told = system_prompt_of(whole.content)
+                assert sorted(filter(None, f"{system}\n{note}".split("\n"))) == sorted(
+                    filter(None, told.split("\n"))
+                )
+                if turn:
+                    systems.append(system)
+        assert len(set(systems)) == 1
+        assert name in systems[0]
+
+
 async def test_changes_of_the_home_are_processed_before_somebody_asks(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
@@ -245,7 +339,6 @@ async def test_a_conversation_that_keeps_its_prompt(home: HomeAssistant) -> None
     prompts, wanted = StablePrompts(home), Wanted(("assist",), None, is_own=True)
     device = satellites(home)[0]
     context = llm.LLMContext("llamacpp", Context(), "it", "conversation", device)
-    await prompts.async_learn(context, wanted)
     chat_log = KeepingChatLog(home, "conv_1")
     notes = []
     for words in ("One", "Two", "Three"):

@@ -1,7 +1,7 @@
-"""The part of Home Assistant's prompts that is the same whoever asks, wherever and whenever."""
+"""The part of a prompt that is the same whoever asks, and what a speaker is told besides."""
 
 from bisect import bisect_left
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
@@ -17,66 +17,36 @@ if TYPE_CHECKING:
 _CLOCK = llm.DATE_TIME_PROMPT.partition("{{")[0]
 
 
-# So many prompts are remembered beside what they have in common.
-MAX_PROMPTS = 32
-
-
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """What several prompts have in common.
+class SharedPrefix:
+    """What the prompts of all speakers have in common.
 
-    prompt: the common lines. notes: by whole prompt, the lines that it has beyond them. tools: what
-    some devices can do beyond others, by name. speakers: by satellite and user, the lines that
-    their prompts have beyond the common ones; by "" those of nobody.
+    prompt: the lines. tools: by name, all that are offered, also those that only some can use.
     """
 
     prompt: str
-    notes: Mapping[str, str]
     tools: Mapping[str, llm.Tool] = field(default_factory=dict)
-    speakers: Mapping[str, str] = field(default_factory=dict)
 
-    def with_prompt(self, prompt: str, speaker: str, *, is_same_home: bool) -> Frame:
-        """Return a frame that has the note of another prompt, without rendering any more.
-
-        speaker: whose prompt it is. is_same_home: nothing has changed in the home since the frame
-        was made, so that what is new in the prompt is about who speaks.
-        """
-        if prompt in self.notes:
-            return self
+    def note_on(self, prompt: str) -> str | None:
+        """Return the lines that a speaker's prompt has besides; None if it lacks some of ours."""
         _, (common, rest), _ = _trimmed((self.prompt, prompt))
-        beyond = _beyond(common.split("\n") if common else [], rest.split("\n"))
-        own = self.speakers.get(speaker)
-        if beyond is not None and (is_same_home or beyond == own):
-            newest = [*self.notes.items()][1 - MAX_PROMPTS :]
-            return replace(self, notes={**dict(newest), prompt: beyond})
-        lines = prompt.split("\n")
-        if own is None or (others := _without(lines, own.split("\n") if own else [])) is None:
-            return replace(self, prompt=prompt, notes={prompt: ""})
-        # What was said of the speaker is still said: everything else is for all.
-        return replace(self, prompt="\n".join(others).rstrip(), notes={prompt: own})
+        return _beyond(common.split("\n") if common else [], rest.split("\n"))
+
+    def is_like(self, other: SharedPrefix) -> bool:
+        """Tell whether a model is told the same and offered tools of the same names."""
+        return self.prompt == other.prompt and self.tools.keys() == other.tools.keys()
 
 
-def make_frame(
-    prompts: Sequence[str],
-    tools: Mapping[str, llm.Tool],
-    speakers: Mapping[str, str] | None = None,
-) -> Frame:
-    """Return the frame of these prompts, of which there must be one at least.
-
-    speakers: by who speaks, one of the prompts.
-    """
+def shared_prefix(prompts: Sequence[str], tools: Mapping[str, llm.Tool]) -> SharedPrefix:
+    """Return what these prompts have in common; there must be one at least."""
     start, middles, end = _trimmed(prompts)
-    lines = {prompt: middle.split("\n") for prompt, middle in zip(prompts, middles, strict=True)}
-    first, *others = lines.values()
-    common = first
+    common, *others = [middle.split("\n") for middle in middles]
     for other in others:
         common = _common(common, other)
-    notes = {prompt: _beyond(common, all_of_it) or "" for prompt, all_of_it in lines.items()}
-    told = {speaker: notes[prompt] for speaker, prompt in (speakers or {}).items()}
     if not common:
         # Where nothing is between them, one end of a line is enough.
         end = end.removeprefix("\n")
-    return Frame((start + "\n".join(common) + end).rstrip(), notes, tools, told)
+    return SharedPrefix((start + "\n".join(common) + end).rstrip(), tools)
 
 
 def split_clock(prompt: str) -> tuple[str, str]:
@@ -161,10 +131,3 @@ def _beyond(common: Sequence[str], lines: Sequence[str]) -> str | None:
         elif line.strip():
             found.append(line)
     return "\n".join(found) if expected is None else None
-
-
-def _without(lines: Sequence[str], some: Sequence[str]) -> list[str] | None:
-    """Return the lines without some of them; None if one of those is not there exactly once."""
-    if any(lines.count(one) != 1 for one in some):
-        return None
-    return [line for line in lines if line not in some]
