@@ -56,6 +56,7 @@ def arguments() -> argparse.Namespace:
         help="llama-server's host cache, 0: none; one or more (llama-server's default)",
     )
     option("--slots", type=int, default=SLOTS, metavar="N", help=f"of llama-server ({SLOTS})")
+    option("--plain", action="store_true", help="ask at devices that are no satellites")
     option("--batch", type=int, default=512, metavar="N", help="tokens in one go (512)")
     option("--settle", type=float, default=10.0, metavar="S", help="after a change (10)")
     option("--long-pause", type=float, default=10.0, metavar="S", help='"10 minutes" (10)')
@@ -99,13 +100,15 @@ class Cases:
                     cache_ram,
                     self._options.slots,
                     self._options.batch,
+                    is_plain=self._options.plain,
                 )
                 cases.append(await self._case(name, settings))
         return cases
 
     async def _case(self, name: str, settings: ServerSettings) -> Case:
         memory = "" if settings.cache_ram is None else f", --cache-ram {settings.cache_ram}"
-        title = f"model {name}, slots: {settings.slots}{memory}"
+        where = ", plain devices" if settings.is_plain else ""
+        title = f"model {name}, slots: {settings.slots}{memory}{where}"
         is_whole = MODELS[name].is_whole
         ours, direct = await self._play(f"{title}: ours", OURS, settings, judges_time=is_whole)
         core, _ = await self._play(f"{title}: core", CORE, settings)

@@ -9,6 +9,7 @@ from ..command import say
 from ..errors import BenchmarkError
 from .prompts import Prompts
 from .script import DAY, RUSHES, Ask, Call, Change, Pause, Restart, Task
+from .stage import phone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,6 +90,7 @@ class Player:
         self._pauses = pauses
         self._prompts = Prompts(session, stage.server.base_url)
         self._talks: dict[str, str] = {}
+        self._n_phones = 0
         self._played = Played(stage.settings.batch, version=stage.version)
 
     async def play(self) -> Played:
@@ -196,7 +198,7 @@ class Player:
         The time is None where core's agent has no answer.
         """
         client = self._stage.guest if step.guest else self._stage.owner
-        device = self._stage.devices[step.where] if step.where else None
+        device = self._stage.devices[step.where] if step.where else self._phone()
         answer = await client.ask(
             step.words,
             pipeline=self._agent.pipeline,
@@ -212,6 +214,11 @@ class Player:
         if step.talk:
             self._talks[step.talk] = answer.conversation_id or ""
         return answer.speech, answer.first_text_after
+
+    def _phone(self) -> str | None:
+        """Return a phone that nobody has seen before, None where phones are no devices."""
+        self._n_phones += 1
+        return self._stage.devices.get(phone(self._n_phones - 1))
 
     async def _task(self, step: Task) -> str:
         """Give a task as an automation does, and return the result.

@@ -5,6 +5,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+import yaml
+
 from dev.ha_client import HomeAssistantClient
 from dev.hass import ROOT, HomeAssistant
 from dev.llama import LlamaServer
@@ -24,6 +26,8 @@ CONTEXT_TOKENS = 8192
 SLOTS = 4
 # The model stands for those that are given the home and its tools as core gives them.
 MANNER = Manner(tool_calls="native")
+# More than there are questions by phone in a day.
+MAX_PHONES = 32
 GUEST = "guest"
 GUEST_PASSWORD = "guest-of-the-home"  # noqa: S105 - good for this process's loopback port only
 
@@ -33,7 +37,8 @@ class ServerSettings:
     """How llama-server is started.
 
     template: None: the model's own. cache_ram: MiB of its host cache, None: as it comes. batch:
-    tokens that it processes in one go.
+    tokens that it processes in one go. is_plain: the home's satellites are plain devices, and each
+    question by phone comes from a device that nobody has seen before.
     """
 
     model: Path
@@ -41,6 +46,7 @@ class ServerSettings:
     cache_ram: int | None = None
     slots: int = 1
     batch: int = 512
+    is_plain: bool = False
 
     def flags(self, slot_folder: Path) -> list[str | Path]:
         """Return the command line's part for this. slot_folder: for the memory of slots."""
@@ -54,6 +60,30 @@ class ServerSettings:
         ]
 
 
+def plain_home(folder: Path) -> Path:
+    """Return a file, written to this folder, with the home of the day and no satellites.
+
+    Where they were, there are devices without entities; there are phones, too.
+    """
+    home = yaml.safe_load(HOME.read_text())
+    satellites = [one for one in home["entities"] if one["id"].startswith("assist_satellite.")]
+    home["entities"] = [one for one in home["entities"] if one not in satellites]
+    timers = {one["device"] for one in satellites if one.get("attributes", {}).get("timers")}
+    for device in home["devices"]:
+        device["timers"] = device["id"] in timers
+    home["devices"] += [{"id": f"phone_{n}", "name": phone(n)} for n in range(MAX_PHONES)]
+    path = folder / HOME.name
+    path.write_text(yaml.safe_dump(home, allow_unicode=True))
+    scripts = f"{HOME.stem}_scripts.yaml"
+    (folder / scripts).write_text(HOME.with_name(scripts).read_text())
+    return path
+
+
+def phone(number: int) -> str:
+    """Return the name of a phone of a plain home, from 0 to MAX_PHONES - 1."""
+    return f"Phone {number}"
+
+
 class Stage:
     """All that one play needs; use it as an asynchronous context manager."""
 
@@ -65,7 +95,8 @@ class Stage:
         self.server = LlamaServer(
             folder / "llama-server.log", *settings.flags(slots), model=settings.model
         )
-        self.hass = HomeAssistant(folder / "config", python=python, home=HOME)
+        home = plain_home(folder) if settings.is_plain else HOME
+        self.hass = HomeAssistant(folder / "config", python=python, home=home)
         self.proxy = Proxy(self.server.base_url)
         self.owner: HomeAssistantClient
         self.guest: HomeAssistantClient

@@ -44,12 +44,16 @@ class Area:
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A device; `area` is the id of its area, `info` its model and the like."""
+    """A device; `area` is the id of its area, `info` its model and the like.
+
+    timers: timers can be set there, though it is no satellite of Home Assistant's.
+    """
 
     id: str
     name: str
     area: str | None = None
     info: Mapping[str, str] = field(default_factory=dict)
+    timers: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,13 +200,14 @@ def _area(data: dict[str, Any], where: str) -> Area:
 
 
 def _device(data: dict[str, Any], where: str) -> Device:
-    _mapping(data, where, {"id", "name", "area", "info"})
+    _mapping(data, where, {"id", "name", "area", "info", "timers"})
     info = _mapping(data.get("info") or {}, f"{where}: info", INFO_KEYS)
     return Device(
         id=checks.text(data["id"]),
         name=_name(data),
         area=_optional_text(data, "area"),
         info={key: checks.text(value) for key, value in info.items()},
+        timers=checks.boolean(data.get("timers", False)),
     )
 
 

@@ -7,6 +7,7 @@ that the config entry remembers what was applied last.
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
+from homeassistant.components.intent import async_register_timer_handler
 from homeassistant.core import callback
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
@@ -107,6 +108,10 @@ class _Writer:
             serial_number=device.info.get("serial_number"),
         )
         self._devices[device.id] = found.id
+        if device.timers:
+            self.entry.async_on_unload(
+                async_register_timer_handler(self.hass, found.id, lambda _event, _timer: None)
+            )
         area = None if device.area is None else self._areas[device.area]
         if self._changes(f"device {device.id}", {"area": area}):
             registry.async_update_device(found.id, area_id=area)
