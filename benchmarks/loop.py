@@ -30,13 +30,13 @@ from homeassistant.components import conversation, llm
 from homeassistant.core import Context
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
 from custom_components.llamacpp.const import (
     CONF_EXACT_FIRST,
     DOMAIN,
     HOME_CHANGE_SECONDS,
     SUBENTRY_CONVERSATION,
 )
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 
 from .lib.command import arguments, say
 from .lib.errors import BenchmarkError

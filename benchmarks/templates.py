@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 from homeassistant.util.yaml import load_yaml_dict
 
-from custom_components.llamacpp.agent.abilities import ToolStrategy
-from custom_components.llamacpp.server import LlamaServerError
+from custom_components.llamacpp.client import LlamaServerError
+from custom_components.llamacpp.model.abilities import ToolStrategy
 from dev.hass import DEMO_HOME
 from dev.llama import path_from_environment
 from dev.processes import ProcessError

@@ -11,12 +11,11 @@ from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.start import async_at_started
 
-from .agent.commands.exposed import async_forget_exposed
-from .agent.keeping import Loss
 from .const import DOMAIN, HOME_CHANGE_SECONDS, LOGGER
 from .coordinator import LlamaCppCoordinator
 from .history import History, HistoryError, Retention
-from .home_changes import async_track_home
+from .home.changes import async_track_home
+from .home.exposed import async_forget_exposed
 from .issues import (
     async_delete_certificate_issue,
     async_delete_loss_issue,
@@ -24,6 +23,7 @@ from .issues import (
 )
 from .options_flow import retention_of
 from .services import async_register_services
+from .serving.diagnosis import CacheProblem
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -109,7 +109,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) ->
 
 async def async_remove_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:
     """Remove the conversations of a server that is removed for good, and what was told of it."""
-    for loss in Loss:
+    for loss in CacheProblem:
         async_delete_loss_issue(hass, entry.entry_id, loss)
     async_delete_certificate_issue(hass, entry.entry_id)
     await History(hass, entry.entry_id, Retention()).async_remove()

@@ -7,8 +7,8 @@ from homeassistant.components import conversation
 from homeassistant.const import CONF_PROMPT
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
-from .agent.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
 from .attachments import attached
+from .client import LlamaServerError
 from .const import DOMAIN, LOGGER
 from .errors import to_home_assistant_error
 from .history import HistoryError, Source
@@ -20,15 +20,15 @@ from .memory import (
     forget,
     forgetting_failures,
 )
-from .server import LlamaServerError
+from .prompt.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
     from homeassistant.helpers.chat_session import ChatSession
 
     from .access import Caller
-    from .agent.turn import Outcome
     from .conversation import LlamaCppConversationEntity
+    from .turn.turn import Outcome
 
 ATTR_ATTACHMENTS: Final = "attachments"
 ATTR_LLM_HASS_API: Final = "llm_hass_api"

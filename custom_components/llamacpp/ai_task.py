@@ -10,10 +10,14 @@ from homeassistant.components import ai_task, conversation
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm
 
-from .agent.frame import split_clock, system_prompt_of
-from .agent.notes import note_of, set_note
-from .agent.slots import Talk
-from .agent.structure import (
+from .client import FinishReason, LlamaServerError
+from .const import DOMAIN, SUBENTRY_AI_TASK
+from .entity import LlamaCppAgentEntity
+from .errors import to_home_assistant_error
+from .prompt.notes import note_of, set_note
+from .prompt.shared_prefix import split_clock, system_prompt_of
+from .serving.slot_affinity import ConversationRef
+from .tool_calls.structure import (
     SHORT,
     STEPPED,
     Bounds,
@@ -23,10 +27,6 @@ from .agent.structure import (
     problem_of,
     to_response_format,
 )
-from .const import DOMAIN, SUBENTRY_AI_TASK
-from .entity import LlamaCppAgentEntity
-from .errors import to_home_assistant_error
-from .server import FinishReason, LlamaServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .agent.arguments import Schema
     from .coordinator import LlamaCppConfigEntry
+    from .tool_calls.arguments import Schema
 
 PARALLEL_UPDATES = 0
 
@@ -87,7 +87,7 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
         Raises LlamaServerError if it did not come whole, unless tools have acted: then it tells
         what they did. Raises _AnswerCutError if it had no room for more tokens.
         """
-        talk = Talk(chat_log.conversation_id, is_once=True)
+        talk = ConversationRef(chat_log.conversation_id, is_once=True)
         outcome = await self._async_answer(chat_log, talk=talk, response_format=response_format)
         if outcome.failure and (response_format or not outcome.has_acted):
             # Half a text is no result.

@@ -28,6 +28,21 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
+from .client import (
+    AuthenticationError,
+    CannotConnectError,
+    CertificateError,
+    Front,
+    LlamaServerError,
+    ModelLoadingError,
+    ModelStatus,
+    NotLlamaServerError,
+    NoTlsError,
+    RedirectError,
+    parse_address,
+    parse_api_key,
+    upstream,
+)
 from .connection import async_client
 from .const import (
     CONF_API_PORT,
@@ -43,21 +58,6 @@ from .const import (
 from .errors import translation_key, translation_placeholders
 from .naming import free_name
 from .options_flow import LlamaCppOptionsFlow
-from .server import (
-    AuthenticationError,
-    CannotConnectError,
-    CertificateError,
-    Front,
-    LlamaServerError,
-    ModelLoadingError,
-    ModelStatus,
-    NotLlamaServerError,
-    NoTlsError,
-    RedirectError,
-    parse_address,
-    parse_api_key,
-    upstream,
-)
 from .subentry_flow import AITaskSubentryFlow, ConversationSubentryFlow
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ if TYPE_CHECKING:
     )
     from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
+    from .client import LlamaServerClient, ServerProps
     from .coordinator import LlamaCppConfigEntry
-    from .server import LlamaServerClient, ServerProps
 
 API_KEY_SELECTOR = TextSelector(
     TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")

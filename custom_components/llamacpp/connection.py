@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
-from .server import LlamaServerClient
+from .client import LlamaServerClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,20 +12,7 @@ from homeassistant.helpers.chat_session import current_session
 from homeassistant.helpers.restore_state import RestoredExtraData
 
 from .access import Caller
-from .agent.abilities import CONF_TOOL_CALLS, ToolCalls, ToolStrategy
-from .agent.commands.exposed import exposed_home
-from .agent.commands.language import async_load
-from .agent.commands.offer import CommandsOffer
-from .agent.commands.shortlist import async_read_names
-from .agent.exact import async_answer_exactly
-from .agent.frame import join_notes
-from .agent.noise import is_noise
-from .agent.notes import set_note
-from .agent.offer import NativeOffer, native_offer
-from .agent.slots import Talk
-from .agent.stable import StablePrompts, Wanted, speaker_of
-from .agent.turn import Outcome
-from .agent.written_offer import WrittenOffer
+from .client import CannotConnectError, LlamaServerError
 from .const import (
     CONF_EXACT_FIRST,
     CONF_KEEP_HISTORY,
@@ -38,6 +25,8 @@ from .const import (
 from .entity import LlamaCppAgentEntity
 from .errors import async_answer_language, async_spoken, translation_key, translation_placeholders
 from .history import HistoryError, Source
+from .home.exposed import exposed_home
+from .home.language import async_load
 from .memory import (
     async_claim,
     async_recall,
@@ -46,7 +35,18 @@ from .memory import (
     forget,
     forgetting_failures,
 )
-from .server import CannotConnectError, LlamaServerError
+from .model.abilities import CONF_TOOL_CALLS, ToolCalls, ToolStrategy
+from .nlu.entity_linking import async_read_names
+from .prompt.builder import PromptSpec, SharedPrefixBuilder, speaker_of
+from .prompt.notes import set_note
+from .prompt.shared_prefix import join_notes
+from .serving.slot_affinity import ConversationRef
+from .turn.commands.strategy import CommandsStrategy
+from .turn.exact import async_answer_exactly
+from .turn.noise import is_noise
+from .turn.strategy import NativeStrategy, native_strategy
+from .turn.turn import Outcome
+from .turn.written_strategy import WrittenStrategy
 from .turns import ConversationBusyError, async_turn_of
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .agent.offer import Offer
     from .coordinator import LlamaCppConfigEntry
+    from .turn.strategy import Strategy
 
 PARALLEL_UPDATES = 0
 # So many of those who spoke last are remembered.
@@ -88,7 +88,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         super().__init__(entry, subentry)
         if subentry.data.get(CONF_LLM_HASS_API):
             self._attr_supported_features = conversation.ConversationEntityFeature.CONTROL
-        self._prompts = StablePrompts(self.coordinator.hass)
+        self._prompts = SharedPrefixBuilder(self.coordinator.hass)
         # By device and user, in which language was spoken last; the newest comes last.
         self._languages: dict[str, str] = {}
 
@@ -133,7 +133,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if isinstance(said, conversation.UserContent):
             await offer.async_check(chat_log.content)
             set_note(said, join_notes((note, answer_in, offer.note_on(said.content))))
-        talk = Talk(chat_log.conversation_id, speaker, join_notes((note, answer_in)))
+        talk = ConversationRef(chat_log.conversation_id, speaker, join_notes((note, answer_in)))
         return await self._async_answer(
             chat_log,
             overrides=overrides,
@@ -144,7 +144,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
 
     async def _async_wanted(
         self, apis: list[str] | None, prompt: str | None, *, autoload: bool = True
-    ) -> Wanted:
+    ) -> PromptSpec:
         """Return what a prompt is made of; that of the agent's options is kept warm.
 
         autoload: whether a router may load the model to learn what it can do. Raises
@@ -154,7 +154,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         own = (options.get(CONF_LLM_HASS_API) or None, options.get(CONF_PROMPT))
         strategy = await self._async_strategy(autoload=autoload) if apis else ToolStrategy.NATIVE
         has_commands = strategy is ToolStrategy.COMMANDS
-        return Wanted(
+        return PromptSpec(
             tuple(apis) if apis else None,
             prompt,
             is_own=(apis or None, prompt) == own,
@@ -180,19 +180,19 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     async def _async_offer(
         self,
         chat_log: conversation.ChatLog,
-        wanted: Wanted,
+        wanted: PromptSpec,
         llm_context: llm.LLMContext,
         language: str | None = None,
-    ) -> Offer:
+    ) -> Strategy:
         """Return how the model is offered the tools of a chat log that was given its prompt."""
         if wanted.commands is None or chat_log.llm_api is None:
             spoken_in = language or self.hass.config.language
             say = partial(async_spoken, self.hass, spoken_in)
-            kind = WrittenOffer if wanted.is_written else NativeOffer
-            return native_offer(chat_log, say, language, kind)
+            kind = WrittenStrategy if wanted.is_written else NativeStrategy
+            return native_strategy(chat_log, say, language, kind)
         spoken = await async_load(self.hass, language)
         await async_read_names(self.hass, exposed_home(self.hass, llm_context.assistant), spoken)
-        return CommandsOffer(chat_log.llm_api, (wanted.commands, spoken), llm_context)
+        return CommandsStrategy(chat_log.llm_api, (wanted.commands, spoken), llm_context)
 
     def llm_context(self, context: Context) -> llm.LLMContext:
         """Return who asks, if it is nobody at a device: an automation, or nobody at all."""
@@ -264,7 +264,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         notes = await self._async_notes(nobody, wanted)
         await self._async_warm(chat_log, offer, notes, autoload=autoload)
 
-    async def _async_notes(self, nobody: llm.LLMContext, wanted: Wanted) -> list[str]:
+    async def _async_notes(self, nobody: llm.LLMContext, wanted: PromptSpec) -> list[str]:
         """Return notes on those who may speak next, the likeliest first."""
         notes = await self._prompts.async_notes(reversed(self._languages), nobody, wanted)
         found: dict[str, None] = {}

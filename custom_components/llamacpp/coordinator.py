@@ -12,6 +12,18 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from yarl import URL
 
+from .client import (
+    AuthenticationError,
+    CannotConnectError,
+    CertificateError,
+    ContextExceededError,
+    LlamaServerError,
+    ModelLoadingError,
+    ModelStatus,
+    ServerAwayError,
+    ServerFaultError,
+    ServerTimeoutError,
+)
 from .connection import async_client
 from .const import (
     BUSY_SECONDS,
@@ -28,18 +40,6 @@ from .const import (
 )
 from .errors import translation_key, translation_placeholders
 from .issues import async_create_certificate_issue, async_delete_certificate_issue
-from .server import (
-    AuthenticationError,
-    CannotConnectError,
-    CertificateError,
-    ContextExceededError,
-    LlamaServerError,
-    ModelLoadingError,
-    ModelStatus,
-    ServerAwayError,
-    ServerFaultError,
-    ServerTimeoutError,
-)
 from .state import IN_MEMORY, ON_THE_WAY, ServerState, ServerStatus
 from .warmth import Warmth
 
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
+    from .client import LlamaServerClient, Model, ServerProps
     from .history import History
-    from .server import LlamaServerClient, Model, ServerProps
     from .state import AnswerStats
 
 type LlamaCppConfigEntry = ConfigEntry[LlamaCppCoordinator]

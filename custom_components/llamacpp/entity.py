@@ -12,19 +12,19 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .agent.abilities import Abilities, ModelAbilities
-from .agent.budget import Large, is_home_too_large, what_is_large
-from .agent.images import AttachmentError, image_url
-from .agent.notes import beginnings_of, set_note
-from .agent.offer import native_offer
-from .agent.request import TurnSettings
-from .agent.turn import Turn
+from .client import ContextExceededError, LlamaServerError
 from .const import CONF_KEEP_WARM, DOMAIN
 from .coordinator import LlamaCppCoordinator
 from .errors import HomeTooLargeError, ToolsTooLargeError, async_spoken
 from .issues import async_create_context_issue, async_delete_context_issue
-from .server import ContextExceededError, LlamaServerError
+from .model.abilities import Abilities, ModelAbilities
+from .prompt.images import AttachmentError, image_url
+from .prompt.notes import beginnings_of, set_note
+from .prompt.request import TurnSettings
+from .prompt.trimming import Large, is_home_too_large, what_is_large
 from .state import AnswerStats
+from .turn.strategy import native_strategy
+from .turn.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigSubentry
 
-    from .agent.offer import Offer
-    from .agent.slots import Talk
-    from .agent.turn import Outcome
     from .coordinator import LlamaCppConfigEntry
+    from .serving.slot_affinity import ConversationRef
+    from .turn.strategy import Strategy
+    from .turn.turn import Outcome
 
 # Somebody may wait.
 ABILITIES_SECONDS = 5.0
@@ -100,8 +100,8 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         chat_log: conversation.ChatLog,
         *,
         overrides: Mapping[str, Any] | None = None,
-        offer: Offer | None = None,
-        talk: Talk | None = None,
+        offer: Strategy | None = None,
+        talk: ConversationRef | None = None,
         response_format: Mapping[str, Any] | None = None,
         language: str | None = None,
     ) -> Outcome:
@@ -112,7 +112,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         answer. language: of what we say in place of the model, None: that of the home. Raises
         LlamaServerError, and HomeAssistantError for an attachment that the model cannot be shown.
         """
-        offer = offer or native_offer(chat_log)
+        offer = offer or native_strategy(chat_log)
         abilities = await self._async_abilities()
         settings = TurnSettings(
             options={**self.subentry.data, **(overrides or {})},
@@ -165,7 +165,11 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             raise
 
     async def _async_warm_slot(
-        self, chat_log: conversation.ChatLog, settings: TurnSettings, offer: Offer, talk: Talk
+        self,
+        chat_log: conversation.ChatLog,
+        settings: TurnSettings,
+        offer: Strategy,
+        talk: ConversationRef,
     ) -> int | None:
         """Return the slot of the server in which a conversation finds its prompt processed."""
         warmer, agent_id = self.coordinator.warmer, self.subentry.subentry_id
@@ -176,7 +180,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
     async def _async_warm(
         self,
         chat_log: conversation.ChatLog,
-        offer: Offer,
+        offer: Strategy,
         notes: Iterable[str],
         *,
         autoload: bool,
@@ -218,7 +222,9 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             return Abilities(supports_tools=True, active_params=None)
 
     @contextmanager
-    def _telling_if_too_large(self, chat_log: conversation.ChatLog, offer: Offer) -> Iterator[None]:
+    def _telling_if_too_large(
+        self, chat_log: conversation.ChatLog, offer: Strategy
+    ) -> Iterator[None]:
         """Have Home Assistant show whether the agent's home fits into the model's context."""
         try:
             yield
@@ -266,7 +272,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
 
 
 @contextmanager
-def _telling_what_is_large(chat_log: conversation.ChatLog, offer: Offer) -> Iterator[None]:
+def _telling_what_is_large(chat_log: conversation.ChatLog, offer: Strategy) -> Iterator[None]:
     """Raise, for a prompt that does not fit, the error that says what to do."""
     try:
         yield

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.translation import async_get_translations
 
-from .const import DOMAIN, LOGGER
-from .server import (
+from .client import (
     AuthenticationError,
     BadRequestError,
     CannotConnectError,
@@ -25,6 +24,7 @@ from .server import (
     ServerTimeoutError,
     VllmError,
 )
+from .const import DOMAIN, LOGGER
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from homeassistant.core import callback
 from homeassistant.helpers import issue_registry as ir
 
-from .agent.keeping import Loss
 from .const import DOCS_URL, DOMAIN
 from .errors import translation_placeholders
+from .serving.diagnosis import CacheProblem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry, ConfigSubentry
     from homeassistant.core import HomeAssistant
 
-    from .server import CertificateError, ContextExceededError
+    from .client import CertificateError, ContextExceededError
 
 
 @callback
@@ -52,7 +52,7 @@ def _context_issue(agent: ConfigSubentry) -> str:
 
 @callback
 def async_create_loss_issue(
-    hass: HomeAssistant, entry_id: str, loss: Loss, placeholders: Mapping[str, str]
+    hass: HomeAssistant, entry_id: str, loss: CacheProblem, placeholders: Mapping[str, str]
 ) -> None:
     """Tell that a server loses prompts in this way, and which of its flags make it keep them."""
     ir.async_create_issue(
@@ -68,7 +68,7 @@ def async_create_loss_issue(
 
 
 @callback
-def async_delete_loss_issue(hass: HomeAssistant, entry_id: str, loss: Loss) -> None:
+def async_delete_loss_issue(hass: HomeAssistant, entry_id: str, loss: CacheProblem) -> None:
     """Take it back; if nothing was told, it is no error."""
     ir.async_delete_issue(hass, DOMAIN, _loss_issue(entry_id, loss))
 
@@ -79,13 +79,13 @@ def async_withdraw_loss_issues(hass: HomeAssistant, entry_id: str) -> None:
 
     What the user has dismissed stays so if it is found again.
     """
-    for loss in Loss:
+    for loss in CacheProblem:
         issue = ir.async_get(hass).async_get_issue(DOMAIN, _loss_issue(entry_id, loss))
         if issue and issue.dismissed_version is None:
             async_delete_loss_issue(hass, entry_id, loss)
 
 
-def _loss_issue(entry_id: str, loss: Loss) -> str:
+def _loss_issue(entry_id: str, loss: CacheProblem) -> str:
     return f"{loss}_{entry_id}"
 
 

@@ -12,9 +12,9 @@ from homeassistant.helpers.chat_session import (
 )
 from homeassistant.helpers.typing import UNDEFINED
 
-from .agent.done import Done
+from .client import LlamaServerError
 from .history import HistoryError, Source, Turn, Usage, contents_of, messages_of
-from .server import LlamaServerError
+from .tool_calls.done import Done
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
     from .access import Caller
-    from .agent.turn import Outcome
     from .history import History
+    from .turn.turn import Outcome
 
 # Since 2026.11 a session has an owner, and Home Assistant wants the context of whoever uses it.
 # With None it checks nothing: it would refuse admins and automations, `async_claim` does not.

@@ -9,10 +9,10 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 
+from .client import LlamaServerError
 from .const import DOMAIN
 from .errors import translation_key, translation_placeholders
 from .history import remove_file
-from .server import LlamaServerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

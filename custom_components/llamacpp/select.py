@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, override
 
 from homeassistant.components.select import SelectEntity
 
+from .client import LlamaServerError
 from .entity import LlamaCppEntity
 from .errors import to_home_assistant_error
-from .server import LlamaServerError
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from .server import ModelStatus
+from .client import ModelStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .server import Completion, Modalities, Model, ServerProps
+    from .client import Completion, Modalities, Model, ServerProps
 
 IN_MEMORY = (ModelStatus.LOADED, ModelStatus.SLEEPING)
 ON_THE_WAY = (ModelStatus.LOADING, ModelStatus.DOWNLOADING)

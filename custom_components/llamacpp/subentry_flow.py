@@ -24,8 +24,18 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
 )
 
-from .agent.abilities import CONF_TOOL_CALLS, ToolCalls
-from .agent.options import (
+from .client import LlamaServerError
+from .const import (
+    CONF_EXACT_FIRST,
+    CONF_KEEP_HISTORY,
+    CONF_KEEP_WARM,
+    DEFAULT_AGENT_NAME,
+    DEFAULT_EXACT_FIRST,
+    DEFAULT_TASK_NAME,
+)
+from .model.abilities import CONF_TOOL_CALLS, ToolCalls
+from .naming import free_name
+from .prompt.options import (
     CONF_HISTORY_TOKENS,
     CONF_MAX_TOKENS,
     CONF_MAX_TOOL_ROUNDS,
@@ -40,17 +50,7 @@ from .agent.options import (
     CONF_TOP_P,
     Thinking,
 )
-from .agent.turn import MAX_TOOL_ROUNDS
-from .const import (
-    CONF_EXACT_FIRST,
-    CONF_KEEP_HISTORY,
-    CONF_KEEP_WARM,
-    DEFAULT_AGENT_NAME,
-    DEFAULT_EXACT_FIRST,
-    DEFAULT_TASK_NAME,
-)
-from .naming import free_name
-from .server import LlamaServerError
+from .turn.turn import MAX_TOOL_ROUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

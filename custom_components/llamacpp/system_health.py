@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import callback
 
+from .client import LlamaServerError
 from .const import DOMAIN
-from .server import LlamaServerError
 
 if TYPE_CHECKING:
     from homeassistant.components.system_health import SystemHealthRegistration

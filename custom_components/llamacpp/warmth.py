@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 
-from .agent.keeping import Loss
-from .agent.warm import Warmer
+from .client import BadRequestError, LlamaServerError
 from .const import CONF_API_PORT, DOMAIN, LOGGER, NOTICE_SECONDS
 from .issues import async_create_loss_issue, async_delete_loss_issue
-from .server import BadRequestError, LlamaServerError
+from .serving.diagnosis import CacheProblem
+from .serving.prefill import Prefiller
 
 if TYPE_CHECKING:
-    from .agent.request import Request
+    from .client import ChatRequest
     from .coordinator import LlamaCppCoordinator
     from .state import ServerState
 
@@ -29,7 +29,7 @@ class Warmth:
     def __init__(self, coordinator: LlamaCppCoordinator) -> None:
         """Begin with a server that has told nothing yet."""
         self._coordinator = coordinator
-        self.warmer = Warmer(coordinator.client, self.async_warm_soon)
+        self.warmer = Prefiller(coordinator.client, self.async_warm_soon)
         self._task: asyncio.Task[None] | None = None
         self._due = asyncio.Event()
         # Somebody who asked has found the server in another state than it was in before.
@@ -106,7 +106,7 @@ class Warmth:
             "agents": str(self.warmer.n_agents),
             "slots": str(self.warmer.filling.n_slots),
         }
-        for loss in Loss:
+        for loss in CacheProblem:
             is_suffered = self.warmer.suffers(loss)
             if is_suffered:
                 async_create_loss_issue(hass, entry.entry_id, loss, placeholders)
@@ -150,10 +150,10 @@ class Warmth:
             self.async_warm_soon()
 
     @callback
-    def async_follow(self, request: Request) -> None:
+    def async_follow(self, request: ChatRequest) -> None:
         """Have it processed in the background how a conversation goes on, unless somebody asks.
 
-        request: as `Warmer.follow` takes it.
+        request: as `Prefiller.follow` takes it.
         """
         coordinator = self._coordinator
         coordinator.config_entry.async_create_background_task(
@@ -162,7 +162,7 @@ class Warmth:
             f"{DOMAIN} next turn with {coordinator.name}",
         )
 
-    async def _async_follow(self, request: Request) -> None:
+    async def _async_follow(self, request: ChatRequest) -> None:
         n_begun = self.warmer.ahead.n_begun
         await asyncio.sleep(FOLLOW_SECONDS)
         await self.async_notice(request.get("model"))

@@ -2,16 +2,18 @@
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
-from custom_components.llamacpp.agent.commands.language import load
+from custom_components.llamacpp.home.language import load
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
 from dev.custom_components.word_overlap.overlap import choose, commands, overlap
 
 HOME = Home(
     things=(
-        Thing("light.lamp", ("Floor Lamp",), area="den", abilities=frozenset(("brightness",))),
-        Thing("light.spot", ("Spot",), area="den"),
-        Thing("cover.door", ("Garage Door", "gate"), "garage", area="garage"),
-        Thing("todo.shopping", ("Shopping List",)),
+        ExposedEntity(
+            "light.lamp", ("Floor Lamp",), area="den", abilities=frozenset(("brightness",))
+        ),
+        ExposedEntity("light.spot", ("Spot",), area="den"),
+        ExposedEntity("cover.door", ("Garage Door", "gate"), "garage", area="garage"),
+        ExposedEntity("todo.shopping", ("Shopping List",)),
     ),
     areas={"den": Place(("Den",), "ground"), "garage": Place(("Garage",))},
     floors={"ground": Place(("Ground Floor",))},

@@ -13,8 +13,9 @@ from homeassistant.setup import async_setup_component
 import custom_components.llamacpp as integration
 from custom_components.llamacpp import conversation as agents
 from custom_components.llamacpp import warmth
-from custom_components.llamacpp.agent import abilities, warm
 from custom_components.llamacpp.const import DOMAIN
+from custom_components.llamacpp.model import abilities
+from custom_components.llamacpp.serving import prefill as warm
 from dev.hass import DEMO_HOME
 from dev.scripted_model import write_scripted_model
 from tests.conftest import serving

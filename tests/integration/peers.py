@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from custom_components.llamacpp.server import LlamaServerClient, LlamaServerError, Timeouts
+from custom_components.llamacpp.client import LlamaServerClient, LlamaServerError, Timeouts
 from dev.processes import LOOPBACK
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from custom_components.llamacpp.server import StreamEvent
+    from custom_components.llamacpp.client import StreamEvent
 
     type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
     type Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

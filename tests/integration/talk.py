@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, State
     from homeassistant.helpers.chat_session import ChatSession
 
-    from custom_components.llamacpp.server import LlamaServerClient
+    from custom_components.llamacpp.client import LlamaServerClient
     from dev.llama import LlamaServer
 
     from .peers import Peers

@@ -4,8 +4,13 @@ from typing import Any
 
 import pytest
 
-from custom_components.llamacpp.agent.actions import each_of, is_action, may_become_action, own_call
-from custom_components.llamacpp.agent.call_error import CallError
+from custom_components.llamacpp.tool_calls.actions import (
+    each_of,
+    is_action,
+    may_become_action,
+    own_call,
+)
+from custom_components.llamacpp.tool_calls.errors import InvalidCallError
 
 LAMP = {"name": "light.lamp_1"}
 LIGHTS = {"domain": ["light"]}
@@ -89,7 +94,7 @@ def test_others(name: str) -> None:
 )
 def test_what_a_tool_cannot_do(arguments: dict[str, Any]) -> None:
     """The model is told, rather than half of it done."""
-    with pytest.raises(CallError):
+    with pytest.raises(InvalidCallError):
         own_call("light.turn_on", arguments)
 
 
@@ -103,7 +108,7 @@ def test_what_a_tool_cannot_do(arguments: dict[str, Any]) -> None:
 )
 def test_what_a_tool_for_a_value_cannot_do(name: str, arguments: dict[str, Any]) -> None:
     """It is about something, and takes nothing else."""
-    with pytest.raises(CallError):
+    with pytest.raises(InvalidCallError):
         own_call(name, arguments)
 
 

@@ -14,11 +14,7 @@ from homeassistant.components.conversation import (
 from homeassistant.core import Context
 from homeassistant.helpers import llm
 
-from custom_components.llamacpp.agent.deltas import AnswerDeltas
-from custom_components.llamacpp.agent.messages import to_messages
-from custom_components.llamacpp.agent.possible import PossibleCalls
-from custom_components.llamacpp.agent.tools import to_tools
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     Completion,
     Finish,
     FinishReason,
@@ -28,16 +24,20 @@ from custom_components.llamacpp.server import (
     ToolCallDelta,
     Usage,
 )
+from custom_components.llamacpp.prompt.messages import to_messages
+from custom_components.llamacpp.tool_calls.tools import to_tools
+from custom_components.llamacpp.tool_calls.validator import ToolCallValidator
+from custom_components.llamacpp.turn.deltas import ChatLogStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from homeassistant.core import HomeAssistant
 
-    from custom_components.llamacpp.server import StreamEvent
+    from custom_components.llamacpp.client import StreamEvent
 
 AGENT = "conversation.test"
-POSSIBLE = PossibleCalls(
+POSSIBLE = ToolCallValidator(
     [{"type": "function", "function": {"name": name}} for name in ("test__first", "test__second")]
 )
 CALL = llm.ToolInput("intent__HassTurnOn", {"name": "Küche"}, id="call1")
@@ -150,7 +150,7 @@ async def test_schemas_are_told_apart(hass: HomeAssistant) -> None:
         assert list(to_tools(api)[0]["function"]["parameters"]["properties"]) == [f"n{number}"]
 
 
-async def deltas_of(answer: AnswerDeltas, *events: StreamEvent) -> list[Any]:
+async def deltas_of(answer: ChatLogStream, *events: StreamEvent) -> list[Any]:
     """Return the deltas for these events."""
 
     async def stream() -> AsyncGenerator[StreamEvent]:
@@ -163,7 +163,7 @@ async def deltas_of(answer: AnswerDeltas, *events: StreamEvent) -> list[Any]:
 async def test_text_and_thoughts() -> None:
     """The first delta names the role; usage after the finish is kept."""
     usage = Usage(prompt_tokens=10, completion_tokens=2, total_tokens=12, cached_tokens=9)
-    answer = AnswerDeltas(POSSIBLE)
+    answer = ChatLogStream(POSSIBLE)
     deltas = await deltas_of(
         answer,
         PromptProgress(total=10, cache=9, processed=10, time_ms=1.0),
@@ -186,7 +186,7 @@ async def test_text_and_thoughts() -> None:
 async def test_calls_in_pieces_and_text_after_them() -> None:
     """Calls are put together by index, and text after a call is not lost."""
     deltas = await deltas_of(
-        AnswerDeltas(POSSIBLE),
+        ChatLogStream(POSSIBLE),
         ToolCallDelta(1, "b", "second", ""),
         ToolCallDelta(0, "a", "first", '{"na'),
         ToolCallDelta(0, None, None, 'me": 1}'),
@@ -216,7 +216,7 @@ async def test_a_call_that_makes_no_sense(
     arguments: str, reason: FinishReason, explanation: str
 ) -> None:
     """The model is told what is wrong with its call."""
-    answer = AnswerDeltas(POSSIBLE)
+    answer = ChatLogStream(POSSIBLE)
     _, calls, result = await deltas_of(
         answer,
         ToolCallDelta(0, None, "first", arguments),
@@ -232,7 +232,7 @@ async def test_a_call_that_makes_no_sense(
 
 async def test_calls_in_words() -> None:
     """Printed calls are calls: not spoken, made once, after those that the model has made."""
-    answer = AnswerDeltas(POSSIBLE)
+    answer = ChatLogStream(POSSIBLE)
     deltas = await deltas_of(
         answer,
         TextDelta('{"name": "fir'),
@@ -258,7 +258,7 @@ async def test_calls_in_words() -> None:
 async def test_printed_calls_of_a_model_without_tools_are_words() -> None:
     """Where nothing is offered, nothing is taken for a call, and none that is made is run."""
     text = '{"name": "first", "arguments": {}}'
-    answer = AnswerDeltas(None)
+    answer = ChatLogStream(None)
     assert (await deltas_of(answer, TextDelta(text)))[1:] == [{"content": text}]
     *_, result = await deltas_of(answer, ToolCallDelta(0, "a", "first", ""))
     assert "no tools" in json.dumps(result["result"].data)
@@ -267,7 +267,7 @@ async def test_printed_calls_of_a_model_without_tools_are_words() -> None:
 async def test_a_printed_call_that_is_cut_off() -> None:
     """It is not spoken, and the model is told."""
     _, calls, result = await deltas_of(
-        AnswerDeltas(POSSIBLE),
+        ChatLogStream(POSSIBLE),
         TextDelta('{"name": "first", "arguments": {"name": "Kit'),
         Finish(FinishReason.LENGTH),
     )

@@ -15,7 +15,7 @@ from homeassistant.util import dt as dt_util
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custom_components.llamacpp.agent.structure import (
+from custom_components.llamacpp.tool_calls.structure import (
     SHORT,
     STEPPED,
     Bounds,
@@ -23,7 +23,7 @@ from custom_components.llamacpp.agent.structure import (
     answer_schema,
     to_response_format,
 )
-from custom_components.llamacpp.agent.tools import to_tools
+from custom_components.llamacpp.tool_calls.tools import to_tools
 
 from .conftest import TASK_AGENT
 from .talk import llama_peer, piece

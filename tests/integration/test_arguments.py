@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from custom_components.llamacpp.agent.arguments import converted, converted_arguments, fits
+from custom_components.llamacpp.tool_calls.arguments import converted, converted_arguments, fits
 
 INTEGER, NUMBER, TEXT, YES = ({"type": one} for one in ("integer", "number", "string", "boolean"))
 PERCENT = {"allOf": [INTEGER, {"type": "number", "minimum": 0, "maximum": 100}]}

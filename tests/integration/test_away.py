@@ -13,7 +13,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from custom_components.llamacpp import connection
 from custom_components.llamacpp import coordinator as coordinator_module
-from custom_components.llamacpp.server import LlamaServerClient, Timeouts
+from custom_components.llamacpp.client import LlamaServerClient, Timeouts
 from custom_components.llamacpp.state import ServerStatus
 from tests.conftest import serving
 

@@ -10,7 +10,7 @@ from homeassistant.components.conversation import (
 )
 from homeassistant.helpers import llm
 
-from custom_components.llamacpp.agent.budget import surplus
+from custom_components.llamacpp.prompt.trimming import surplus
 
 if TYPE_CHECKING:
     from homeassistant.components.conversation import (

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from homeassistant.components import conversation
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
-from custom_components.llamacpp.agent.fitting import short_id
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
+from custom_components.llamacpp.model.fitting import short_id
 
 from .conftest import agent_of
 from .script import CORRECTED, OUT_OF_RANGE, PRINTED_CALL, PRINTED_CODE

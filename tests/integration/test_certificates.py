@@ -8,8 +8,8 @@ from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
 
+from custom_components.llamacpp.client import CertificateError
 from custom_components.llamacpp.const import DOMAIN
-from custom_components.llamacpp.server import CertificateError
 
 from .certificates import write_certificate
 from .entities import REFUSED, Pretender

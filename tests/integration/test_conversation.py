@@ -10,7 +10,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.llamacpp.agent.fitting import short_id
+from custom_components.llamacpp.model.fitting import short_id
 
 from .conftest import AGENT, agent_of
 from .script import (

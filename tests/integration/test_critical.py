@@ -12,12 +12,12 @@ from homeassistant.core import Context
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import llm
 
-from custom_components.llamacpp.agent.commands.candidates import CRITICAL
-from custom_components.llamacpp.agent.commands.exposed import exposed_home
-from custom_components.llamacpp.agent.commands.language import FOLDER, load
-from custom_components.llamacpp.agent.critical import Call, CriticalCalls
-from custom_components.llamacpp.agent.offer import NOT_PLAIN
-from custom_components.llamacpp.agent.tools import to_tools
+from custom_components.llamacpp.home.exposed import exposed_home
+from custom_components.llamacpp.home.language import FOLDER, load
+from custom_components.llamacpp.nlu.candidates import CRITICAL
+from custom_components.llamacpp.tool_calls.tools import to_tools
+from custom_components.llamacpp.turn.critical import Call, CriticalCalls
+from custom_components.llamacpp.turn.strategy import NOT_PLAIN
 
 from .commands.test_harm import CAUTIONS
 from .entities import rename
@@ -27,7 +27,7 @@ from .test_calls import add_native
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
-    from custom_components.llamacpp.agent.commands.language import Language
+    from custom_components.llamacpp.home.language import Language
 
     from .conftest import AddServer
     from .peers import Peers

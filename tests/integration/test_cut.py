@@ -10,8 +10,8 @@ from aiohttp import web
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm
 
-from custom_components.llamacpp.agent import turn as turn_module
-from custom_components.llamacpp.agent.fitting import short_id
+from custom_components.llamacpp.model.fitting import short_id
+from custom_components.llamacpp.turn import turn as turn_module
 
 from .conftest import agent_of
 from .peers import stream_events

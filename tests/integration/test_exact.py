@@ -12,8 +12,8 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import intent
 from homeassistant.setup import async_setup_component
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
 from custom_components.llamacpp.const import CONF_EXACT_FIRST
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 
 from .conftest import agent_of
 from .talk import ask, contents, llama_peer, piece, speech, state_of

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.llamacpp.agent.fitting import SAID, Fitting, short_id
+from custom_components.llamacpp.model.fitting import SAID, Fitting, short_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

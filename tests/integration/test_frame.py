@@ -11,14 +11,14 @@ from homeassistant.components.conversation import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custom_components.llamacpp.agent.frame import shared_prefix, split_clock
-from custom_components.llamacpp.agent.messages import to_messages
-from custom_components.llamacpp.agent.notes import (
+from custom_components.llamacpp.prompt.messages import to_messages
+from custom_components.llamacpp.prompt.notes import (
     PIECE_CHARACTERS,
     beginnings_of,
     set_note,
     with_note,
 )
+from custom_components.llamacpp.prompt.shared_prefix import shared_prefix, split_clock
 
 if TYPE_CHECKING:
     from homeassistant.components.conversation import (

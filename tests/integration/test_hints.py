@@ -7,8 +7,8 @@ import pytest
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 
-from custom_components.llamacpp.agent.keeping import Loss
 from custom_components.llamacpp.const import CONF_API_PORT, DOMAIN, HOME_CHANGE_SECONDS
+from custom_components.llamacpp.serving.diagnosis import CacheProblem
 from dev.processes import free_port
 from tests.conftest import serving
 
@@ -78,8 +78,8 @@ async def test_nothing_is_cached(
             assert await hints(home, entry) == {}
         await timings_of(home, entry)
         found = await hints(home, entry)
-        assert set(found) == {Loss.NOT_CACHED}
-        hint = found[Loss.NOT_CACHED]
+        assert set(found) == {CacheProblem.NOT_CACHED}
+        hint = found[CacheProblem.NOT_CACHED]
         assert (hint.severity, hint.is_fixable) == (ir.IssueSeverity.WARNING, False)
         assert (hint.learn_more_url or "").endswith("#prompts-that-do-not-stay-warm")
         placeholders = hint.translation_placeholders or {}
@@ -125,8 +125,8 @@ async def test_agents_push_each_other_out(
         assert await hints(home, entry) == {}
         await talk(home, entry, 2)
         found = await hints(home, entry)
-        assert set(found) == {Loss.PUSHED_OUT}
-        placeholders = found[Loss.PUSHED_OUT].translation_placeholders or {}
+        assert set(found) == {CacheProblem.PUSHED_OUT}
+        placeholders = found[CacheProblem.PUSHED_OUT].translation_placeholders or {}
         assert (placeholders["agents"], placeholders["slots"]) == ("2", "1")
         assert int(placeholders["tokens"]) > MANY_TOKENS
     await coordinator.async_refresh()
@@ -152,7 +152,7 @@ async def test_a_task_pushes_the_home_out(
             assert await hints(home, entry) == {}
             await task(home)
             await until_warm(home)
-        assert set(await hints(home, entry)) == {Loss.PUSHED_OUT}
+        assert set(await hints(home, entry)) == {CacheProblem.PUSHED_OUT}
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ async def test_what_was_dismissed(
         async def found() -> ir.IssueEntry:
             for _ in range(4):
                 await timings_of(home, entry)
-            return (await hints(home, entry))[Loss.NOT_CACHED]
+            return (await hints(home, entry))[CacheProblem.NOT_CACHED]
 
         hint = await found()
         assert await home.config_entries.async_reload(entry.entry_id)

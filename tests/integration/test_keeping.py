@@ -4,25 +4,30 @@ from typing import Any
 
 import pytest
 
-from custom_components.llamacpp.agent.keeping import MAX_PROMPTS, Asked, Keeping, Loss
-from custom_components.llamacpp.server import Usage
+from custom_components.llamacpp.client import Usage
+from custom_components.llamacpp.serving.diagnosis import (
+    MAX_PROMPTS,
+    CacheProblem,
+    Keeping,
+    Observation,
+)
 
 HOME, OTHER = b"home", b"other"
 SIZE = 4000
 
 
 def ask(keeping: Keeping, prefix: bytes, cached: int, *, size: int = SIZE, **how: Any) -> None:
-    """Note an answer of which so much was kept; how: as in `Asked`, usually a first question."""
+    """Note an answer of which so much was kept; how: as in `Observation`, by default a first one."""
     usage = Usage(
         prompt_tokens=size, completion_tokens=1, total_tokens=size + 1, cached_tokens=cached
     )
     asked = {"n_messages": 2, "is_warm_up": False, "was_read": False} | how
-    keeping.note(Asked(prefix, usage, **asked))
+    keeping.note(Observation(prefix, usage, **asked))
 
 
 def verdict(keeping: Keeping) -> tuple[bool | None, bool | None]:
     """Return what is told of both losses."""
-    return keeping.suffers(Loss.NOT_CACHED), keeping.suffers(Loss.PUSHED_OUT)
+    return keeping.suffers(CacheProblem.NOT_CACHED), keeping.suffers(CacheProblem.PUSHED_OUT)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import selector
 from homeassistant.helpers.intent import IntentResponseType
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
 from custom_components.llamacpp.const import CONF_EXACT_FIRST
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 from dev.model_kinds import KINDS
 from dev.scripted_model import TEMPLATE, ToolCall, write_scripted_model
 

@@ -9,8 +9,8 @@ from homeassistant.components import conversation
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.helpers import issue_registry as ir
 
-from custom_components.llamacpp.agent import turn as turn_module
-from custom_components.llamacpp.server import LlamaServerClient
+from custom_components.llamacpp.client import LlamaServerClient
+from custom_components.llamacpp.turn import turn as turn_module
 from dev.processes import free_port
 from tests.conftest import serving
 

@@ -15,8 +15,9 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import llm
 from homeassistant.setup import async_setup_component
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ModelAbilities, ToolCalls
-from custom_components.llamacpp.agent.markers import (
+from custom_components.llamacpp.client import LlamaServerClient
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ModelAbilities, ToolCalls
+from custom_components.llamacpp.model.markers import (
     GENERAL,
     JOINER,
     Markers,
@@ -24,9 +25,8 @@ from custom_components.llamacpp.agent.markers import (
     mended,
     mended_in,
 )
-from custom_components.llamacpp.agent.possible import PossibleCalls
-from custom_components.llamacpp.agent.request import TurnSettings, to_request
-from custom_components.llamacpp.server import LlamaServerClient
+from custom_components.llamacpp.prompt.request import TurnSettings, to_request
+from custom_components.llamacpp.tool_calls.validator import ToolCallValidator
 from dev.scripted_model import TEMPLATE, ToolCall, Vocabulary, write_scripted_model
 from tests.conftest import serving
 
@@ -432,7 +432,7 @@ def test_names_that_a_model_repeats() -> None:
     tool = {"type": "function", "function": {"name": "get<|y|>", "parameters": schema}}
     assert GENERAL.broken_in_tools([tool]) == [GENERAL.broken_in(tool)]
     for name in names:
-        called = PossibleCalls([tool]).corrected(
+        called = ToolCallValidator([tool]).corrected(
             GENERAL.broken("get<|y|>"), {GENERAL.broken("<|x|>"): GENERAL.broken(name)}
         )
         assert called == ("get<|y|>", {"<|x|>": name})

@@ -7,8 +7,8 @@ from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
 from custom_components.llamacpp.const import DOMAIN
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 from tests.conftest import serving
 
 from .conftest import FLAGS, agent_of

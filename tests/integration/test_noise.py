@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
-from custom_components.llamacpp.agent.noise import is_noise
 from custom_components.llamacpp.const import CONF_EXACT_FIRST
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
+from custom_components.llamacpp.turn.noise import is_noise
 
 from .conftest import agent_of
 from .talk import ask, ask_as_a_pipeline, contents, llama_peer, piece, said_in, speech

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
-from custom_components.llamacpp.agent.saved import SavedPrompts
-from custom_components.llamacpp.server import Usage
+from custom_components.llamacpp.client import Usage
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
+from custom_components.llamacpp.serving.slot_files import SlotFiles
 from dev.model_kinds import KINDS
 from dev.scripted_model import write_scripted_model
 
@@ -134,7 +134,7 @@ def used(cached: int) -> Usage:
 
 async def test_what_is_known_of_a_model(peers: Peers) -> None:
     """One zero is enough until it was seen to work, another build or model begins anew."""
-    saved = SavedPrompts(peers.client("http://127.0.0.1:9"))
+    saved = SlotFiles(peers.client("http://127.0.0.1:9"))
     saved.served_by("b1")
     saved.note_use("a", used(3999), is_same=True)
     assert (saved.is_supported("a"), saved.is_proven("a")) == (None, False)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.llamacpp.agent.options import to_request_options
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     Completion,
     Finish,
     FinishReason,
@@ -14,6 +13,7 @@ from custom_components.llamacpp.server import (
     TextDelta,
     ThinkingDelta,
 )
+from custom_components.llamacpp.prompt.options import to_request_options
 from tests.conftest import serving
 
 if TYPE_CHECKING:

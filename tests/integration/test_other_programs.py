@@ -9,14 +9,14 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_LLM_HASS_API, CONF_MODEL, CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     AuthenticationError,
     BadRequestError,
     ModelStatus,
     NotLlamaServerError,
     NotSupportedError,
 )
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 
 from .conftest import AGENT, agent_of
 from .entities import Pretender, entity_id_of, sensor

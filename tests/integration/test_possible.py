@@ -12,12 +12,12 @@ from homeassistant.setup import async_setup_component
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custom_components.llamacpp.agent.call_error import CallError
-from custom_components.llamacpp.agent.commands.exposed import exposed_home
-from custom_components.llamacpp.agent.commands.home import Home, Thing
-from custom_components.llamacpp.agent.named import MAX_CHARS, MAX_LISTED, MAX_NEAREST
-from custom_components.llamacpp.agent.possible import PossibleCalls
-from custom_components.llamacpp.agent.tools import to_tools
+from custom_components.llamacpp.home.exposed import exposed_home
+from custom_components.llamacpp.home.things import ExposedEntity, Home
+from custom_components.llamacpp.tool_calls.errors import InvalidCallError
+from custom_components.llamacpp.tool_calls.names import MAX_CHARS, MAX_LISTED, MAX_NEAREST
+from custom_components.llamacpp.tool_calls.tools import to_tools
+from custom_components.llamacpp.tool_calls.validator import ToolCallValidator
 
 from .entities import rename
 
@@ -41,11 +41,11 @@ SCRIPT = {
 }
 
 
-async def possible_in(hass: HomeAssistant) -> PossibleCalls:
+async def possible_in(hass: HomeAssistant) -> ToolCallValidator:
     """Return what is possible in a home with Assist's tools."""
     context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
     tools = to_tools(await llm.async_get_api(hass, "assist", context))
-    return PossibleCalls(tools, lambda: exposed_home(hass, "conversation", without=()))
+    return ToolCallValidator(tools, lambda: exposed_home(hass, "conversation", without=()))
 
 
 # What a model calls, and what becomes of it.
@@ -170,7 +170,7 @@ async def test_impossible_calls(home: HomeAssistant) -> None:
     """The model is told what there is, nearest first, and never too much."""
     possible = await possible_in(home)
     for name, wrong, told in IMPOSSIBLE:
-        with pytest.raises(CallError) as caught:
+        with pytest.raises(InvalidCallError) as caught:
             possible.corrected(name, wrong)
         assert told in str(caught.value)
         assert "nothing" not in str(caught.value)
@@ -200,7 +200,7 @@ async def test_every_possible_call_names_what_exists(home: HomeAssistant) -> Non
     @settings(max_examples=500, deadline=None, database=None, derandomize=True)
     def check(tool: str, arguments: dict[str, Any]) -> None:
         nonlocal n_possible
-        with contextlib.suppress(CallError):
+        with contextlib.suppress(InvalidCallError):
             tool, corrected = possible.corrected(tool, arguments)
             n_possible += 1
             assert tool in possible.tools
@@ -233,16 +233,16 @@ async def test_timers_have_names_of_their_own(home: HomeAssistant) -> None:
         },
     }
     assert context.assistant
-    possible = PossibleCalls([tool], lambda: exposed_home(home, "conversation"))
+    possible = ToolCallValidator([tool], lambda: exposed_home(home, "conversation"))
     assert possible.corrected(
         "HassStartTimer", {"minutes": "5", "name": "Eggs", "area": "yard"}
     ) == (
         "intent__HassStartTimer",
         {"minutes": 5, "name": "Eggs", "area": "Garden"},
     )
-    with pytest.raises(CallError, match="needs one of hours, minutes"):
+    with pytest.raises(InvalidCallError, match="needs one of hours, minutes"):
         possible.corrected("HassStartTimer", {"name": "Eggs"})
-    with pytest.raises(CallError, match="no area 'Mars'"):
+    with pytest.raises(InvalidCallError, match="no area 'Mars'"):
         possible.corrected("HassStartTimer", {"minutes": 5, "area": "Mars"})
 
 
@@ -264,7 +264,7 @@ async def test_fields_of_scripts(home: HomeAssistant) -> None:
     }
     assert possible.corrected(ON, {"name": "water"})[1] == {"name": "Water"}
     for wrong in ({"where": "Mars"}, {"levels": ["Mars"]}, {"valve": "valve.mars"}):
-        with pytest.raises(CallError):
+        with pytest.raises(InvalidCallError):
             possible.corrected("water", wrong)
 
 
@@ -286,7 +286,7 @@ async def test_numbers_are_never_alike(home: HomeAssistant) -> None:
     await home.async_block_till_done()
     possible = await possible_in(home)
     for written in ("Lamp 1 12", "Lamp 3", "Lamp 22", "Lamp"):
-        with pytest.raises(CallError):
+        with pytest.raises(InvalidCallError):
             possible.corrected(ON, {"name": written})
     assert possible.corrected(ON, {"name": "lamps 2"})[1] == {"name": "Lamp 2"}
 
@@ -300,22 +300,22 @@ async def test_names_that_are_like_several(home: HomeAssistant) -> None:
     possible = await possible_in(home)
     assert possible.corrected(ON, {"name": "lanterns"})[1] == {"name": "Lanterns"}
     assert possible.corrected(ON, {"area": "garden"})[1] == {"area": "Garden"}
-    with pytest.raises(CallError, match="There is: Lantern, Lanterns"):
+    with pytest.raises(InvalidCallError, match="There is: Lantern, Lanterns"):
         possible.corrected(ON, {"name": "Lanternx"})
-    with pytest.raises(CallError, match="There is: Garden, Gardens"):
+    with pytest.raises(InvalidCallError, match="There is: Garden, Gardens"):
         possible.corrected(ON, {"area": "Gardenx"})
 
 
 def test_what_is_told_has_a_bound() -> None:
     """However many there are, and however long their names."""
-    things = tuple(Thing(f"light.l{n}", (f"{n} " + "very " * 100,)) for n in range(500))
+    things = tuple(ExposedEntity(f"light.l{n}", (f"{n} " + "very " * 100,)) for n in range(500))
     parameters = {"properties": {"name": {"type": "string"}}, "additionalProperties": False}
     tool = {"type": "function", "function": {"name": ON, "parameters": parameters}}
-    possible = PossibleCalls([tool], lambda: Home(things))
-    with pytest.raises(CallError, match="and 495 more") as caught:
+    possible = ToolCallValidator([tool], lambda: Home(things))
+    with pytest.raises(InvalidCallError, match="and 495 more") as caught:
         possible.corrected(ON, {"name": "Moon " * 100})
     assert len(str(caught.value)) < (MAX_NEAREST + 4) * MAX_CHARS
-    with pytest.raises(CallError, match="and 488 more") as caught:
+    with pytest.raises(InvalidCallError, match="and 488 more") as caught:
         possible.corrected(ON, {f"argument {n}" * 10: n for n in range(500)})
     assert len(str(caught.value)) < (MAX_LISTED + 4) * MAX_CHARS
 
@@ -323,7 +323,7 @@ def test_what_is_told_has_a_bound() -> None:
 def test_without_a_home_all_names_are_taken() -> None:
     """Then only tools and types are known."""
     parameters = {"properties": {"name": {"type": "string"}}}
-    possible = PossibleCalls(
+    possible = ToolCallValidator(
         [{"type": "function", "function": {"name": ON, "parameters": parameters}}]
     )
     assert possible.corrected("HassTurnOn", {"name": 5}) == (ON, {"name": "5"})

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custom_components.llamacpp.agent.printed import MAX_CALLS, MAX_CHARS, PrintedCalls
-from custom_components.llamacpp.agent.printed_forms import MARKS, PrintedCall
+from custom_components.llamacpp.tool_calls.from_text import MAX_CALLS, MAX_CHARS, PrintedCalls
+from custom_components.llamacpp.tool_calls.text_formats import MARKS, PrintedCall
 
 TURN_ON, LIGHT_SET, CLOCK = "intent__HassTurnOn", "light__HassLightSet", "llm__GetDateTime"
 NAMES = (TURN_ON, LIGHT_SET, CLOCK, "one__same", "other__same", "script__movie-night")

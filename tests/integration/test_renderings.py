@@ -10,10 +10,10 @@ from homeassistant.core import Context
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import llm
 
-from custom_components.llamacpp.agent.assist import RememberedAssist
-from custom_components.llamacpp.agent.frame import system_prompt_of
-from custom_components.llamacpp.agent.stable import StablePrompts, Wanted
 from custom_components.llamacpp.const import CONF_KEEP_WARM, DOMAIN
+from custom_components.llamacpp.prompt.assist import RememberedAssist
+from custom_components.llamacpp.prompt.builder import PromptSpec, SharedPrefixBuilder
+from custom_components.llamacpp.prompt.shared_prefix import system_prompt_of
 
 from .conftest import agent_of
 from .talk import PROPS, llama_peer, piece
@@ -164,11 +164,11 @@ async def test_what_is_made_ahead_is_what_a_turn_is_given(home: HomeAssistant) -
     with_timers(home, satellites(home)[0])
     prompt = "You speak to {{ user_name }} in {{ ha_name }}.\n{{ llm_context.language }}"
     for wanted in (
-        Wanted(("assist",), prompt, is_own=True),
-        Wanted(("assist",), None, is_own=True),
-        Wanted(None, None, is_own=True),
+        PromptSpec(("assist",), prompt, is_own=True),
+        PromptSpec(("assist",), None, is_own=True),
+        PromptSpec(None, None, is_own=True),
     ):
-        prompts = StablePrompts(home)
+        prompts = SharedPrefixBuilder(home)
         for context in (
             context_of(None),
             context_of(None, ann.id),
@@ -187,7 +187,7 @@ async def test_what_is_made_ahead_is_what_a_turn_is_given(home: HomeAssistant) -
 
 async def test_a_new_name_is_told_all_before_anything_is_made_ahead(home: HomeAssistant) -> None:
     """Who asks right after a change begins with what is made ahead later."""
-    prompts, wanted = StablePrompts(home), Wanted(("assist",), None, is_own=True)
+    prompts, wanted = SharedPrefixBuilder(home), PromptSpec(("assist",), None, is_own=True)
     nobody, somebody = context_of(None), context_of(satellites(home)[0])
     registry = er.async_get(home)
     before = ""
@@ -208,7 +208,7 @@ async def test_a_conversation_goes_on_with_the_prompt_that_it_began_with(
     home: HomeAssistant,
 ) -> None:
     """Also if nobody had asked before, and others, who are told other things, do meanwhile."""
-    prompts, wanted = StablePrompts(home), Wanted(("assist",), None, is_own=True)
+    prompts, wanted = SharedPrefixBuilder(home), PromptSpec(("assist",), None, is_own=True)
     context = context_of(satellites(home)[0])
     chat_log = conversation.ChatLog(home, "conv_1")
     notes = {await prompts.async_provide(chat_log, context, wanted)}

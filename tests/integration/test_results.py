@@ -13,8 +13,8 @@ from homeassistant.setup import async_setup_component
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custom_components.llamacpp.agent.budget import Large, what_is_large
-from custom_components.llamacpp.agent.results import CUT, MAX_RESULT, result_text
+from custom_components.llamacpp.prompt.trimming import Large, what_is_large
+from custom_components.llamacpp.tool_calls.results import CUT, MAX_RESULT, result_text
 
 from .talk import ask, llama_peer, piece, speech
 from .test_calls import add_native

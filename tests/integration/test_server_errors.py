@@ -7,8 +7,8 @@ import pytest
 from homeassistant.components import conversation
 from homeassistant.exceptions import HomeAssistantError
 
-from custom_components.llamacpp.server import ServerFaultError
-from custom_components.llamacpp.server.errors import error_from_answer
+from custom_components.llamacpp.client import ServerFaultError
+from custom_components.llamacpp.client.errors import error_from_answer
 
 from .script import CALLED_OTHERWISE
 from .talk import ask, contents, llama_peer, piece, speech, state_of

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from custom_components.llamacpp.agent.ahead import Ahead
-from custom_components.llamacpp.agent.slots import Talk
-from custom_components.llamacpp.agent.warm import Warmer
-from custom_components.llamacpp.server import Completion, LlamaServerError
+from custom_components.llamacpp.client import Completion, LlamaServerError
+from custom_components.llamacpp.serving.background import PreemptibleRequests
+from custom_components.llamacpp.serving.prefill import Prefiller
+from custom_components.llamacpp.serving.slot_affinity import ConversationRef
 
 from .peers import stream_events
 from .talk import no_slots, piece, sse
@@ -62,9 +62,9 @@ def prompt_of(agent: str) -> dict[str, Any]:
     return {"messages": [*said], "stream": True}
 
 
-async def warmer_for(server: Server, peers: Peers, *agents: str) -> Warmer:
+async def warmer_for(server: Server, peers: Peers, *agents: str) -> Prefiller:
     """Return what keeps the agents' prompts warm."""
-    warmer = Warmer(peers.client(await peers.http(server.handle)))
+    warmer = Prefiller(peers.client(await peers.http(server.handle)))
     warmer.filling.n_slots = 2
 
     async def warm_up(*, autoload: bool) -> None:
@@ -99,7 +99,7 @@ async def test_a_slot_where_the_next_turn_failed_is_not_idle(peers: Peers) -> No
     server.can_write = True
     warmer = await warmer_for(server, peers, "a")
     await warmer.warm("a", prompt_of("a"), autoload=False)
-    talk = Talk("conversation")
+    talk = ConversationRef("conversation")
     slot = await warmer.slot_for("a", prompt_of("a"), talk)
     assert slot is not None
     server.busy = {0, 1}
@@ -114,7 +114,7 @@ async def test_a_request_ends_with_who_has_sent_it(peers: Peers) -> None:
     """After an unload nothing of it goes on, neither here nor at the server."""
     server = Server()
     server.is_endless = True
-    ahead = Ahead(peers.client(await peers.http(server.handle)))
+    ahead = PreemptibleRequests(peers.client(await peers.http(server.handle)))
     before = asyncio.all_tasks()
     caller = asyncio.create_task(ahead.process(prompt_of("a"), autoload=False))
     async with asyncio.timeout(LIMIT_SECONDS):
@@ -134,7 +134,7 @@ async def test_all_who_ask_end_a_request(peers: Peers) -> None:
     """Several may ask while it is being given up; who has sent it learns that it was."""
     server = Server()
     server.is_endless = True
-    ahead = Ahead(peers.client(await peers.http(server.handle)))
+    ahead = PreemptibleRequests(peers.client(await peers.http(server.handle)))
     caller = asyncio.create_task(ahead.process(prompt_of("a"), autoload=False))
     async with asyncio.timeout(LIMIT_SECONDS):
         await server.begun.wait()

@@ -3,32 +3,36 @@
 import time
 from typing import TYPE_CHECKING
 
-from custom_components.llamacpp.agent.slots import IDLE_SECONDS, ConversationSlots, Talk
+from custom_components.llamacpp.serving.slot_affinity import (
+    IDLE_SECONDS,
+    ConversationRef,
+    SlotAffinity,
+)
 
 if TYPE_CHECKING:
     import pytest
 
-NEW = Talk("new")
+NEW = ConversationRef("new")
 
 
 def test_each_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of its own, else a free one, else the one unused for longest; never one at work."""
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    slots = ConversationSlots()
+    slots = SlotAffinity()
     assert slots.of("a") is None
     assert not slots.is_needed(0)
     for conversation, slot in (("a", 0), ("b", 1)):
         assert slots.free([1, 0], b"home", NEW) == slot
-        slots.give(slot, Talk(conversation))
+        slots.give(slot, ConversationRef(conversation))
         assert slots.is_needed(slot)
         now += 1
     assert (slots.of("a"), slots.of("b")) == (0, 1)
-    slots.give(0, Talk("a"))
+    slots.give(0, ConversationRef("a"))
     assert slots.free([0, 1], b"home", NEW) == 1
     assert slots.free([0], b"home", NEW) == 0
     assert slots.free([], b"home", NEW) is None
-    slots.give(1, Talk("c"))
+    slots.give(1, ConversationRef("c"))
     assert slots.of("b") is None
     now += IDLE_SECONDS
     assert not slots.is_needed(0)
@@ -39,7 +43,7 @@ def test_each_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_they_begin_with() -> None:
     """What a slot holds is known until it may hold anything."""
-    slots = ConversationSlots()
+    slots = SlotAffinity()
     slots.fill(0, b"one")
     assert slots.is_filled(0, b"one")
     assert not slots.is_filled(0, b"two")
@@ -50,39 +54,39 @@ def test_what_they_begin_with() -> None:
 
 def test_who_speaks_has_one_slot() -> None:
     """A new conversation ends the one before it, of the same speaker alone."""
-    slots = ConversationSlots()
+    slots = SlotAffinity()
     for slot, speaker in enumerate(("kitchen", "bedroom")):
-        talk = Talk(f"first in the {speaker}", speaker, f"In the {speaker}.")
+        talk = ConversationRef(f"first in the {speaker}", speaker, f"In the {speaker}.")
         assert slots.free([0, 1, 2], b"home", talk) == slot
         slots.give(slot, talk)
     assert slots.of("first in the kitchen") == 0
-    assert slots.free([2, 1, 0], b"home", Talk("b", "bedroom")) == 1
-    assert slots.free([0, 1, 2], b"home", Talk("c", "hall")) == 2
-    assert slots.free([0, 1, 2], b"home", Talk("d")) == 2
+    assert slots.free([2, 1, 0], b"home", ConversationRef("b", "bedroom")) == 1
+    assert slots.free([0, 1, 2], b"home", ConversationRef("c", "hall")) == 2
+    assert slots.free([0, 1, 2], b"home", ConversationRef("d")) == 2
     # Its own is at work.
-    assert slots.free([1, 2], b"home", Talk("e", "kitchen")) == 2
+    assert slots.free([1, 2], b"home", ConversationRef("e", "kitchen")) == 2
 
 
 def test_who_is_told_the_same_shares_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     """But nobody pushes out a conversation that may be gone on with while there is another slot."""
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    slots = ConversationSlots()
+    slots = SlotAffinity()
     slots.fill(0, b"home", "At a phone.")
     slots.fill(1, b"home", "In the hall.")
-    guest = Talk("c", "guest", "At a phone.")
+    guest = ConversationRef("c", "guest", "At a phone.")
     assert slots.free([0, 1, 2], b"home", guest) == 0
-    assert slots.free([0, 1, 2], b"home", Talk("d", "cellar", "In the cellar.")) == 2
-    assert slots.free([0, 1], b"home", Talk("d", "cellar", "In the cellar.")) == 0
-    slots.give(0, Talk("a", "owner", "At a phone."))
+    assert slots.free([0, 1, 2], b"home", ConversationRef("d", "cellar", "In the cellar.")) == 2
+    assert slots.free([0, 1], b"home", ConversationRef("d", "cellar", "In the cellar.")) == 0
+    slots.give(0, ConversationRef("a", "owner", "At a phone."))
     assert slots.free([0, 1, 2], b"home", guest) == 2
     for slot in (1, 2):
         now += 1
-        slots.give(slot, Talk(f"in {slot}", f"speaker {slot}", f"Place {slot}."))
-    assert slots.free([0, 1, 2], b"home", Talk("d")) == 0
+        slots.give(slot, ConversationRef(f"in {slot}", f"speaker {slot}", f"Place {slot}."))
+    assert slots.free([0, 1, 2], b"home", ConversationRef("d")) == 0
     now += 1
-    slots.give(0, Talk("a", "owner", "At a phone."))
-    assert slots.free([0, 1, 2], b"home", Talk("d")) == 1
+    slots.give(0, ConversationRef("a", "owner", "At a phone."))
+    assert slots.free([0, 1, 2], b"home", ConversationRef("d")) == 1
     assert slots.free([0, 1, 2], b"home", guest) == 0
     now += IDLE_SECONDS
     assert slots.free([0, 1, 2], b"home", guest) == 0
@@ -90,7 +94,7 @@ def test_who_is_told_the_same_shares_a_slot(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_is_to_be_told() -> None:
     """Each note in a slot of its own, the likeliest first, and none twice."""
-    slots = ConversationSlots()
+    slots = SlotAffinity()
     notes = ("kitchen", "bedroom", "hall", "phone")
     for slot in range(3):
         slots.fill(slot, b"home")
@@ -110,7 +114,7 @@ def test_what_is_to_be_told() -> None:
     }
     slots.fill(0, b"home", "kitchen")
     # Somebody else has spoken in one, and the home has changed since then in another one.
-    slots.give(0, Talk("a", "guest", "cellar"))
+    slots.give(0, ConversationRef("a", "guest", "cellar"))
     slots.fill(0, b"home", "cellar")
     slots.fill(1, b"old home", "bedroom")
     assert slots.to_tell(b"home", ("bedroom", "kitchen", "cellar"), [1, 2]) == {
@@ -121,9 +125,9 @@ def test_what_is_to_be_told() -> None:
 
 def test_the_slot_that_is_ready_is_better_than_ones_own() -> None:
     """A conversation of before the home has changed keeps its slot, if there is another one."""
-    slots = ConversationSlots()
-    kitchen = Talk("b", "kitchen", "In the kitchen.")
-    slots.give(0, Talk("a", "kitchen", "In the kitchen."))
+    slots = SlotAffinity()
+    kitchen = ConversationRef("b", "kitchen", "In the kitchen.")
+    slots.give(0, ConversationRef("a", "kitchen", "In the kitchen."))
     slots.fill(0, b"old home", "In the kitchen.")
     assert slots.free([0, 1], b"home", kitchen) == 0
     slots.fill(1, b"home", "In the kitchen.")
@@ -137,11 +141,11 @@ def test_what_is_not_gone_on_with_takes_what_is_wanted_least(
     """The last slot of those that nobody needs, else the one unused for longest."""
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    slots = ConversationSlots()
+    slots = SlotAffinity()
     assert slots.least_wanted([]) is None
     assert slots.least_wanted([0, 1, 2]) == 2
     for slot in (2, 0, 1):
-        slots.give(slot, Talk(f"in {slot}"))
+        slots.give(slot, ConversationRef(f"in {slot}"))
         now += 1
     assert slots.least_wanted([0, 1, 2]) == 2
     slots.release(1)

@@ -9,7 +9,7 @@ from homeassistant.components import tts
 from homeassistant.components.tts.const import DATA_COMPONENT
 from homeassistant.components.tts.entity import TTSAudioResponse
 
-from custom_components.llamacpp.server import LlamaServerClient, TextDelta
+from custom_components.llamacpp.client import LlamaServerClient, TextDelta
 
 from .conftest import AGENT
 from .peers import stream_events

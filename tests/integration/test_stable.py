@@ -13,12 +13,12 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import llm
 
-from custom_components.llamacpp.agent.change import PromptParts
-from custom_components.llamacpp.agent.frame import system_prompt_of
-from custom_components.llamacpp.agent.messages import to_messages
-from custom_components.llamacpp.agent.notes import set_note
-from custom_components.llamacpp.agent.stable import StablePrompts, Wanted
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
+from custom_components.llamacpp.prompt.builder import PromptSpec, SharedPrefixBuilder
+from custom_components.llamacpp.prompt.messages import to_messages
+from custom_components.llamacpp.prompt.notes import set_note
+from custom_components.llamacpp.prompt.shared_prefix import system_prompt_of
+from custom_components.llamacpp.serving.fingerprint import PromptParts
 
 from .conftest import AGENT, agent_of
 from .talk import last_trace, llama_peer, piece, state_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from custom_components.llamacpp.server import LlamaServerClient
+    from custom_components.llamacpp.client import LlamaServerClient
     from dev.llama import LlamaServer
 
     from .conftest import AddServer
@@ -192,8 +192,8 @@ async def test_devices_that_nobody_has_seen_before(
 )
 async def test_whatever_a_template_says_of_speakers(home: HomeAssistant, template: str) -> None:
     """All begin alike once each kind has spoken, also after a change; none is told less."""
-    wanted = Wanted(("assist",), template, is_own=True)
-    prompts = StablePrompts(home)
+    wanted = PromptSpec(("assist",), template, is_own=True)
+    prompts = SharedPrefixBuilder(home)
     ann = await home.auth.async_create_user("Ann")
     bob = await home.auth.async_create_user("Bob")
     speakers = [
@@ -336,7 +336,7 @@ class KeepingChatLog(conversation.ChatLog):
 
 async def test_a_conversation_that_keeps_its_prompt(home: HomeAssistant) -> None:
     """What goes with the words stays the same from turn to turn, and does not pile up."""
-    prompts, wanted = StablePrompts(home), Wanted(("assist",), None, is_own=True)
+    prompts, wanted = SharedPrefixBuilder(home), PromptSpec(("assist",), None, is_own=True)
     device = satellites(home)[0]
     context = llm.LLMContext("llamacpp", Context(), "it", "conversation", device)
     chat_log = KeepingChatLog(home, "conv_1")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 from homeassistant.components import conversation
 
-from custom_components.llamacpp.agent.abilities import ModelAbilities, ToolCalls, ToolStrategy
-from custom_components.llamacpp.agent.fitting import Fitting
+from custom_components.llamacpp.client import LlamaServerClient
 from custom_components.llamacpp.const import CONF_EXACT_FIRST
-from custom_components.llamacpp.server import LlamaServerClient
+from custom_components.llamacpp.model.abilities import ModelAbilities, ToolCalls, ToolStrategy
+from custom_components.llamacpp.model.fitting import Fitting
 from dev.scripted_model import TEMPLATE, ToolCall, write_scripted_model
 from tests.conftest import serving
 

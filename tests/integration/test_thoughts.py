@@ -8,9 +8,9 @@ from homeassistant.components import conversation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custom_components.llamacpp.agent.thoughts import Thoughts
-from custom_components.llamacpp.server import THINKING_MARKS, LlamaServerClient
-from custom_components.llamacpp.server.thinking import open_thinking
+from custom_components.llamacpp.client import THINKING_MARKS, LlamaServerClient
+from custom_components.llamacpp.client.thinking import open_thinking
+from custom_components.llamacpp.model.thoughts import Thoughts
 from tests.conftest import serving
 
 from .conftest import FLAGS

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from custom_components.llamacpp import errors, server
+from custom_components.llamacpp import client as server
+from custom_components.llamacpp import errors
 
 FOLDER = Path(errors.__file__).parent / "translations"
 LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.json"))

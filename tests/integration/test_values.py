@@ -14,12 +14,12 @@ from homeassistant.util.unit_system import US_CUSTOMARY_SYSTEM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custom_components.llamacpp.agent.call_error import CallError
-from custom_components.llamacpp.agent.commands.exposed import exposed_home
-from custom_components.llamacpp.agent.limits import Limits
-from custom_components.llamacpp.agent.possible import PossibleCalls
-from custom_components.llamacpp.agent.results import MAX_RESULT
-from custom_components.llamacpp.agent.tools import to_tools
+from custom_components.llamacpp.home.exposed import exposed_home
+from custom_components.llamacpp.tool_calls.errors import InvalidCallError
+from custom_components.llamacpp.tool_calls.limits import Limits
+from custom_components.llamacpp.tool_calls.results import MAX_RESULT
+from custom_components.llamacpp.tool_calls.tools import to_tools
+from custom_components.llamacpp.tool_calls.validator import ToolCallValidator
 
 from .conftest import TASK_AGENT
 from .talk import ask, contents, llama_peer, piece, speech, state_of
@@ -101,11 +101,11 @@ async def scripts(home: HomeAssistant) -> HomeAssistant:
     return home
 
 
-async def possible_in(hass: HomeAssistant) -> PossibleCalls:
+async def possible_in(hass: HomeAssistant) -> ToolCallValidator:
     """Return what is possible in a home with Assist's tools."""
     context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
     tools = to_tools(await llm.async_get_api(hass, "assist", context))
-    return PossibleCalls(
+    return ToolCallValidator(
         tools, lambda: exposed_home(hass, "conversation", without=()), Limits(hass)
     )
 
@@ -191,7 +191,7 @@ async def test_values_out_of_range(scripts: HomeAssistant) -> None:
     """The model is told the range."""
     possible = await possible_in(scripts)
     for name, called, told in OUT_OF_RANGE:
-        with pytest.raises(CallError) as caught:
+        with pytest.raises(InvalidCallError) as caught:
             possible.corrected(name, called)
         assert told in str(caught.value)
 
@@ -210,7 +210,7 @@ async def test_every_percentage(home: HomeAssistant) -> None:
             if 0 <= n <= 100:
                 assert possible.corrected(tool, {key: value})[1][key] == n
             else:
-                with pytest.raises(CallError, match="from 0 to 100"):
+                with pytest.raises(InvalidCallError, match="from 0 to 100"):
                     possible.corrected(tool, {key: value})
 
     @given(n=st.integers(1, 99), field=st.sampled_from(fields))
@@ -241,7 +241,7 @@ async def test_every_temperature(home: HomeAssistant) -> None:
         if 5 <= degrees <= 30:
             assert possible.corrected(CLIMATE, arguments)[1]["temperature"] == degrees
         else:
-            with pytest.raises(CallError, match="from 5 to 30"):
+            with pytest.raises(InvalidCallError, match="from 5 to 30"):
                 possible.corrected(CLIMATE, arguments)
 
     check()
@@ -264,7 +264,7 @@ async def test_a_home_in_fahrenheit(home: HomeAssistant) -> None:
             },
         }
     ]
-    possible = PossibleCalls(tools, None, Limits(home))
+    possible = ToolCallValidator(tools, None, Limits(home))
     for written, expected in (("70 °F", 70), ("20 °C", 68), ("70", 70), (70, 70)):
         assert possible.corrected(CLIMATE, {"temperature": written})[1]["temperature"] == expected
 
@@ -318,9 +318,9 @@ async def test_targets_that_do_not_exist(scripts: HomeAssistant, part: str) -> N
     possible = await possible_in(scripts)
     wrong = ("Moon", "all", "light.floor_lamp", "Floor Lamp", "Garage", "{{ x }}", "lock.side_dor")
     for written in wrong:
-        with pytest.raises(CallError, match="There is"):
+        with pytest.raises(InvalidCallError, match="There is"):
             possible.corrected("flash", {"what": {part: written}})
-    with pytest.raises(CallError, match="must be a list of names"):
+    with pytest.raises(InvalidCallError, match="must be a list of names"):
         possible.corrected("flash", {"what": {part: {"is": "x"}}})
 
 
@@ -349,7 +349,7 @@ async def test_every_target_is_exposed(scripts: HomeAssistant) -> None:
         nonlocal n_found
         try:
             _, arguments = possible.corrected("flash", {"what": target})
-        except CallError:
+        except InvalidCallError:
             return
         n_found += 1
         for part, found in arguments["what"].items():

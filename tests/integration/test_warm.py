@@ -10,8 +10,8 @@ from homeassistant.components import conversation
 from homeassistant.const import ATTR_ENTITY_ID, CONF_LLM_HASS_API
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.llamacpp.agent import spending
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
+from custom_components.llamacpp.serving import budget as spending
 from tests.conftest import serving
 
 from .conftest import AGENT, TASK_AGENT, agent_of

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from custom_components.llamacpp.server import LlamaServerClient, Timings
+    from custom_components.llamacpp.client import LlamaServerClient, Timings
 
     from .conftest import AddServer
     from .peers import Peers

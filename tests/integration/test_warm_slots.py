@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.helpers import entity_registry as er
 
 from custom_components.llamacpp import warmth
-from custom_components.llamacpp.agent import warm
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
+from custom_components.llamacpp.serving import prefill as warm
 
 from .talk import ask, is_warm_up, speech, until_busy
 from .test_stable import satellites, settled

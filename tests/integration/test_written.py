@@ -9,15 +9,15 @@ from homeassistant.components import conversation
 from homeassistant.core import Context
 from homeassistant.helpers import llm
 
-from custom_components.llamacpp.agent import abilities
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
-from custom_components.llamacpp.agent.arguments import fits
-from custom_components.llamacpp.agent.call_grammar import call_grammar
-from custom_components.llamacpp.agent.commands.exposed import exposed_home
-from custom_components.llamacpp.agent.markers import GENERAL, mended_in
-from custom_components.llamacpp.agent.printed import PrintedCalls
-from custom_components.llamacpp.agent.written import CLOSE, OPEN, WrittenTools
 from custom_components.llamacpp.const import CONF_EXACT_FIRST
+from custom_components.llamacpp.home.exposed import exposed_home
+from custom_components.llamacpp.model import abilities
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
+from custom_components.llamacpp.model.markers import GENERAL, mended_in
+from custom_components.llamacpp.tool_calls.arguments import fits
+from custom_components.llamacpp.tool_calls.from_text import PrintedCalls
+from custom_components.llamacpp.turn.call_grammar import call_grammar
+from custom_components.llamacpp.turn.written import CLOSE, OPEN, WrittenTools
 from dev.scripted_model import write_scripted_model
 from tests.conftest import serving
 

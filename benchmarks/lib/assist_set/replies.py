@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from home_assistant_intents import get_intents
 
-from custom_components.llamacpp.agent.commands.language import load
+from custom_components.llamacpp.home.language import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

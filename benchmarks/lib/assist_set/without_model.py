@@ -24,12 +24,12 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import floor_registry as fr
 from homeassistant.helpers.json import json_dumps
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
 from custom_components.llamacpp.const import (
     CONF_KEEP_HISTORY,
     CONF_KEEP_WARM,
     SUBENTRY_CONVERSATION,
 )
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 from dev.ha_client import Answer, HomeAssistantError
 
 from ..command import say

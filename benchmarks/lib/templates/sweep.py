@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any, Self
 from homeassistant.core import Context
 from homeassistant.helpers import llm
 
-from custom_components.llamacpp.agent.abilities import ModelAbilities, ToolCalls, ToolStrategy
-from custom_components.llamacpp.agent.commands.language import async_load
-from custom_components.llamacpp.agent.commands.offer import CommandsOffer
-from custom_components.llamacpp.agent.offer import NativeOffer
-from custom_components.llamacpp.agent.possible import PossibleCalls
-from custom_components.llamacpp.agent.request import TurnSettings
-from custom_components.llamacpp.agent.tools import to_tools
-from custom_components.llamacpp.agent.written_offer import WrittenOffer
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     LlamaServerClient,
     LlamaServerError,
     TextDelta,
     stream_constrained,
 )
+from custom_components.llamacpp.home.language import async_load
+from custom_components.llamacpp.model.abilities import ModelAbilities, ToolCalls, ToolStrategy
+from custom_components.llamacpp.prompt.request import TurnSettings
+from custom_components.llamacpp.tool_calls.tools import to_tools
+from custom_components.llamacpp.tool_calls.validator import ToolCallValidator
+from custom_components.llamacpp.turn.commands.strategy import CommandsStrategy
+from custom_components.llamacpp.turn.strategy import NativeStrategy
+from custom_components.llamacpp.turn.written_strategy import WrittenStrategy
 from dev.llama import LlamaServer
 
 from .sequences import ORDER, sequences
@@ -32,10 +32,9 @@ if TYPE_CHECKING:
     import aiohttp
     from homeassistant.core import HomeAssistant
 
-    from custom_components.llamacpp.agent.abilities import Abilities
-    from custom_components.llamacpp.agent.offer import Offer
-    from custom_components.llamacpp.agent.request import Request
-    from custom_components.llamacpp.agent.tools import ToolParam
+    from custom_components.llamacpp.client import ChatRequest, ToolParam
+    from custom_components.llamacpp.model.abilities import Abilities
+    from custom_components.llamacpp.turn.strategy import Strategy
 
     from .sequences import Log
 
@@ -81,15 +80,15 @@ class Stage:
         context = llm.LLMContext("llamacpp", Context(), "en", ASSISTANT, None)
         return cls(hass, await llm.async_get_api(hass, llm.LLM_API_ASSIST, context))
 
-    def offer(self, strategy: ToolStrategy, tools: Sequence[ToolParam]) -> Offer:
+    def offer(self, strategy: ToolStrategy, tools: Sequence[ToolParam]) -> Strategy:
         """Return an offer of tools, for one turn."""
-        kind = WrittenOffer if strategy is ToolStrategy.WRITTEN else NativeOffer
-        return kind(tools, PossibleCalls(tools))
+        kind = WrittenStrategy if strategy is ToolStrategy.WRITTEN else NativeStrategy
+        return kind(tools, ToolCallValidator(tools))
 
-    async def commands(self, log: Log) -> Offer:
+    async def commands(self, log: Log) -> Strategy:
         """Return an offer of commands, for one turn."""
         language = await async_load(self._hass)
-        offer = CommandsOffer(self._api, (language, language), self._api.llm_context)
+        offer = CommandsStrategy(self._api, (language, language), self._api.llm_context)
         await offer.async_check(log.contents)
         return offer
 
@@ -128,14 +127,14 @@ class Template:
         if fault:
             self._found.faults[name] = fault
 
-    async def _try(self, offer: Offer, log: Log) -> str:
+    async def _try(self, offer: Strategy, log: Log) -> str:
         """Return what is wrong with a prompt with tools, nothing if it is as it should be."""
         request = offer.request(log.contents, self._settings)
         prompt = await self._prompt(request)
         missing = [one for one in log.marks if one not in prompt]
         return f"not told: {', '.join(missing)}" if missing else ""
 
-    async def _ask(self, offer: Offer, log: Log) -> str:
+    async def _ask(self, offer: Strategy, log: Log) -> str:
         """Have the model begin an answer. It has nothing to say, so only errors are faults."""
         request = offer.request(log.contents, self._settings)
         if "grammar" in request:
@@ -158,7 +157,7 @@ class Template:
         words = await self._answer(request)
         return "" if words == COMMAND else f"answered: {words!r}"
 
-    async def _prompt(self, request: Request) -> str:
+    async def _prompt(self, request: ChatRequest) -> str:
         fields = {
             name: request[name]
             for name in ("messages", "tools", "chat_template_kwargs")
@@ -166,7 +165,7 @@ class Template:
         }
         return await self._client.apply_template(**fields)
 
-    async def _answer(self, request: Request) -> str:
+    async def _answer(self, request: ChatRequest) -> str:
         events = stream_constrained(self._client, request)
         return "".join([one.text async for one in events if isinstance(one, TextDelta)])
 

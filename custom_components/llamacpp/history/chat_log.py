@@ -9,7 +9,7 @@ from homeassistant.components.conversation import (
 )
 from homeassistant.helpers import llm
 
-from ..agent.notes import note_of, set_note
+from ..prompt.notes import note_of, set_note
 from .model import Attachment, Message, Role, ToolCall
 from .plain import to_plain
 

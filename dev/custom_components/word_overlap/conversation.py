@@ -7,10 +7,10 @@ from homeassistant.const import MATCH_ALL
 from homeassistant.helpers import llm
 from homeassistant.util.ulid import ulid_now
 
-from custom_components.llamacpp.agent.commands.exposed import exposed_home
-from custom_components.llamacpp.agent.commands.language import async_load
-from custom_components.llamacpp.agent.commands.spoken import bare
-from custom_components.llamacpp.agent.tools import to_tools
+from custom_components.llamacpp.home.exposed import exposed_home
+from custom_components.llamacpp.home.language import async_load
+from custom_components.llamacpp.home.spoken import bare
+from custom_components.llamacpp.tool_calls.tools import to_tools
 
 from .overlap import choose
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from custom_components.llamacpp.agent.commands.relative import Now
-from custom_components.llamacpp.agent.commands.shortlist import Shortlist
-from custom_components.llamacpp.agent.commands.values import Values
-from custom_components.llamacpp.agent.commands.verbs import Verbs
-from custom_components.llamacpp.agent.commands.words import words_of
+from custom_components.llamacpp.home.words import words_of
+from custom_components.llamacpp.nlu.entity_linking import EntityLinker
+from custom_components.llamacpp.nlu.relative import Now
+from custom_components.llamacpp.nlu.values import Values
+from custom_components.llamacpp.nlu.verbs import Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
-    from custom_components.llamacpp.agent.commands.language import Language, Sentence
+    from custom_components.llamacpp.home.language import Language, Sentence
+    from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
 
 # Of the words of both: with less in common, nothing is done.
 MIN_OVERLAP = 0.5
@@ -57,7 +57,7 @@ def choose(text: str, home: Home, language: Language) -> Command | None:
 def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[Command]:
     """Yield all commands that there are in a home, with the values that these words hold."""
     heard = {one.sentence: one for one in Verbs(language).found(words)}
-    values = Values(words, Shortlist(home, language, words), heard, None, Now())
+    values = Values(words, EntityLinker(home, language, words), heard, None, Now())
     for sentence in language.sentences:
         if sentence.reads:
             continue
@@ -84,7 +84,7 @@ def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[C
 
 def _targets(
     sentence: Sentence, home: Home, language: Language
-) -> Iterator[tuple[Thing | None, dict[str, str], dict[str, Any]]]:
+) -> Iterator[tuple[ExposedEntity | None, dict[str, str], dict[str, Any]]]:
     """Yield what a sentence can be about: a thing if it is one, words and arguments for it."""
     match sentence.target:
         case "name":
@@ -102,7 +102,7 @@ def _targets(
             yield None, {}, {}
 
 
-def _places(kind: str, home: Home) -> Iterator[tuple[Place, list[Thing]]]:
+def _places(kind: str, home: Home) -> Iterator[tuple[Place, list[ExposedEntity]]]:
     """Yield all areas, or all floors, with what is there."""
     places = home.areas if kind == "area" else home.floors
     for place_id, place in places.items():
@@ -113,7 +113,10 @@ def _places(kind: str, home: Home) -> Iterator[tuple[Place, list[Thing]]]:
 
 
 def _of_kinds(
-    sentence: Sentence, language: Language, things: Sequence[Thing], where: Mapping[str, str]
+    sentence: Sentence,
+    language: Language,
+    things: Sequence[ExposedEntity],
+    where: Mapping[str, str],
 ) -> Iterator[tuple[None, dict[str, str], dict[str, Any]]]:
     """Yield all kinds of things that there are in a place. where: the argument that names it."""
     there = {kind for thing in things for kind in thing.kinds}

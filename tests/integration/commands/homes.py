@@ -2,45 +2,57 @@
 
 from typing import TYPE_CHECKING
 
-from custom_components.llamacpp.agent.commands.candidates import Candidates
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
-from custom_components.llamacpp.agent.commands.language import load
-from custom_components.llamacpp.agent.commands.said import understand
+from custom_components.llamacpp.home.language import load
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
+from custom_components.llamacpp.nlu.candidates import Candidates
+from custom_components.llamacpp.nlu.utterance import understand
 
 if TYPE_CHECKING:
-    from custom_components.llamacpp.agent.commands.candidates import Command
+    from custom_components.llamacpp.nlu.candidates import Command
 
 DIMMABLE = frozenset(("brightness",))
 HOME = Home(
     things=(
-        Thing("light.kitchen", ("Kitchen Light",), area="kitchen", abilities=DIMMABLE),
-        Thing("light.stove", ("Stove Lamp", "cooker light"), area="kitchen", abilities=DIMMABLE),
-        Thing(
+        ExposedEntity("light.kitchen", ("Kitchen Light",), area="kitchen", abilities=DIMMABLE),
+        ExposedEntity(
+            "light.stove", ("Stove Lamp", "cooker light"), area="kitchen", abilities=DIMMABLE
+        ),
+        ExposedEntity(
             "light.floor_lamp",
             ("Floor Lamp",),
             area="lounge",
             abilities=frozenset(("brightness", "color", "color_temp")),
         ),
-        Thing("light.ceiling_lounge", ("Ceiling Light",), area="lounge", abilities=DIMMABLE),
-        Thing("light.ceiling_bedroom", ("Ceiling Light",), area="bedroom", abilities=DIMMABLE),
-        Thing("switch.kettle", ("Kettle",), device_class="outlet", area="kitchen"),
-        Thing("fan.bedroom", ("Bedroom Fan",), area="bedroom", abilities=frozenset(("speed",))),
-        Thing("climate.heating", ("Radiator",), area="lounge"),
-        Thing(
+        ExposedEntity(
+            "light.ceiling_lounge", ("Ceiling Light",), area="lounge", abilities=DIMMABLE
+        ),
+        ExposedEntity(
+            "light.ceiling_bedroom", ("Ceiling Light",), area="bedroom", abilities=DIMMABLE
+        ),
+        ExposedEntity("switch.kettle", ("Kettle",), device_class="outlet", area="kitchen"),
+        ExposedEntity(
+            "fan.bedroom", ("Bedroom Fan",), area="bedroom", abilities=frozenset(("speed",))
+        ),
+        ExposedEntity("climate.heating", ("Radiator",), area="lounge"),
+        ExposedEntity(
             "cover.roller",
             ("Roller Blind",),
             device_class="blind",
             area="bedroom",
             abilities=frozenset(("position",)),
         ),
-        Thing("cover.garage", ("Garage Door",), device_class="garage", area="garage"),
-        Thing("lock.front", ("Front Door",), area="hall"),
-        Thing("valve.tap", ("Garden Tap",), area="garden"),
-        Thing("media_player.tele", ("Telly",), device_class="tv", area="lounge"),
-        Thing("vacuum.dusty", ("Dusty",), area="lounge", abilities=frozenset(("clean_area",))),
-        Thing("scene.cosy", ("Cosy Evening",)),
-        Thing("todo.shopping", ("Shopping List",), area="kitchen"),
-        Thing("sensor.hall", ("Hall Temperature",), device_class="temperature", area="hall"),
+        ExposedEntity("cover.garage", ("Garage Door",), device_class="garage", area="garage"),
+        ExposedEntity("lock.front", ("Front Door",), area="hall"),
+        ExposedEntity("valve.tap", ("Garden Tap",), area="garden"),
+        ExposedEntity("media_player.tele", ("Telly",), device_class="tv", area="lounge"),
+        ExposedEntity(
+            "vacuum.dusty", ("Dusty",), area="lounge", abilities=frozenset(("clean_area",))
+        ),
+        ExposedEntity("scene.cosy", ("Cosy Evening",)),
+        ExposedEntity("todo.shopping", ("Shopping List",), area="kitchen"),
+        ExposedEntity(
+            "sensor.hall", ("Hall Temperature",), device_class="temperature", area="hall"
+        ),
     ),
     areas={
         "kitchen": Place(("Kitchen",), floor="ground"),

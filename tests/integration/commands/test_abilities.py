@@ -7,7 +7,12 @@ import pytest
 from aiohttp import web
 from homeassistant.config_entries import SubentryFlowContext
 
-from custom_components.llamacpp.agent.abilities import (
+from custom_components.llamacpp.client import (
+    BadRequestError,
+    LlamaServerClient,
+    LlamaServerError,
+)
+from custom_components.llamacpp.model.abilities import (
     CONF_TOOL_CALLS,
     MIN_TOOL_PARAMS,
     Abilities,
@@ -15,11 +20,6 @@ from custom_components.llamacpp.agent.abilities import (
     ToolCalls,
     ToolStrategy,
     active_params,
-)
-from custom_components.llamacpp.server import (
-    BadRequestError,
-    LlamaServerClient,
-    LlamaServerError,
 )
 from tests.integration.conftest import agent_of
 from tests.integration.entities import routing

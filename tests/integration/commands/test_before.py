@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 from homeassistant.components.conversation import UserContent
 
-from custom_components.llamacpp.agent.commands.before import MAX_TURNS, Before
-from custom_components.llamacpp.agent.commands.candidates import Candidates
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
-from custom_components.llamacpp.agent.commands.interpret import Interpreter
-from custom_components.llamacpp.agent.commands.language import load
+from custom_components.llamacpp.home.language import load
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
+from custom_components.llamacpp.nlu.candidates import Candidates
+from custom_components.llamacpp.nlu.coreference import MAX_TURNS, Before
+from custom_components.llamacpp.nlu.interpret import Interpreter
 from tests.integration.talk import ask, contents, speech, state_of
 
 from .homes import DECLARED, HOME
@@ -21,11 +21,11 @@ LIGHT = "light.kitchen_light"
 WHAT = load("en").texts["what"]
 PAIR = Home(
     (
-        Thing("light.left", ("Left Lamp",), area="bedroom"),
-        Thing("light.right", ("Right Lamp",), area="bedroom"),
-        Thing("light.hall", ("Hall Light",), area="hall"),
-        Thing("lock.front", ("Front Door",), area="hall"),
-        Thing("lock.back", ("Back Door",), area="hall"),
+        ExposedEntity("light.left", ("Left Lamp",), area="bedroom"),
+        ExposedEntity("light.right", ("Right Lamp",), area="bedroom"),
+        ExposedEntity("light.hall", ("Hall Light",), area="hall"),
+        ExposedEntity("lock.front", ("Front Door",), area="hall"),
+        ExposedEntity("lock.back", ("Back Door",), area="hall"),
     ),
     {"bedroom": Place(("Bedroom",)), "hall": Place(("Hall",))},
 )

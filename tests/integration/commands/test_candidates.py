@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
 
 from .homes import HOME, commands, heard, parts_of
 
@@ -119,7 +119,9 @@ def test_one_name_twice() -> None:
 
 def test_one_name_for_different_kinds() -> None:
     """A lock is not a contact of the same name: the domain tells them apart."""
-    home = Home((Thing("lock.door", ("Door",)), Thing("binary_sensor.door", ("Door",))))
+    home = Home(
+        (ExposedEntity("lock.door", ("Door",)), ExposedEntity("binary_sensor.door", ("Door",)))
+    )
     (command,) = [one for one in commands("lock the door", home=home) if one.is_heard]
     assert command.args == {"name": "Door", "domain": ["lock"]}
 
@@ -225,7 +227,7 @@ def test_something_else_is_no_harm() -> None:
 
 def test_small_words_name_nothing_else() -> None:
     """The `a` of `chiudi a chiave` is also in names of kinds, which are not meant with it."""
-    home = Home((Thing("lock.cellar", ("Porta cantina",)),))
+    home = Home((ExposedEntity("lock.cellar", ("Porta cantina",)),))
     (command,) = [
         one
         for one in commands("Chiudi a chiave la porta cantina", None, "it", home)
@@ -250,7 +252,7 @@ def test_harmless_sentences_offer_no_harm(words: str) -> None:
 def test_a_name_with_signs() -> None:
     """Names are kept as they are, in the command and in the call."""
     name = 'Nonna\'s "Lume" \\ é 💡 {x}'
-    home = replace(HOME, things=(Thing("light.lume", (name,)), *HOME.things))
+    home = replace(HOME, things=(ExposedEntity("light.lume", (name,)), *HOME.things))
     found = {one.text: one for one in commands("turn on nonna's lume è x", home=home)}
     assert found[f"turn on the {name}"].args["name"] == name
 
@@ -259,7 +261,7 @@ def test_commands_are_bounded() -> None:
     """A home of many lights does not make a grammar without end."""
     rooms = {f"room{i}": Place((f"Room {i}",)) for i in range(40)}
     lights = tuple(
-        Thing(f"light.l{i}_{n}", (f"Light {n}",), area=f"room{i}")
+        ExposedEntity(f"light.l{i}_{n}", (f"Light {n}",), area=f"room{i}")
         for i in range(40)
         for n in range(5)
     )
@@ -280,7 +282,8 @@ def test_commands_are_bounded() -> None:
 def test_languages(words: str, code: str, command: str) -> None:
     """Commands are in the speaker's language, names are the home's."""
     home = Home(
-        (Thing("light.faretti", ("Faretti",), area="cucina"),), {"cucina": Place(("Cucina",))}
+        (ExposedEntity("light.faretti", ("Faretti",), area="cucina"),),
+        {"cucina": Place(("Cucina",))},
     )
     found = [one.text for one in commands(words, code=code, home=home) if one.is_heard]
     assert [one for one in found if command in one]
@@ -296,7 +299,7 @@ def test_a_value_in_a_place() -> None:
 @pytest.mark.parametrize(("device_class", "is_named"), [("gate", False), ("curtain", True)])
 def test_a_place_is_not_enough_for_harm(device_class: str, *, is_named: bool) -> None:
     """A gate has to be named, even if nothing else in a place could be meant."""
-    thing = Thing(
+    thing = ExposedEntity(
         "cover.it",
         ("Xanadu",),
         device_class=device_class,

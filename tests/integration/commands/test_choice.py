@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.choice import is_clear
-from custom_components.llamacpp.server import TextDelta
+from custom_components.llamacpp.client import TextDelta
+from custom_components.llamacpp.turn.commands.confidence import is_clear
 
 LOCK, UNLOCK, OPEN = "lock the Door", "unlock the Door", "open the Door"
 

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.candidates import Candidates
-from custom_components.llamacpp.agent.commands.interpret import Interpreter
-from custom_components.llamacpp.agent.commands.language import FOLDER, load
-from custom_components.llamacpp.agent.commands.said import understand
+from custom_components.llamacpp.home.language import FOLDER, load
+from custom_components.llamacpp.nlu.candidates import Candidates
+from custom_components.llamacpp.nlu.interpret import Interpreter
+from custom_components.llamacpp.nlu.utterance import understand
 from tests.integration.talk import ask, speech
 
 from .homes import DECLARED, HOME
 
 if TYPE_CHECKING:
-    from custom_components.llamacpp.agent.commands.interpret import Meaning
+    from custom_components.llamacpp.nlu.interpret import Meaning
 
     from .conftest import Talk
 

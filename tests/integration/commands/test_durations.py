@@ -2,10 +2,10 @@
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.durations import duration_text, lengths
-from custom_components.llamacpp.agent.commands.language import load
-from custom_components.llamacpp.agent.commands.said import understand
-from custom_components.llamacpp.agent.commands.words import words_of
+from custom_components.llamacpp.home.durations import duration_text, lengths
+from custom_components.llamacpp.home.language import load
+from custom_components.llamacpp.home.words import words_of
+from custom_components.llamacpp.nlu.utterance import understand
 
 HALF_HOUR = {"minutes": 30}
 QUARTER = {"minutes": 15}

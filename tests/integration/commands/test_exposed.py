@@ -10,7 +10,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import floor_registry as fr
 
-from custom_components.llamacpp.agent.commands.exposed import (
+from custom_components.llamacpp.home.exposed import (
     ExposedHome,
     async_exposed,
     async_forget_exposed,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-    from custom_components.llamacpp.agent.commands.home import Home
+    from custom_components.llamacpp.home.things import Home
 
 LIGHT = "light.kitchen_light"
 # Made without an integration: Home Assistant has no registry entry for it.

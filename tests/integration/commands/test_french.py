@@ -2,9 +2,9 @@
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
-from custom_components.llamacpp.agent.commands.language import load
-from custom_components.llamacpp.agent.commands.said import understand
+from custom_components.llamacpp.home.language import load
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
+from custom_components.llamacpp.nlu.utterance import understand
 
 from .homes import parts_of
 
@@ -12,26 +12,28 @@ DIMMABLE = frozenset(("brightness",))
 MOVABLE = frozenset(("position",))
 HOME = Home(
     things=(
-        Thing("light.ceiling", ("Plafonnier cuisine",), area="kitchen", abilities=DIMMABLE),
-        Thing("light.sink", ("Réglette de l'évier",), area="kitchen"),
-        Thing("light.reading", ("Lampe de lecture",), area="lounge", abilities=DIMMABLE),
-        Thing("switch.washer", ("Lave-linge",), area="kitchen"),
-        Thing("climate.heater", ("Radiateur salon",), area="lounge"),
-        Thing(
+        ExposedEntity("light.ceiling", ("Plafonnier cuisine",), area="kitchen", abilities=DIMMABLE),
+        ExposedEntity("light.sink", ("Réglette de l'évier",), area="kitchen"),
+        ExposedEntity("light.reading", ("Lampe de lecture",), area="lounge", abilities=DIMMABLE),
+        ExposedEntity("switch.washer", ("Lave-linge",), area="kitchen"),
+        ExposedEntity("climate.heater", ("Radiateur salon",), area="lounge"),
+        ExposedEntity(
             "cover.shutter",
             ("Volet du salon",),
             device_class="shutter",
             area="lounge",
             abilities=MOVABLE,
         ),
-        Thing("cover.curtain", ("Rideaux du bureau",), device_class="curtain", area="study"),
-        Thing("cover.garage", ("Porte de garage",), device_class="garage", area="garage"),
-        Thing("lock.front", ("Porte d'entrée",), area="hall"),
-        Thing("lock.cellar", ("Porte de la cave",), area="cellar"),
-        Thing("valve.sprinkler", ("Arrosage automatique",), device_class="water"),
-        Thing("media_player.tv", ("Télé",), device_class="tv", area="lounge"),
-        Thing("scene.evening", ("Soirée raclette",)),
-        Thing("todo.shopping", ("Liste de courses",), area="kitchen"),
+        ExposedEntity(
+            "cover.curtain", ("Rideaux du bureau",), device_class="curtain", area="study"
+        ),
+        ExposedEntity("cover.garage", ("Porte de garage",), device_class="garage", area="garage"),
+        ExposedEntity("lock.front", ("Porte d'entrée",), area="hall"),
+        ExposedEntity("lock.cellar", ("Porte de la cave",), area="cellar"),
+        ExposedEntity("valve.sprinkler", ("Arrosage automatique",), device_class="water"),
+        ExposedEntity("media_player.tv", ("Télé",), device_class="tv", area="lounge"),
+        ExposedEntity("scene.evening", ("Soirée raclette",)),
+        ExposedEntity("todo.shopping", ("Liste de courses",), area="kitchen"),
     ),
     areas={
         "kitchen": Place(("Cuisine",)),

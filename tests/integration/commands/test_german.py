@@ -2,24 +2,24 @@
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
 
 from .homes import commands, heard
 
 HOME = Home(
     things=(
-        Thing("light.ceiling", ("Deckenlampe",), area="kitchen"),
-        Thing("light.desk", ("Schreibtischlampe",), area="study"),
-        Thing("light.bed", ("Bettlicht",), area="bedroom"),
-        Thing("climate.study", ("Heizung Arbeitszimmer",), area="study"),
-        Thing("climate.bedroom", ("Heizkörper",), area="bedroom"),
-        Thing("cover.study", ("Rollladen",), device_class="shutter", area="study"),
-        Thing("cover.garage", ("Garagentor",), device_class="garage"),
-        Thing("valve.garden", ("Bewässerung",), area="garden"),
-        Thing("switch.pump", ("Brunnenpumpe",), area="garden"),
-        Thing("media_player.radio", ("Radio",), area="kitchen"),
-        Thing("vacuum.robot", ("Saugroboter",)),
-        Thing("todo.shopping", ("Einkaufsliste",)),
+        ExposedEntity("light.ceiling", ("Deckenlampe",), area="kitchen"),
+        ExposedEntity("light.desk", ("Schreibtischlampe",), area="study"),
+        ExposedEntity("light.bed", ("Bettlicht",), area="bedroom"),
+        ExposedEntity("climate.study", ("Heizung Arbeitszimmer",), area="study"),
+        ExposedEntity("climate.bedroom", ("Heizkörper",), area="bedroom"),
+        ExposedEntity("cover.study", ("Rollladen",), device_class="shutter", area="study"),
+        ExposedEntity("cover.garage", ("Garagentor",), device_class="garage"),
+        ExposedEntity("valve.garden", ("Bewässerung",), area="garden"),
+        ExposedEntity("switch.pump", ("Brunnenpumpe",), area="garden"),
+        ExposedEntity("media_player.radio", ("Radio",), area="kitchen"),
+        ExposedEntity("vacuum.robot", ("Saugroboter",)),
+        ExposedEntity("todo.shopping", ("Einkaufsliste",)),
     ),
     areas={
         "kitchen": Place(("Küche",), floor="ground"),

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.grammar import BETWEEN, grammar_for, writable
-from custom_components.llamacpp.server import LlamaServerClient, LlamaServerError, TextDelta
+from custom_components.llamacpp.client import LlamaServerClient, LlamaServerError, TextDelta
+from custom_components.llamacpp.nlu.grammar import BETWEEN, grammar_for, writable
 
 from .homes import parts_of
 

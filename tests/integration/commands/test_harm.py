@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.candidates import CRITICAL, Candidates
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
-from custom_components.llamacpp.agent.commands.interpret import Interpreter
-from custom_components.llamacpp.agent.commands.language import FOLDER, load
-from custom_components.llamacpp.agent.commands.said import MAX_WORDS, understand
-from custom_components.llamacpp.agent.commands.verbs import OPPOSITES
+from custom_components.llamacpp.home.language import FOLDER, load
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
+from custom_components.llamacpp.nlu.candidates import CRITICAL, Candidates
+from custom_components.llamacpp.nlu.interpret import Interpreter
+from custom_components.llamacpp.nlu.utterance import MAX_WORDS, understand
+from custom_components.llamacpp.nlu.verbs import OPPOSITES
 
 from .homes import DECLARED, HOME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from custom_components.llamacpp.agent.commands.candidates import Command
-    from custom_components.llamacpp.agent.commands.interpret import Meaning
-    from custom_components.llamacpp.agent.commands.language import Language, Phrase, Sentence
+    from custom_components.llamacpp.home.language import Language, Phrase, Sentence
+    from custom_components.llamacpp.nlu.candidates import Command
+    from custom_components.llamacpp.nlu.interpret import Meaning
 
 CODES = sorted(path.stem for path in FOLDER.glob("*.json"))
 ABILITIES = frozenset(
@@ -77,7 +77,7 @@ def _phrases(code: str) -> Iterator[tuple[str, Sentence, Phrase]]:
 def home_with(kind: str) -> Home:
     """Return a home whose only thing is of this kind, with a name that says nothing of it."""
     domain, _, device_class = kind.partition(".")
-    thing = Thing(f"{domain}.it", (NAME,), device_class or None, "here", ABILITIES)
+    thing = ExposedEntity(f"{domain}.it", (NAME,), device_class or None, "here", ABILITIES)
     return Home((thing,), {"here": Place(("Zzyzx",))})
 
 
@@ -221,7 +221,8 @@ def test_the_room_of_who_speaks() -> None:
 def test_the_only_lock_is_another_one() -> None:
     """Who names another door does not get the one that there is."""
     home = Home(
-        (Thing("lock.cellar", ("Cellar Door",), area="cellar"),), {"cellar": Place(("Cellar",))}
+        (ExposedEntity("lock.cellar", ("Cellar Door",), area="cellar"),),
+        {"cellar": Place(("Cellar",))},
     )
     for text in ("unlock the front door", "unlock the bedroom door", "unlock the door"):
         assert not done(text, home=home)
@@ -231,7 +232,7 @@ def test_the_only_lock_is_another_one() -> None:
 
 def test_a_thing_that_is_called_like_its_kind() -> None:
     """`Lights` in the garage do not take the orders for another room."""
-    lights = Thing("light.garage", ("Lights",), area="garage")
+    lights = ExposedEntity("light.garage", ("Lights",), area="garage")
     home = Home((lights, *HOME.things), HOME.areas, HOME.floors)
     assert done("turn on the lights in the lounge", home=home) == [
         "turn on all lights in the Living Room"

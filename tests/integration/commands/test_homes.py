@@ -12,15 +12,15 @@ from homeassistant.helpers import floor_registry as fr
 from homeassistant.helpers import llm
 from homeassistant.setup import async_setup_component
 
-from custom_components.llamacpp.agent.commands.candidates import Candidates
-from custom_components.llamacpp.agent.commands.exposed import exposed_home
-from custom_components.llamacpp.agent.commands.generic import generic_commands
-from custom_components.llamacpp.agent.commands.language import load
-from custom_components.llamacpp.agent.commands.offer import CommandsOffer
-from custom_components.llamacpp.agent.commands.said import understand
-from custom_components.llamacpp.agent.commands.spoken import bare, command_text
-from custom_components.llamacpp.agent.request import TurnSettings
-from custom_components.llamacpp.agent.tools import to_tools
+from custom_components.llamacpp.home.exposed import exposed_home
+from custom_components.llamacpp.home.language import load
+from custom_components.llamacpp.home.spoken import bare, command_text
+from custom_components.llamacpp.nlu.candidates import Candidates
+from custom_components.llamacpp.nlu.generic import generic_commands
+from custom_components.llamacpp.nlu.utterance import understand
+from custom_components.llamacpp.prompt.request import TurnSettings
+from custom_components.llamacpp.tool_calls.tools import to_tools
+from custom_components.llamacpp.turn.commands.strategy import CommandsStrategy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from homeassistant.components.conversation import Content
     from homeassistant.core import HomeAssistant
 
-    from custom_components.llamacpp.agent.commands.candidates import Command
-    from custom_components.llamacpp.agent.commands.home import Home
+    from custom_components.llamacpp.home.things import Home
+    from custom_components.llamacpp.nlu.candidates import Command
 
 ROOT = Path(__file__).parents[3]
 SETS = ROOT / "benchmarks" / "sets"
@@ -135,7 +135,7 @@ async def test_talk_moves_nothing_critical(assist: HomeAssistant, path: Path) ->
         for thing in home.things
         if thing.domain in ("lock", "valve") or thing.device_class in ("garage", "gate", "door")
     ]
-    offer = CommandsOffer(api, (language, language), api.llm_context)
+    offer = CommandsStrategy(api, (language, language), api.llm_context)
     n_talk = 0
     for category, sentence in await assist.async_add_executor_job(list, sentences(path)):
         if category not in TALK:

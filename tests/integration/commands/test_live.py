@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from homeassistant.setup import async_setup_component
 
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
-from custom_components.llamacpp.agent.commands.language import load
-from custom_components.llamacpp.agent.commands.live import (
+from custom_components.llamacpp.home.language import load
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
+from custom_components.llamacpp.nlu.utterance import understand
+from custom_components.llamacpp.turn.commands.state_context import (
     MAX_LOOKED_AT,
     MAX_THINGS,
     async_read_states,
     live_note,
     meant_by,
 )
-from custom_components.llamacpp.agent.commands.said import understand
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -30,7 +30,7 @@ async def hass(hass: HomeAssistant) -> HomeAssistant:
 
 
 async def told(
-    hass: HomeAssistant, text: str, *things: tuple[Thing, str], language: str = "en"
+    hass: HomeAssistant, text: str, *things: tuple[ExposedEntity, str], language: str = "en"
 ) -> list[str]:
     """Return what is told of things, each with its state."""
     for thing, state in things:
@@ -44,32 +44,34 @@ async def told(
     return note.removeprefix(before).split(", ") if note else []
 
 
-def window(number: int, state: str = "off") -> tuple[Thing, str]:
+def window(number: int, state: str = "off") -> tuple[ExposedEntity, str]:
     """Return a window with a contact."""
-    return Thing(f"binary_sensor.w{number}", (f"Window {number}",), "window"), state
+    return ExposedEntity(f"binary_sensor.w{number}", (f"Window {number}",), "window"), state
 
 
 LIGHTS = (
-    (Thing("light.one", ("Lights",), area="kitchen"), "on"),
-    (Thing("light.two", ("Lights",), area="garage"), "off"),
-    (Thing("light.dog_house", ("Dog House",)), "on"),
+    (ExposedEntity("light.one", ("Lights",), area="kitchen"), "on"),
+    (ExposedEntity("light.two", ("Lights",), area="garage"), "off"),
+    (ExposedEntity("light.dog_house", ("Dog House",)), "on"),
 )
 
 
 @pytest.mark.parametrize(
     ("thing", "state", "words"),
     [
-        (Thing("binary_sensor.it", ("Pantry",), "window"), "on", "open"),
-        (Thing("binary_sensor.it", ("Pantry",), "door"), "off", "closed"),
-        (Thing("binary_sensor.it", ("Pantry",), "moisture"), "on", "wet"),
-        (Thing("binary_sensor.it", ("Pantry",)), "on", "on"),
-        (Thing("cover.it", ("Pantry",), "window"), "closed", "closed"),
-        (Thing("lock.it", ("Pantry",)), "locked", "locked"),
-        (Thing("sensor.it", ("Pantry",), "temperature"), "4.2", "4.2"),
-        (Thing("binary_sensor.it", ("Pantry",), "window"), "unavailable", "unavailable"),
+        (ExposedEntity("binary_sensor.it", ("Pantry",), "window"), "on", "open"),
+        (ExposedEntity("binary_sensor.it", ("Pantry",), "door"), "off", "closed"),
+        (ExposedEntity("binary_sensor.it", ("Pantry",), "moisture"), "on", "wet"),
+        (ExposedEntity("binary_sensor.it", ("Pantry",)), "on", "on"),
+        (ExposedEntity("cover.it", ("Pantry",), "window"), "closed", "closed"),
+        (ExposedEntity("lock.it", ("Pantry",)), "locked", "locked"),
+        (ExposedEntity("sensor.it", ("Pantry",), "temperature"), "4.2", "4.2"),
+        (ExposedEntity("binary_sensor.it", ("Pantry",), "window"), "unavailable", "unavailable"),
     ],
 )
-async def test_states_in_words(hass: HomeAssistant, thing: Thing, state: str, words: str) -> None:
+async def test_states_in_words(
+    hass: HomeAssistant, thing: ExposedEntity, state: str, words: str
+) -> None:
     """Nobody calls a window `on`."""
     assert await told(hass, "what about the pantry?", (thing, state)) == [f"Pantry: {words}"]
 
@@ -97,8 +99,8 @@ async def test_only_those_of_a_room(hass: HomeAssistant) -> None:
 @pytest.mark.parametrize("text", ["is a window open?", "which of the windows are open?"])
 async def test_sensors_beside_covers(hass: HomeAssistant, text: str) -> None:
     """A window is one, whatever tells of it, and whatever it is called."""
-    roof = Thing("cover.roof", ("Roof Window",), "window")
-    contact = Thing("binary_sensor.contact", ("Bathroom Contact",), "window")
+    roof = ExposedEntity("cover.roof", ("Roof Window",), "window")
+    contact = ExposedEntity("binary_sensor.contact", ("Bathroom Contact",), "window")
     assert set(await told(hass, text, (roof, "open"), (contact, "on"))) == {
         "Roof Window: open",
         "Bathroom Contact: open",
@@ -107,9 +109,9 @@ async def test_sensors_beside_covers(hass: HomeAssistant, text: str) -> None:
 
 async def test_a_lock_and_its_contact(hass: HomeAssistant) -> None:
     """A lock does not tell whether its door is open."""
-    lock = Thing("lock.front", ("Front Door",))
-    contact = Thing("binary_sensor.front", ("Front Door Contact",), "door")
-    garage = Thing("binary_sensor.garage", ("Garage Door",), "garage_door")
+    lock = ExposedEntity("lock.front", ("Front Door",))
+    contact = ExposedEntity("binary_sensor.front", ("Front Door Contact",), "door")
+    garage = ExposedEntity("binary_sensor.garage", ("Garage Door",), "garage_door")
     found = await told(
         hass, "is the front door open?", (lock, "locked"), (contact, "on"), (garage, "on")
     )

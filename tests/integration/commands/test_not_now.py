@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.language import load
+from custom_components.llamacpp.home.language import load
 from tests.integration.talk import ask, speech, state_of
 
 if TYPE_CHECKING:

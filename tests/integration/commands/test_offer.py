@@ -7,7 +7,7 @@ import pytest
 from homeassistant.components import conversation
 from homeassistant.helpers import intent
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 from tests.integration.entities import rename
 from tests.integration.talk import ask, contents, speech, state_of, without_note
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import home_assistant_intents as intents
 import pytest
 
-from custom_components.llamacpp.agent.commands.candidates import Candidates
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
-from custom_components.llamacpp.agent.commands.interpret import Interpreter
-from custom_components.llamacpp.agent.commands.language import (
+from custom_components.llamacpp.home.language import (
     FALLBACK,
     load,
     with_own,
 )
-from custom_components.llamacpp.agent.commands.language import (
+from custom_components.llamacpp.home.language import (
     FORM as FORM_FILE,
 )
-from custom_components.llamacpp.agent.commands.pack import kept_pack, make_pack
-from custom_components.llamacpp.agent.commands.words import words_of
+from custom_components.llamacpp.home.pack import kept_pack, make_pack
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
+from custom_components.llamacpp.home.words import words_of
+from custom_components.llamacpp.nlu.candidates import Candidates
+from custom_components.llamacpp.nlu.interpret import Interpreter
 
 from .homes import DECLARED
 
@@ -47,9 +47,9 @@ NOT = {
 }
 HOME = Home(
     (
-        Thing("light.one", ("Xanadu",), area="here"),
-        Thing("lock.one", ("Ruritania",), area="here"),
-        Thing("cover.one", ("Brigadoon",), "blind", "here", frozenset(("position",))),
+        ExposedEntity("light.one", ("Xanadu",), area="here"),
+        ExposedEntity("lock.one", ("Ruritania",), area="here"),
+        ExposedEntity("cover.one", ("Brigadoon",), "blind", "here", frozenset(("position",))),
     ),
     {"here": Place(("Zzyzx",))},
 )

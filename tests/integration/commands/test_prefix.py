@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from homeassistant.components import conversation
 
-from custom_components.llamacpp.agent.abilities import CONF_TOOL_CALLS, ToolCalls
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 from tests.conftest import serving
 from tests.integration.conftest import agent_of
 from tests.integration.talk import ask, contents, llama_peer, speech

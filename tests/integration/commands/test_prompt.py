@@ -1,8 +1,8 @@
 """The home in a prompt for a small model."""
 
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
-from custom_components.llamacpp.agent.commands.language import load
-from custom_components.llamacpp.agent.commands.prompt import examples, home_prompt, is_listed
+from custom_components.llamacpp.home.language import load
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
+from custom_components.llamacpp.prompt.home_prompt import examples, home_prompt, is_listed
 
 from .homes import HOME
 
@@ -28,7 +28,9 @@ def test_who_speaks_where_comes_last() -> None:
 
 def test_a_large_home_is_not_listed() -> None:
     """A list that would fill the context is left out."""
-    things = tuple(Thing(f"light.{i}", (f"Lamp number {i}",), area="hall") for i in range(600))
+    things = tuple(
+        ExposedEntity(f"light.{i}", (f"Lamp number {i}",), area="hall") for i in range(600)
+    )
     home = Home(things, {"hall": Place(("Hall",))})
     assert is_listed(HOME)
     assert not is_listed(home)

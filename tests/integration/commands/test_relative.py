@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING
 import pytest
 from homeassistant.util.unit_system import US_CUSTOMARY_SYSTEM
 
-from custom_components.llamacpp.agent.commands.candidates import Candidates
-from custom_components.llamacpp.agent.commands.exposed import async_exposed, exposed_home
-from custom_components.llamacpp.agent.commands.interpret import Interpreter
-from custom_components.llamacpp.agent.commands.language import FOLDER, load
-from custom_components.llamacpp.agent.commands.numbers import numbers_in
-from custom_components.llamacpp.agent.commands.relative import (
+from custom_components.llamacpp.home.exposed import async_exposed, exposed_home
+from custom_components.llamacpp.home.language import FOLDER, load
+from custom_components.llamacpp.home.numbers import numbers_in
+from custom_components.llamacpp.home.words import words_of
+from custom_components.llamacpp.nlu.candidates import Candidates
+from custom_components.llamacpp.nlu.interpret import Interpreter
+from custom_components.llamacpp.nlu.relative import (
     Difference,
     Now,
     difference,
     direction,
     step,
 )
-from custom_components.llamacpp.agent.commands.words import words_of
 
 from .homes import DECLARED
 

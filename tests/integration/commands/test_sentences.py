@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.language import (
+from custom_components.llamacpp.home.language import (
     FALLBACK,
     FOLDER,
     FORM,
@@ -18,12 +18,12 @@ from custom_components.llamacpp.agent.commands.language import (
     load,
     phrases,
 )
-from custom_components.llamacpp.agent.commands.numbers import numbers_in
-from custom_components.llamacpp.agent.commands.pack import make_pack
-from custom_components.llamacpp.agent.commands.said import is_any, understand
-from custom_components.llamacpp.agent.commands.templates import MAX_CHOICES, texts_of
-from custom_components.llamacpp.agent.commands.verbs import Verbs
-from custom_components.llamacpp.agent.commands.words import words_of
+from custom_components.llamacpp.home.numbers import numbers_in
+from custom_components.llamacpp.home.pack import make_pack
+from custom_components.llamacpp.home.templates import MAX_CHOICES, texts_of
+from custom_components.llamacpp.home.words import words_of
+from custom_components.llamacpp.nlu.utterance import is_any, understand
+from custom_components.llamacpp.nlu.verbs import Verbs
 
 CODES = sorted(path.stem for path in FOLDER.glob("*.json"))
 # Those in which every command is told in sentences of ours.

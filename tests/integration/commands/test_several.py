@@ -2,10 +2,10 @@
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.candidates import Candidates
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
-from custom_components.llamacpp.agent.commands.interpret import Interpreter
-from custom_components.llamacpp.agent.commands.language import load
+from custom_components.llamacpp.home.language import load
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
+from custom_components.llamacpp.nlu.candidates import Candidates
+from custom_components.llamacpp.nlu.interpret import Interpreter
 
 from .homes import DECLARED
 
@@ -16,8 +16,10 @@ OTHERS = ("Aroha", "Bodrum", "Cusco", "Dakar", "Esbjerg", "Fukui", "Genk", "Hoba
 
 def home_of(*names: str, kind: str = "light") -> Home:
     """Return a home with things of one kind in a room, and others elsewhere."""
-    things = [Thing(f"{kind}.own_{n}", (name,), area="here") for n, name in enumerate(names)]
-    others = [Thing(f"switch.{name.lower()}", (name,), area="there") for name in OTHERS]
+    things = [
+        ExposedEntity(f"{kind}.own_{n}", (name,), area="here") for n, name in enumerate(names)
+    ]
+    others = [ExposedEntity(f"switch.{name.lower()}", (name,), area="there") for name in OTHERS]
     return Home((*things, *others), {"here": Place(("Zzyzx",)), "there": Place(("Qwghlm",))})
 
 
@@ -93,7 +95,9 @@ def test_places_that_are_joined() -> None:
     """`And in the hall` is about the kind of thing that was named before."""
     places = {"bath": Place(("Bath",)), "hall": Place(("Hall",))}
     lights = [
-        Thing(f"light.{area}_{n}", (f"{area} {n}",), area=area) for area in places for n in "ab"
+        ExposedEntity(f"light.{area}_{n}", (f"{area} {n}",), area=area)
+        for area in places
+        for n in "ab"
     ]
     home = Home(tuple(lights), places)
     assert done("en", "turn off the lights in the bath and in the hall", home) == {"Bath", "Hall"}
@@ -102,8 +106,8 @@ def test_places_that_are_joined() -> None:
 
 def test_a_longer_verb_is_another_one() -> None:
     """`Cierra con llave` locks, and closes no valve that is called `Llave de paso`."""
-    valve = Thing("valve.stop", ("Llave de paso",), area="here")
-    lock = Thing("lock.flat", ("Cerradura del piso",), area="here")
+    valve = ExposedEntity("valve.stop", ("Llave de paso",), area="here")
+    lock = ExposedEntity("lock.flat", ("Cerradura del piso",), area="here")
     home = Home((valve, lock), {"here": Place(("Zzyzx",))})
     assert done("es", "cierra con llave la cerradura del piso", home) == {"Cerradura del piso"}
     assert not done("es", "cierra con llave el piso", Home((valve,), home.areas))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.language import FOLDER, load
-from custom_components.llamacpp.agent.commands.spoken import bare, command_text, sentence_of
+from custom_components.llamacpp.home.language import FOLDER, load
+from custom_components.llamacpp.home.spoken import bare, command_text, sentence_of
 
 from .homes import parts_of
 

@@ -10,11 +10,11 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import intent, llm
 
-from custom_components.llamacpp.agent.commands.candidates import Candidates
-from custom_components.llamacpp.agent.commands.exposed import exposed_home
-from custom_components.llamacpp.agent.commands.language import load
-from custom_components.llamacpp.agent.commands.later import async_sentences
-from custom_components.llamacpp.agent.commands.said import understand
+from custom_components.llamacpp.home.exposed import exposed_home
+from custom_components.llamacpp.home.language import load
+from custom_components.llamacpp.nlu.candidates import Candidates
+from custom_components.llamacpp.nlu.utterance import understand
+from custom_components.llamacpp.turn.commands.later import async_sentences
 from tests.integration.talk import ask, speech, state_of
 
 from .homes import DECLARED, HOME, heard, parts_of

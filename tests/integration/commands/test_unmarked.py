@@ -5,30 +5,30 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.before import Before
-from custom_components.llamacpp.agent.commands.candidates import Candidates
-from custom_components.llamacpp.agent.commands.corrected import after_all
-from custom_components.llamacpp.agent.commands.home import Home, Place, Thing
-from custom_components.llamacpp.agent.commands.interpret import Interpreter
-from custom_components.llamacpp.agent.commands.language import load
-from custom_components.llamacpp.agent.commands.verbs import is_order
+from custom_components.llamacpp.home.language import load
+from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
+from custom_components.llamacpp.nlu.candidates import Candidates
+from custom_components.llamacpp.nlu.coreference import Before
+from custom_components.llamacpp.nlu.corrections import after_all
+from custom_components.llamacpp.nlu.interpret import Interpreter
+from custom_components.llamacpp.nlu.verbs import is_order
 
 from .homes import DECLARED
 
 if TYPE_CHECKING:
-    from custom_components.llamacpp.agent.commands.interpret import Meaning
+    from custom_components.llamacpp.nlu.interpret import Meaning
 
 NAMES = ("Aroha", "Bodrum", "Cusco")
 MAX_SPOKEN = 12
 ROOMS = ("Kitchen", "Hall", "Loft")
 HOME = Home(
     (
-        *(Thing(f"light.{name.lower()}", (name,), area="kitchen") for name in NAMES),
-        Thing("media_player.fukui", ("Fukui",), device_class="tv", area="hall"),
-        Thing("lock.genk", ("Genk",), area="hall"),
-        Thing("climate.dakar", ("Dakar",), area="kitchen"),
-        Thing("climate.esbjerg", ("Esbjerg",), area="hall"),
-        Thing("light.zoe", ("Hobart",), area="zoe"),
+        *(ExposedEntity(f"light.{name.lower()}", (name,), area="kitchen") for name in NAMES),
+        ExposedEntity("media_player.fukui", ("Fukui",), device_class="tv", area="hall"),
+        ExposedEntity("lock.genk", ("Genk",), area="hall"),
+        ExposedEntity("climate.dakar", ("Dakar",), area="kitchen"),
+        ExposedEntity("climate.esbjerg", ("Esbjerg",), area="hall"),
+        ExposedEntity("light.zoe", ("Hobart",), area="zoe"),
     ),
     {
         "kitchen": Place(("Kitchen",)),
@@ -241,8 +241,8 @@ def test_whose_it_is() -> None:
     assert done(understood.meaning("turn on Zoe's Hobart")) == [("HassTurnOn", "Hobart")]
     assert done(understood.meaning("turn on Zoe's Aroha")) == []
     things = (
-        Thing("light.first", ("Reading Lamp",), area="zoe"),
-        Thing("light.second", ("Paper Lamp",), area="zoe"),
+        ExposedEntity("light.first", ("Reading Lamp",), area="zoe"),
+        ExposedEntity("light.second", ("Paper Lamp",), area="zoe"),
     )
     understood = interpreter("en", Home(things, {"zoe": Place(("Zoe Xanadu",))}))
     assert done(understood.meaning("turn on Zoe's reading lamp")) == [
@@ -262,8 +262,8 @@ def test_whose_it_is() -> None:
 def test_a_plural_of_a_kind_is_no_name(code: str, said: str, name: str, room: str) -> None:
     """All of the room are meant, not the one that is called nearly like it."""
     things = (
-        Thing("light.own", (name,), area="room"),
-        Thing("light.other", ("Bodrum",), area="room"),
+        ExposedEntity("light.own", (name,), area="room"),
+        ExposedEntity("light.other", ("Bodrum",), area="room"),
     )
     home = Home(things, {"room": Place((room,))})
     (part,) = interpreter(code, home).meaning(said).parts

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.language import FOLDER, load
+from custom_components.llamacpp.home.language import FOLDER, load
 
 from .homes import commands, parts_of
 

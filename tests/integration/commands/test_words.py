@@ -2,7 +2,7 @@
 
 import pytest
 
-from custom_components.llamacpp.agent.commands.words import (
+from custom_components.llamacpp.home.words import (
     find,
     has_phrase,
     is_like,

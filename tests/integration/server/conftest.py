@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_components.llamacpp.server import LlamaServerClient
+from custom_components.llamacpp.client import LlamaServerClient
 
 if TYPE_CHECKING:
     import aiohttp

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from custom_components.llamacpp.server import FinishReason, LlamaServerError, Model, Slot
+    from custom_components.llamacpp.client import FinishReason, LlamaServerError, Model, Slot
 
 
 @dataclass(frozen=True)

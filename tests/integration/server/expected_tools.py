@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     BadRequestError,
     FinishReason,
     MalformedStreamError,

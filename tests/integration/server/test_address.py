@@ -2,8 +2,8 @@
 
 import pytest
 
-from custom_components.llamacpp.server import parse_address, parse_api_key
-from custom_components.llamacpp.server.address import redirected
+from custom_components.llamacpp.client import parse_address, parse_api_key
+from custom_components.llamacpp.client.address import redirected
 
 
 @pytest.mark.parametrize(

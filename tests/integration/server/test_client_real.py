@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     AuthenticationError,
     BadRequestError,
     CannotConnectError,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from custom_components.llamacpp.server import StreamEvent, Timings
+    from custom_components.llamacpp.client import StreamEvent, Timings
 
 SLOT_TOKENS = 4096
 PARAMETERS = 134_515_008

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from custom_components.llamacpp.server import CannotConnectError, Finish
+from custom_components.llamacpp.client import CannotConnectError, Finish
 from tests.integration.peers import collect, stream_events
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from custom_components.llamacpp.server import LlamaServerClient
+    from custom_components.llamacpp.client import LlamaServerClient
     from tests.integration.peers import Peers
 
 PROPS = {"build_info": "b1-1", "default_generation_settings": {"n_ctx": 512}}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     BadRequestError,
     Completion,
     Finish,
@@ -19,7 +19,7 @@ from tests.integration.talk import piece, sse
 if TYPE_CHECKING:
     import aiohttp
 
-    from custom_components.llamacpp.server import StreamEvent
+    from custom_components.llamacpp.client import StreamEvent
     from dev.llama import LlamaServer
     from tests.integration.peers import Peers
 

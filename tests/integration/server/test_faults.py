@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     AuthenticationError,
     BadRequestError,
     CannotConnectError,
@@ -28,7 +28,7 @@ from dev.processes import LOOPBACK, free_port
 from tests.integration.peers import STREAM_HEAD, chunked, collect
 
 if TYPE_CHECKING:
-    from custom_components.llamacpp.server import (
+    from custom_components.llamacpp.client import (
         LlamaServerClient,
         LlamaServerError,
         StreamEvent,

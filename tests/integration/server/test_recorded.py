@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from aiohttp import web
 
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     Completion,
     Finish,
     FinishReason,
@@ -42,7 +42,7 @@ from .expected_tools import TOOLS
 from .recordings import Recording
 
 if TYPE_CHECKING:
-    from custom_components.llamacpp.server import StreamEvent
+    from custom_components.llamacpp.client import StreamEvent
     from tests.integration.peers import Peers
 
     from .expected import Expectation

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     ChatTemplateCaps,
     Modalities,
     Model,
@@ -24,7 +24,7 @@ from tests.integration.peers import STREAM_HEAD, chunked, collect
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from custom_components.llamacpp.server import LlamaServerClient, StreamEvent
+    from custom_components.llamacpp.client import LlamaServerClient, StreamEvent
     from tests.integration.peers import Peers
 
 HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'

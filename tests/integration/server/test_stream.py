@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     BadRequestError,
     Completion,
     ContextExceededError,
@@ -22,12 +22,12 @@ from custom_components.llamacpp.server import (
     ToolCallDelta,
     Usage,
 )
-from custom_components.llamacpp.server.stream import ChatStream, EventDecoder
+from custom_components.llamacpp.client.stream import ChatStream, EventDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from custom_components.llamacpp.server import LlamaServerError, StreamEvent
+    from custom_components.llamacpp.client import LlamaServerError, StreamEvent
 
 STOP = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}

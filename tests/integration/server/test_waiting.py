@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from custom_components.llamacpp.server import (
+from custom_components.llamacpp.client import (
     CannotConnectError,
     Completion,
     ServerAwayError,

@@ -1,1 +1,0 @@
-"""Calls of tools as sentences that a small model can choose among."""

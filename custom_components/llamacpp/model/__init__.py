@@ -1,0 +1,1 @@
+"""What a model and its chat template can do."""

@@ -1,0 +1,1 @@
+"""What somebody means who says something to the home."""

@@ -1,0 +1,791 @@
+"""The commands that what was said can mean in this home, for the model to choose among."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Any
+
+from ..home.durations import duration_text
+from ..home.spoken import sentence_of
+from ..home.words import words_of
+from .entity_linking import EntityLinker, NameIndex
+from .explained import Explained, small_places
+from .relative import Now
+from .utterance import is_any, joins_in
+from .values import Values
+from .verbs import DURATION, Verbs, has_opposites
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from ..home.language import Language, Phrase, Sentence
+    from ..home.things import ExposedEntity, Home, Place
+    from .entity_linking import Meant
+    from .utterance import Utterance
+    from .verbs import Heard
+
+# What must not happen by mistake: it is asked back unless it was said clearly.
+CRITICAL = frozenset(
+    ("lock", "valve", "alarm_control_panel", "siren", "cover.door", "cover.garage", "cover.gate")
+)
+MAX_COMMANDS = 48
+# So many things are switched by one sentence that means all of them, or all but some.
+MAX_TOGETHER = 12
+# Of more words it is not tried where one order ends and the next begins.
+MAX_DIVIDED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A sentence that the model can choose, and the call that it stands for.
+
+    done: what is told when it has worked. is_heard: its verb was said. is_named: what it is about
+    was said. is_critical: it must not happen by mistake. thing: what it is about is called, empty
+    if it is about several. reads: it changes nothing. has_value: it has one from what was said.
+    is_item: that is something for a list. rest: the words that it does not explain: with any left,
+    something else may have been meant. rank: how well its verb was heard.
+    """
+
+    text: str
+    tool: str
+    args: Mapping[str, Any]
+    done: str | None = None
+    is_heard: bool = False
+    is_named: bool = False
+    is_critical: bool = False
+    thing: str = ""
+    reads: bool = False
+    has_value: bool = False
+    is_item: bool = False
+    rest: tuple[str, ...] = ()
+    rank: tuple[int, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether it was ordered in so many words, of which none is left over."""
+        return self.is_heard and self.is_named and not self.rest
+
+
+class Candidates:
+    """Finds the commands of one home in one language.
+
+    tools: by name behind the namespace, the whole name and the names of its arguments.
+    here: id of the area in which somebody speaks. now: what things are like, None: that is
+    not known.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        language: Language,
+        tools: Mapping[str, tuple[str, Collection[str]]],
+        here: str | None = None,
+        *,
+        now: Now | None = None,
+    ) -> None:
+        """Begin with a home."""
+        self._now = now or Now()
+        self._home = home
+        self._language = language
+        self._verbs = Verbs(language)
+        self._tools = tools
+        self._here = here
+        self._index = NameIndex.of(home, language)
+
+    def for_said(
+        self, said: Utterance, sentences: Mapping[str, str] | None = None
+    ) -> list[list[Command]]:
+        """Return the commands of each part of what was said, none if it means nothing here.
+
+        What is to be done later is said by a timer then, if who speaks has timers. sentences: as
+        `put_off` takes them.
+        """
+        if not self.is_delayed(said):
+            return self.for_said_at_once(said)
+        at_once = self.for_said_at_once(said.at_once) if said.at_once else []
+        return self.put_off(at_once, said, sentences)
+
+    def needs_timers(self, said: Utterance) -> bool:
+        """Tell whether what was said takes timers, and who speaks has none."""
+        if self.is_delayed(said):
+            return not self._can_wait
+        heard = self._verbs.heard(said.words)
+        return any(one.target == "none" and one.tool not in self._tools for one in heard)
+
+    def put_off(
+        self,
+        parts: Sequence[Sequence[Command]],
+        said: Utterance,
+        sentences: Mapping[str, str] | None = None,
+    ) -> list[list[Command]]:
+        """Return commands that are done later, as was said; none if who speaks has no timers.
+
+        sentences: for a command's words what the timer is to say; without one it is left out. None:
+        these words themselves.
+        """
+        if not self._can_wait:
+            return []
+        return [
+            [
+                self._later(one, said.delay, one.text if sentences is None else sentences[one.text])
+                for one in part
+                if sentences is None or one.text in sentences
+            ]
+            for part in parts
+        ]
+
+    def _later(self, command: Command, delay: Mapping[str, int], sentence: str) -> Command:
+        later = self._language.later
+        ((slot, _),) = (one for one in later.slots.items() if one[1] != DURATION)
+        said = {slot: command.text, DURATION: duration_text(delay, self._language)}
+        return replace(
+            command,
+            text=later.say.format_map(said),
+            tool=self._tools[later.tool][0],
+            args={**delay, slot: sentence},
+            done=later.done.format_map(said) if later.done else None,
+        )
+
+    @property
+    def _can_wait(self) -> bool:
+        later = self._language.later
+        return {*later.slots} - {DURATION} <= {*self._tools.get(later.tool, ("", ()))[1]}
+
+    @property
+    def known_words(self) -> frozenset[str]:
+        """Return the words of the names of things, places and kinds."""
+        return self._index.known
+
+    def named(self, words: Sequence[str]) -> Sequence[Meant]:
+        """Return the things of the home that may be named in words."""
+        return EntityLinker.of(self._home, self._language, words).things
+
+    def names_place(self, words: Sequence[str]) -> bool:
+        """Tell whether words name an area or a floor of the home."""
+        shortlist = EntityLinker.of(self._home, self._language, words)
+        return bool(shortlist.areas or shortlist.floors)
+
+    def is_delayed(self, said: Utterance) -> bool:
+        """Tell whether something is to be done later: a length of time can be a timer's own."""
+        is_for_timer = any(DURATION in one.slots.values() for one in self._verbs.heard(said.words))
+        return bool(said.delay) and not said.is_question and not is_for_timer
+
+    def for_said_at_once(self, said: Utterance) -> list[list[Command]]:
+        """Return the commands of each part, whenever they are to be done."""
+        if said.but:
+            return self._all_but(said)
+        if len(said.pieces) > len(said.parts):
+            each = self._for_pieces(said)
+            if all(any(one.is_plain for one in commands) for commands in each):
+                return each
+        if len(said.parts) < 2 or self._is_item(said):  # noqa: PLR2004 - an item may have an `and`
+            return self._for_each(said)
+        found = [
+            (part, commands)
+            for before, part in pairwise(((), *said.parts))
+            for commands in self._of_each(before, part, said)
+        ]
+        if sum(bool(commands) for _, commands in found) < 2:  # noqa: PLR2004 - not several after all
+            return self._for_each(said)
+        others = tuple(word for part, commands in found if not commands for word in part)
+        return [
+            [replace(one, rest=(*one.rest, *others)) for one in commands]
+            for _, commands in found
+            if commands
+        ]
+
+    def _for_pieces(self, said: Utterance) -> list[list[Command]]:
+        """Return the commands of each piece: `the lamp alone` may be left out of an order.
+
+        One with a word such as `too` has the verb of the one before it. Of `thanks` there are none.
+        """
+        found = []
+        order: Phrase = ()
+        for piece in said.pieces:
+            if len(small_places(piece, self._language)) == len(piece):
+                continue
+            is_alike = is_any(self._language.lists["too"], piece, self._language)
+            order = order if is_alike and not self._verbs.heard(piece) else piece
+            found.append(self.for_words(piece, replace(said, words=order)))
+        return found
+
+    def _of_each(self, before: Phrase, words: Phrase, said: Utterance) -> list[list[Command]]:
+        """Return the commands of a part, or of each that it has without a word between them."""
+        found = self._of_part(before, words, said)
+        if any(one.is_plain for one in found):
+            return [found]
+        return self._divided(words, said) or [found]
+
+    def _divided(self, words: Phrase, said: Utterance) -> list[list[Command]]:
+        """Return the commands of what was said in one go: `turn off the telly the lamp`.
+
+        Who speaks makes no marks. None if there are no places at which all sides explain all of
+        their words, each by something of its own; only the first side may have words left over.
+        """
+        n_named = sum(
+            one.is_whole for one in EntityLinker.of(self._home, self._language, words).things
+        )
+        n_verbs = len({one.places for one in self._verbs.found(words)})
+        if max(n_named, n_verbs) < 2 or len(words) > MAX_DIVIDED:  # noqa: PLR2004 - nothing to divide
+            return []
+        # The verb may be in another part.
+        for whole in (words, said.words):
+            if self._verbs.heard(whole) and (
+                found := self._pieces(words, replace(said, words=whole))
+            ):
+                return found
+        return []
+
+    def _pieces(self, words: Phrase, said: Utterance) -> list[list[Command]]:
+        """Return the commands of the pieces that words can be cut into, none if they cannot."""
+        # Where both were said, each piece has to say by itself whether it is `on` or `off`.
+        is_clear = not has_opposites(said.words, self._language)
+        pieces: dict[int, list[list[Command]]] = {len(words): []}
+        for start in range(len(words) - 1, -1, -1):
+            for end in range(start + 1, len(words) + 1):
+                if end not in pieces or end - start == len(words):
+                    continue
+                piece = words[start:end]
+                whole = said if is_clear else replace(said, words=piece)
+                found = self._one_of(piece, whole, is_first=start == 0)
+                if found and not any(_about(found[0]) == _about(one[0]) for one in pieces[end]):
+                    pieces[start] = [found, *pieces[end]]
+                    break
+        return pieces.get(0, [])
+
+    def _one_of(self, words: Phrase, said: Utterance, *, is_first: bool) -> list[Command]:
+        """Return the commands for the one thing, or place, that words are about; none if in doubt.
+
+        What it is about is said in them; a list could have any words. is_first: words may be left
+        over, if it is about a single thing.
+        """
+        shortlist = EntityLinker.of(self._home, self._language, words)
+        named = {one.thing.name for one in shortlist.things}
+        found = [one for one in self.for_words(words, said) if one.is_heard and one.is_named]
+        is_one = len(set(map(_about, found))) == 1 and len({one.tool for one in found}) == len(
+            found
+        )
+        if not is_one or found[0].is_item:
+            return []
+        is_about = found[0].args.get("name") in named if found[0].thing else shortlist.kinds
+        is_clear = all(one.is_plain or (is_first and one.thing) for one in found)
+        return found if is_about and is_clear else []
+
+    def _of_part(self, before: Phrase, words: Phrase, said: Utterance) -> list[Command]:
+        """Return the commands of a part.
+
+        A place alone, such as `and in the hall`, is about the kind of thing that was named before.
+        """
+        found = self.for_words(words, said)
+        here = EntityLinker.of(self._home, self._language, words)
+        kinds = EntityLinker.of(self._home, self._language, before).kind_words
+        is_place = bool(here.areas or here.floors) and not here.kinds
+        if any(one.is_plain for one in found) or not (is_place and kinds):
+            return found
+        return self.for_words((*sorted(kinds), *words), said) or found
+
+    def _is_item(self, said: Utterance) -> bool:
+        """Return whether all of what was said puts something on a list, or takes it off."""
+        if not any("item" in one.slots for one in self._verbs.heard(said.words)):
+            return False
+        whole = self.for_words(said.words, said, said.joins)
+        return any(one.is_item and one.is_named and one.is_heard for one in whole)
+
+    def _for_each(self, said: Utterance) -> list[list[Command]]:
+        """Return the commands as one part; for each thing if several were meant together."""
+        commands = self.for_words(said.words, said, said.joins)
+        names = list(dict.fromkeys(one.args.get("name") for one in commands))
+        is_all = is_any(self._language.lists["all"], said.words, self._language) or (
+            EntityLinker.of(self._home, self._language, said.words).are_several
+            # `The doors` may be a slip of `the door`.
+            and not any(one.is_critical for one in commands)
+        )
+        if not (is_all and 1 < len(names) <= MAX_TOGETHER and all(names)):
+            is_plain = any(one.is_plain for one in commands)
+            divided = [] if is_plain else self._divided(said.words, said)
+            return divided or ([commands] if commands else [])
+        return [
+            [replace(one, is_named=True) for one in commands if one.args["name"] == name]
+            for name in names
+        ]
+
+    def _all_but(self, said: Utterance) -> list[list[Command]]:
+        """Return a command for each thing that was meant, without those that were excepted.
+
+        None if it is not quite clear which these are.
+        """
+        words, excepted = said.but or ((), ())
+        joins = joins_in(words, self._language)
+        meant = [one for one in self.for_words(words, joins=joins) if one.is_plain]
+        if len(meant) != 1 or meant[0].thing:
+            return self._each_but(replace(said, words=words, joins=joins, but=None), excepted)
+        things = self._targets(meant[0])
+        without = self._excepted(excepted, things)
+        sentence = sentence_of(meant[0].tool, meant[0].args, self._language)
+        kept = [one for one in things if one not in without]
+        if not without or sentence is None or len(kept) > MAX_TOGETHER:
+            return []
+        shortlist = EntityLinker.of(self._home, self._language, words)
+        values = Values(words, shortlist, {}, None, self._now)
+        same = [
+            one
+            for one in self._language.sentences
+            if (one.tool, one.slots, one.args) == (sentence.tool, sentence.slots, sentence.args)
+        ]
+        found = [
+            [
+                command
+                for one in self._language.fitting(thing)
+                if one in same
+                for command in self._filled(one, values, thing, is_heard=True, is_named=True)
+            ][:1]
+            for thing in kept
+        ]
+        return found if all(found) else []
+
+    def _each_but(self, said: Utterance, excepted: Phrase) -> list[list[Command]]:
+        """Return the commands for each of several things but those that were excepted."""
+        parts = self._for_each(said)
+        names = [part[0].thing for part in parts]
+        things = [one for one in self._home.things if one.name in names]
+        without = {one.name for one in self._excepted(excepted, things)}
+        kept = [part for part in parts if part[0].thing not in without]
+        return kept if without and len(names) > 1 and all(names) else []
+
+    def _targets(self, command: Command) -> list[ExposedEntity]:
+        """Return the things of a command that is for all of a kind in a place, or everywhere."""
+        args = command.args
+        classes = args.get("device_class")
+        return [
+            thing
+            for thing in self._home.things
+            if thing.domain in args.get("domain", ())
+            and (classes is None or thing.device_class in classes)
+            and self._is_in(thing, args)
+        ]
+
+    def _is_in(self, thing: ExposedEntity, args: Mapping[str, Any]) -> bool:
+        """Return whether a thing is in the area and on the floor of a command, if it has these."""
+        area = self._home.areas.get(thing.area) if thing.area else None
+        floor = self._home.floors.get(area.floor) if area and area.floor else None
+        return all(
+            place is not None and place.name == args[name]
+            for name, place in (("area", area), ("floor", floor))
+            if name in args
+        )
+
+    def _excepted(self, words: Phrase, things: Sequence[ExposedEntity]) -> list[ExposedEntity]:
+        """Return which of some things were excepted; none if a word of that is not explained."""
+        shortlist = EntityLinker.of(self._home, self._language, words)
+        joins = joins_in(words, self._language)
+        explained = Explained(words, self._language, shortlist, joins=joins)
+        of_things = {kind for thing in things for kind in thing.kinds}
+        places = [
+            *(("area", self._home.areas[one]) for one in shortlist.areas),
+            *(("floor", self._home.floors[one]) for one in shortlist.floors),
+        ]
+        # `Those in the garage` are no garage doors.
+        kinds = shortlist.kinds & of_things
+        if whole := [one.thing for one in shortlist.things if one.is_whole]:
+            found, places = whole, []
+        elif places:
+            found = [
+                thing
+                for thing in things
+                if any(self._is_in(thing, {name: place.name}) for name, place in places)
+                and (not kinds or kinds.intersection(thing.kinds))
+            ]
+        else:
+            found = [one.thing for one in shortlist.things if one.is_only]
+        is_clear = bool(found) and all(one in things for one in found)
+        return (
+            found
+            if is_clear and not explained.beside(found, [place for _, place in places], "keep")
+            else []
+        )
+
+    def unclear(self, parts: Sequence[Sequence[Command]]) -> list[str]:
+        """Return the things of which one is meant, but not said which; empty if that is clear.
+
+        parts: what was said can mean, as from `for_said`.
+        """
+        for part in parts:
+            heard = [one for one in part if one.is_heard]
+            names = list(dict.fromkeys(one.thing for one in heard if one.thing))
+            if len(names) > 1 and not any(one.is_named for one in heard):
+                return names
+        return []
+
+    def for_words(
+        self,
+        words: Sequence[str],
+        said: Utterance | None = None,
+        joins: frozenset[int] = frozenset(),
+    ) -> list[Command]:
+        """Return the commands that these words can mean.
+
+        said: what they are a part of. joins: the places of words such as `and`. Those that explain
+        every word go before all others, and what was said before what was not: an order never
+        makes its opposite possible.
+        """
+        heard = self._verbs.found(words)
+        found = self._found(words, heard, said, joins)
+        if said and not any(one.is_heard for one in found):
+            # The verb was said in another part. Where there is another one it is only asked about.
+            elsewhere = self._verbs.found(said.words)
+            own = {words[index] for one in heard for index in one.places}
+            # `Mach` is of `mach an` where only the `an` is in another part.
+            for one in elsewhere:
+                of_verb = {said.words[index] for index in one.places}
+                own -= of_verb if not of_verb <= {*words} else set()
+            heard = [replace(one, places=frozenset()) for one in elsewhere]
+            found = [
+                replace(one, rest=(*one.rest, *sorted(own)))
+                for one in self._found(words, heard, said, joins)
+            ]
+        if plain := [one for one in found if one.is_plain]:
+            # `Turn the volume up on the TV` also has the words of `turn on`.
+            return [
+                one
+                for one in plain
+                if not any(one.thing == other.thing and one.rank < other.rank for other in plain)
+            ]
+        return [one for one in found if one.is_heard] or found
+
+    def _found(
+        self,
+        words: Sequence[str],
+        heard: Sequence[Heard],
+        said: Utterance | None,
+        joins: frozenset[int],
+    ) -> list[Command]:
+        """Return the commands that words can mean. heard: what their verbs hint at."""
+        words, language = tuple(words), self._language
+        shortlist = EntityLinker.of(self._home, language, words, self._verbs.implied(words))
+        explained = Explained(
+            words, language, shortlist, joins=joins, is_room_known=self._here is not None
+        )
+        by_sentence = {one.sentence: one for one in heard}
+        scope = _Scope(
+            shortlist,
+            by_sentence,
+            Values(words, shortlist, by_sentence, said, self._now),
+            explained,
+            is_any(language.lists["all"], words, language),
+            is_any(language.lists["home"], words, language),
+        )
+        of_places = list(self._of_places(scope))
+        meant = self._things_meant(scope)
+        of_things = list(self._of_things(scope, meant))
+        if not any(one.is_heard for one in (*of_things, *of_places)):
+            of_things += self._of_things(scope, meant, is_told=False)
+        is_one = not scope.is_all or shortlist.is_specific
+        if not scope.is_all and any(
+            one.is_whole and not self._is_elsewhere(one.thing, shortlist)
+            for one in shortlist.things
+        ):
+            of_places = []
+        names = {thing.name for thing, _ in meant if self._language.fitting(thing)}
+        if of_places and (shortlist.is_plural_of_kind or not (is_one and len(names) == 1)):
+            # Several were meant, and there is one command for all of them.
+            of_things = []
+        is_verbless = not any(one.is_heard for one in (*of_things, *of_places))
+        # `Light in the kitchen` means all of it before it means one of several.
+        of_home = [*of_places, *of_things] if is_verbless else [*of_things, *of_places]
+        found = [*of_home, *self._of_nothing(scope)]
+        unique = list({one.text: one for one in found}.values())
+        return _with_values(unique)[:MAX_COMMANDS]
+
+    def _is_elsewhere(self, thing: ExposedEntity, shortlist: EntityLinker) -> bool:
+        """Return whether a thing is only called like its kind, and is in another room.
+
+        `Lights` in the garage do not take the orders for those of other rooms.
+        """
+        rooms = shortlist.areas or ([self._here] if self._here else [])
+        if not rooms or thing.area in rooms:
+            return False
+        kinds = {word for kind in thing.kinds for word in self._words_of_kind(kind)}
+        is_generic = all(word in kinds for name in thing.names for word in words_of(name))
+        others = shortlist.of_kinds(frozenset(thing.kinds))
+        return is_generic and any(one.area in rooms for one in others)
+
+    def _words_of_kind(self, kind: str) -> frozenset[str]:
+        known = self._language.kinds.get(kind)
+        return frozenset(w for one in known.words for w in one) if known else frozenset()
+
+    def _things_meant(self, scope: _Scope) -> list[tuple[ExposedEntity, bool]]:
+        """Return the things that may be meant, each with whether it was named."""
+        shortlist, heard, values = scope.shortlist, scope.heard, scope.values
+        named = {one.thing.entity_id: one.is_sure or one.is_only for one in shortlist.things}
+        is_named = shortlist.is_specific or any(one.is_sure for one in shortlist.things)
+        # Only a kind of things may be in the names of some: any of the kind can be meant.
+        things = [one.thing for one in shortlist.things]
+        is_all = scope.is_all and not shortlist.is_specific
+        things = things if not shortlist.kinds or (is_named and not is_all) else []
+        listed = frozenset(kind for one in heard if "item" in one.slots for kind in one.kinds)
+        lists = shortlist.of_kinds(listed, self._here) if listed & shortlist.kinds else []
+        if lists and not any(listed.intersection(one.kinds) for one in things):
+            # What is put on a list may well be called like something else: `put the telly on it`.
+            is_listed = any(self._is_listed(one, shortlist) for one in lists)
+            is_other = any(one.kinds.intersection(thing.kinds) for one in heard for thing in things)
+            things = lists if is_listed or not is_other else things
+        if not things and shortlist.kinds:
+            called = [one.thing for one in shortlist.things]
+            here = None if scope.is_home else self._here
+            things = (
+                self._all_meant(shortlist, here)
+                if is_all
+                else called
+                if called and not self._here
+                else shortlist.of_kinds(shortlist.kinds, self._here)
+            )
+        by_verb, is_placed, is_told = self._by_verb(shortlist, list(heard), values)
+        if not things or (
+            is_placed
+            and not is_named
+            # `The living room` is in the names of things that have no degrees.
+            and (by_verb[0] in things or (is_told and not any(map(by_verb[0].is_like, things))))
+        ):
+            things = by_verb
+        is_placed = is_placed and things == by_verb
+        is_only = len(things) == 1 and bool(shortlist.kinds.intersection(things[0].kinds))
+        return [
+            (
+                thing,
+                (is_all or named.get(thing.entity_id, is_only) or is_placed)
+                and not self._is_elsewhere(thing, shortlist),
+            )
+            for thing in things[:MAX_COMMANDS]
+        ]
+
+    def _all_meant(self, shortlist: EntityLinker, here: str | None) -> list[ExposedEntity]:
+        """Return all things of the kinds that were named, in the places that were, or here."""
+        places = [
+            *(("area", self._home.areas[one].name) for one in shortlist.areas),
+            *(("floor", self._home.floors[one].name) for one in shortlist.floors),
+        ]
+        if here and not places:
+            places = [("area", self._home.areas[here].name)]
+        return [
+            one
+            for one in shortlist.of_kinds(shortlist.kinds)
+            if not places or any(self._is_in(one, {name: place}) for name, place in places)
+        ]
+
+    def _of_things(
+        self, scope: _Scope, meant: Iterable[tuple[ExposedEntity, bool]], *, is_told: bool = True
+    ) -> Iterator[Command]:
+        """Yield the commands for things.
+
+        meant: as from `_things_meant`. is_told: those of which the verb or a value may have been
+        said, or all others: these are needed only where there are none of the first.
+        """
+        heard = [*scope.heard.values()]
+        for thing, is_meant in meant:
+            is_listed = self._is_listed(thing, scope.shortlist)
+            is_critical = bool(CRITICAL.intersection(thing.kinds))
+            for sentence in self._language.fitting(thing):
+                own = scope.heard.get(sentence)
+                if is_told is (own is None and not sentence.slots):
+                    continue
+                if not is_told and self._now.is_done(sentence.tool, thing.entity_id):
+                    # Nobody asks for what is so already.
+                    continue
+                if "item" in sentence.slots and own is None:
+                    continue
+                is_own = bool(own and scope.explained.is_own(thing, own))
+                is_known = bool(scope.values.items.known(sentence, thing))
+                inexact = scope.explained.inexact(thing, own, heard) if own and is_critical else ()
+                for one in self._filled(
+                    sentence,
+                    scope.values,
+                    thing,
+                    is_heard=own is not None,
+                    is_named=is_own
+                    if is_critical
+                    else is_meant and (is_listed or "item" not in sentence.slots),
+                ):
+                    rest = scope.explained.rest(
+                        sentence,
+                        own,
+                        thing=thing,
+                        is_item=one.is_item and not is_known,
+                        item=words_of(one.args["item"]) if is_known else (),
+                    )
+                    rank = own.rank[:-1] if own else ()
+                    yield replace(one, rest=rest or inexact, rank=rank)
+
+    def _is_listed(self, thing: ExposedEntity, shortlist: EntityLinker) -> bool:
+        """Return whether a list was named: whatever is said could be an item of the only one."""
+        words = frozenset[str]().union(*map(self._words_of_kind, thing.kinds))
+        return bool(shortlist.places_of(words)) or any(
+            one.thing is thing for one in shortlist.things
+        )
+
+    def _by_verb(
+        self, shortlist: EntityLinker, heard: Sequence[Sentence], values: Values
+    ) -> tuple[list[ExposedEntity], bool, bool]:
+        """Return what is meant where only a verb or a value was said.
+
+        And whether a place was, too, and whether it is by a value. It is meant if there is but one
+        thing that this can be about, there or at all.
+        """
+        telling = [
+            one
+            for one in heard
+            if shortlist.areas
+            and one.slots
+            and all(values.tell(kind) and values.has(kind, one) for kind in one.slots.values())
+        ]
+        for sentences in (telling, heard):
+            kinds = frozenset(kind for one in sentences for kind in one.kinds)
+            found = shortlist.of_kinds(kinds)
+            there = [one for one in found if one.area in shortlist.areas]
+            if things := _only(there) or _only(shortlist.of_kinds(kinds, self._here)):
+                return things, things == there, sentences is telling
+        return [], False, False
+
+    def _of_places(self, scope: _Scope) -> Iterator[Command]:
+        """Yield commands for all things of a kind in a place."""
+        shortlist = scope.shortlist
+        here = None if scope.is_home else self._here
+        for sentence in self._language.sentences:
+            kinds = [kind for kind in sorted(shortlist.kinds) if kind in sentence.kinds]
+            places: list[tuple[str, str]] = []
+            match sentence.target:
+                case "area":
+                    named = shortlist.areas or ([here] if here else [])
+                    places = [("area", one) for one in named]
+                case "floor":
+                    places = [("floor", one) for one in shortlist.floors]
+                case "home":
+                    is_everywhere = not (shortlist.areas or shortlist.floors or here)
+                    if is_everywhere and not shortlist.is_specific:
+                        places = [("", "")]
+            for kind, (argument, place_id) in product(kinds, places):
+                # Of the whole home only `all` makes one word mean several.
+                is_several = kind in shortlist.plurals or (scope.is_all and not place_id)
+                n_there = self._n_in(kind, argument, place_id)
+                # One word can mean all of several.
+                if n_there < (1 if is_several else 2) or not (is_several or place_id):
+                    continue
+                place = self._place(argument, place_id)
+                own = scope.heard.get(sentence)
+                rest = scope.explained.rest(sentence, own, kind=kind, place=place)
+                if rest and place is None:
+                    # A place that is not known never widens an order to the whole home.
+                    continue
+                named_place = {argument: place.name} if place else {}
+                for one in self._filled(
+                    sentence,
+                    scope.values,
+                    None,
+                    words={**named_place, "things": self._language.kinds[kind].all},
+                    args={**named_place, **_kind_args(kind)},
+                    is_heard=own is not None,
+                    is_named=True,
+                ):
+                    yield replace(one, rest=rest)
+
+    def _n_in(self, kind: str, argument: str, place_id: str) -> int:
+        """Return how many things of a kind are in an area or on a floor, or in the whole home."""
+        if not argument:
+            return len(self._index.by_kind.get(kind, ()))
+        counted = self._index.n_in_area if argument == "area" else self._index.n_on_floor
+        return counted[kind, place_id]
+
+    def _place(self, argument: str, place_id: str) -> Place | None:
+        if not argument:
+            return None
+        return (self._home.areas if argument == "area" else self._home.floors)[place_id]
+
+    def _of_nothing(self, scope: _Scope) -> Iterator[Command]:
+        for sentence, own in scope.heard.items():
+            if sentence.target == "none":
+                rest = scope.explained.rest(sentence, own)
+                for one in self._filled(sentence, scope.values, None, is_heard=True, is_named=True):
+                    yield replace(one, rest=rest)
+
+    def _filled(  # noqa: PLR0913 - each is a part of the command
+        self,
+        sentence: Sentence,
+        values: Values,
+        thing: ExposedEntity | None,
+        *,
+        words: Mapping[str, str] | None = None,
+        args: Mapping[str, Any] | None = None,
+        is_heard: bool,
+        is_named: bool,
+    ) -> Iterator[Command]:
+        """Yield a sentence with each value that was said."""
+        if sentence.tool not in self._tools:
+            return
+        tool, declared = self._tools[sentence.tool]
+        texts = dict(words or {})
+        fixed = {**sentence.args, **(args or {})}
+        if thing:
+            texts["name"] = thing.name
+            fixed[sentence.name_arg] = thing.name
+            if "domain" in declared:
+                fixed["domain"] = [thing.domain]
+            if self._is_ambiguous(thing) and thing.area and "area" in declared:
+                fixed["area"] = self._home.areas[thing.area].name
+                texts["name"] = f"{thing.name} ({fixed['area']})"
+        slots = [
+            [(slot, *one) for one in values.of(kind, sentence, thing)]
+            for slot, kind in sentence.slots.items()
+        ]
+        for filled in product(*slots):
+            said = texts | {slot: text for slot, text, _ in filled}
+            given = dict(fixed)
+            for slot, _, value in filled:
+                given.update(value if isinstance(value, dict) else {slot: value})
+            yield Command(
+                sentence.say.format_map(said),
+                tool,
+                {name: value for name, value in given.items() if name in declared},
+                sentence.done.format_map(said) if sentence.done else None,
+                is_heard=is_heard or any(map(values.tell, sentence.slots.values())),
+                is_named=is_named,
+                is_critical=bool(thing and CRITICAL.intersection(thing.kinds)),
+                thing=texts["name"] if thing else "",
+                reads=sentence.reads,
+                has_value=bool(sentence.slots),
+                is_item="item" in sentence.slots,
+            )
+
+    def _is_ambiguous(self, thing: ExposedEntity) -> bool:
+        return self._index.namesakes[thing.name, thing.domain] > 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What one part of what was said holds: names, verbs by their sentences, values, and words.
+
+    is_all: all of something are meant. is_home: the whole home is.
+    """
+
+    shortlist: EntityLinker
+    heard: Mapping[Sentence, Heard]
+    values: Values
+    explained: Explained
+    is_all: bool
+    is_home: bool
+
+
+def _about(command: Command) -> tuple[str, ...]:
+    """Return the thing that a command is about, or the kind and the place."""
+    return command.thing, *(str(command.args.get(one)) for one in ("domain", "area", "floor"))
+
+
+def _only(things: list[ExposedEntity]) -> list[ExposedEntity]:
+    return things if len(things) == 1 else []
+
+
+def _kind_args(kind: str) -> dict[str, list[str]]:
+    domain, _, device_class = kind.partition(".")
+    return {"domain": [domain], **({"device_class": [device_class]} if device_class else {})}
+
+
+def _with_values(commands: list[Command]) -> list[Command]:
+    """Return the commands that take a value from what was said, if their verb was; else all."""
+    return [one for one in commands if one.has_value and one.is_heard] or commands

@@ -1,0 +1,309 @@
+"""Which words of what was said a command accounts for: what is left over may change its meaning."""
+
+from collections import defaultdict
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ..home.durations import lengths
+from ..home.numbers import HALF, with_half
+from ..home.things import name_words
+from ..home.words import PERCENT, is_like
+from .relative import difference, step
+from .verbs import ENDING, EXACT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ..home.language import Language, Phrase, Sentence
+    from ..home.things import ExposedEntity, Place
+    from .entity_linking import EntityLinker
+    from .verbs import Heard
+
+
+class Explained:
+    """Accounts for the words of one part of what was said."""
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        language: Language,
+        shortlist: EntityLinker,
+        *,
+        joins: frozenset[int] = frozenset(),
+        is_room_known: bool = False,
+    ) -> None:
+        """Look for words that change nothing, such as articles and `could you`.
+
+        joins: the places of words such as `and`. is_room_known: `here` means a room.
+        """
+        self._words = words
+        self._language = language
+        self._shortlist = shortlist
+        lists = language.lists
+        self._small = {*joins, *small_places(words, language)}
+        self._all = _places(_index(lists["all"]), words)
+        if is_room_known:
+            self._small |= _places(_index(lists["here"]), words)
+
+    def rest(  # noqa: PLR0913 - each is a part of the command
+        self,
+        sentence: Sentence,
+        heard: Heard | None,
+        *,
+        thing: ExposedEntity | None = None,
+        kind: str | None = None,
+        place: Place | None = None,
+        is_item: bool = False,
+        item: Phrase = (),
+    ) -> tuple[str, ...]:
+        """Return the words that a command leaves unexplained.
+
+        sentence: its form. heard: where its verb was said, None: not here. thing, or kind and
+        place: what it is about. is_item: it puts what was said on a list. item: the words of one
+        that is on it, or was told to be missing.
+        """
+        shortlist, language = self._shortlist, self._language
+        known = {*self._small, *(heard.places if heard else ())}
+        if is_item and heard:
+            known |= self._item(heard)
+        if item:
+            known |= phrase_places(language.lists["missing"], self._words)
+            known |= {
+                index
+                for index, word in enumerate(self._words)
+                if any(is_like(word, one) for one in item)
+            }
+        if thing:
+            known |= self.of_thing(thing)
+        if kind:
+            known |= shortlist.places_of(_words_of_kind(kind, language))
+        known |= self._all
+        if place:
+            known |= shortlist.places_of_place(place)
+        elif kind or self._all:
+            known |= _places(_index(language.lists["home"]), self._words)
+        for slot in sentence.slots.values():
+            known |= self.of_value(slot)
+        if by_step := step(self._words, sentence, language):
+            known |= by_step.places
+        return tuple(word for index, word in enumerate(self._words) if index not in known)
+
+    def beside(
+        self, things: Iterable[ExposedEntity], places: Iterable[Place], name: str
+    ) -> tuple[str, ...]:
+        """Return the words that name none of these things and places.
+
+        name: of the list of further phrases that are explained.
+        """
+        phrases = self._language.lists[name]
+        known = {*self._small, *self._all, *_places(_index(phrases), self._words)}
+        for thing in things:
+            known |= self.of_thing(thing)
+        for place in places:
+            known |= self._shortlist.places_of_place(place)
+        return tuple(word for index, word in enumerate(self._words) if index not in known)
+
+    def of_thing(self, thing: ExposedEntity) -> set[int]:
+        """Return the places of the words for a thing: its names, its kinds, and its area."""
+        words = {word for name in thing.names for word in name_words(name)}
+        words |= {word for kind in thing.kinds for word in _words_of_kind(kind, self._language)}
+        shortlist = self._shortlist
+        named = shortlist.places_of(words) | shortlist.places_of_area(thing.area)
+        owner = shortlist.places_of_owner(thing.area) - named
+        # `Zoe's lamp` is any of those in her room, if there are several.
+        return named | owner if owner and self._is_told_apart(thing) else named
+
+    def _is_told_apart(self, thing: ExposedEntity) -> bool:
+        """Return whether more than its kind was said of a thing, or there is no other in its room.
+
+        More than the words of the room's own name.
+        """
+        shortlist = self._shortlist
+        area = shortlist.home.areas.get(thing.area) if thing.area else None
+        common = {word for name in (area.names if area else ()) for word in name_words(name)}
+        common |= _words_of_kind(thing.kinds[0], self._language)
+        own = {word for name in thing.names for word in name_words(name)} - common
+        alike = [
+            one
+            for one in shortlist.home.things
+            if one.area == thing.area and one.kinds[0] == thing.kinds[0]
+        ]
+        return len(alike) == 1 or bool(shortlist.places_of(own))
+
+    def is_own(self, thing: ExposedEntity, heard: Heard) -> bool:
+        """Return whether this very thing was named.
+
+        By its name, or as much of it as no other thing has; by its kind and its room; or by a word
+        for its kind alone that is in its name, if there is no other. `Door` is no such word: it has
+        a lock, or a motor. Nor is `garage door` for the gate of a shed.
+        """
+        language, shortlist = self._language, self._shortlist
+        kind = _words_of_kind(thing.kinds[0], language)
+        names = [frozenset(name_words(name)) for name in thing.names]
+        if any(
+            shortlist.is_name_of(thing, name - kind)
+            if name - kind
+            else all(shortlist.places_of((word,)) for word in name)
+            for name in names
+        ):
+            return True
+        of_names = frozenset[str]().union(*names)
+        alone = shortlist.places_of(_words_of_kind_alone(thing.kinds[0], language) & of_names)
+        is_only = len(shortlist.of_kinds(frozenset(thing.kinds[:1]))) == 1
+        is_placed = bool(shortlist.places_of_area(thing.area))
+        return (is_only and bool(alone - heard.places)) or (
+            is_placed and bool(shortlist.places_of(kind) - heard.places)
+        )
+
+    def inexact(
+        self, thing: ExposedEntity, heard: Heard, every: Iterable[Heard]
+    ) -> tuple[str, ...]:
+        """Return the words that mean this thing or its verb, but not to the letter.
+
+        They mean several things, are slips of the pen or other forms of a verb than orders have,
+        stand before a verb that would come first, or belong to a longer one of `every` that is for
+        other things: `cierra con llave` closes no valve.
+        """
+        language, shortlist, words = self._language, self._shortlist, self._words
+        own = {word for name in thing.names for word in name_words(name)}
+        own |= _words_of_kind(thing.kinds[0], language)
+        in_area = shortlist.places_of_area(thing.area)
+        where = self.of_thing(thing) - self._small - heard.places
+        wrong = self._all | self._of_longer(heard, every, thing)
+        wrong |= {
+            place for place in where if not (shortlist.is_said_as(place, own) or place in in_area)
+        }
+        if heard.quality < (ENDING if language.endings is None else EXACT):
+            wrong |= heard.places
+        if language.is_verb_first and heard.places:
+            first = min(heard.places)
+            wrong |= {index for index in range(first) if index not in self._small}
+        return tuple(words[index] for index in sorted(wrong))
+
+    def _of_longer(self, own: Heard, heard: Iterable[Heard], thing: ExposedEntity) -> set[int]:
+        """Return the places of what a longer verb has besides that is for other things.
+
+        It may have words of this one's name, but not where that was said as a whole.
+        """
+        if any(
+            all(self._shortlist.places_of((word,)) for word in name_words(name))
+            for name in thing.names
+        ):
+            return set()
+        places = own.places - self._small
+        longer = (
+            one.places
+            for one in heard
+            if places < one.places and not one.sentence.kinds.intersection(thing.kinds)
+        )
+        return set().union(*longer) - own.places - self._small
+
+    def _item(self, heard: Heard) -> set[int]:
+        """Return the places of the verb and of what comes behind it, or before it if it is last.
+
+        Not if that begins with a word such as `not`.
+        """
+        first = min(heard.places, default=0)
+        behind = {*range(first, len(self._words))}
+        if behind <= heard.places | self._small:
+            behind = {*range(len(self._words))}
+        cautions = {one[0] for one in self._language.lists["not_now"] if len(one) == 1}
+        item = [index for index in sorted(behind - heard.places) if index not in self._small]
+        return set() if item and self._words[item[0]] in cautions else behind
+
+    def of_value(self, slot: str) -> set[int]:
+        """Return the places of the words that a value of this kind can be made of."""
+        language, words = self._language, self._words
+        match slot:
+            case "percent":
+                phrases = [*language.numbers, *language.levels, (PERCENT,)]
+            case "degrees":
+                phrases = [*language.numbers, *language.lists["degrees"]]
+            case "kelvin":
+                phrases = [*language.numbers]
+            case "color":
+                return {index for index, word in enumerate(words) if word in language.colors}
+            case "area":
+                areas = self._shortlist.areas
+                return {place for area in areas for place in self._shortlist.places_of_area(area)}
+            case "duration":
+                found = lengths(words, language)[:1]
+                return {place for one in found for place in range(*one.places)}
+            case _:
+                return set()
+        digits = {
+            index
+            for index, word in enumerate(words)
+            if word[0].isdigit() or with_half(word, language) is not None
+        }
+        told = difference(words, language, is_degrees=slot == "degrees")
+        by_difference = told.places if told else frozenset[int]()
+        halves = [
+            phrase
+            for one, value in language.parts.items()
+            if value == HALF
+            for phrase in (one, *((*also, *one) for also in language.lists["also"]))
+        ]
+        return digits | by_difference | _places(_index((*phrases, *halves)), words)
+
+
+def beside(words: Sequence[str], language: Language, *names: str) -> tuple[str, ...]:
+    """Return the words that neither change nothing nor are a phrase of these lists."""
+    known = small_places(words, language)
+    for name in names:
+        known |= _places(_index(language.lists[name]), words)
+    return tuple(word for index, word in enumerate(words) if index not in known)
+
+
+def small_places(words: Sequence[str], language: Language) -> set[int]:
+    """Return the places of words that change nothing, such as articles and `could you`."""
+    return _places(_by_first(language), words)
+
+
+def phrase_places(phrases: tuple[Phrase, ...], words: Sequence[str]) -> set[int]:
+    """Return the places of the words of all phrases that were said as they are."""
+    return _places(_index(phrases), words)
+
+
+def cautions_in(words: Iterable[str], language: Language) -> bool:
+    """Return whether words that a command does not explain say that it is not to be done now."""
+    return bool(_places(_index(language.lists["not_now"]), tuple(words)))
+
+
+@lru_cache(maxsize=1024)
+def _words_of_kind(kind: str, language: Language) -> frozenset[str]:
+    known = language.kinds.get(kind)
+    return frozenset(word for phrase in known.words for word in phrase) if known else frozenset()
+
+
+@lru_cache(maxsize=1024)
+def _words_of_kind_alone(kind: str, language: Language) -> frozenset[str]:
+    """Return the words for a kind that are for no other one, but for the one that includes it."""
+    others = (one for one in language.kinds if one not in {kind, kind.partition(".")[0]})
+    shared = frozenset[str]().union(*(_words_of_kind(one, language) for one in others))
+    return _words_of_kind(kind, language) - shared
+
+
+@lru_cache(maxsize=16)
+def _by_first(language: Language) -> Mapping[str, Sequence[Phrase]]:
+    return _index((*language.lists["small"], *language.lists["orders"]))
+
+
+@lru_cache(maxsize=256)
+def _index(phrases: tuple[Phrase, ...]) -> Mapping[str, Sequence[Phrase]]:
+    """Return phrases by their first word."""
+    found: dict[str, list[Phrase]] = defaultdict(list)
+    for phrase in phrases:
+        found[phrase[0]].append(phrase)
+    return found
+
+
+def _places(phrases: Mapping[str, Sequence[Phrase]], words: Sequence[str]) -> set[int]:
+    """Return the places of the words of all phrases that were said as they are."""
+    return {
+        place
+        for start, word in enumerate(words)
+        for phrase in phrases.get(word, ())
+        if tuple(words[start : start + len(phrase)]) == phrase
+        for place in range(start, start + len(phrase))
+    }

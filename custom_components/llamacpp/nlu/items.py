@@ -1,0 +1,140 @@
+"""What is to be put on a list, or taken off one."""
+
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from ..home.words import as_written, is_like, words_of
+from .explained import cautions_in, phrase_places, small_places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ..home.language import Language, Phrase, Sentence
+    from ..home.things import ExposedEntity
+    from .relative import Now
+    from .utterance import Utterance
+    from .verbs import Heard
+
+COMPLETING = "HassListCompleteItem"
+TAKING_OFF = (COMPLETING, "HassListRemoveItem")
+# Lists of words that stand around an item and are no part of it.
+AROUND = ("prepositions", "fillers")
+
+
+class Items:
+    """The items that one part of what was said holds."""
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        language: Language,
+        heard: Mapping[Sentence, Heard],
+        said: Utterance | None,
+        now: Now,
+    ) -> None:
+        """Look for items in these words.
+
+        heard: which verbs they have. said: what they are a part of. now: what is on the lists.
+        """
+        self._words = words
+        self._language = language
+        self._heard = heard
+        self._said = said
+        self._now = now
+        self._written = said.written if said else {}
+        lengths = [len(one.words) for one in said.clauses] if said else []
+        is_whole = sum(lengths) == len(words)
+        # Where the clauses begin behind the first one.
+        self._starts = [*accumulate(lengths)][:-1] if is_whole else []
+
+    def known(self, sentence: Sentence, thing: ExposedEntity) -> list[str]:
+        """Return the items of which each word was said, or told to be missing, and nothing else.
+
+        They are on the list, if they are to be taken off it.
+        """
+        if "item" not in sentence.slots or not self._verb(sentence):
+            return []
+        if sentence.tool not in TAKING_OFF:
+            return [] if self._behind_verb(sentence, thing) else self._missing()
+        items = self._now.items(thing.entity_id, is_open=sentence.tool == COMPLETING)
+        return [one for one in items if _are_all(words_of(one), self._words)]
+
+    def of(self, sentence: Sentence, thing: ExposedEntity | None) -> list[str]:
+        """Return what a list is to have or to lose: what is left without the verb and the list."""
+        if thing and (known := self.known(sentence, thing)):
+            return known
+        words = self._behind_verb(sentence, thing)
+        return [as_written(words, self._written)] if words else []
+
+    def _verb(self, sentence: Sentence) -> frozenset[int]:
+        return self._heard[sentence].places if sentence in self._heard else frozenset()
+
+    def _behind_verb(self, sentence: Sentence, thing: ExposedEntity | None) -> Sequence[str]:
+        """Return the words behind the verb, or before it if it is last, without the list.
+
+        None of a clause before it: `we are out of milk, put it on the list`; and none if they are
+        only such as `it`.
+        """
+        verb = self._verb(sentence)
+        if not verb:
+            return ()
+        start = max((one for one in self._starts if one <= min(verb)), default=0)
+        own = [(index, word) for index, word in enumerate(self._words) if index not in verb]
+        behind = [word for index, word in own if index > min(verb)]
+        said = behind or [word for index, word in own if index >= start]
+        words = self._without_list(said, _words_for(thing, self._language))
+        return words if len(small_places(words, self._language)) < len(words) else ()
+
+    def _without_list(self, words: Sequence[str], listed: Iterable[str]) -> Sequence[str]:
+        """Return words without the list's at either end, and without small ones there."""
+        small = small_places(words, self._language)
+        around = {one[0] for name in AROUND for one in self._language.lists[name] if len(one) == 1}
+        small |= {
+            index
+            for index, word in enumerate(words)
+            if any(is_like(word, one, may_slip=False) for one in around)
+        }
+        of_list = {index for index, word in enumerate(words) if _is_any(word, listed)}
+        first = _first_but(range(len(words)), small, of_list)
+        behind = _first_but(range(len(words) - 1, -1, -1), small, of_list)
+        return words[first : behind + 1]
+
+    def _missing(self) -> list[str]:
+        """Return what is said to be missing, in a clause beside that with the verb."""
+        found = []
+        for start, end in zip((0, *self._starts), (*self._starts, len(self._words)), strict=True):
+            words = self._words[start:end]
+            told = phrase_places(self._language.lists["missing"], words)
+            rest = [word for index, word in enumerate(words) if index not in told]
+            is_denied = cautions_in(rest, self._language)
+            if told and not is_denied and (item := self._without_list(rest, ())):
+                found.append(as_written(item, self._written))
+        return found
+
+
+def _first_but(places: range, small: set[int], of_list: set[int]) -> int:
+    """Return the first of some places that is neither small nor, if all before are, of a list."""
+    both = small | of_list
+    end = next((one for one in places if one not in both), places.stop)
+    if of_list.intersection(range(places.start, end, places.step)):
+        return end
+    return next((one for one in places if one not in small), places.stop)
+
+
+def _words_for(thing: ExposedEntity | None, language: Language) -> set[str]:
+    """Return the words of a thing's names and kinds."""
+    if thing is None:
+        return set()
+    kinds = (language.kinds[one].words for one in thing.kinds if one in language.kinds)
+    return {
+        *(word for name in thing.names for word in words_of(name)),
+        *(word for phrases in kinds for phrase in phrases for word in phrase),
+    }
+
+
+def _are_all(item: Phrase, words: Sequence[str]) -> bool:
+    return bool(item) and all(_is_any(one, words) for one in item)
+
+
+def _is_any(word: str, words: Iterable[str]) -> bool:
+    return any(is_like(word, one) for one in words)

@@ -1,0 +1,274 @@
+"""Which sentences' verbs were said, and where."""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ..home.durations import lengths
+from ..home.words import LONG, ONE_SLIP, SHORT, TWO_SLIPS, find, n_common, n_slips
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ..home.language import Language, Phrase, Sentence
+
+# The kind of value that is a length of time, and what sentences call it.
+DURATION = "duration"
+# Lists of words that name nothing.
+SMALL = ("fillers", "prepositions", "all", "home", "also", "polite")
+# A word of so many letters can have another ending; of a shorter one each counts: `auf`, `aus`.
+STEM = 4
+# Prefixes turn verbs into their opposites (`unlock`, `déverrouille`): what changes as
+# many letters at the beginning is no slip of the pen.
+PREFIX = 2
+EXACT, ENDING, SLIP = 2, 1, 0
+ON_OFF = ("HassTurnOn", "HassTurnOff")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A sentence whose verb was said.
+
+    words: of its best phrase, as the language has it. places: where the words of all its phrases
+    are in the utterance. quality: EXACT, ENDING or SLIP, of the worst word of the best phrase.
+    """
+
+    sentence: Sentence
+    words: frozenset[str]
+    places: frozenset[int]
+    quality: int
+
+    @property
+    def rank(self) -> tuple[int, int, int, int]:
+        """Return how well it fits: by more words, better ones, in more places, longer ones."""
+        return len(self.words), self.quality, len(self.places), sum(map(len, self.words))
+
+    def contradicts(self, other: Heard) -> bool:
+        """Return whether the two are opposite orders for one kind of thing."""
+        one, two = self.sentence, other.sentence
+        if one.target != two.target or (one.kinds and not one.kinds & two.kinds):
+            return False
+        return frozenset(((one.tool, *one.args.values()), (two.tool, *two.args.values()))) in (
+            OPPOSITES
+        )
+
+
+# Tools, with the arguments that are always the same.
+OPPOSITES = frozenset(
+    frozenset(map(tuple, pair))
+    for pair in (
+        (("HassTurnOn",), ("HassTurnOff",)),
+        (("HassMediaPlayerMute",), ("HassMediaPlayerUnmute",)),
+        (("HassMediaPause",), ("HassMediaUnpause",)),
+        (("HassMediaNext",), ("HassMediaPrevious",)),
+        (("HassSetVolumeRelative", "up"), ("HassSetVolumeRelative", "down")),
+        (("HassVacuumStart",), ("HassVacuumReturnToBase",)),
+        (("HassLawnMowerStartMowing",), ("HassLawnMowerDock",)),
+        (("HassListAddItem",), ("HassListRemoveItem",)),
+        (("HassIncreaseTimer",), ("HassDecreaseTimer",)),
+        (("HassPauseTimer",), ("HassUnpauseTimer",)),
+    )
+)
+
+
+class Verbs:
+    """Finds the verbs of one language."""
+
+    def __init__(self, language: Language) -> None:
+        """Begin with a language."""
+        self._language = language
+
+    def found(self, words: Sequence[str]) -> list[Heard]:
+        """Return what was heard: `carry on` is not the verb `on`.
+
+        Nor is `pause the timer` about music. Of two opposites the one that fits better counts, of
+        two that fit equally neither.
+        """
+        return list(_found(self._language, tuple(words)))
+
+    def heard(self, words: Sequence[str]) -> list[Sentence]:
+        """Return the sentences whose verb was said."""
+        return [one.sentence for one in self.found(words)]
+
+    def implied(self, words: Sequence[str]) -> frozenset[str]:
+        """Return the kind of things that a verb is only used for, such as `lock`; empty if none."""
+        found = _phrases(self._language, tuple(words))
+        kinds = {
+            one.sentence.kinds
+            for one in found
+            if not any(one.words < other.words for other in found)
+        }
+        only = next(iter(kinds), frozenset[str]())
+        return only if len(kinds) == len(only) == 1 else frozenset()
+
+    def named_besides(self, words: Sequence[str]) -> list[str]:
+        """Return the words that are neither a verb nor small ones."""
+        verbs = self._words(words)
+        return [one for one in self.without_first(words) if find(one, verbs) is None]
+
+    def without_first(self, words: Sequence[str]) -> list[str]:
+        """Return words without small ones, and without a verb that comes first.
+
+        Further behind, the same word can name something: `switch on the switch`.
+        """
+        small = {word for name in SMALL for one in self._language.lists[name] for word in one}
+        rest = [word for word in words if word not in small]
+        return rest[1:] if rest and find(rest[0], self._words(words)) is not None else rest
+
+    def _words(self, words: Sequence[str]) -> list[str]:
+        found = _phrases(self._language, tuple(words))
+        return [*frozenset[str]().union(*(one.words for one in found))]
+
+
+def is_order(words: Sequence[str], language: Language, *, is_clear: bool = False) -> bool:
+    """Return whether the verb of a command that changes something was said.
+
+    is_clear: by more than words that are also prepositions: `we are out of coffee` is no order.
+    """
+    small = frozenset[str]()
+    if is_clear:
+        lists = (language.lists[name] for name in ("prepositions", "fillers", "small"))
+        small = frozenset(one[0] for phrases in lists for one in phrases if len(one) == 1)
+    return any(
+        not one.sentence.reads and not one.words <= small
+        for one in _phrases(language, tuple(words))
+    )
+
+
+def has_opposites(words: Sequence[str], language: Language) -> bool:
+    """Tell whether it was said both to turn something on and to turn something off."""
+    return {one.sentence.tool for one in _phrases(language, tuple(words))} >= {*ON_OFF}
+
+
+@lru_cache(maxsize=1024)
+def _found(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
+    """Return what was heard, as `Verbs.found`."""
+    found = _phrases(language, words)
+    longest = [
+        one
+        for one in found
+        if not any(
+            one.words < other.words
+            and (one.sentence.kinds & other.sentence.kinds or other.sentence.target == "none")
+            for other in found
+        )
+    ]
+    return tuple(
+        one
+        for one in longest
+        if not any(one.contradicts(other) and one.rank <= other.rank for other in longest)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _phrases(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
+    """Return the sentences whose verb was said, each by its best phrase."""
+    times = lengths(words, language)
+    no_verbs = {index for one in times for index in range(*one.places)}
+    forms = _Forms.of(language)
+    said = forms.places(words, no_verbs)
+    matches: dict[int, list[Heard]] = defaultdict(list)
+    for number, phrase in (one for word in said for one in forms.by_first.get(word, ())):
+        sentence = language.sentences[number]
+        if (times or DURATION not in sentence.slots.values()) and (
+            match := _match(sentence, phrase, said)
+        ):
+            matches[number].append(match)
+    found = []
+    for _, matched in sorted(matches.items()):
+        # `Dim it to 30 percent` has two of them.
+        places = frozenset[int]().union(*(one.places for one in matched))
+        found.append(replace(max(matched, key=lambda one: one.rank), places=places))
+    return tuple(found)
+
+
+def _match(
+    sentence: Sentence, phrase: Phrase, said: Mapping[str, Sequence[tuple[int, int, int]]]
+) -> Heard | None:
+    """Return where a phrase was said, its words in this order, perhaps with others between."""
+    start, quality = 0, EXACT
+    places: set[int] = set()
+    for word in phrase:
+        match = next((one for one in said.get(word, ()) if one[0] >= start), None)
+        if match is None:
+            return None
+        begin, start, how = match
+        places.update(range(begin, start))
+        quality = min(quality, how)
+    return Heard(sentence, frozenset(phrase), frozenset(places), quality)
+
+
+class _Forms:
+    """The words of a language's verbs, found by their forms."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        self._words = {word for one in language.sentences for phrase in one.hear for word in phrase}
+        # By the first word of a phrase, the number of its sentence and itself.
+        self.by_first: dict[str, list[tuple[int, Phrase]]] = defaultdict(list)
+        for number, sentence in enumerate(language.sentences):
+            for phrase in sentence.hear:
+                self.by_first[phrase[0]].append((number, phrase))
+        self._stems: dict[str, list[str]] = defaultdict(list)
+        for word in self._words:
+            self._stems[word[:PREFIX]].append(word)
+        self._meant: dict[str, tuple[tuple[str, int], ...]] = {}
+
+    @staticmethod
+    @lru_cache(maxsize=16)
+    def of(language: Language) -> _Forms:
+        return _Forms(language)
+
+    def places(
+        self, words: Sequence[str], no_verbs: Iterable[int]
+    ) -> dict[str, list[tuple[int, int, int]]]:
+        """Return by word of a verb where it was said: its place, the place behind, how well."""
+        without = set(no_verbs)
+        found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+        for index, word in enumerate(words):
+            if index not in without:
+                for meant, how in self._of(word):
+                    found[meant].append((index, index + 1, how))
+        for index, (one, other) in enumerate(pairwise(words)):
+            # Written as two: `auf machen`.
+            if len(one + other) > LONG and one + other in self._words:
+                found[one + other].append((index, index + 2, EXACT))
+        return found
+
+    def _of(self, word: str) -> tuple[tuple[str, int], ...]:
+        found = self._meant.get(word)
+        if found is None:
+            if len(self._meant) > 4096:  # noqa: PLR2004 - a bound, as people type anything
+                self._meant.clear()
+            found = self._meant[word] = tuple(self._find(word))
+        return found
+
+    def _find(self, word: str) -> list[tuple[str, int]]:
+        """Return the words of verbs that this one can be a form of, else a slip of."""
+        own = [(word, EXACT)] if word in self._words else []
+        if word in self._language.common or not word.isalpha():
+            return own
+        near = self._stems.get(word[:PREFIX], ())
+        if found := [(one, ENDING) for one in near if one != word and self._is_form(word, one)]:
+            return own + found
+        if own or len(word) < ONE_SLIP:
+            return own
+        slips = [
+            (n_slips(word, one), one)
+            for one in near
+            if len(one) >= ONE_SLIP and abs(len(one) - len(word)) <= 2  # noqa: PLR2004 - as many slips
+        ]
+        allowed = 2 if len(word) >= TWO_SLIPS else 1
+        least = min((n for n, _ in slips), default=allowed + 1)
+        return [(one, SLIP) for n, one in slips if n == least <= allowed]
+
+    def _is_form(self, one: str, other: str) -> bool:
+        """Return whether two words differ by an ending that the language uses in orders."""
+        shorter, longer = sorted((one, other), key=len)
+        if self._language.endings is not None:
+            return len(shorter) >= SHORT and longer.removeprefix(shorter) in self._language.endings
+        if len(shorter) < STEM:
+            return longer[:-1] == shorter
+        return n_common(shorter, longer) >= max(STEM, len(longer) - 2)

@@ -1,0 +1,105 @@
+"""Home Assistant's chat log as the messages of a chat completion."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.components.conversation import (
+    AssistantContent,
+    SystemContent,
+    ToolResultContent,
+    UserContent,
+)
+
+from ..tool_calls.results import result_text
+from .notes import note_of, with_note
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from homeassistant.components.conversation import (
+        Content,
+    )
+
+    from ..client import ChatMessage
+
+
+def to_messages(
+    contents: Sequence[Content], images: Mapping[Path, str] | None = None
+) -> list[ChatMessage]:
+    """Return the messages, in OpenAI's format, that say the same as these parts of a chat log.
+
+    images: attached pictures as `data:` URLs; an attachment without one is left out.
+
+    A note goes with the words of the user that it is new for. What the model thought goes back to
+    it only within the turn that it belongs to: a model that calls tools needs its plan until it has
+    spoken, and only old thoughts would fill the context.
+    """
+    turn_start = max(
+        (index for index, content in enumerate(contents) if isinstance(content, UserContent)),
+        default=0,
+    )
+    messages = []
+    told = ""
+    for index, content in enumerate(contents):
+        if isinstance(content, UserContent):
+            note = note_of(content)
+            messages.append(_of_user(content, images or {}, "" if note == told else note))
+            told = note
+        elif not _is_empty(content):
+            messages.append(_to_message(content, in_turn=index > turn_start))
+    return messages
+
+
+def _is_empty(content: Content) -> bool:
+    """Tell whether there is nothing in it that a chat template could show."""
+    if isinstance(content, AssistantContent):
+        return not (content.content or content.tool_calls)
+    return isinstance(content, SystemContent) and not content.content
+
+
+def _to_message(
+    content: SystemContent | AssistantContent | ToolResultContent, *, in_turn: bool
+) -> ChatMessage:
+    if isinstance(content, ToolResultContent):
+        return {
+            "role": "tool",
+            "tool_call_id": content.tool_call_id,
+            "content": result_text(content),
+        }
+    if isinstance(content, SystemContent):
+        return {"role": "system", "content": content.content}
+    message: ChatMessage = {"role": "assistant", "content": content.content}
+    if in_turn and content.thinking_content:
+        message["reasoning_content"] = content.thinking_content
+    if content.tool_calls:
+        message["tool_calls"] = [
+            {
+                "id": tool_call.id,
+                "type": "function",
+                "function": {
+                    "name": tool_call.tool_name,
+                    "arguments": _as_written_by_models(tool_call.tool_args),
+                },
+            }
+            for tool_call in content.tool_calls
+        ]
+    return message
+
+
+def _as_written_by_models(arguments: Mapping[str, Any]) -> str:
+    """Return arguments in JSON with the spaces that models learn to write.
+
+    A template that shows it as it is then makes the tokens again that the server has in memory.
+    """
+    return json.dumps(arguments, ensure_ascii=False, default=str)
+
+
+def _of_user(content: UserContent, images: Mapping[Path, str], note: str) -> ChatMessage:
+    """Return the words alone, or the parts of a message with words and pictures."""
+    words = with_note(note, content.content)
+    urls = [images[one.path] for one in content.attachments or () if one.path in images]
+    if not urls:
+        return {"role": "user", "content": words}
+    pictures = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return {"role": "user", "content": [{"type": "text", "text": words}, *pictures]}

@@ -1,0 +1,1 @@
+"""What the server has in memory, and what it processes before somebody waits."""

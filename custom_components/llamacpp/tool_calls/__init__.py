@@ -1,0 +1,1 @@
+"""Calls of tools: read, checked and put right."""

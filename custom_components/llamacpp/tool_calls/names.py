@@ -1,0 +1,96 @@
+"""What is meant by a name that somebody has written, among the names that there are."""
+
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+from ..home.words import is_like, words_of
+from ..model.markers import JOINER
+from .tool_names import short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# So many near names at most are told to a model, so many of a list, and so many letters of each.
+MAX_NEAREST = 5
+MAX_LISTED = 12
+MAX_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Meant[T]:
+    """What can be meant. is_sure: the name is the same, but for the way it is written."""
+
+    all: tuple[T, ...]
+    is_sure: bool = True
+
+
+def meant_by[T](written: str, named: Sequence[tuple[T, Sequence[str]]]) -> Meant[T]:
+    """Return what is meant by a name; named: what there is, with all of its names.
+
+    Home Assistant's own way to compare names comes first, then the words of the name, and last
+    words that differ by an ending or a slip of the pen.
+    """
+    plain = _plain(written)
+    if found := [one for one, names in named if any(_plain(name) == plain for name in names)]:
+        return Meant(tuple(found))
+    # The prompt tells all names of a thing in a row.
+    if found := [one for one, names in named if _plain(", ".join(names)) == plain]:
+        return Meant(tuple(found))
+    words = words_of(written)
+    spelled = [(one, words_of(name)) for one, names in named for name in names]
+    if found := [one for one, others in spelled if words and _are_same(words, others)]:
+        return Meant(tuple(dict.fromkeys(found)))
+    found = [one for one, others in spelled if words and _are_like(words, others)]
+    return Meant(tuple(dict.fromkeys(found)), is_sure=False)
+
+
+def nearest(written: str, names: Iterable[str]) -> str:
+    """Return the names that are nearest to one that was written, as text; also names of tools."""
+    words = words_of(written)
+    plain = _plain(short_name(written))[:MAX_CHARS]
+
+    def distance(name: str) -> tuple[int, float, str]:
+        others = words_of(name)
+        common = sum(any(is_like(word, other) for other in others) for word in words)
+        likeness = SequenceMatcher(None, plain, _plain(short_name(name))[:MAX_CHARS]).ratio()
+        return -common, -likeness, name
+
+    return listed(sorted(set(names), key=distance), MAX_NEAREST)
+
+
+def listed(names: Iterable[str], most: int = MAX_LISTED) -> str:
+    """Return the first names as text that has a bound."""
+    every = list(names)
+    told = ", ".join(map(clipped, every[:most])) or "nothing"
+    return f"{told} and {len(every) - most} more" if len(every) > most else told
+
+
+def clipped(text: str) -> str:
+    """Return a text, not more than a line of it."""
+    return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"
+
+
+def _plain(name: str) -> str:
+    # A model may leave out what breaks a marker in a name.
+    return name.replace(JOINER, "").strip().casefold()
+
+
+def _are_same(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Tell whether these are the same words, in any order, or written together."""
+    if sorted(words) == sorted(others):
+        return True
+    # The numbers 1 and 12 are not 11 and 2.
+    together = "".join(words)
+    return together.isalpha() and together == "".join(others)
+
+
+def _are_like(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Tell whether each word is like one of the others, and each of the others is used."""
+    left = list(others)
+    for word in sorted(words, key=lambda one: one not in left):
+        like = next((one for one in left if is_like(word, one)), None)
+        if like is None:
+            return False
+        left.remove(word if word in left else like)
+    return not left

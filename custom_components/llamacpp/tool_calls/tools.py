@@ -1,0 +1,204 @@
+"""Home Assistant's tools as the tools of a chat completion."""
+
+from collections import OrderedDict
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast, override
+
+import probatio
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import llm, selector
+
+from ..client import ToolParam
+from ..const import LOGGER
+from .arguments import LABELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+
+type Serializer = Callable[[Any], Any] | None
+
+MAX_SCHEMAS = 128
+# Of so many agents, devices and languages the whole list is remembered.
+MAX_LISTS = 32
+# What times look like, by their formats in schemas: the server's own grammar wants a zone in them.
+# Seconds can be left out: small models would make them up.
+DATE = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
+TIMES = {"time": _TIME, "date-time": f"{DATE}T{_TIME}"}
+# What asks for names of the home, of which Home Assistant only says that they are texts.
+NAMED = {
+    "area": selector.AreaSelector,
+    "device": selector.DeviceSelector,
+    "floor": selector.FloorSelector,
+    "target": selector.TargetSelector,
+}
+
+
+class _ByParts[T]:
+    """What was made of some objects, remembered by the objects themselves.
+
+    They are kept alive, so that no other object gets their ids.
+    """
+
+    def __init__(self, n_most: int) -> None:
+        self._known: OrderedDict[tuple[int, ...], tuple[tuple[Any, ...], T]] = OrderedDict()
+        self._n_most = n_most
+
+    def get(self, parts: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """Return what is made of these parts; it must not be changed."""
+        key = tuple(map(id, parts))
+        if key in self._known:
+            self._known.move_to_end(key)
+        else:
+            self._known[key] = (parts, make())
+            if len(self._known) > self._n_most:
+                self._known.popitem(last=False)
+        return self._known[key][1]
+
+
+def _translated(schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
+    """Return the JSON schema of a tool's parameters, translated once.
+
+    Translating those of a home takes about as long as all the rest between the words and the
+    request. Home Assistant makes new schemas for every turn, but of the same markers and
+    validators: these tell a schema.
+    """
+    if not isinstance(schema.schema, dict):
+        return _in_order(_json_schema(schema, serializer))
+    parts = (serializer, *chain.from_iterable(schema.schema.items()))
+    return _SCHEMAS.get(parts, lambda: _in_order(_json_schema(schema, serializer)))
+
+
+def _json_schema(schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
+    def serialize(value: Any) -> Any:
+        serialized = serializer(value) if serializer else probatio.UNSUPPORTED
+        if not isinstance(serialized, dict):
+            return serialized
+        described = serialized.get("items", serialized)
+        if kind := next((kind for kind, one in NAMED.items() if isinstance(value, one)), None):
+            described["format"] = kind
+        if pattern := TIMES.get(described.get("format", "")):
+            described["pattern"] = f"^{pattern}$"
+        if isinstance(value, selector.SelectSelector) and (labels := labels_of(value)):
+            described[LABELS] = labels
+        return serialized
+
+    return probatio.to_openapi(schema, custom_serializer=serialize, openapi_version="3.1.0")
+
+
+def labels_of(value: selector.SelectSelector) -> dict[str, str]:
+    """Return what people call the choices of a selector, where that is something else."""
+    options = [one for one in value.config["options"] if isinstance(one, dict)]
+    return {one["value"]: one["label"] for one in options if one["label"] != one["value"]}
+
+
+def _in_order[T](schema: T) -> T:
+    """Return a schema whose choices are sorted.
+
+    Where Home Assistant has them as a set, they come in another order after each of its starts.
+    """
+    if isinstance(schema, dict):
+        ordered = {name: _in_order(value) for name, value in schema.items()}
+        if isinstance(choices := ordered.get("enum"), list):
+            ordered["enum"] = sorted(choices, key=repr)
+        return cast("T", ordered)
+    if isinstance(schema, list):
+        return cast("T", [_in_order(one) for one in schema])
+    return schema
+
+
+_SCHEMAS = _ByParts[dict[str, Any]](MAX_SCHEMAS)
+_TOOLS = _ByParts[list[ToolParam]](MAX_LISTS)
+_SENT = _ByParts[list[ToolParam]](MAX_LISTS)
+_RANGE = ("minimum", "maximum")
+
+
+def to_tools(api: llm.APIInstance) -> list[ToolParam]:
+    """Return the API's tools in OpenAI's format, sorted by name; they must not be changed.
+
+    Home Assistant gives them in the order in which integrations happened to start; a prompt that
+    changes with every start could not be kept warm.
+    """
+    # The names of the home are no enumerations in the schemas, though the server would then let a
+    # model write no others. In a home of 58 entities they make a prompt of 6,247 tokens longer:
+    # domains by 299, floors by 204, areas by 1,118, entities by 1,835, all by 3,456. And a model
+    # that has begun a call must end it: SmolLM2 135M, asked for 12 things that do not exist, moved
+    # another one 12 times, and none without enumerations. `ToolCallValidator` puts names right for
+    # no tokens, and tells the model what there is when it has named what there is not.
+    return _TOOLS.get(
+        (
+            api.custom_serializer,
+            *chain.from_iterable((one, one.parameters, one.description) for one in api.tools),
+        ),
+        lambda: [_to_tool(tool, api) for tool in sorted(api.tools, key=lambda tool: tool.name)],
+    )
+
+
+def without_clipping(tools: Sequence[ToolParam]) -> list[ToolParam]:
+    """Return tools for a request, in which the server lets the model write any number.
+
+    The ranges are told, and checked when the call has come. The server's grammar would keep those
+    of whole numbers: a model that wants 150 percent could then only write 15, or 0.
+    """
+    return _SENT.get((tools,), lambda: [_unclipped(one) for one in tools])
+
+
+def _unclipped[T](schema: T) -> T:
+    if isinstance(schema, dict):
+        found = {name: _unclipped(value) for name, value in schema.items()}
+        if found.get("type") == "integer" and not found.keys().isdisjoint(_RANGE):
+            # Of other numbers it keeps none.
+            found["type"] = "number"
+        return cast("T", found)
+    if isinstance(schema, list):
+        return cast("T", [_unclipped(one) for one in schema])
+    return schema
+
+
+def arguments_by_tool(
+    tools: Iterable[ToolParam],
+) -> dict[str, tuple[str, Collection[str]]]:
+    """Return by their names without a namespace the tools' whole names and their arguments."""
+    functions = (one["function"] for one in tools)
+    return {
+        one["name"].rpartition("__")[2]: (
+            one["name"],
+            one.get("parameters", {}).get("properties", {}),
+        )
+        for one in functions
+    }
+
+
+def _to_tool(tool: llm.Tool, api: llm.APIInstance) -> ToolParam:
+    function = {
+        "name": tool.name,
+        "parameters": _translated(tool.parameters, api.custom_serializer),
+    }
+    if tool.description:
+        function["description"] = tool.description
+    return {"type": "function", "function": function}
+
+
+class GuardedApi(llm.APIInstance):
+    """An API whose tools fail in one way only: with an error that is told to the model.
+
+    Whatever else a tool raises would end the turn without a word.
+    """
+
+    def __init__(self, api: llm.APIInstance) -> None:
+        """Guard the tools of an API."""
+        super().__init__(api.api, api.api_prompt, api.llm_context, api.tools, api.custom_serializer)
+        self._guarded = api
+
+    @override
+    async def async_call_tool(self, tool_input: llm.ToolInput) -> llm.ToolResult:
+        # Home Assistant gives each turn's context to the API that it knows: to this one.
+        self._guarded.llm_context = self.llm_context
+        try:
+            return await self._guarded.async_call_tool(tool_input)
+        except HomeAssistantError, probatio.Invalid:
+            raise
+        except Exception as err:
+            LOGGER.exception("The tool %s failed", tool_input.tool_name)
+            raise HomeAssistantError(f"The tool failed: {err!r}") from err

@@ -1,0 +1,1 @@
+"""The strategy in which a small model chooses among commands."""

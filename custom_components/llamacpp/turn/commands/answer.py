@@ -1,0 +1,142 @@
+"""What a model answers under a grammar of commands, on its way into a chat log."""
+
+import time
+from typing import TYPE_CHECKING
+
+from homeassistant.helpers import llm
+from homeassistant.util.ulid import ulid_now
+
+from ...client import Completion, Finish, FinishReason, TextDelta, ThinkingDelta
+from ...model.markers import mended
+from ...model.thoughts import Thoughts
+from ...nlu.grammar import BETWEEN
+from .confidence import is_clear
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+
+    from ...client import StreamEvent
+    from ...model.thoughts import Part
+    from ...nlu.candidates import Command
+    from ..deltas import ChatLogDelta
+
+
+class CommandDeltas:
+    """One answer: commands, which are not spoken, or words, which are handed on as they come.
+
+    After `from_events` has ended, `completion`, `finish_reason`, `first_text_time` and
+    `thought_aloud` tell what `ChatLogStream` tells.
+    """
+
+    def __init__(self, parts: Sequence[Sequence[Command]], question: str, failed: str) -> None:
+        """Begin an answer.
+
+        parts: for each part of what was said the commands that the model chooses among. question:
+        asks whether to do `{command}`. failed: what is said of a command that was cut off.
+        """
+        self.completion = Completion(usage=None, timings=None)
+        self.finish_reason = FinishReason.UNKNOWN
+        self.first_text_time: float | None = None
+        self.thought_aloud = 0
+        self._n_spoken = 0
+        self._thoughts = Thoughts()
+        self._parts = parts
+        self._question = question
+        self._failed = failed
+        self._held = ""
+        self._tokens: list[TextDelta] = []
+        self._is_talk = False
+
+    async def from_events(self, events: AsyncIterable[StreamEvent]) -> AsyncGenerator[ChatLogDelta]:
+        """Yield the words as the events come, and the calls once all commands have arrived.
+
+        Raises what `events` raises.
+        """
+        yield {"role": "assistant"}
+        async for event in events:
+            match event:
+                case TextDelta(text):
+                    self._tokens.append(event)
+                    for part in self._thoughts.feed(self._take(text)):
+                        yield self._of_part(part)
+                case ThinkingDelta(text):
+                    yield {"thinking_content": text}
+                case Finish(reason):
+                    self.finish_reason = reason
+                case Completion():
+                    self.completion = event
+                case _:
+                    # Progress only keeps the connection's time limit from passing.
+                    pass
+        for part in self._thoughts.end():
+            yield self._of_part(part)
+        if self._held:
+            yield self._decided()
+
+    def _take(self, text: str) -> str:
+        """Return what can be spoken now: all, once it is not the beginning of a command."""
+        if self._is_talk:
+            return text
+        self._held += text
+        firsts = [one.text for one in self._parts[0]]
+        if any(one.startswith(self._held) or self._held.startswith(one) for one in firsts):
+            return ""
+        self._is_talk = True
+        words, self._held = self._held, ""
+        return words
+
+    def _of_part(self, part: Part) -> ChatLogDelta:
+        if part.is_all:
+            self.thought_aloud = self._n_spoken
+        return {"thinking_content": part.text} if part.is_thought else self._spoken(part.text)
+
+    def _spoken(self, words: str) -> ChatLogDelta:
+        self._n_spoken += len(words)
+        if self.first_text_time is None:
+            self.first_text_time = time.monotonic()
+        return {"content": words}
+
+    def _decided(self) -> ChatLogDelta:
+        """Return the calls, or a question about all of them if one is not quite what was said."""
+        chosen: list[Command] = []
+        is_sure = True
+        for text, part in zip(self._held.split(BETWEEN), self._parts, strict=False):
+            command = next((one for one in part if one.text == text), None)
+            if command is None:
+                return self._spoken(self._failed.format(command=mended(text)))
+            chosen.append(command)
+            is_sure &= command.reads or (command.is_plain and self._is_clear(command, part))
+        if not is_sure:
+            return self._spoken(self._question.format(command=joined(chosen)))
+        return {"tool_calls": [to_call(one) for one in chosen]}
+
+    def _is_clear(self, command: Command, part: Sequence[Command]) -> bool:
+        """Return whether the model had no other command in mind, where a wrong one does harm."""
+        others = [one.text for one in part if one is not command]
+        return not command.is_critical or is_clear(command.text, others, self._tokens)
+
+
+def joined(commands: Iterable[Command]) -> str:
+    """Return what is asked about: the words of the commands that `agreed` finds again."""
+    return ", ".join(mended(one.text) for one in commands)
+
+
+def agreed(asked: str, parts: Sequence[Sequence[Command]]) -> list[Command]:
+    """Return the commands, one of each part, that were asked about as `joined` has put them."""
+    if not parts:
+        return []
+    first, *others = parts
+    for command in first:
+        text = mended(command.text)
+        if not others and text == asked:
+            return [command]
+        start = f"{text}, "
+        is_next = bool(others) and asked.startswith(start)
+        if is_next and (rest := agreed(asked.removeprefix(start), others)):
+            return [command, *rest]
+    return []
+
+
+def to_call(command: Command) -> llm.ToolInput:
+    """Return the call that a command stands for."""
+    return llm.ToolInput(command.tool, dict(command.args), id=ulid_now())

@@ -1,0 +1,312 @@
+"""A turn with a model that chooses among commands."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
+from homeassistant.components.intent import async_device_supports_timers
+from homeassistant.helpers.intent import IntentResponseType
+
+from ...home.exposed import area_of_device, exposed_home
+from ...home.spoken import bare, command_text, sentence_of
+from ...home.words import as_written
+from ...nlu.candidates import Candidates
+from ...nlu.coreference import Before
+from ...nlu.corrections import after_all
+from ...nlu.grammar import grammar_for
+from ...nlu.interpret import Interpreter
+from ...nlu.relative import Now
+from ...nlu.utterance import understand
+from ...nlu.verbs import is_order
+from ...prompt.home_prompt import examples
+from ...prompt.options import Thinking
+from ...prompt.request import to_request
+from ...tool_calls.targets import OWN, TIMER
+from ...tool_calls.tools import arguments_by_tool, to_tools
+from ..deltas import ChatLogStream
+from .answer import CommandDeltas, agreed, to_call
+from .later import async_sentences
+from .messages import has_failed, to_command_messages
+from .reading import read_out
+from .state_context import async_read_states, live_note, meant_by
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from homeassistant.components.conversation import Content
+    from homeassistant.helpers import llm
+
+    from ...client import ChatRequest
+    from ...home.language import Language
+    from ...home.things import ExposedEntity
+    from ...nlu.candidates import Command
+    from ...prompt.request import TurnSettings
+    from ..deltas import ChatLogDelta
+    from ..strategy import Deltas
+
+# Of so many other words the server tells how likely they were.
+N_OTHERS = 20
+# So many things are named when it is asked which of them is meant.
+MAX_NAMES = 8
+
+
+class CommandsStrategy:
+    """Has the model choose among the commands that what was said can mean."""
+
+    # None of them is in the requests.
+    tools: Sequence[object] = ()
+    # What it chooses is always possible.
+    has_given_up = False
+
+    def __init__(
+        self,
+        api: llm.APIInstance,
+        languages: tuple[Language, Language],
+        llm_context: llm.LLMContext,
+    ) -> None:
+        """Begin a turn.
+
+        api: of the chat log. languages: of the home, and of the speaker. llm_context: who speaks,
+        and where.
+        """
+        self._hass = api.api.hass
+        self._llm_context = llm_context
+        home = self._home = exposed_home(self._hass, llm_context.assistant)
+        here = area_of_device(self._hass, llm_context.device_id)
+        of_home, self._language = languages
+        functions = to_tools(api)
+        device = llm_context.device_id
+        if device is None or not async_device_supports_timers(self._hass, device):
+            # They are in the API for other devices, so that one prompt is for all.
+            functions = [one for one in functions if not _is_timer(one["function"]["name"])]
+        self._functions = functions
+        self._reading = {one.name for one in api.tools if one.annotations.read_only}
+        declared = arguments_by_tool(self._functions)
+        self._candidates = Candidates(home, self._language, declared, here, now=Now(self._hass))
+        self._interpreter = Interpreter(
+            self._candidates, self._language, self._functions, self._reading
+        )
+        self._before = Before(home, self._language)
+        self._examples = [
+            {"role": role, "content": text}
+            for pair in examples(home, of_home)
+            for role, text in zip(("user", "assistant"), pair, strict=True)
+        ]
+        self._parts: Sequence[Sequence[Command]] = []
+
+    async def async_check(self, contents: Sequence[Content]) -> None:
+        """Understand what was said, away from the event loop.
+
+        And find out how Home Assistant's own agent is to be told what is to be done later.
+        """
+        text, meant = await self._hass.async_add_executor_job(self._understand, contents)
+        await async_read_states(self._hass, self._language, meant)
+        if parts := self._interpreter.to_be_delayed(text):
+            at_once = understand(text, self._language).at_once
+            own = as_written(at_once.words, at_once.written) if at_once else text
+            commands = [one for part in parts for one in part if not one.rest]
+            self._interpreter.allow_later(
+                await async_sentences(self._hass, commands, own, self._llm_context)
+            )
+
+    def _understand(self, contents: Sequence[Content]) -> tuple[str, Sequence[ExposedEntity]]:
+        """Return what the user has said, once what is asked of it later in the turn is known.
+
+        And the things that the model is told of. All of that depends on nothing but the words, the
+        home and the language.
+        """
+        text = self._whole(contents)
+        self._interpreter.to_be_delayed(text)
+        if not self._interpreter.meaning(text).parts:
+            self._before.is_bare(text)
+            self._before.begins_with_order(text)
+        last = contents[-1]
+        if not isinstance(last, UserContent):
+            return text, ()
+        said = understand(last.content, self._language)
+        return text, meant_by(self._home, self._language, said)
+
+    def note_on(self, words: str) -> str:
+        """Return the states of what a question is about."""
+        return live_note(self._hass, self._home, self._language, understand(words, self._language))
+
+    def ready(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
+        """Return our words on commands that were run, or the command that the user agrees to."""
+        last = contents[-1]
+        if isinstance(last, ToolResultContent):
+            words = self._words_on_results(contents)
+            return [{"role": "assistant"}, {"content": words}] if words else []
+        if not isinstance(last, UserContent):
+            return []
+        if commands := self._agreed(contents):
+            calls = [to_call(one) for one in commands]
+            return [{"role": "assistant"}, {"tool_calls": calls}]
+        words = self._asked_back(self._whole(contents))
+        return [{"role": "assistant"}, {"content": words}] if words else []
+
+    def _asked_back(self, text: str) -> str:
+        """Return what we say where the model would only guess, or promise; empty if it may."""
+        texts = self._language.texts
+        said = understand(text, self._language)
+        if self._needs_timers(text):
+            return str(texts["no_timers"])
+        commands, held_back = self._interpreter.meaning(text)
+        if held_back:
+            return str(texts["not_done"]).format(command=held_back)
+        if names := self._candidates.unclear(commands):
+            return self._which(names)
+        if commands:
+            return ""
+        if self._interpreter.to_be_delayed(text):
+            return str(texts["not_later"])
+        is_open = (
+            self._before.is_bare(text)
+            or self._before.begins_with_order(text)
+            or (said.but and is_order(said.words, self._language))
+        )
+        return str(texts["what"]) if is_open and not (said.is_question or said.is_chat) else ""
+
+    def request(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
+        """Return the request under whose grammar the model chooses, or one for words alone."""
+        # Under a grammar a model cannot think, and the prompt is to begin alike in all requests.
+        request = to_request(contents, [], settings, Thinking.OFF)
+        # The examples are in turns by themselves, and none of what was said belongs to them.
+        system, *said = settings.told(
+            to_command_messages(contents, self._language, settings.images)
+        )
+        request["messages"] = [system, *settings.markers.broken_in(self._examples), *said]
+        last = contents[-1]
+        is_said = isinstance(last, UserContent)
+        commands = self._interpreter.meaning(self._whole(contents)).parts if is_said else []
+        # As the model reads the names in its prompt.
+        self._parts = [
+            [replace(one, text=settings.markers.broken(one.text)) for one in part]
+            for part in commands
+        ]
+        if self._parts:
+            # What is not plain is asked back: the model has to say which command.
+            is_heard = all(
+                any(one.is_heard and (one.is_named or one.is_critical) for one in part)
+                for part in self._parts
+            )
+            texts = [[one.text for one in part] for part in self._parts]
+            request["grammar"] = grammar_for(texts, may_talk=not is_heard)
+            # A command is right or wrong: nothing is gained by variety.
+            request["temperature"] = 0
+            if any(one.is_critical for part in self._parts for one in part):
+                request |= {"logprobs": True, "top_logprobs": N_OTHERS}
+        return request
+
+    def deltas(self, request: ChatRequest) -> Deltas:
+        """Return what reads the answer to the newest request."""
+        if "grammar" not in request:
+            return ChatLogStream(None)
+        texts = self._language.texts
+        return CommandDeltas(self._parts, texts["sure"], texts["failed"])
+
+    def _needs_timers(self, text: str) -> bool:
+        """Tell whether only timers could do it, and there are none: the model would promise it."""
+        said = understand(text, self._language)
+        is_clear = any(
+            one.is_heard for part in self._interpreter.meaning(text).parts for one in part
+        )
+        is_order = not (is_clear or said.is_question or said.is_chat)
+        return is_order and self._candidates.needs_timers(said)
+
+    def _which(self, names: Sequence[str]) -> str:
+        return str(self._language.texts["which"]).format(names=", ".join(names[:MAX_NAMES]))
+
+    def _whole(self, contents: Sequence[Content]) -> str:
+        """Return what the user has said, with what it is about where that was said before.
+
+        It was if we have asked what is meant, or if the user says only what to do: `make it blue`.
+        """
+        *before, last = [one.content for one in contents if isinstance(one, UserContent)]
+        last = after_all(last, self._language, self._interpreter, self._before)
+        asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
+        if not before or asked is None:
+            return last
+        last = self._before.without_no(last)
+        names = self._candidates.unclear(self._interpreter.meaning(before[-1]).parts)
+        if asked.content == self._language.texts["what"] or (
+            names and asked.content == self._which(names)
+        ):
+            if self._before.is_for_all(last):
+                return self._for_all(names, before[-1])
+            return f"{before[-1]} {last}"
+        meant = [part[0] for part in self._interpreter.meaning(before[-1]).parts if part]
+        if same := self._before.same_for(last, meant):
+            return same
+        return self._before.with_name(last, before)
+
+    def _for_all(self, names: Sequence[str], text: str) -> str:
+        """Return an order for each of the things of which one was to be chosen."""
+        commands = [
+            one
+            for part in self._interpreter.meaning(text).parts
+            for one in part
+            if one.is_heard and one.thing in names
+        ]
+        by_name = {one.thing: one.text for one in reversed(commands)}
+        return ", ".join(by_name[name] for name in names if name in by_name)
+
+    def _agreed(self, contents: Sequence[Content]) -> list[Command]:
+        """Return the commands that the user was asked about, and says yes to."""
+        said = [place for place, one in enumerate(contents) if isinstance(one, UserContent)]
+        asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
+        last = contents[-1]
+        if asked is None or not asked.content or not said[:-1]:
+            return []
+        if not (isinstance(last, UserContent) and understand(last.content, self._language).is_yes):
+            return []
+        before, _, behind = str(self._language.texts["sure"]).partition("{command}")
+        if not (asked.content.startswith(before) and asked.content.endswith(behind)):
+            return []
+        question = asked.content.removeprefix(before).removesuffix(behind)
+        # What was asked about may have been said with what was named before.
+        asked_of = self._whole(contents[: said[-2] + 1])
+        return agreed(question, self._interpreter.meaning(asked_of).parts)
+
+    def _words_on_results(self, contents: Sequence[Content]) -> str:
+        """Return what is to be said of commands that were run, empty if the model is to speak."""
+        calls = next(one for one in reversed(contents) if isinstance(one, AssistantContent))
+        results = [one for one in contents if isinstance(one, ToolResultContent)]
+        by_id = {one.tool_call_id: one.result for one in results}
+        words: dict[str, None] = {}
+        failures: dict[str, None] = {}
+        for call in calls.tool_calls or ():
+            sentence = sentence_of(call.tool_name, call.tool_args, self._language)
+            result = by_id.get(call.id)
+            is_failed = result is None or has_failed(result)
+            if not is_failed and (sentence is None or not sentence.done):
+                if items := read_out(call, result):
+                    words[items] = None
+                    continue
+                if sentence or call.tool_name in self._reading or _tells(result):
+                    return ""
+                words[self._language.texts["done"]] = None
+                continue
+            # Nobody wants to hear the arguments of what has no words.
+            text = bare(call.tool_name)
+            if sentence:
+                args = call.tool_args
+                text = command_text(call.tool_name, args, self._language, done=not is_failed)
+            (failures if is_failed else words)[text] = None
+        if failures:
+            failed = ", ".join([*failures][:MAX_NAMES])
+            words[self._language.texts["failed"].format(command=failed)] = None
+        return " ".join(words)
+
+
+def _is_timer(tool: str) -> bool:
+    return bare(tool).startswith(OWN) and TIMER in tool
+
+
+def _tells(result: llm.ToolResult | None) -> bool:
+    """Tell whether a result has something to speak of, beside that it worked."""
+    if result is None:
+        return False
+    if result.data.get("response_type") == IntentResponseType.ACTION_DONE.value:
+        # What it was done to was named in the command.
+        return bool(result.data.get("speech"))
+    return any(value and value is not True for value in result.data.values())

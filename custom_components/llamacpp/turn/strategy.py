@@ -1,0 +1,221 @@
+"""How a model is offered tools, and what is made of its answers."""
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
+from homeassistant.helpers import llm
+from homeassistant.util.ulid import ulid_now
+
+from ..home.exposed import exposed_home
+from ..prompt.request import to_request
+from ..tool_calls.limits import Limits
+from ..tool_calls.tools import to_tools, without_clipping
+from ..tool_calls.validator import ToolCallValidator
+from .critical import Call, CriticalCalls
+from .deltas import ChatLogStream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+
+    from homeassistant.components.conversation import ChatLog, Content
+
+    from ..client import ChatRequest, Completion, FinishReason, StreamEvent, ToolParam
+    from ..prompt.request import TurnSettings
+    from .deltas import ChatLogDelta
+
+
+# Why a call is not run: the model is told.
+ASK_FIRST = "Not done: the user is asked first."
+NOT_PLAIN = "Not done: locks, doors and the like move only if exactly that was ordered."
+
+
+class Speaker(Protocol):
+    """Says a sentence of the translations to the user."""
+
+    async def __call__(self, key: str, placeholders: dict[str, str]) -> str:
+        """Return the sentence with this key."""
+        ...
+
+
+class Deltas(Protocol):
+    """One answer of the model on its way into a chat log, as `ChatLogStream`."""
+
+    completion: Completion
+    finish_reason: FinishReason
+    first_text_time: float | None
+    thought_aloud: int
+
+    def from_events(self, events: AsyncIterable[StreamEvent]) -> AsyncGenerator[ChatLogDelta]:
+        """Yield the deltas as the events come; raises what `events` raises."""
+        ...
+
+
+class Strategy(Protocol):
+    """Makes the requests of one turn, and reads the answers.
+
+    tools: what the requests tell of the tools, beside the system prompt of the chat log.
+    """
+
+    tools: Sequence[object]
+
+    @property
+    def has_given_up(self) -> bool:
+        """Tell whether the model is not to be asked any more: it does not get its calls right."""
+        ...
+
+    async def async_check(self, contents: Sequence[Content]) -> None:
+        """Find out, before anything is asked or run, what that takes."""
+        ...
+
+    def note_on(self, words: str) -> str:
+        """Return what the model has to know beside the words of a user, perhaps nothing."""
+        ...
+
+    def ready(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
+        """Return what comes next in a chat log without asking the model, empty: it is asked."""
+        ...
+
+    def request(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
+        """Return the body of the request that has the model answer a chat log."""
+        ...
+
+    def deltas(self, request: ChatRequest) -> Deltas:
+        """Return what reads the answer to a request."""
+        ...
+
+
+class NativeStrategy:
+    """Offers tools in the request: the model's chat template tells the model of them."""
+
+    # Only requests with it offer tools.
+    _offering: ClassVar[str] = "tools"
+
+    def __init__(
+        self,
+        tools: Sequence[ToolParam],
+        possible: ToolCallValidator,
+        critical: CriticalCalls | None = None,
+        say: Speaker | None = None,
+    ) -> None:
+        """Offer these tools, perhaps none.
+
+        possible: what the model can call of them. critical: which calls need a plain order, None:
+        none do. say: says a sentence to somebody who can be asked, None: nobody can.
+        """
+        self.tools: Sequence[object] = tools
+        self._tools = tools
+        self._possible = possible
+        self._critical = critical
+        self._say = say
+        self._answers: list[ChatLogStream] = []
+        self._said = ""
+        # What was refused in this turn, and what is said then.
+        self._refused: list[Call] = []
+        self._question = ""
+        # What was refused in the turn before, and is agreed to now.
+        self._agreed: list[Call] = []
+
+    @property
+    def has_given_up(self) -> bool:
+        """Tell whether the model has called what is impossible, was told, and did so again."""
+        return sum(one.has_impossible_calls for one in self._answers) > 1
+
+    async def async_check(self, contents: Sequence[Content]) -> None:
+        """Find out whether the user agrees to what was refused in the turn before."""
+        last = contents[-1]
+        if not (isinstance(last, UserContent) and self._critical):
+            return
+        asked = _refused_before(contents)
+        if asked and await self._critical.async_agrees(last.content):
+            self._agreed = asked
+
+    def note_on(self, words: str) -> str:  # noqa: ARG002 - of the protocol
+        """Return nothing: the model asks for what it wants to know."""
+        return ""
+
+    def ready(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
+        """Return the question about calls that were refused, or calls that the user agrees to."""
+        if isinstance(contents[-1], ToolResultContent) and self._question:
+            words, self._question = self._question, ""
+            return [{"role": "assistant"}, {"content": words}]
+        if isinstance(contents[-1], UserContent) and self._agreed:
+            calls = [llm.ToolInput(one.tool, dict(one.args), id=ulid_now()) for one in self._agreed]
+            self._agreed = []
+            return [{"role": "assistant"}, {"tool_calls": calls}]
+        return []
+
+    def request(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
+        """Return the request with the tools, unless the answer must have a form of its own."""
+        said = (one.content for one in reversed(contents) if isinstance(one, UserContent))
+        self._said = next(said, "")
+        return self._body(contents, settings)
+
+    def _body(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
+        return to_request(contents, without_clipping(self._tools), settings)
+
+    def deltas(self, request: ChatRequest) -> ChatLogStream:
+        """Return what reads words and calls; those of a model without tools are refused."""
+        possible = self._possible if self._offering in request else None
+        answer = ChatLogStream(possible, self._refuse if self._critical else None)
+        self._answers.append(answer)
+        return answer
+
+    async def _refuse(self, tool: str, args: Mapping[str, Any]) -> str:
+        """Return why a call is not run, empty if it is; raises CallError."""
+        call = Call(tool, args)
+        if not self._critical or await self._critical.async_is_allowed(self._said, call):
+            return ""
+        if self._say is None:
+            return NOT_PLAIN
+        self._refused.append(call)
+        self._question = await self._critical.async_question(self._refused)
+        if not self._question:
+            names = ", ".join(self._critical.names(self._refused))
+            self._question = await self._say("not_ordered_plainly", {"names": names})
+        return ASK_FIRST
+
+
+def native_strategy(
+    chat_log: ChatLog,
+    say: Speaker | None = None,
+    language: str | None = None,
+    kind: type[NativeStrategy] = NativeStrategy,
+) -> NativeStrategy:
+    """Return the offer of a chat log's tools, perhaps none.
+
+    say: says a sentence to somebody who can be asked, None: nobody can. language: what they speak,
+    None: as the chat log's API has it. kind: how the tools are offered.
+    """
+    api = chat_log.llm_api
+    tools = to_tools(api) if api else []
+    if api is None or not api.llm_context.assistant:
+        return kind(tools, ToolCallValidator(tools))
+    # Calls can be about all that is exposed, also where there are tools of their own for it.
+    home = partial(exposed_home, chat_log.hass, api.llm_context.assistant, without=())
+    reading = {one.name for one in api.tools if one.annotations.read_only}
+    context = replace(api.llm_context, language=language or api.llm_context.language)
+    critical = CriticalCalls(chat_log.hass, tools, reading, context)
+    possible = ToolCallValidator(tools, home, Limits(chat_log.hass))
+    return kind(tools, possible, critical, say)
+
+
+def _refused_before(contents: Sequence[Content]) -> list[Call]:
+    """Return the calls about which the user was asked in the turn before."""
+    calls: dict[str, Call] = {}
+    asked: list[Call] = []
+    for content in contents[:-1]:
+        if isinstance(content, UserContent):
+            calls.clear()
+            asked.clear()
+        elif isinstance(content, AssistantContent):
+            made = content.tool_calls or ()
+            calls.update({one.id: Call(one.tool_name, one.tool_args) for one in made})
+        elif (
+            isinstance(content, ToolResultContent)
+            and content.result.data.get("error") == ASK_FIRST
+            and content.tool_call_id in calls
+        ):
+            asked.append(calls[content.tool_call_id])
+    return asked

@@ -1,0 +1,62 @@
+"""Tools for a model whose chat template knows none: told in the prompt, called under a grammar."""
+
+from typing import TYPE_CHECKING, ClassVar, override
+
+from ..prompt.messages import to_messages
+from ..prompt.options import Thinking
+from ..prompt.request import to_request
+from .call_grammar import call_grammar
+from .strategy import NativeStrategy
+from .written import WrittenTools
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from homeassistant.components.conversation import Content
+
+    from ..client import ChatRequest, ToolParam
+    from ..prompt.request import TurnSettings
+    from ..tool_calls.validator import ToolCallValidator
+    from .critical import CriticalCalls
+    from .strategy import Speaker
+
+
+class WrittenStrategy(NativeStrategy):
+    """Offers tools in the system prompt; the model writes calls into its answer.
+
+    They are guarded like others. The server makes sure that there are such tools and names.
+    """
+
+    _offering: ClassVar[str] = "grammar"
+
+    def __init__(
+        self,
+        tools: Sequence[ToolParam],
+        possible: ToolCallValidator,
+        critical: CriticalCalls | None = None,
+        say: Speaker | None = None,
+    ) -> None:
+        """Offer these tools, as `NativeStrategy` does."""
+        super().__init__(tools, possible, critical, say)
+        self._written = WrittenTools(tools)
+        self._grammar = ""
+        if tools:
+            self.tools = [self._written.prompt]
+
+    @override
+    def _body(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
+        if not self._tools:
+            return to_request(contents, [], settings)
+        # Under a grammar a model cannot think, and the prompt is to be the same in all requests.
+        request = to_request(contents, [], settings, Thinking.OFF)
+        messages = self._written.messages(to_messages(contents, settings.images))
+        request["messages"] = settings.told(messages)
+        if "response_format" in request:
+            # It is a grammar itself, but what was called before is to be understood.
+            return request
+        # The home and the tools are those of one turn.
+        self._grammar = self._grammar or call_grammar(
+            self._written.tools, self._possible.names(), settings.markers.broken
+        )
+        request["grammar"] = self._grammar
+        return request
