@@ -79,32 +79,46 @@ def test_requirements_name_no_address() -> None:
         assert "--hash=sha256:" in path.read_text()
 
 
-def test_server_package_stands_alone() -> None:
-    """The client imports neither Home Assistant nor anything above it."""
-    for path in (INTEGRATION / "server").glob("*.py"):
+# The rooms of the integration, from the bottom up: each may import those before it. The platforms,
+# which lie beside them, may import all.
+ROOMS = ("client", "serving", "model", "home", "nlu", "tool_calls", "prompt", "history", "turn")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return what a module of the integration imports of it, also for types: rooms, or modules."""
+    package = path.relative_to(INTEGRATION).parent.parts
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            names = [node.module] if node.module else [one.name for one in node.names]
+            found.update((*base, *str(name).split("."))[0] for name in names)
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_arrows_go_down(room: str) -> None:
+    """A room imports those below it and the constants, and says in its README what it is for."""
+    allowed = {*ROOMS[: ROOMS.index(room) + 1], "const"}
+    files = [*(INTEGRATION / room).rglob("*.py")]
+    assert files
+    for path in files:
+        assert imports_of(path) <= allowed, path
+    assert (INTEGRATION / room / "README.md").is_file()
+
+
+def test_all_folders_are_rooms() -> None:
+    """Nothing is beside the rooms but what Home Assistant wants there."""
+    folders = {path.parent.relative_to(INTEGRATION).parts[0] for path in INTEGRATION.glob("*/*.py")}
+    assert folders == {*ROOMS}
+
+
+def test_the_client_stands_alone() -> None:
+    """It imports neither Home Assistant nor anything above it."""
+    for path in (INTEGRATION / "client").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):
                 assert node.level < 2, path
                 assert not (node.module or "").startswith("homeassistant"), path
             elif isinstance(node, ast.Import):
                 assert not any(one.name.startswith("homeassistant") for one in node.names), path
-
-
-def our_code() -> list[Path]:
-    """Return all Python files that are no tests."""
-    folders = ("addon", "custom_components", "dev", "benchmarks")
-    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-
-
-def test_files_have_one_subject() -> None:
-    """Files are cut by subject; one with more lines than this has several."""
-    for path in our_code():
-        assert len(path.read_text().splitlines()) <= 800, path
-
-
-def test_functions_stay_small() -> None:
-    """So does a function that does not fit on a screen."""
-    for path in our_code():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                assert (node.end_lineno or 0) - node.lineno < 50, (path, node.name)

@@ -17,7 +17,7 @@ SIZE = 4000
 
 
 def ask(keeping: Keeping, prefix: bytes, cached: int, *, size: int = SIZE, **how: Any) -> None:
-    """Note an answer of which so much was kept; how: as in `Observation`, by default a first one."""
+    """Note an answer of which so much was kept; how: as in `Observation`."""
     usage = Usage(
         prompt_tokens=size, completion_tokens=1, total_tokens=size + 1, cached_tokens=cached
     )

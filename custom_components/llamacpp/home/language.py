@@ -40,7 +40,8 @@ class Sentence:
 
     tool: the tool's name behind its namespace. kinds: of entities that it is for, as
     in `ExposedEntity.kinds`. say: the command with places for `{name}`, `{area}`, `{floor}`,
-    `{things}` and the slots. done: what is told when it has worked, None: the model is to speak of the result.
+    `{things}` and the slots. done: what is told when it has worked, None: the model is to speak of
+    the result.
     hear: phrases that hint at it. target: what it is about. needs: what a thing must be able to.
     slots: arguments that are taken from what was said, by kind of value. args: arguments that are
     always the same. reads: it changes nothing. name_arg: the argument for the thing.
