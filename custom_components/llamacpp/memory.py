@@ -14,6 +14,7 @@ from homeassistant.helpers.typing import UNDEFINED
 
 from .client import LlamaServerError
 from .history import HistoryError, Source, Turn, Usage, contents_of, messages_of
+from .prompt.marks import Marks
 from .tool_calls.done import Done
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ async def async_claim(history: History, session: ChatSession, caller: Caller) ->
     return is_allowed
 
 
-# Marks what the user said in a turn that failed; Home Assistant knows contents by their identity.
-_HAS_FAILED = "_llamacpp_has_failed"
+# What the user said in turns that failed.
+_HAS_FAILED = Marks[bool]()
 
 
 @contextmanager
@@ -100,7 +101,7 @@ def forgetting_failures(chat_log: ChatLog) -> Iterator[None]:
         raise
     except BaseException:
         if not Done.by(chat_log).is_something:
-            object.__setattr__(said, _HAS_FAILED, True)
+            _HAS_FAILED.set(said, True)  # noqa: FBT003 - a value, no option
         raise
 
 
@@ -110,7 +111,7 @@ def _take_out_failed(chat_log: ChatLog) -> None:
     is_failed = False
     for content in chat_log.content:
         if isinstance(content, UserContent):
-            is_failed = getattr(content, _HAS_FAILED, False)
+            is_failed = bool(_HAS_FAILED.get(content))
         if not is_failed:
             kept.append(content)
     chat_log.content[:] = kept

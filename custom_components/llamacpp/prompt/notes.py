@@ -5,24 +5,24 @@ It goes with the words, behind everything that the server can keep from one ques
 
 from typing import TYPE_CHECKING
 
+from .marks import Marks
+
 if TYPE_CHECKING:
     from homeassistant.components.conversation import Content
 
 # Some 15 tokens.
 PIECE_CHARACTERS = 60
-# Home Assistant knows contents by their identity, so a note is added to one rather than put into a
-# copy of it.
-_ATTRIBUTE = "_llamacpp_note"
+_NOTES = Marks[str]()
 
 
 def set_note(content: Content, note: str) -> None:
-    """Add a note to a content of a chat log; an empty one takes it away."""
-    object.__setattr__(content, _ATTRIBUTE, note)
+    """Add a note to a content of a chat log, in place of the one that it has."""
+    _NOTES.set(content, note)
 
 
 def note_of(content: Content) -> str:
     """Return the note, empty if there is none."""
-    return getattr(content, _ATTRIBUTE, "")
+    return _NOTES.get(content) or ""
 
 
 def with_note(note: str, words: str) -> str:

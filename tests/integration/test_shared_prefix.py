@@ -11,6 +11,7 @@ from homeassistant.components.conversation import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from custom_components.llamacpp.prompt.marks import Marks
 from custom_components.llamacpp.prompt.messages import to_messages
 from custom_components.llamacpp.prompt.notes import (
     PIECE_CHARACTERS,
@@ -125,3 +126,15 @@ def test_a_note_is_told_in_pieces(note: str) -> None:
         assert len(before) < len(piece) < len(before) + 2 * PIECE_CHARACTERS
         before = piece
     assert len(whole) - len(before) < 2 * PIECE_CHARACTERS
+
+
+def test_marks_are_of_one_content() -> None:
+    """Two that say the same have marks of their own, which go with them."""
+    marks, contents = Marks[int](), [UserContent("Hello") for _ in range(100)]
+    for number, content in enumerate(contents):
+        marks.set(content, number)
+    assert [marks.get(content) for content in contents] == [*range(100)]
+    assert marks.get(UserContent("Hello")) is None
+    del content, contents
+    others = [UserContent("Hello") for _ in range(1000)]
+    assert {marks.get(content) for content in others} == {None}
