@@ -10,6 +10,7 @@ from homeassistant.components.conversation import (
 from homeassistant.helpers import llm
 
 from ..prompt.notes import note_of, set_note
+from ..prompt.question import Question, question_of, set_question
 from .model import Attachment, Message, Role, ToolCall
 from .plain import to_plain
 
@@ -74,6 +75,7 @@ def _of_assistant(content: AssistantContent, agent_id: str) -> Message:
             ToolCall(call.id, call.tool_name, to_plain(call.tool_args), external=call.external)
             for call in content.tool_calls or ()
         ),
+        question=question.to_json() if (question := question_of(content)) else None,
     )
 
 
@@ -106,6 +108,8 @@ def _to_content(message: Message, agent_id: str) -> Content:
                 ]
                 or None,
             )
+            if question := Question.from_json(message.question):
+                set_question(content, question)
         case Role.TOOL:
             content = ToolResultContent(
                 agent_id,

@@ -87,7 +87,8 @@ class Message:
     content: the words, None if there are none. agent_id: who said it, None: the agent of the
     turn. thinking, tool_calls: of the assistant alone. tool_call_id, tool_name, result (a JSON
     object) and is_error: of a tool's result alone. note: what the model was told beside the words
-    of the user. created: with a time zone.
+    of the user. question: what the assistant asks the user, as `Question.to_json` has it. created:
+    with a time zone.
     """
 
     role: Role
@@ -102,6 +103,7 @@ class Message:
     result: Json | None = None
     is_error: bool = False
     note: str | None = None
+    question: Json | None = None
 
     def to_json(self) -> Json:
         """Return the JSON that `from_json` reads; what is empty is left out."""
@@ -118,6 +120,7 @@ class Message:
             "result": self.result,
             "is_error": self.is_error or None,
             "note": self.note,
+            "question": self.question,
         }
         return {name: item for name, item in value.items() if item is not None}
 
@@ -138,6 +141,7 @@ class Message:
             result=fields.optional(source, "result", dict),
             is_error=fields.flag(source, "is_error"),
             note=fields.optional(source, "note", str),
+            question=fields.optional(source, "question", dict),
         )
         if message.role is Role.TOOL and None in (
             message.tool_call_id,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from homeassistant.components.conversation import ChatLog, Content
 
     from ..client import ChatRequest, Completion, FinishReason, StreamEvent, ToolParam
+    from ..prompt.question import Question
     from ..prompt.request import TurnSettings
     from .deltas import ChatLogDelta
 
@@ -65,6 +66,11 @@ class Strategy(Protocol):
         """Tell whether the model is not to be asked any more: it does not get its calls right."""
         ...
 
+    @property
+    def question(self) -> Question | None:
+        """Return what the newest answer asks the user, None if it asks nothing."""
+        ...
+
     async def async_check(self, contents: Sequence[Content]) -> None:
         """Find out, before anything is asked or run, what that takes."""
         ...
@@ -89,6 +95,8 @@ class Strategy(Protocol):
 class NativeStrategy:
     """Offers tools in the request: the model's chat template tells the model of them."""
 
+    # What it asks about stands in the chat log as calls that were refused.
+    question: Question | None = None
     # Only requests with it offer tools.
     _offering: ClassVar[str] = "tools"
 

@@ -25,6 +25,7 @@ from ..client import (
 )
 from ..const import LOGGER
 from ..prompt.options import CONF_HISTORY_TOKENS, CONF_MAX_TOOL_ROUNDS
+from ..prompt.question import set_question
 from ..prompt.trimming import history_of, history_surplus, surplus, words_of
 from ..tool_calls.done import Done, add_missing_results
 
@@ -225,7 +226,9 @@ class Turn:
         Returns whether the model has called tools, so that it must be asked again.
         """
         if ready := self._offer.ready(self._chat_log.content):
-            return await self._add(_stream(ready))
+            has_called = await self._add(_stream(ready))
+            self._note_question()
+            return has_called
         request = self._offer.request(self._chat_log.content, self._settings)
         try:
             has_called, completion = await self._take(request, self._events(request))
@@ -263,7 +266,13 @@ class Turn:
         finally:
             self._record(deltas)
         self._take_back(deltas.thought_aloud, start)
+        self._note_question()
         return has_called, deltas.completion
+
+    def _note_question(self) -> None:
+        """Keep what the newest answer asks the user, for the next turn."""
+        if question := self._offer.question:
+            set_question(self._chat_log.content[-1], question)
 
     def _events(self, request: ChatRequest) -> AsyncGenerator[StreamEvent]:
         if "grammar" in request:

@@ -1,7 +1,7 @@
 """What a model answers under a grammar of commands, on its way into a chat log."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.helpers import llm
 from homeassistant.util.ulid import ulid_now
@@ -10,10 +10,11 @@ from ...client import Completion, Finish, FinishReason, TextDelta, ThinkingDelta
 from ...model.markers import mended
 from ...model.thoughts import Thoughts
 from ...nlu.grammar import BETWEEN
+from ...prompt.question import Asks, Question
 from .confidence import is_clear
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 
     from ...client import StreamEvent
     from ...model.thoughts import Part
@@ -46,6 +47,8 @@ class CommandDeltas:
         self._held = ""
         self._tokens: list[TextDelta] = []
         self._is_talk = False
+        # What the answer asks the user.
+        self.question: Question | None = None
 
     async def from_events(self, events: AsyncIterable[StreamEvent]) -> AsyncGenerator[ChatLogDelta]:
         """Yield the words as the events come, and the calls once all commands have arrived.
@@ -107,8 +110,11 @@ class CommandDeltas:
             chosen.append(command)
             is_sure &= command.reads or (command.is_plain and self._is_clear(command, part))
         if not is_sure:
-            return self._spoken(self._question.format(command=joined(chosen)))
-        return {"tool_calls": [to_call(one) for one in chosen]}
+            calls = tuple((one.tool, dict(one.args)) for one in chosen)
+            self.question = Question(Asks.WHETHER, calls)
+            asked = ", ".join(mended(one.text) for one in chosen)
+            return self._spoken(self._question.format(command=asked))
+        return {"tool_calls": [to_call(one.tool, one.args) for one in chosen]}
 
     def _is_clear(self, command: Command, part: Sequence[Command]) -> bool:
         """Return whether the model had no other command in mind, where a wrong one does harm."""
@@ -116,27 +122,6 @@ class CommandDeltas:
         return not command.is_critical or is_clear(command.text, others, self._tokens)
 
 
-def joined(commands: Iterable[Command]) -> str:
-    """Return what is asked about: the words of the commands that `agreed` finds again."""
-    return ", ".join(mended(one.text) for one in commands)
-
-
-def agreed(asked: str, parts: Sequence[Sequence[Command]]) -> list[Command]:
-    """Return the commands, one of each part, that were asked about as `joined` has put them."""
-    if not parts:
-        return []
-    first, *others = parts
-    for command in first:
-        text = mended(command.text)
-        if not others and text == asked:
-            return [command]
-        start = f"{text}, "
-        is_next = bool(others) and asked.startswith(start)
-        if is_next and (rest := agreed(asked.removeprefix(start), others)):
-            return [command, *rest]
-    return []
-
-
-def to_call(command: Command) -> llm.ToolInput:
-    """Return the call that a command stands for."""
-    return llm.ToolInput(command.tool, dict(command.args), id=ulid_now())
+def to_call(tool: str, args: Mapping[str, Any]) -> llm.ToolInput:
+    """Return a call of a tool, with an id of its own."""
+    return llm.ToolInput(tool, dict(args), id=ulid_now())

@@ -1,7 +1,7 @@
 """A turn with a model that chooses among commands."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
 from homeassistant.components.intent import async_device_supports_timers
@@ -20,18 +20,19 @@ from ...nlu.utterance import understand
 from ...nlu.verbs import is_order
 from ...prompt.home_prompt import examples
 from ...prompt.options import Thinking
+from ...prompt.question import Asks, Question, question_of
 from ...prompt.request import to_request
 from ...tool_calls.targets import OWN, TIMER
 from ...tool_calls.tools import arguments_by_tool, to_tools
 from ..deltas import ChatLogStream
-from .answer import CommandDeltas, agreed, to_call
+from .answer import CommandDeltas, to_call
 from .later import async_sentences
 from .messages import has_failed, to_command_messages
 from .reading import read_out
 from .state_context import async_read_states, live_note, meant_by
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from homeassistant.components.conversation import Content
     from homeassistant.helpers import llm
@@ -93,6 +94,13 @@ class CommandsStrategy:
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
         self._parts: Sequence[Sequence[Command]] = []
+        self._asked: Question | None = None
+        self._answer: CommandDeltas | None = None
+
+    @property
+    def question(self) -> Question | None:
+        """Return what the newest answer asks the user, None if it asks nothing."""
+        return self._answer.question if self._answer else self._asked
 
     async def async_check(self, contents: Sequence[Content]) -> None:
         """Understand what was said, away from the event loop.
@@ -138,33 +146,38 @@ class CommandsStrategy:
             return [{"role": "assistant"}, {"content": words}] if words else []
         if not isinstance(last, UserContent):
             return []
-        if commands := self._agreed(contents):
-            calls = [to_call(one) for one in commands]
-            return [{"role": "assistant"}, {"tool_calls": calls}]
-        words = self._asked_back(self._whole(contents))
+        if agreed := self._agreed(contents):
+            return [{"role": "assistant"}, {"tool_calls": [to_call(*one) for one in agreed]}]
+        words, asks = self._asked_back(self._whole(contents))
+        self._asked = Question(asks) if asks else None
         return [{"role": "assistant"}, {"content": words}] if words else []
 
-    def _asked_back(self, text: str) -> str:
-        """Return what we say where the model would only guess, or promise; empty if it may."""
+    def _asked_back(self, text: str) -> tuple[str, Asks | None]:
+        """Return what we say where the model would only guess, or promise; empty if it may.
+
+        And what that asks the user.
+        """
         texts = self._language.texts
         said = understand(text, self._language)
-        if self._needs_timers(text):
-            return str(texts["no_timers"])
         commands, held_back = self._interpreter.meaning(text)
-        if held_back:
-            return str(texts["not_done"]).format(command=held_back)
+        if (needs_timers := self._needs_timers(text)) or held_back:
+            words = str(texts["no_timers" if needs_timers else "not_done"])
+            return words.format(command=held_back), None
         if names := self._candidates.unclear(commands):
-            return self._which(names)
+            listed = ", ".join(names[:MAX_NAMES])
+            return str(texts["which"]).format(names=listed), Asks.WHICH
         if commands:
-            return ""
+            return "", None
         if self._interpreter.to_be_delayed(text):
-            return str(texts["not_later"])
+            return str(texts["not_later"]), None
         is_open = (
             self._before.is_bare(text)
             or self._before.begins_with_order(text)
             or (said.but and is_order(said.words, self._language))
         )
-        return str(texts["what"]) if is_open and not (said.is_question or said.is_chat) else ""
+        if not is_open or said.is_question or said.is_chat:
+            return "", None
+        return str(texts["what"]), Asks.WHAT
 
     def request(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
         """Return the request under whose grammar the model chooses, or one for words alone."""
@@ -200,9 +213,11 @@ class CommandsStrategy:
     def deltas(self, request: ChatRequest) -> Deltas:
         """Return what reads the answer to the newest request."""
         if "grammar" not in request:
+            self._answer = None
             return ChatLogStream(None)
         texts = self._language.texts
-        return CommandDeltas(self._parts, texts["sure"], texts["failed"])
+        self._answer = CommandDeltas(self._parts, texts["sure"], texts["failed"])
+        return self._answer
 
     def _needs_timers(self, text: str) -> bool:
         """Tell whether only timers could do it, and there are none: the model would promise it."""
@@ -212,9 +227,6 @@ class CommandsStrategy:
         )
         is_order = not (is_clear or said.is_question or said.is_chat)
         return is_order and self._candidates.needs_timers(said)
-
-    def _which(self, names: Sequence[str]) -> str:
-        return str(self._language.texts["which"]).format(names=", ".join(names[:MAX_NAMES]))
 
     def _whole(self, contents: Sequence[Content]) -> str:
         """Return what the user has said, with what it is about where that was said before.
@@ -228,9 +240,8 @@ class CommandsStrategy:
             return last
         last = self._before.without_no(last)
         names = self._candidates.unclear(self._interpreter.meaning(before[-1]).parts)
-        if asked.content == self._language.texts["what"] or (
-            names and asked.content == self._which(names)
-        ):
+        question = question_of(asked)
+        if question and (question.asks is Asks.WHAT or (names and question.asks is Asks.WHICH)):
             if self._before.is_for_all(last):
                 return self._for_all(names, before[-1])
             return f"{before[-1]} {last}"
@@ -250,22 +261,14 @@ class CommandsStrategy:
         by_name = {one.thing: one.text for one in reversed(commands)}
         return ", ".join(by_name[name] for name in names if name in by_name)
 
-    def _agreed(self, contents: Sequence[Content]) -> list[Command]:
-        """Return the commands that the user was asked about, and says yes to."""
-        said = [place for place, one in enumerate(contents) if isinstance(one, UserContent)]
-        asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
+    def _agreed(self, contents: Sequence[Content]) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Return the calls that the user was asked about, and says yes to."""
         last = contents[-1]
-        if asked is None or not asked.content or not said[:-1]:
-            return []
         if not (isinstance(last, UserContent) and understand(last.content, self._language).is_yes):
-            return []
-        before, _, behind = str(self._language.texts["sure"]).partition("{command}")
-        if not (asked.content.startswith(before) and asked.content.endswith(behind)):
-            return []
-        question = asked.content.removeprefix(before).removesuffix(behind)
-        # What was asked about may have been said with what was named before.
-        asked_of = self._whole(contents[: said[-2] + 1])
-        return agreed(question, self._interpreter.meaning(asked_of).parts)
+            return ()
+        asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
+        question = question_of(asked)
+        return question.calls if question and question.asks is Asks.WHETHER else ()
 
     def _words_on_results(self, contents: Sequence[Content]) -> str:
         """Return what is to be said of commands that were run, empty if the model is to speak."""
