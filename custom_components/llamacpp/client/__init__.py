@@ -1,4 +1,4 @@
-"""An asynchronous client for llama-server, without any part of Home Assistant."""
+"""Asynchronous client for llama-server, independent of Home Assistant."""
 
 from .address import parse_address, parse_api_key
 from .client import LlamaServerClient, Timeouts

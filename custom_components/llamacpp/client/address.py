@@ -1,4 +1,4 @@
-"""The address of a server as people type it, and its one canonical form."""
+"""Parse the address and API key of a server as people type them."""
 
 import ipaddress
 import re
@@ -19,14 +19,14 @@ _HIGHEST_PORT = 65535
 
 
 def parse_address(text: str) -> str:
-    """Return the canonical base URL for what somebody typed, such as `http://host:8080`.
+    """Return the canonical base URL of a typed address, such as `http://host:8080`.
 
     text: `host`, `host:port`, `[IPv6]:port`, or a full http or https URL, perhaps with a path
-    (the prefix of a reverse proxy is kept, a `/v1` at its end is not). Without a scheme it is
-    http, and the port 8080 unless one is given.
+    (keeps the prefix of a reverse proxy, drops `/v1` at its end). The default scheme is http, the
+    default port 8080 if there is no scheme.
 
-    The result has a lower-case host, no slash at its end, and no port that its scheme implies.
-    Raises ValueError for everything else; the message does not repeat the text.
+    The result has a lower-case host, no trailing slash, and no port that its scheme implies.
+    Raises ValueError for anything else; the message does not repeat the text.
     """
     text = text.strip()
     if not text:
@@ -39,7 +39,7 @@ def parse_address(text: str) -> str:
     try:
         parts = urlsplit(text if has_scheme else f"http://{text}")
     except ValueError:
-        # Its message could repeat a password.
+        # The original message could repeat a password.
         raise ValueError("The address is not valid") from None
     if parts.scheme not in _SCHEME_PORTS:
         raise ValueError("The address must start with http:// or https://")
@@ -53,11 +53,11 @@ def parse_address(text: str) -> str:
 
 
 def redirected(base_url: str, asked: str, location: str) -> tuple[str, str | None]:
-    """Return where an answer points to, and the base URL under which the same would be asked there.
+    """Return the target of a redirect, and the base URL that would answer the same request there.
 
-    asked: the URL of the request. location: as the answer says it. The first is without query and
-    the like, and empty if it is no address. The second is None if that is another host, if it would
-    leave https, or if it is another page.
+    asked: the URL of the request. location: the header of the response. The target has no query or
+    credentials, and is empty if it is no valid address. The base URL is None if the target is on
+    another host, would leave https, or is another page.
     """
     path, before = asked.removeprefix(base_url), urlsplit(base_url)
     try:
@@ -77,9 +77,9 @@ def redirected(base_url: str, asked: str, location: str) -> tuple[str, str | Non
 
 
 def parse_api_key(text: str) -> str:
-    """Return the key that somebody typed or pasted, without blanks around it; it may be empty.
+    """Return a typed or pasted API key without surrounding white space; it may be empty.
 
-    Raises ValueError for one that no request can carry, such as one with a line break inside; the
+    Raises ValueError for a key that no HTTP header can carry, such as one with a line break; the
     message does not repeat the key.
     """
     key = text.strip()

@@ -1,4 +1,4 @@
-"""The client for one llama-server."""
+"""Client for one llama-server."""
 
 import asyncio
 import contextlib
@@ -42,37 +42,36 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 METRICS_PREFIX = "llamacpp:"
-# llama-server closes a connection that was idle for so many seconds.
+# llama-server closes idle connections after this time, in seconds.
 IDLE_SECONDS = 5.0
 REDIRECTS = range(300, 400)
-# So many health checks in a row may fail while a request waits.
+# Failed health checks in a row that end the wait for an answer.
 MAX_FAILED_CHECKS = 2
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Time limits in seconds.
+    """Timeouts in seconds.
 
-    connect: until the connection stands, name resolution included.
+    connect: to establish the connection, including name resolution.
 
-    headers: from the request to the head of the answer, for a chat and for requests that name
-    a model. llama-server sends the head of a stream within milliseconds once a slot takes the
-    request, but nothing at all before: while all slots are busy, while it wakes up, and while a
-    router loads the model. So this is how long to queue behind others.
+    headers: from the request to the response headers, for chats and for requests that name a
+    model. llama-server sends the headers of a stream within milliseconds once a slot takes the
+    request, but nothing before: while all slots are busy, while it wakes up, and while a router
+    loads the model. So this is the longest time in the queue.
 
-    between_events: from one event of a stream to the next. While the server processes a prompt, it
-    sends a progress after every batch (2,048 tokens by default, minutes on a slow processor). Its
-    keep-alive comments (every 30 s, `--sse-ping-interval`) do not count: they come from a server
-    that hangs, too.
+    between_events: between two events of a stream. During a prefill the server sends a progress
+    event after every batch (2,048 tokens by default, minutes on a slow processor). Its keep-alive
+    comments (every 30 s, `--sse-ping-interval`) do not count: a server that hangs sends them too.
 
-    silence: from one piece of a stream to the next, comments included. It allows for three of those
-    to be lost; after more the connection is dead, whatever new ones can do.
+    silence: between two chunks of a stream, including comments. It allows for three lost comments;
+    after that the connection is dead, even if new connections work.
 
-    request: a whole short request, answer included. These need no slot, so they are answered
-    within milliseconds even while a prompt is processed; the limit is for a slow network.
+    request: a whole short request, including the response. These need no slot, so the server
+    answers within milliseconds even during a prefill; the limit is for slow networks.
 
-    quiet, health: while a longer wait brings nothing, the server is asked for its health every
-    `quiet` seconds, with a limit of `health` seconds. Two failures in a row end the wait.
+    quiet, health: during a longer wait, check the server's health every `quiet` seconds, with a
+    timeout of `health` seconds. Two failures in a row end the wait.
     """
 
     connect: float = 5.0
@@ -85,16 +84,16 @@ class Timeouts:
 
 
 class LlamaServerClient:
-    """Speaks to one llama-server.
+    """Client for one llama-server.
 
     Every method raises a `LlamaServerError`: `CannotConnectError` (with `CertificateError`,
     `NoTlsError`, `ServerTimeoutError` and `ServerAwayError`), `AuthenticationError`,
-    `ModelLoadingError`, `BadRequestError`, `ServerFaultError` or `NotLlamaServerError`. Only what a
-    method raises besides is said there.
+    `ModelLoadingError`, `BadRequestError`, `ServerFaultError` or `NotLlamaServerError`. The
+    docstrings of the methods name only further errors.
 
-    In router mode `model` says whose properties, tokens and so on are meant, and such a request
-    makes the router load that model (unless `autoload` is false: then it is a BadRequestError if
-    the model is not loaded); a server with a single model ignores both.
+    In router mode, `model` selects the model, and the router loads it for the request (unless
+    `autoload` is false: then it raises BadRequestError if the model is not loaded); a server with
+    a single model ignores both.
     """
 
     def __init__(
@@ -105,30 +104,30 @@ class LlamaServerClient:
         api_key: str | None = None,
         timeouts: Timeouts = Timeouts(),
     ) -> None:
-        """Describe the server; nothing is sent yet.
+        """Initialize the client without sending anything.
 
-        session: stays the caller's, who closes it. base_url: as `parse_address` returns it.
-        api_key: sent with every request. timeouts: limits in seconds.
+        session: the caller closes it. base_url: as `parse_address` returns it. api_key: sent with
+        every request. timeouts: limits in seconds.
         """
         self._session = session
         self._base_url = base_url
         self._timeouts = timeouts
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._front: Front | None = None
-        # Until when there may be a connection that was kept open, by the clock of the event loop.
+        # Time of the event loop until which a kept-alive connection may exist.
         self._open_until = -math.inf
-        # When the newest event of any stream arrived, by the clock of the event loop.
+        # Time of the event loop at which the last event of any stream arrived.
         self._heard_at = -math.inf
 
     @property
     def base_url(self) -> str:
-        """Return the address of the server, as given."""
+        """Return the server's address, as given."""
         return self._base_url
 
     async def health(self, *, limit: float | None = None) -> None:
         """Return if the server is ready; raises ModelLoadingError while it loads its model.
 
-        limit: in seconds, by default that of short requests. Neither needs an API key nor wakes a
+        limit: in seconds, by default that of short requests. Needs no API key and does not wake a
         sleeping server.
         """
         if self._front:
@@ -141,9 +140,9 @@ class LlamaServerClient:
     async def props(
         self, model: str | None = None, *, autoload: bool = True, keeps_open: bool = False
     ) -> ServerProps:
-        """Return what the server is, or in router mode what a model of it is.
+        """Return the server's properties, or in router mode those of a model.
 
-        keeps_open: a chat follows at once, over the same connection.
+        keeps_open: keep the connection open for a chat that follows at once.
         """
         if self._front and model is None:
             return self._front.props
@@ -152,15 +151,15 @@ class LlamaServerClient:
         return ServerProps.from_json(answer)
 
     async def identify(self) -> ServerProps:
-        """Return what the server is, once sure that it is a llama-server that is ready.
+        """Return the properties of the server once it is ready and known to be a llama-server.
 
-        It may also be a program that stands in front of some. Raises NotLlamaServerError for every
-        other program that answers HTTP.
+        It may also be a known proxy. Raises NotLlamaServerError for any other program that answers
+        HTTP.
         """
         if self._front and await self._is_still_there(self._front):
             return self._front.props
         try:
-            # LiteLLM has all of its models say something when it is asked for its health.
+            # LiteLLM runs all of its models for a health check, so ask for /props first.
             props = await self.props()
             await self.health()
         except RedirectError:
@@ -176,7 +175,7 @@ class LlamaServerClient:
         return props
 
     async def _is_still_there(self, front: Front) -> bool:
-        """Tell whether it is still this program that answers; if not, it is found out anew."""
+        """Return whether the same proxy still answers; if not, forget it."""
         try:
             await self._request("GET", front.proof_path)
         except BadRequestError, NotLlamaServerError:
@@ -185,11 +184,11 @@ class LlamaServerClient:
 
     @property
     def front(self) -> Front | None:
-        """Return what stands in front of the server, as far as `identify` has found out."""
+        """Return the proxy in front of the server, None if `identify` has not found one."""
         return self._front
 
     async def models(self) -> list[Model]:
-        """Return the models that the server serves, or in router mode could load."""
+        """Return the models that the server serves, or in router mode can load."""
         models = await self._models_of(None)
         if self._front is None:
             return models
@@ -206,7 +205,7 @@ class LlamaServerClient:
         return [Model.from_json(entry) for entry in models]
 
     async def n_params(self, model: str | None) -> int | None:
-        """Return how many weights a model has, None if the server does not tell."""
+        """Return a model's number of weights, None if the server does not report it."""
         if self._front:
             models = await self._models_of(model)
             return next((one.n_params for one in models), None)
@@ -214,16 +213,16 @@ class LlamaServerClient:
         return sizes.get(model) if model else next(iter(sizes.values()), None)
 
     async def load_model(self, model: str) -> None:
-        """Have a router begin to load a model; `models` tells when it is loaded.
+        """Start to load a model on a router; `models` returns its status.
 
-        Raises BadRequestError if it is already, or is unknown, or this is no router.
+        Raises BadRequestError if the model is loaded or unknown, or the server is not a router.
         """
         await self.request_json("POST", "/models/load", model=model)
 
     async def unload_model(self, model: str) -> None:
-        """Have a router begin to take a model out of memory; `models` tells when it is gone.
+        """Start to unload a model on a router; `models` returns its status.
 
-        Raises BadRequestError if it is not there, or this is no router.
+        Raises BadRequestError if the model is not loaded, or the server is not a router.
         """
         await self.request_json("POST", "/models/unload", model=model)
 
@@ -235,10 +234,10 @@ class LlamaServerClient:
         parse_special: bool = True,
         model: str | None = None,
     ) -> list[int]:
-        """Return the tokens of a text.
+        """Return the token ids of a text.
 
-        add_special: add what the model wants at the start of every prompt. parse_special: take
-        words such as `<|im_start|>` for the special tokens that they name.
+        add_special: add the tokens that the model expects at the start of a prompt. parse_special:
+        parse words such as `<|im_start|>` as special tokens.
         """
         body = {"content": content, "add_special": add_special, "parse_special": parse_special}
         answer = await self.request_json("POST", "/tokenize", body=body, model=model)
@@ -255,9 +254,9 @@ class LlamaServerClient:
         model: str | None = None,
         autoload: bool = True,
     ) -> dict[int, str]:
-        """Return the tokens that are in a text, each with its own text.
+        """Return the tokens of a text: their text by id.
 
-        parse_special: as for `tokenize`. Tokens that are only a part of a character are left out.
+        parse_special: as for `tokenize`. Skips tokens that are only a part of a character.
         """
         body = {"content": content, "parse_special": parse_special, "with_pieces": True}
         path = self._autoloading("/tokenize", autoload=autoload)
@@ -281,10 +280,10 @@ class LlamaServerClient:
         keeps_open: bool = False,
         **fields: Any,
     ) -> str:
-        """Return the prompt that the server would make of these messages and tools.
+        """Return the prompt that the chat template renders from these messages and tools.
 
-        It waits for a server that wakes up or loads the model, as a chat does. keeps_open: the
-        next request follows at once. fields: further fields as in a chat request, such as
+        Waits while the server wakes up or loads the model, as a chat does. keeps_open: keep the
+        connection open for the next request. fields: further fields of a chat request, such as
         `chat_template_kwargs`.
         """
         body: dict[str, Any] = {**fields, "messages": messages}
@@ -305,7 +304,7 @@ class LlamaServerClient:
     async def metrics(self, model: str | None = None, *, autoload: bool = True) -> dict[str, float]:
         """Return the counters and gauges by name, without the prefix `llamacpp:`.
 
-        Neither wakes a server nor keeps it from going to sleep. Raises NotSupportedError if the
+        Does not wake a server or keep it from going to sleep. Raises NotSupportedError if the
         server runs without `--metrics`.
         """
         path = self._autoloading("/metrics", autoload=autoload)
@@ -334,15 +333,14 @@ class LlamaServerClient:
         model: str | None = None,
         autoload: bool = True,
     ) -> None:
-        """Have the server write a slot to a file of its own (`save`), or read one (`restore`).
+        """Save a slot's KV cache to a file on the server (`save`), or read one (`restore`).
 
         filename: without a folder. Wakes a sleeping server. Raises NotSupportedError if the server
-        runs without `--slot-save-path`, BadRequestError if there is no such file or it does not
-        fit.
+        runs without `--slot-save-path`, BadRequestError if the file does not exist or does not fit.
         """
         query = {"action": action, **({} if autoload else {"autoload": "false"})}
         path = f"/slots/{slot}?{urlencode(query)}"
-        # A slot of a large model has gigabytes.
+        # The KV cache of a large model takes gigabytes.
         answer = await self._request(
             "POST", path, body={"filename": filename}, model=model, limit=self._timeouts.headers
         )
@@ -359,11 +357,11 @@ class LlamaServerClient:
         limit: float | None = None,
         keeps_open: bool = False,
     ) -> Any:
-        """Return the decoded JSON answer to any request that is not streamed.
+        """Return the decoded JSON response of a request that is not streamed.
 
-        path: begins with a slash; may have a query. body: sent as JSON. model: goes into the
-        query of a GET, else into the body. limit: in seconds, by default one of `Timeouts`.
-        keeps_open: the next request follows at once, and can have the same connection.
+        path: begins with a slash; may have a query. body: sent as JSON. model: added to the query
+        of a GET, else to the body. limit: in seconds, by default one of `Timeouts`. keeps_open:
+        keep the connection open for the next request.
         """
         answer = await self._request(
             method, path, body=body, model=model, limit=limit, keeps_open=keeps_open
@@ -381,24 +379,23 @@ class LlamaServerClient:
         between_events: float | None = None,
         is_thought_said: bool = False,
     ) -> AsyncGenerator[StreamEvent]:
-        """Ask for a chat completion and yield its events as they arrive.
+        """Request a chat completion and yield its events as they arrive.
 
-        request: body for `/v1/chat/completions`; streaming, usage and progress are switched on
-        here. between_events: replaces the limit of `Timeouts`. is_thought_said: what the server
-        takes for thinking is text of the answer. The last event is always a `Completion`, after a
-        `Finish`.
+        request: body of `/v1/chat/completions`; streaming, usage and progress are added here.
+        between_events: replaces the limit of `Timeouts`. is_thought_said: yield thinking as text of
+        the answer. The last event is always a `Completion`, after a `Finish`.
 
-        As soon as the generator is closed the connection is, and the server stops to generate.
-        Use `contextlib.aclosing`: without it, a generator that is left by a `break` or by an
-        error of the consumer is closed only when the garbage collector finds it.
+        Closing the generator closes the connection, and the server stops generating. Use
+        `contextlib.aclosing`: otherwise only the garbage collector closes a generator that its
+        consumer leaves by a `break` or an error.
 
-        Raises ContextExceededError for a prompt that is too long, MalformedStreamError for a
-        stream that is not understood or stops too early.
+        Raises ContextExceededError for a prompt that is too long, MalformedStreamError for a stream
+        that is malformed or stops too early.
         """
         path = self._autoloading("/v1/chat/completions", autoload=autoload)
         limit = self._timeouts.between_events if between_events is None else between_events
         chat = ChatStream(is_thought_said=is_thought_said)
-        # However the server was started: thoughts are not part of the answer.
+        # Keep thinking out of the answer, whatever the server's default.
         body = {"reasoning_format": "auto", **request}
         async with contextlib.aclosing(self._stream(path, body, chat, limit)) as events:
             async for event in events:
@@ -411,9 +408,9 @@ class LlamaServerClient:
         autoload: bool = True,
         between_events: float | None = None,
     ) -> AsyncGenerator[StreamEvent]:
-        """Ask for the completion of a prompt and yield its events, as `stream_chat` does.
+        """Request the completion of a prompt and yield its events, as `stream_chat` does.
 
-        request: body for `/v1/completions`; the words come as the model writes them.
+        request: body of `/v1/completions`; the text is the raw model output.
         """
         path = self._autoloading("/v1/completions", autoload=autoload)
         limit = self._timeouts.between_events if between_events is None else between_events
@@ -439,7 +436,7 @@ class LlamaServerClient:
                         if chat.done:
                             return
             except CannotConnectError:
-                # Only statistics come after the finish.
+                # Only statistics follow the finish.
                 if not chat.finished:
                     raise
             yield chat.end()
@@ -462,17 +459,17 @@ class LlamaServerClient:
 
     @property
     def is_heard(self) -> bool:
-        """Tell whether an event of any stream has arrived within the last seconds."""
+        """Return whether any stream received an event within the last `quiet + health` seconds."""
         silence = asyncio.get_running_loop().time() - self._heard_at
         return silence < self._timeouts.quiet + self._timeouts.health
 
     @contextlib.asynccontextmanager
     async def waiting(self, limit: float | None = None) -> AsyncGenerator[None]:
-        """Limit a wait for the server, and end it early if the server is away meanwhile.
+        """Limit a wait for the server, and end it early if the server goes away.
 
-        limit: in seconds, by default that for the head of an answer. Raises ServerTimeoutError, or
-        ServerAwayError once two health checks in a row have failed; other errors of the connection
-        as this package's.
+        limit: in seconds, by default the `headers` timeout. Raises ServerTimeoutError, or
+        ServerAwayError after two failed health checks in a row; translates other connection errors
+        to those of this package.
         """
         limit = self._timeouts.headers if limit is None else limit
         loop = asyncio.get_running_loop()
@@ -505,10 +502,10 @@ class LlamaServerClient:
                 raise
 
     async def _until_away(self) -> None:
-        """Return as soon as the server has failed two health checks in a row.
+        """Return as soon as two health checks in a row have failed.
 
-        A server that has just sent an event of another stream is not away: with many requests at a
-        time it has no thread left for its health.
+        A server that has just sent an event of another stream is not away: under many parallel
+        requests it has no thread left for health checks.
         """
         n_failed = 0
         while True:
@@ -518,7 +515,7 @@ class LlamaServerClient:
             except CannotConnectError, ServerFaultError:
                 n_failed = 0 if self.is_heard else n_failed + 1
             except LlamaServerError:
-                # Something answers: the limits of the wait decide.
+                # The server answers: leave it to the timeouts.
                 n_failed = 0
             if n_failed == MAX_FAILED_CHECKS:
                 return
@@ -569,10 +566,9 @@ class LlamaServerClient:
         *,
         keeps_open: bool = False,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """Send a request and hand out its answer if that is a success; close it afterwards.
+        """Send a request and yield the response if it succeeded; close it afterwards.
 
-        head: is entered while the head of the answer is waited for. keeps_open: as for
-        `request_json`.
+        head: context in which to wait for the response headers. keeps_open: as for `request_json`.
         """
         with _translated_errors():
             async with head:
@@ -582,13 +578,13 @@ class LlamaServerClient:
                 raise await self._error(response)
             yield response
         finally:
-            # Closing, unlike releasing, ends the connection although the answer goes on.
+            # Unlike releasing, closing ends the connection even in the middle of a response.
             response.close()
 
     async def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None, *, keeps_open: bool
     ) -> aiohttp.ClientResponse:
-        # Each idle connection takes one of the server's few threads, so hardly any is kept.
+        # Each idle connection takes one of the server's few threads, so keep hardly any.
         headers = {"Connection": "keep-alive" if keeps_open else "close", **self._headers}
         now = asyncio.get_running_loop().time()
         may_be_stale = now < self._open_until
@@ -608,8 +604,7 @@ class LlamaServerClient:
         except aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError:
             if not may_be_stale:
                 raise
-        # The server has closed the connection in the moment in which it was used again, so it has
-        # not read the request.
+        # The server closed the idle connection just as we reused it, so it never read the request.
         return await request()
 
     async def _error(self, response: aiohttp.ClientResponse) -> LlamaServerError:
@@ -628,7 +623,7 @@ class LlamaServerClient:
 
 @contextlib.contextmanager
 def _translated_errors() -> Iterator[None]:
-    """Raise this package's errors instead of those of asyncio and aiohttp."""
+    """Translate errors of asyncio and aiohttp to those of this package."""
     try:
         yield
     except TimeoutError as err:
@@ -646,7 +641,7 @@ def _translated_errors() -> Iterator[None]:
 
 
 def _distrust(err: Exception) -> str:
-    """Return why a certificate is not trusted, such as `self-signed certificate`."""
+    """Return the reason why a certificate is not trusted, such as `self-signed certificate`."""
     reason = err.verify_message if isinstance(err, ssl.SSLCertVerificationError) else ""
     return reason or "The certificate of the server is not trusted"
 
@@ -661,7 +656,7 @@ async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _object(value: object) -> json_fields.JsonObject:
-    """Return the value if it is an object; raises NotLlamaServerError if not."""
+    """Return the value if it is an object; raises NotLlamaServerError otherwise."""
     if not isinstance(value, dict):
         raise NotLlamaServerError("The server's answer is not the expected object")
     return value

@@ -1,11 +1,10 @@
-"""Completions of prompts that the server has made of a chat.
+"""Completions of prompts that the server has rendered from a chat.
 
-They are for answers as the model writes them: those under a grammar, and those that the server
-cannot read.
+Used for raw model output: under a grammar, and where the server fails to parse the output.
 
-A chat completion of llama-server looks for thinking and calls of tools in what the model writes, in
-the form that the chat template has. Under a grammar there are none: the server then takes the
-answer for thinking, or gives up. So it is asked to complete the prompt that the template makes.
+A chat completion of llama-server parses the output for thinking and tool calls in the format of
+the chat template. Under a grammar the output has neither: the server then treats the answer as
+thinking, or fails. So render the prompt from the template first, then complete it.
 """
 
 from contextlib import aclosing
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
     from .client import LlamaServerClient
     from .types import StreamEvent
 
-# Fields of a chat that make the prompt.
+# Fields of a chat request that the template renders.
 _OF_PROMPT = ("messages", "tools", "chat_template_kwargs")
-# Fields of a chat that a completion has no use for, or has in another form.
+# Fields of a chat request that a completion does not take, or takes in another form.
 _OF_CHAT = (*_OF_PROMPT, "thinking_budget_tokens", "logprobs", "top_logprobs")
-# Tokens that a server leaves out of a text unless it is told not to.
+# Tokens that the server drops from the text unless the request lists them.
 _TOLD = (
     *THINKING_MARKS,
     *THINKING_MARKS.values(),
@@ -39,14 +38,14 @@ async def stream_constrained(
 ) -> AsyncGenerator[StreamEvent]:
     """Ask for an answer under a grammar and yield its events, as `client.stream_chat` does.
 
-    request: body of a chat completion without tools. Its text has no thinking in it: all of it is
-    the answer. Pictures, and servers that do not tell the prompt, need a chat completion.
+    request: body of a chat completion without tools. All of the text is the answer, none of it is
+    thinking. Falls back to a chat completion for images and where the server renders no prompt.
     """
     prompt = await _prompt(client, request)
     if prompt is None:
         stream = client.stream_chat(request, is_thought_said=True)
     else:
-        # Under a grammar there are no thoughts.
+        # The grammar allows no thinking: close it.
         if mark := open_thinking(prompt):
             prompt = f"{prompt.rstrip()}\n{THINKING_MARKS[mark]}\n\n"
         body = {name: value for name, value in request.items() if name not in _OF_CHAT}
@@ -61,11 +60,11 @@ async def stream_constrained(
 async def stream_unread(
     client: LlamaServerClient, request: Mapping[str, Any]
 ) -> AsyncGenerator[StreamEvent]:
-    """Ask for an answer that the server does not look into, and yield its events.
+    """Ask for an answer that the server does not parse, and yield its events.
 
-    request: body of a chat completion, perhaps with tools. Thoughts and calls are part of the text,
-    with the marks that the model puts around them. Raises NotSupportedError where that cannot be
-    had.
+    request: body of a chat completion, perhaps with tools. The text contains thinking and tool
+    calls with the model's own marks. Raises NotSupportedError with a grammar or a response format,
+    and where the server renders no prompt.
     """
     is_free = not request.keys() & {"grammar", "response_format"}
     prompt = await _prompt(client, request) if is_free else None
@@ -87,15 +86,15 @@ async def stream_beginning(
     autoload: bool,
     between_events: float,
 ) -> AsyncGenerator[StreamEvent]:
-    """Have a chat's prompt processed up to the end of its last words, and yield the events.
+    """Prefill a chat up to the end of its last message, and yield the events.
 
-    A model with a state can go on from there without having read anything behind: it cannot go
-    back. Servers that do not tell the prompt process all of it. The other parameters are those of
-    `client.stream_chat`.
+    A model with a recurrent state can only continue from there if nothing behind it was read: it
+    cannot go back. Servers that render no prompt prefill all of it. The other parameters are those
+    of `client.stream_chat`.
     """
     prompt = await _prompt(client, request, autoload=autoload) or ""
     words = str(request["messages"][-1]["content"])
-    # Some templates cut off white space at the end.
+    # Some templates strip white space at the end.
     ends = [
         prompt.rfind(one) + len(one) for one in (words, words.rstrip()) if one and one in prompt
     ]
@@ -113,10 +112,10 @@ async def stream_beginning(
 async def _prompt(
     client: LlamaServerClient, request: Mapping[str, Any], *, autoload: bool = True
 ) -> str | None:
-    """Return the prompt that the server makes of a chat, None if it does not tell.
+    """Return the prompt that the server renders from a chat, None if it does not render one.
 
-    That of a chat with pictures is not all of it. What the server refuses it refuses in a chat
-    completion as well, and says why.
+    Images are not part of a rendered prompt. If the server rejects the chat here, it also rejects
+    the chat completion, with a reason.
     """
     if _has_pictures(request):
         return None

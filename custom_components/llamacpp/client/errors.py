@@ -1,4 +1,4 @@
-"""What can go wrong between this client and a llama-server, and how an answer tells it."""
+"""Errors of the client, and how to read them from a response."""
 
 import re
 from collections.abc import Mapping
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
     from .json_fields import JsonObject
 
 MESSAGE_LIMIT = 500
-# What servers say of an answer that their parser fails on.
+# llama-server's messages when it fails to parse the model's output.
 _UNREAD = re.compile("pars|grammar stack|does not match|invalid diff", re.IGNORECASE)
-# What a server that lacks it names in its error, which has no type of its own.
+# Without Jinja, the server's error names this flag and has no type of its own.
 JINJA_FLAG = "requires --jinja"
 
 
 class LlamaServerError(Exception):
-    """Root of all errors of this package; `str()` gives a plain English message."""
+    """Base class of the client's errors; `str()` gives a plain English message."""
 
 
 class CannotConnectError(LlamaServerError):
-    """Nobody answers at the address, or the connection broke before the answer was complete."""
+    """Nothing listens at the address, or the connection broke during the answer."""
 
 
 class CertificateError(CannotConnectError):
-    """The server's certificate is not trusted: it is self-made, too old, or another host's."""
+    """The server's certificate is not trusted: self-signed, expired, or for another host."""
 
 
 class NoTlsError(CannotConnectError):
-    """Something answers, but not by https."""
+    """The server answers, but not over HTTPS."""
 
 
 class ServerTimeoutError(CannotConnectError):
@@ -38,91 +38,90 @@ class ServerTimeoutError(CannotConnectError):
 
 
 class ServerAwayError(CannotConnectError):
-    """The server stopped to answer while a request waited: its health check failed twice."""
+    """The server stopped responding during a request: two health checks in a row failed."""
 
 
 class ModelLoadingError(LlamaServerError):
-    """The server is up but still loads its model; asking again later helps."""
+    """The server is up but still loading its model; retry later."""
 
 
 class AuthenticationError(LlamaServerError):
-    """The server wants an API key, or another one."""
+    """The server requires an API key or rejects the given one."""
 
 
 class BadRequestError(LlamaServerError):
-    """The server refuses this request; the same request will be refused again."""
+    """The server rejects this request; retrying does not help."""
 
 
 class ContextExceededError(BadRequestError):
     """The prompt is longer than the context of a slot.
 
-    `n_prompt_tokens` and `n_ctx` are counts of tokens, None where the server did not tell.
+    `n_prompt_tokens` and `n_ctx` are in tokens, None where the server does not report them.
     """
 
     def __init__(self, message: str, n_prompt_tokens: int | None, n_ctx: int | None) -> None:
-        """Keep the message and both counts of tokens."""
+        """Store the message and both token counts."""
         super().__init__(message)
         self.n_prompt_tokens = n_prompt_tokens
         self.n_ctx = n_ctx
 
 
 class NotSupportedError(BadRequestError):
-    """The server was started without the feature that the request needs."""
+    """The server was started without a feature that the request needs."""
 
 
 class JinjaOffError(NotSupportedError):
-    """The server runs with `--no-jinja`, so it takes no tools."""
+    """The server runs with `--no-jinja`, so it does not accept tools."""
 
 
 class ServerFaultError(LlamaServerError):
-    """The server, or a proxy before it, failed to serve a request."""
+    """The server, or a proxy in front of it, failed to handle a request."""
 
     @property
     def is_unread(self) -> bool:
-        """Tell whether the server does not understand what its model has written."""
+        """Return whether the server failed to parse the model's output."""
         return _UNREAD.search(str(self)) is not None
 
 
 class MalformedStreamError(LlamaServerError):
-    """The stream of an answer is not what a llama-server sends, or stops too early."""
+    """The stream is not in llama-server's format or stops too early."""
 
 
 class NotLlamaServerError(LlamaServerError):
-    """Something speaks HTTP at the address, but it is no llama-server."""
+    """The address speaks HTTP, but is not a llama-server."""
 
 
 class OllamaError(NotLlamaServerError):
-    """It is Ollama."""
+    """The server is Ollama."""
 
 
 class LmStudioError(NotLlamaServerError):
-    """It is LM Studio."""
+    """The server is LM Studio."""
 
 
 class VllmError(NotLlamaServerError):
-    """It is vLLM."""
+    """The server is vLLM."""
 
 
 class RedirectError(NotLlamaServerError):
-    """The address points to another one, which is not followed.
+    """The server redirects to another address, which the client does not follow.
 
-    `target` is where it points to, without what is not for everybody's eyes. `base_url` is the
-    address under which the same request would be answered, None if it is of another host, or if
-    there is none.
+    `target` is the destination without credentials and query. `base_url` is the address that would
+    answer the same request, None if it is on another host or if there is none.
     """
 
     def __init__(self, target: str, base_url: str | None = None) -> None:
-        """Keep both addresses."""
+        """Store both addresses."""
         super().__init__(f"The address points to another one: {target}")
         self.target = target
         self.base_url = base_url
 
 
 def error_from_answer(status: int, body: object) -> LlamaServerError:
-    """Return the error that an answer of the server stands for.
+    """Return the error that a response of the server stands for.
 
-    status: HTTP status; for an error event inside a stream that began well, 200.
-    body: the decoded JSON, or anything else (text, None) if the answer was no JSON.
+    status: HTTP status; 200 for an error event inside a stream that started well.
+    body: the decoded JSON, or anything else (text, None) if the response is not JSON.
     """
     detail = body.get("error") if isinstance(body, Mapping) else None
     if isinstance(detail, str):
@@ -135,7 +134,7 @@ def error_from_answer(status: int, body: object) -> LlamaServerError:
 
 
 def _foreign_error(status: int) -> LlamaServerError:
-    """Map an answer that carries no error object, so a proxy or another program wrote it."""
+    """Map a response without an error object: a proxy or another program wrote it."""
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return AuthenticationError(f"Access was refused (HTTP {status})")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

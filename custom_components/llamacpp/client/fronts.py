@@ -1,4 +1,4 @@
-"""Programs that stand in front of llama-servers and pass on a part of what those can do."""
+"""Proxies in front of llama-servers, which support a part of their API."""
 
 from dataclasses import replace
 from enum import StrEnum
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from .types import Model
 
 UPSTREAM = "/upstream/"
-# What these are asked of a single model would keep it in memory, or is not theirs.
+# For a single model, these would keep it in memory, or llama-swap does not pass them on.
 _NOT_ASKED = ("/slots", "/metrics", "/models/")
 
 
 class Front(StrEnum):
-    """Which of these programs it is.
+    """A known proxy.
 
-    LLAMA_SWAP: starts a llama-server for each model, and stops it again. LITELLM: knows chats only.
+    LLAMA_SWAP: starts and stops a llama-server per model. LITELLM: supports only chat.
     """
 
     LLAMA_SWAP = "llama-swap"
@@ -30,18 +30,18 @@ class Front(StrEnum):
 
     @property
     def health_path(self) -> str:
-        """Return the path that tells whether it is alive, without asking any model."""
+        """Return the path of a health check that does not reach any model."""
         return "/health" if self is Front.LLAMA_SWAP else "/health/liveliness"
 
     @property
     def proof_path(self) -> str:
-        """Return the path that no other program answers."""
+        """Return a path that only this program answers."""
         return "/running" if self is Front.LLAMA_SWAP else "/health/liveliness"
 
     def path_of(self, path: str, model: str | None) -> str:
-        """Return where it answers what a llama-server answers at a path.
+        """Return the proxy's path for a path of llama-server.
 
-        model: None for what is no matter of a model. Raises NotSupportedError if it does not.
+        model: None for paths that concern no model. Raises NotSupportedError if there is none.
         """
         if model is None:
             return path
@@ -51,7 +51,7 @@ class Front(StrEnum):
 
     @property
     def props(self) -> ServerProps:
-        """Return what it is like: a router whose models are not known from outside."""
+        """Return the proxy's properties: a router whose model properties are unknown."""
         return ServerProps(
             n_ctx=None,
             total_slots=None,
@@ -77,9 +77,9 @@ _STATUSES = {"ready": ModelStatus.LOADED, "starting": ModelStatus.LOADING}
 
 
 def with_status(models: Iterable[Model], running: json_fields.JsonObject | None) -> list[Model]:
-    """Return the models of a front with what it does with them.
+    """Return the models of a proxy with their status.
 
-    running: what llama-swap says of those that run, None if nothing is known.
+    running: llama-swap's answer of `/running`, None if unknown.
     """
     if running is None:
         return [replace(one, status=ModelStatus.UNKNOWN) for one in models]
@@ -95,9 +95,9 @@ def with_status(models: Iterable[Model], running: json_fields.JsonObject | None)
 
 
 def upstream(base_url: str) -> tuple[str, str] | None:
-    """Return the address of a llama-swap, and the model, of an address behind it.
+    """Split an address behind llama-swap into llama-swap's own address and the model.
 
-    None if it does not look like such an address.
+    None if it is not such an address.
     """
     address, found, model = base_url.partition(UPSTREAM)
     return (address, model) if found and model else None

@@ -1,4 +1,4 @@
-"""Reads fields of JSON that another program wrote: what is missing or of a wrong type is None."""
+"""Read fields of untrusted JSON: None if a field is missing or has the wrong type."""
 
 import math
 from collections.abc import Mapping
@@ -6,14 +6,14 @@ from typing import Any
 
 type JsonObject = Mapping[str, Any]
 
-# JSON keeps whole numbers up to here, and sums of a few thousand of them fit into 64 bit.
+# JSON numbers are exact up to here, and sums of a few thousand of them fit into 64 bits.
 MAX_INTEGER = 2**53 - 1
 
 
 def text(source: JsonObject, name: str) -> str | None:
     """Return a string field, or None.
 
-    Half a surrogate pair, which no encoding can write, is replaced by U+FFFD.
+    Replaces lone surrogates, which cannot be encoded, by U+FFFD.
     """
     value = source.get(name)
     if not isinstance(value, str):
@@ -26,7 +26,7 @@ def text(source: JsonObject, name: str) -> str | None:
 
 
 def integer(source: JsonObject, name: str) -> int | None:
-    """Return a field with a whole number, or None; also None beyond `MAX_INTEGER`."""
+    """Return an integer field, or None; also None beyond `MAX_INTEGER`."""
     value = source.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_INTEGER:
         return None
@@ -34,7 +34,7 @@ def integer(source: JsonObject, name: str) -> int | None:
 
 
 def number(source: JsonObject, name: str) -> float | None:
-    """Return a field with any number, or None; also None if it is infinite or not a number."""
+    """Return a numeric field, or None; also None if it is not finite."""
     value = source.get(name)
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
@@ -46,17 +46,17 @@ def number(source: JsonObject, name: str) -> float | None:
 
 
 def flag(source: JsonObject, name: str) -> bool:
-    """Return whether a field is true; one that is missing is not."""
+    """Return whether a field is true; a missing field is false."""
     return source.get(name) is True
 
 
 def child(source: JsonObject, name: str) -> JsonObject:
-    """Return a field with an object, or an empty one."""
+    """Return an object field, or an empty object."""
     value = source.get(name)
     return value if isinstance(value, Mapping) else {}
 
 
 def items(source: JsonObject, name: str) -> list[Any] | None:
-    """Return a field with a list, or None."""
+    """Return a list field, or None."""
     value = source.get(name)
     return value if isinstance(value, list) else None

@@ -1,4 +1,4 @@
-"""Other programs that serve models, known by what they answer."""
+"""Recognise other model servers and proxies by their answers."""
 
 import asyncio
 import json
@@ -30,10 +30,10 @@ _BY_OWNER = {"vllm": VllmError, "library": OllamaError, "organization_owner": Lm
 
 
 async def recognise(ask: Ask) -> Front | None:
-    """Return what stands in front of llama-servers here, None if it is nothing that is known.
+    """Return the proxy in front of the llama-servers here, None if it is not a known one.
 
-    ask: returns the body at a path, and raises LlamaServerError. Raises OllamaError, LmStudioError
-    or VllmError for these programs, and AuthenticationError if nothing is told without a key.
+    ask: returns the body at a path and raises LlamaServerError. Raises OllamaError, LmStudioError
+    or VllmError for these programs, and AuthenticationError if the server requires a key.
     """
     found = await asyncio.gather(*(_answer(ask, one) for one in _PATHS))
     answers = dict(zip(_PATHS, found, strict=True))
@@ -50,7 +50,7 @@ async def recognise(ask: Ask) -> Front | None:
 
 
 async def _answer(ask: Ask, path: str) -> Any:
-    """Return the decoded JSON, or the text, that is answered at a path, or the error."""
+    """Return the decoded JSON or the text at a path, or the error."""
     try:
         body = await ask(path)
     except LlamaServerError as err:
@@ -72,7 +72,7 @@ def _program(answers: Mapping[str, Any]) -> type[NotLlamaServerError] | None:
     for model in json_fields.items(_object(models), "data") or []:
         if kind := _BY_OWNER.get(json_fields.text(_object(model), "owned_by") or ""):
             return kind
-    # With a key, vLLM guards its models only.
+    # With an API key, vLLM protects only `/v1/models`.
     is_guarded = isinstance(models, AuthenticationError)
     return VllmError if is_guarded and set(_object(version)) == {"version"} else None
 

@@ -1,4 +1,4 @@
-"""From the bytes of a streamed chat completion to typed events."""
+"""Decode the bytes of a streamed completion into typed events."""
 
 import json
 import re
@@ -31,16 +31,16 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class EventDecoder:
-    """Splits a stream of server-sent events into the data of its events.
+    """Split a stream of server-sent events into the data of its events.
 
-    The format is that of the HTML standard. Comments (llama-server's keep-alive is one) and
-    fields other than `data` are dropped.
+    The format is that of the HTML standard. Drops comments (llama-server's keep-alive is one) and
+    all fields except `data`.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
-        """Start with an empty buffer.
+        """Initialize an empty buffer.
 
-        max_event_bytes: longest line, and longest data of one event, in bytes.
+        max_event_bytes: limit of a line, and of the data of one event, in bytes.
         """
         self._max_event_bytes = max_event_bytes
         self._line = bytearray()
@@ -49,7 +49,7 @@ class EventDecoder:
         self._data_bytes = 0
 
     def feed(self, chunk: bytes) -> Iterator[str]:
-        """Take the next bytes, however they were cut, and yield the data of complete events.
+        """Take the next bytes, split anywhere, and yield the data of complete events.
 
         Raises MalformedStreamError for a line or an event beyond the limit.
         """
@@ -63,7 +63,7 @@ class EventDecoder:
 
     def _complete_lines(self, chunk: bytes) -> Iterator[bytes]:
         if self._ended_with_cr:
-            # The line feed of a CR LF that was cut in two ends no second line.
+            # The line feed of a split CR LF does not end another line.
             chunk = chunk.removeprefix(b"\n")
         self._ended_with_cr = chunk.endswith(b"\r")
         *ends, rest = _LINE_END.split(chunk)
@@ -89,18 +89,18 @@ class EventDecoder:
 
 
 class ChatStream:
-    """Turns the data of events of `/v1/chat/completions` into typed events.
+    """Convert the events of `/v1/chat/completions` into typed events.
 
-    Those of `/v1/completions` are the same, but for where their text is.
+    Also takes events of `/v1/completions`, which only have their text in another field.
 
-    Usage and timings come with various chunks, after the finish at the latest in one without
-    choices, so they are gathered and handed out once, as `Completion`, when the stream ends.
+    Usage and timings come with various chunks, the last one after the finish and without choices.
+    So collect them and yield one `Completion` at the end of the stream.
     """
 
     def __init__(self, *, is_thought_said: bool = False) -> None:
-        """Start before the first event.
+        """Initialize the stream.
 
-        is_thought_said: what comes as thinking is text of the answer.
+        is_thought_said: treat thinking as text of the answer.
         """
         self._is_thought_said = is_thought_said
         self._usage: Usage | None = None
@@ -110,19 +110,19 @@ class ChatStream:
 
     @property
     def finished(self) -> bool:
-        """Tell whether the answer is complete; what it took may still follow."""
+        """Return whether the answer is complete; statistics may still follow."""
         return self._finished
 
     @property
     def done(self) -> bool:
-        """Tell whether the last event of the stream was taken."""
+        """Return whether the stream has ended."""
         return self._done
 
     def take(self, data: str) -> Iterator[StreamEvent]:
-        """Yield what one event means.
+        """Yield the typed events of one server-sent event.
 
-        Raises MalformedStreamError if it is no chunk of a chat completion, and for an event
-        that reports an error the error that it stands for.
+        Raises MalformedStreamError if it is not a chunk of a completion, and the reported error for
+        an error event.
         """
         if data == "[DONE]":
             yield self.end()
@@ -133,7 +133,7 @@ class ChatStream:
         yield from self._chunk_events(chunk)
 
     def end(self) -> Completion:
-        """Return the last event; raises MalformedStreamError if the answer is not complete."""
+        """Return the last event; raises MalformedStreamError if the answer is incomplete."""
         if not self._finished:
             raise MalformedStreamError("The answer of the server stopped before its end")
         self._done = True
@@ -171,7 +171,7 @@ class ChatStream:
 
 
 def _likelihood(choice: json_fields.JsonObject) -> tuple[float, tuple[tuple[str, float], ...]]:
-    """Return how likely the first token of a chunk was, and what else could have been there."""
+    """Return the log probability of a chunk's first token, and the alternatives to it."""
     tokens = json_fields.items(json_fields.child(choice, "logprobs"), "content") or []
     first = next((one for one in tokens if isinstance(one, Mapping)), None)
     if first is None:

@@ -1,4 +1,4 @@
-"""The marks between which models write what they think, where their server leaves that in."""
+"""Marks around the thinking of models, for servers that leave them in the text."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -6,8 +6,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TAGS = ("think", "thinking", "thought", "reasoning", "seed:think", "mm:think")
-# The end by the beginning: of most models, Mistral, Cohere, Apertus, Gemma and gpt-oss, which
-# begins another message instead.
+# Start mark to end mark: of most models, Mistral, Cohere, Apertus, Gemma and gpt-oss, which starts
+# another message instead.
 THINKING_MARKS: Final[Mapping[str, str]] = {
     **{f"<{tag}>": f"</{tag}>" for tag in _TAGS},
     "[THINK]": "[/THINK]",
@@ -19,6 +19,6 @@ THINKING_MARKS: Final[Mapping[str, str]] = {
 
 
 def open_thinking(prompt: str) -> str:
-    """Return the mark with which a prompt has the model begin to think, empty if it does not."""
+    """Return the mark at the end of a prompt that starts thinking, empty if there is none."""
     end = prompt.rstrip()
     return next((one for one in THINKING_MARKS if end.endswith(one)), "")

@@ -1,4 +1,4 @@
-"""What a llama-server tells, as typed values. Counts are in tokens unless said otherwise."""
+"""Typed values of llama-server's responses. Counts are in tokens unless noted otherwise."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import Any, Self, override
 from . import json_fields
 from .errors import MalformedStreamError, NotLlamaServerError
 
-# The body of a request for a chat completion, and its parts, as OpenAI's API has them.
+# Body of a chat completion request and its parts, in the format of OpenAI's API.
 type ChatRequest = dict[str, Any]
 type ChatMessage = dict[str, Any]
 type ToolParam = dict[str, Any]
 
 
 class ModelStatus(StrEnum):
-    """What a server does with a model at the moment."""
+    """Status of a model on a server."""
 
     LOADED = "loaded"
     UNLOADED = "unloaded"
@@ -33,9 +33,9 @@ class ModelStatus(StrEnum):
 
 
 class FinishReason(StrEnum):
-    """Why the model stopped.
+    """Reason for the end of an answer.
 
-    CUT: it did not, but the rest of its answer has not arrived; no server says so.
+    CUT: the model did not stop, but the rest of its answer did not arrive; set by the client.
     """
 
     STOP = "stop"
@@ -52,10 +52,9 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplateCaps:
-    """What the chat template of a model can express; false where the server did not tell.
+    """Features of a model's chat template; false where the server does not report them.
 
-    With a template that does not support tools the server drops the tools of a request
-    without a word.
+    The server silently drops the tools of a request if the template does not support them.
     """
 
     supports_tools: bool = False
@@ -70,13 +69,13 @@ class ChatTemplateCaps:
 
     @classmethod
     def from_json(cls, value: json_fields.JsonObject) -> Self:
-        """Read the object `chat_template_caps` of `/props`."""
+        """Parse the object `chat_template_caps` of `/props`."""
         return cls(**{name: json_fields.flag(value, name) for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
 class Modalities:
-    """What a model can take besides text."""
+    """Input of a model besides text."""
 
     vision: bool = False
     audio: bool = False
@@ -84,14 +83,14 @@ class Modalities:
 
 @dataclass(frozen=True, slots=True)
 class ServerProps:
-    """What a server is and which model it serves (`/props`).
+    """Properties of a server and its model (`/props`).
 
-    n_ctx: context of one slot in tokens, None for a router. total_slots: how many requests it
-    serves at a time, None for a router. Texts are empty where the server did not tell.
-    is_router: it serves several models, each request names one. is_sleeping: it has put its
-    model out of memory until the next request. has_metrics, has_slots: it serves `/metrics`,
-    `/slots`. instance: a word that differs with every start of a server and with every server,
-    empty for a router. is_front: it is no llama-server, but passes on to some.
+    n_ctx: context of one slot in tokens, None for a router. total_slots: number of parallel
+    requests, None for a router. Strings are empty where the server does not report them.
+    is_router: it serves several models, and each request names one. is_sleeping: it has unloaded
+    its model until the next request. has_metrics, has_slots: it serves `/metrics`, `/slots`.
+    instance: a string that is unique for each server and each start, empty for a router.
+    is_front: it is a proxy in front of llama-servers.
     """
 
     n_ctx: int | None
@@ -114,12 +113,12 @@ class ServerProps:
 
     @property
     def model_name(self) -> str:
-        """Return what people call the model: without `--alias`, the server calls it by its path."""
+        """Return a short name of the model: without `--alias`, the server reports a path."""
         return PurePath(self.model_alias or self.model_path).name.removesuffix(".gguf")
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read the answer of `/props`; raises NotLlamaServerError if it is something else."""
+        """Parse the response of `/props`; raises NotLlamaServerError for anything else."""
         if not isinstance(value, Mapping) or "default_generation_settings" not in value:
             raise NotLlamaServerError("The server's properties are not those of a llama-server")
         settings = json_fields.child(value, "default_generation_settings")
@@ -145,17 +144,17 @@ class ServerProps:
             is_sleeping=json_fields.flag(value, "is_sleeping"),
             has_metrics=json_fields.flag(value, "endpoint_metrics"),
             has_slots=json_fields.flag(value, "endpoint_slots"),
-            # llama-server makes up the marker for pictures anew at every start.
+            # llama-server generates a new media marker at each start.
             instance=json_fields.text(value, "media_marker") or "",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that a server serves or could load.
+    """A model that a server serves or can load.
 
-    n_ctx: context of one slot in tokens. n_params: number of weights. size: bytes of the
-    weights. These three are None as long as the model is not loaded.
+    n_ctx: context of one slot in tokens. n_params: number of weights. size: of the weights, in
+    bytes. These three are None until the model is loaded.
     """
 
     id: str
@@ -167,7 +166,7 @@ class Model:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read one entry of `/v1/models`; raises NotLlamaServerError if it is something else."""
+        """Parse one entry of `/v1/models`; raises NotLlamaServerError for anything else."""
         model_id = json_fields.text(value, "id") if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping) or model_id is None:
             raise NotLlamaServerError("The list of models has an entry without an id")
@@ -185,7 +184,7 @@ class Model:
 
 def _model_status(model: json_fields.JsonObject) -> ModelStatus:
     if "status" not in model:
-        # Only a router tells a status: without one, the single model is there.
+        # Only routers report a status; a single model is always loaded.
         return ModelStatus.LOADED
     status = json_fields.child(model, "status")
     if json_fields.flag(status, "failed"):
@@ -195,7 +194,7 @@ def _model_status(model: json_fields.JsonObject) -> ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One place for a request. n_ctx: its context in tokens. is_processing: it is busy."""
+    """A slot of the server. n_ctx: its context in tokens. is_processing: it is busy."""
 
     id: int
     n_ctx: int | None
@@ -203,7 +202,7 @@ class Slot:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read one entry of `/slots`; raises NotLlamaServerError if it is something else."""
+        """Parse one entry of `/slots`; raises NotLlamaServerError for anything else."""
         slot_id = json_fields.integer(value, "id") if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping) or slot_id is None:
             raise NotLlamaServerError("The list of slots has an entry without an id")
@@ -216,7 +215,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one request. cached_tokens: the part of the prompt that was kept from before."""
+    """Token counts of one request. cached_tokens: the part of the prompt found in the KV cache."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -224,7 +223,7 @@ class Usage:
     cached_tokens: int
 
     def __add__(self, other: Usage) -> Usage:
-        """Return the tokens of both requests together."""
+        """Return the sums of both requests."""
         return Usage(
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
@@ -234,7 +233,7 @@ class Usage:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read an object `usage`; raises MalformedStreamError if it is something else."""
+        """Parse an object `usage`; raises MalformedStreamError for anything else."""
         if not isinstance(value, Mapping):
             raise MalformedStreamError("The server sent a usage that is no object")
         prompt = json_fields.integer(value, "prompt_tokens") or 0
@@ -250,10 +249,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time of one request went.
+    """Tokens and durations of one request.
 
-    cache_n, prompt_n, predicted_n: tokens of the prompt kept from before, tokens of the prompt
-    processed now, tokens generated. prompt_ms, predicted_ms: milliseconds for the latter two.
+    cache_n, prompt_n, predicted_n: prompt tokens found in the KV cache, prompt tokens processed,
+    tokens generated. prompt_ms, predicted_ms: milliseconds for the latter two.
     """
 
     cache_n: int
@@ -263,7 +262,7 @@ class Timings:
     predicted_ms: float
 
     def __add__(self, other: Timings) -> Timings:
-        """Return the tokens and milliseconds of both requests together."""
+        """Return the sums of both requests."""
         return Timings(
             cache_n=self.cache_n + other.cache_n,
             prompt_n=self.prompt_n + other.prompt_n,
@@ -274,7 +273,7 @@ class Timings:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read an object `timings`; raises MalformedStreamError if it is something else."""
+        """Parse an object `timings`; raises MalformedStreamError for anything else."""
         if not isinstance(value, Mapping):
             raise MalformedStreamError("The server sent timings that are no object")
         return cls(
@@ -288,10 +287,10 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """Further text of the answer.
+    """The next piece of the answer's text.
 
-    logprob: logarithm of how likely the model held it, others: the likeliest texts in its place,
-    with theirs; only where the request asked for `logprobs`.
+    logprob: log probability of its first token. others: the likeliest tokens in its place with
+    their log probabilities. Both only if the request has `logprobs`.
     """
 
     text: str
@@ -301,17 +300,17 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
-    """Further text of what the model thinks before it answers."""
+    """The next piece of the model's thinking."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A part of a tool call.
+    """A piece of a tool call.
 
-    index: which call of the answer. id, name: usually only in the first part of a call.
-    arguments: further text of the call's arguments, JSON once all parts are joined.
+    index: of the call within the answer. id, name: usually only in the first piece of a call.
+    arguments: the next piece of the arguments, which are JSON once all pieces are joined.
     """
 
     index: int
@@ -322,20 +321,20 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The model stopped."""
+    """End of the model's output."""
 
     reason: FinishReason
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The last event of every stream: what the answer took, as far as the server told."""
+    """Last event of every stream: usage and timings, as far as the server reports them."""
 
     usage: Usage | None
     timings: Timings | None
 
     def __add__(self, other: Completion) -> Completion:
-        """Return what both requests took together, as far as the server told of either."""
+        """Return the sums of both requests, as far as the server reports them."""
         return Completion(
             usage=_sum(self.usage, other.usage), timings=_sum(self.timings, other.timings)
         )
@@ -347,10 +346,10 @@ def _sum[T: (Usage, Timings)](one: T | None, other: T | None) -> T | None:
 
 @dataclass(frozen=True, slots=True)
 class PromptProgress:
-    """How far the server has read the prompt.
+    """Progress of the prefill.
 
-    total: tokens of the prompt. cache: of these, kept from before. processed: of these, done so
-    far, the kept ones included. time_ms: milliseconds since it began.
+    total: tokens of the prompt. cache: of these, found in the KV cache. processed: of these, done
+    so far, including the cached ones. time_ms: milliseconds since the start.
     """
 
     total: int
@@ -360,7 +359,7 @@ class PromptProgress:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read `prompt_progress`; raises MalformedStreamError if it is something else."""
+        """Parse `prompt_progress`; raises MalformedStreamError for anything else."""
         if not isinstance(value, Mapping):
             raise MalformedStreamError("The server sent a progress that is no object")
         return cls(
