@@ -1,1 +1,1 @@
-"""What a model and its chat template can do."""
+"""Capabilities of a model and its chat template."""

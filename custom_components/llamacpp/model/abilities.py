@@ -1,4 +1,4 @@
-"""How a model is best offered tools: by its chat template, in its prompt, or as commands."""
+"""Choose how to offer tools to a model: by its chat template, in its prompt, or as commands."""
 
 import re
 from dataclasses import dataclass, field
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from ..client import LlamaServerClient, ServerProps
 
 CONF_TOOL_CALLS: Final = "tool_calls"
-# More of a chat template is not looked at; the longest of known models have a fifth of it.
+# Limit of the part of a chat template to search; the longest known one has a fifth of it.
 MAX_TEMPLATE_CHARACTERS = 100_000
-# Of so many tokens it is asked whether they are special; no known template has a tenth of it.
+# Limit of the tokens to check for being special; no known template has a tenth of it.
 MAX_UNKNOWN_TOKENS = 32
-# Models with fewer weights make calls that fail more often than they choose the wrong command. On
-# the public set `assist-mini`, with tools: Llama 3.2 1B 4 %, Qwen3 1.7B 60 %, Llama 3.2 3B 82 %,
-# Qwen3 4B 87 %; with commands, SmolLM2 135M: see benchmarks/README.md.
+# Smaller models fail at tool calls more often than they choose the wrong command. On the public set
+# `assist-mini`, with tools: Llama 3.2 1B 4 %, Qwen3 1.7B 60 %, Llama 3.2 3B 82 %, Qwen3 4B 87 %;
+# with commands, SmolLM2 135M: see benchmarks/README.md.
 MIN_TOOL_PARAMS = 2_500_000_000
 
 _SCALE = {"b": 1e9, "m": 1e6}
 _SIZE = r"(\d+(?:\.\d+)?)"
-# What names of models say of the weights that work for each token, between other words of the name:
-# `30B-A3B` and `1b-a400m`; `E2B`, which Gemma calls effective; `17B-16E` with the number of experts
-# behind; `8x7B`, of whose experts two work; `1B-7B`, as OLMoE is called, with all weights behind.
+# Active weights per token in model names, between other words: `30B-A3B` and `1b-a400m`; `E2B`,
+# Gemma's effective weights; `17B-16E`, followed by the number of experts; `8x7B`, with two active
+# experts; `1B-7B`, as in OLMoE, followed by the total.
 _ACTIVE = tuple(
     re.compile(rf"(?<![a-z\d.]){form}(?![a-z\d])", re.IGNORECASE)
     for form in (
@@ -42,7 +42,7 @@ _N_EXPERTS = {_ACTIVE[2]: 2}
 
 
 class ToolCalls(StrEnum):
-    """What the user has chosen for an agent."""
+    """The agent's option for tool calls."""
 
     AUTO = "auto"
     NATIVE = "native"
@@ -50,10 +50,10 @@ class ToolCalls(StrEnum):
 
 
 class ToolStrategy(Enum):
-    """How a model is given the tools.
+    """How to offer tools to a model.
 
-    NATIVE: in the request, for its chat template. WRITTEN: in its prompt, and it writes calls under
-    a grammar. COMMANDS: it chooses among commands, and is told of no tools.
+    NATIVE: in the request, for its chat template. WRITTEN: in its prompt, with calls written under
+    a grammar. COMMANDS: the model chooses among commands and does not see the tools.
     """
 
     NATIVE = auto()
@@ -62,11 +62,11 @@ class ToolStrategy(Enum):
 
 
 def active_params(n_params: int | None, *names: str) -> int | None:
-    """Return how many weights of a model work for each token.
+    """Return a model's number of active weights per token.
 
-    n_params: how many it has, None if that is not known. names: of the model, its file or folder.
-    Servers do not tell, but mixtures of experts and Gemma's models for phones mostly say so in
-    their names. Those that do not count as if all of their weights worked.
+    n_params: its total number of weights, None if unknown. names: of the model, its file or folder.
+    Servers do not report active weights, but mixtures of experts and Gemma's models for phones
+    mostly have them in their names. Otherwise all weights count as active.
     """
     for name in names:
         for form in _ACTIVE:
@@ -78,11 +78,10 @@ def active_params(n_params: int | None, *names: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What matters of a model.
+    """Capabilities of a model.
 
-    active_params: number of its weights that work for each token, None if the server did not tell.
-    markers: what its template and tokenizer take for their own. fitting: what its template wants of
-    messages.
+    active_params: number of active weights per token, None if the server did not report it.
+    markers: of its template and tokenizer. fitting: its template's requirements for messages.
     """
 
     supports_tools: bool
@@ -91,40 +90,40 @@ class Abilities:
     fitting: Fitting = field(default=Fitting(), compare=False)
 
     def strategy(self, chosen: ToolCalls) -> ToolStrategy:
-        """Return how the model is given the tools, by what the user has chosen."""
+        """Return the tool strategy for the agent's option."""
         if chosen is ToolCalls.COMMANDS or (chosen is ToolCalls.AUTO and not self._is_able):
             return ToolStrategy.COMMANDS
         return ToolStrategy.NATIVE if self.supports_tools else ToolStrategy.WRITTEN
 
     @property
     def _is_able(self) -> bool:
-        """Tell whether the model makes better calls than it would choose commands."""
+        """Return whether the model is better at tool calls than at choosing commands."""
         if self.active_params is None:
             return self.supports_tools
         return self.active_params >= MIN_TOOL_PARAMS
 
 
 class ModelAbilities:
-    """Asks a server for its models' abilities, once for each start of it."""
+    """Detects the capabilities of a server's models, once per start of the server."""
 
     def __init__(self, client: LlamaServerClient) -> None:
-        """Begin with nothing known."""
+        """Initialize with an empty cache."""
         self._client = client
         self._known: dict[tuple[str, str | None], Abilities] = {}
 
     async def of(self, model: str | None, instance: str, *, autoload: bool) -> Abilities:
-        """Return what a model can do; raises LlamaServerError.
+        """Return a model's capabilities; raises LlamaServerError.
 
-        model: for a router. instance: a word that differs with every start of the server.
-        autoload: whether a router may load the model for that.
+        model: for a router. instance: a string that is unique for each start of the server.
+        autoload: a router may load the model for this.
         """
         key = (instance, model)
         if key not in self._known:
             props = await self._client.props(model, autoload=autoload)
-            # A router has loaded the model now. If it is unloaded meanwhile, it stays so: to load
-            # it again is for whoever asks next. A front cannot be told.
+            # A router has loaded the model now. If it gets unloaded meanwhile, leave it so: the
+            # next request loads it again. Proxies have no such option.
             autoload = self._client.front is not None
-            # A server that does not tell its template is taken at its word that it takes tools.
+            # Assume support for tools if the server does not report its template.
             supports_tools, fitting = True, Fitting()
             if props.chat_template:
                 probe = TemplateProbe(self._client, model, autoload=autoload)
@@ -133,7 +132,7 @@ class ModelAbilities:
             active = active_params(await self._n_params(model), *names)
             markers = await self._markers(props, model, autoload=autoload)
             if model and not autoload:
-                # What a model refuses that is gone says nothing of its template.
+                # An unloaded model also rejects the probes, which says nothing about its template.
                 await self._client.props(model, autoload=False)
             self._known = {key: Abilities(supports_tools, active, markers, fitting)}
         return self._known[key]
@@ -146,7 +145,7 @@ class ModelAbilities:
             return None
 
     async def _markers(self, props: ServerProps, model: str | None, *, autoload: bool) -> Markers:
-        """Return what the model takes for its own: as its template has it, and its tokenizer."""
+        """Return the markers of the model's chat template and tokenizer."""
         template = props.chat_template[:MAX_TEMPLATE_CHARACTERS]
         if not template:
             return GENERAL
@@ -159,7 +158,7 @@ class ModelAbilities:
         return Markers(found)
 
     async def _special_tokens(self, text: str, model: str | None, *, autoload: bool) -> set[str]:
-        """Return the special tokens in a text that are not like those of known models."""
+        """Return the special tokens in a text that `GENERAL` does not cover."""
         pieces = partial(self._client.pieces, model=model, autoload=autoload)
         special = await pieces(text, parse_special=True)
         plain = await pieces(text, parse_special=False)
@@ -168,7 +167,7 @@ class ModelAbilities:
             for token, piece in special.items()
             if token not in plain and looks_like_marker(piece) and GENERAL.broken(piece) == piece
         ]
-        # Beside a special token a text is divided in another way, into tokens that are not special.
+        # Beside a special token, a text splits differently, into tokens that are not special.
         return {
             piece
             for token, piece in unknown[:MAX_UNKNOWN_TOKENS]
@@ -177,5 +176,5 @@ class ModelAbilities:
 
 
 def _names(path: str) -> tuple[str, ...]:
-    """Return the names of a file and of its folder: of a model in parts the latter tells more."""
+    """Return the names of a file and its folder: for split models, the folder says more."""
     return PurePath(path).parts[:-3:-1]

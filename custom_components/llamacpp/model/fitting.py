@@ -1,8 +1,8 @@
-"""Messages in the form that a model's chat template takes.
+"""Adapt messages to a model's chat template.
 
-Most templates take whatever a chat log says. Some refuse it, and the whole turn with it: Mistral's
-want call ids of nine letters and digits, and user and assistant in turns, Llama's one call at a
-time. And some leave out what was called: a model does again what it does not know that it has done.
+Most templates accept any chat log. Some reject it, and with it the whole turn: Mistral's want tool
+call ids of nine letters and digits, and alternating user and assistant messages, Llama's one tool
+call per message. Others omit past tool calls: the model then repeats them.
 """
 
 import re
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from ..client import ChatMessage
 
 SHORT_ID_CHARACTERS = 9
-# What the model has said where it was to be silent: in all languages it means the same.
+# Placeholder for an empty answer of the assistant, understood in all languages.
 SAID = "OK."
-# What stands between two who speak in the same role.
+# Separators between two messages of the same role.
 _OTHERS = {
     "user": {"role": "assistant", "content": SAID},
     "assistant": {"role": "user", "content": ""},
@@ -28,12 +28,12 @@ _SHORT_ID = re.compile(rf"[A-Za-z0-9]{{{SHORT_ID_CHARACTERS}}}")
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """What a template wants of messages; by default what suits those of which nothing is known.
+    """Requirements of a template; the defaults suit an unknown one.
 
-    has_short_ids: nine letters and digits for each call; no template refuses them.
-    has_single_calls: one call in each message, with its result behind it. has_silent_calls: no
-    words beside a call. has_written_calls: calls are among the words, as the template shows no
-    others. has_turns: user and assistant speak in turns, and the user first.
+    has_short_ids: call ids of nine letters and digits; no template rejects them.
+    has_single_calls: one tool call per message, followed by its result. has_silent_calls: no text
+    beside a tool call. has_written_calls: calls as text, since the template renders no others.
+    has_turns: user and assistant alternate, starting with the user.
     """
 
     has_short_ids: bool = True
@@ -43,7 +43,7 @@ class Fitting:
     has_turns: bool = False
 
     def fitted(self, messages: Iterable[ChatMessage]) -> list[ChatMessage]:
-        """Return messages that say the same and fit. messages: as `to_messages` makes them."""
+        """Return equivalent messages that fit the template. messages: as from `to_messages`."""
         fitting = list(messages)
         if self.has_short_ids:
             fitting = [_with_short_ids(one) for one in fitting]
@@ -57,7 +57,7 @@ class Fitting:
 
 
 def add_merged(messages: list[ChatMessage], message: ChatMessage) -> None:
-    """Add a message, or to the last one if the same speaks."""
+    """Append a message, or merge it into the last one if that has the same role."""
     last = messages[-1] if messages else None
     if last is None or last["role"] != message["role"]:
         messages.append(message)
@@ -73,7 +73,7 @@ def _parts(message: ChatMessage) -> list[dict[str, Any]]:
 
 
 def short_id(call_id: str) -> str:
-    """Return an id of nine letters and digits, the same for the same id."""
+    """Return an id of nine letters and digits, always the same for the same id."""
     if _SHORT_ID.fullmatch(call_id):
         return call_id
     return sha256(call_id.encode()).hexdigest()[:SHORT_ID_CHARACTERS]
@@ -98,7 +98,7 @@ def _with_written_calls(message: ChatMessage) -> ChatMessage:
 
 
 def _one_by_one(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
-    """Return messages with one call each; what was said and thought stays with the first."""
+    """Return messages with one tool call each; text and thinking stay with the first."""
     single: list[ChatMessage] = []
     for message in messages:
         first, *others = message.get("tool_calls") or [None]
@@ -117,7 +117,7 @@ def _silent_call(call: dict[str, Any]) -> ChatMessage:
 
 
 def _place_behind(call_id: str, messages: Sequence[ChatMessage]) -> int:
-    """Return the place behind the newest message with this call, the end if there is none."""
+    """Return the index behind the newest message with this call, the end if there is none."""
     for place in range(len(messages), 0, -1):
         if any(one["id"] == call_id for one in messages[place - 1].get("tool_calls", ())):
             return place
@@ -125,13 +125,13 @@ def _place_behind(call_id: str, messages: Sequence[ChatMessage]) -> int:
 
 
 def _in_turns(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
-    """Return messages in which user and assistant speak in turns; calls and results are no words.
+    """Return messages in which user and assistant alternate; calls and results do not count.
 
-    Where somebody would speak twice with nothing between, it is one message. A user who has said
-    nothing is before an assistant who speaks first: the system prompt stays what it is.
+    Merges adjacent messages of the same role. Inserts an empty user message before an assistant
+    that speaks first, so that the system prompt stays unchanged.
     """
     turns: list[ChatMessage] = []
-    # None before a user has spoken: then an assistant has no turn either.
+    # None until the first user message: the assistant cannot have the first turn.
     speaker: str | None = None
     for message in messages:
         role = message["role"]
@@ -152,5 +152,5 @@ def _in_turns(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
 
 
 def _has_last_words(turns: Sequence[ChatMessage], role: str) -> bool:
-    """Tell whether the last message has words of the same, and no calls."""
+    """Return whether the last message has this role and no tool calls."""
     return bool(turns) and turns[-1]["role"] == role and "tool_calls" not in turns[-1]

@@ -1,4 +1,4 @@
-"""What a model's chat template takes, found out by having the server make prompts."""
+"""Probe a model's chat template by rendering prompts on the server."""
 
 import json
 from dataclasses import replace
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from ..client import ChatMessage, ChatTemplateCaps, LlamaServerClient, ToolParam
 
-# As long as those of Home Assistant, and with what those of servers have.
+# As long as Home Assistant's call ids, with letters and digits as in those of servers.
 CALL_ID = "01K0Q2Z7W8X9Y0A1B2C3D4E5F6"
 NAME = "set_it"
-# What is called, and the words beside the call.
+# Argument of the probe's call, and text beside the call.
 THING, WORDS = "Lamp 27", "I do it."
 SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "Hello"}
@@ -31,7 +31,7 @@ CALL = {
     ],
 }
 RESULT = {"role": "tool", "tool_call_id": CALL_ID, "content": "{}"}
-# With the types that tools of Home Assistant have.
+# All argument types of Home Assistant's tools.
 _PROPERTIES = {
     "name": {"type": "string", "description": "What"},
     "kind": {"type": "string", "enum": ["one", "two"]},
@@ -58,19 +58,19 @@ TOOLS: list[ToolParam] = [
 
 
 class TemplateProbe:
-    """Asks a server what the template of one of its models takes."""
+    """Probes the chat template of one model."""
 
     def __init__(self, client: LlamaServerClient, model: str | None, *, autoload: bool) -> None:
-        """Ask nothing yet. model: for a router. autoload: whether it may load the model."""
+        """Initialize the probe. model: for a router. autoload: the router may load the model."""
         self._client = client
         self._model = model
         self._autoload = autoload
 
     async def find_out(self, caps: ChatTemplateCaps) -> tuple[bool, Fitting]:
-        """Return whether it takes tools, and what it wants of messages.
+        """Return whether the template supports tools, and its requirements for messages.
 
-        caps: what the server says of it. That counts alone where it makes no prompts. Raises
-        LlamaServerError if it cannot be asked.
+        caps: as the server reports them. They alone count if the server renders no prompts. Raises
+        LlamaServerError if the server cannot be asked.
         """
         if await self._prompt([USER]) is None:
             return caps.supports_tools, Fitting()
@@ -97,7 +97,7 @@ class TemplateProbe:
     async def _prompt(
         self, messages: Sequence[ChatMessage], tools: Sequence[ToolParam] | None = None
     ) -> str | None:
-        """Return the prompt that is made of messages and tools, None if they are refused."""
+        """Return the rendered prompt, None if the template rejects the messages or tools."""
         try:
             return await self._client.apply_template(
                 messages, tools, self._model, autoload=self._autoload

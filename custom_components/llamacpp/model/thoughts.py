@@ -1,4 +1,4 @@
-"""What a model thinks in the middle of its words, told apart from them as they come."""
+"""Split thinking from the text of an answer while it streams."""
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,14 +12,14 @@ _MARKS = (*THINKING_MARKS, *THINKING_MARKS.values())
 _MARK = re.compile("|".join(map(re.escape, _MARKS)))
 _SPACE = re.compile(r"\s*")
 _LONGEST = max(map(len, _MARKS))
-# How all marks begin.
+# The first characters of all marks.
 _FIRST = frozenset(one[0] for one in _MARKS)
-# Behind these a mark is spoken of.
+# A quoted mark is part of the text.
 _QUOTES = ("`", '"')
 
 
 class Part(NamedTuple):
-    """A part of an answer. is_all: what came before it were thoughts as well."""
+    """A part of an answer. is_all: everything before it was thinking, too."""
 
     text: str
     is_thought: bool
@@ -27,39 +27,39 @@ class Part(NamedTuple):
 
 
 class Thoughts:
-    """Tells the thoughts of one answer from its words.
+    """Split one answer into thinking and text.
 
-    Only what may become a mark is held back. Any split of the answer leads to the same.
+    Holds back only a possible start of a mark. The result does not depend on the chunks.
     """
 
     def __init__(self) -> None:
-        """Begin an answer."""
+        """Initialize for one answer."""
         self._held = ""
-        # So much of it is told.
+        # Length of the part of `_held` that was already yielded.
         self._place = 0
-        # What ends the thought that is being read, empty: none is.
+        # End mark of the current thinking, empty outside of thinking.
         self._end = ""
         self._is_behind_thought = False
         self._last = ""
 
     def feed(self, text: str) -> Iterator[Part]:
-        """Yield what is known of the answer with this text that follows."""
+        """Add the next text of the answer and yield the parts that are certain."""
         self._held, self._place = self._held[self._place :] + text, 0
         while part := self._next():
             if part.text or part.is_all:
                 yield part
 
     def end(self) -> Iterator[Part]:
-        """Yield what was held back."""
+        """Yield the text that was held back."""
         if self._place < len(self._held):
             yield self._part(len(self._held))
 
     def _next(self) -> Part | None:
-        """Return the next part, perhaps an empty one, None if more must come first."""
+        """Return the next part, perhaps an empty one, None if it needs more text."""
         if self._end:
             return self._thought()
         if self._is_behind_thought:
-            # Between a thought and what follows are lines that are nobody's words.
+            # Skip the blank lines after thinking.
             self._place = _end_of_space(self._held, self._place)
             self._is_behind_thought = self._place == len(self._held)
         mark = _MARK.search(self._held, self._place)
@@ -86,7 +86,7 @@ class Thoughts:
         return part
 
     def _all_but(self, marks: tuple[str, ...]) -> Part | None:
-        """Return all that cannot be the beginning of a mark, None if there is nothing."""
+        """Return all text that cannot start a mark, None if there is none."""
         length = len(self._held)
         places = range(max(self._place, length - _LONGEST), length)
         end = next((one for one in places if _may_begin(self._held[one:], marks)), length)
