@@ -1,1 +1,1 @@
-"""The home as it is exposed to Assist, and the words of its languages."""
+"""The entities exposed to Assist, and the vocabulary of each language."""

@@ -1,4 +1,4 @@
-"""Tells when what the prompts say of the home may have changed."""
+"""Track changes of the home that may change the prompts."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +40,9 @@ _EVENTS: tuple[EventType[Any] | str, ...] = (
 
 @callback
 def async_track_home(hass: HomeAssistant, changed: Callable[[], None]) -> CALLBACK_TYPE:
-    """Call `changed` whenever entities, their names, areas, exposure or users may have changed.
+    """Call `changed` whenever entities, names, areas, exposure or users may have changed.
 
-    Mere states are no such change. Returns what ends that.
+    Ignores changes of mere states. Returns a function that stops tracking.
     """
 
     @callback
@@ -63,6 +63,6 @@ def async_track_home(hass: HomeAssistant, changed: Callable[[], None]) -> CALLBA
 
 @callback
 def _changes_the_list(data: EventStateChangedData) -> bool:
-    """Tell whether an entity has come, gone, or got another name."""
+    """Return whether an entity was added, removed or renamed."""
     before, now = data["old_state"], data["new_state"]
     return before is None or now is None or before.name != now.name

@@ -1,4 +1,4 @@
-"""Lengths of time in what was said: `two and a half hours`, `90 seconds`, `un'ora e un quarto`."""
+"""Find durations in an utterance: `two and a half hours`, `90 seconds`, `un'ora e un quarto`."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     from .language import Language
 
-# The units of timers, each with how many of the next one it has.
+# Units of timers, each with the number of the next smaller unit in it.
 UNITS = {"hours": 60, "minutes": 60, "seconds": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """A length of time.
+    """A duration.
 
-    places: where its words begin, and the place behind them. units: whole numbers by unit.
+    places: index of its first word, and the index behind its last. units: integers by unit.
     """
 
     places: tuple[int, int]
@@ -29,7 +29,7 @@ class Length:
 
 
 def lengths(words: Sequence[str], language: Language) -> tuple[Length, ...]:
-    """Return the lengths of time that were said, in their order."""
+    """Return the durations of an utterance, in order."""
     return _lengths(tuple(words), language)
 
 
@@ -47,13 +47,13 @@ def _lengths(words: tuple[str, ...], language: Language) -> tuple[Length, ...]:
 
 
 def duration_text(duration: Mapping[str, int], language: Language) -> str:
-    """Return a length of time in words. duration: numbers by the names of units."""
+    """Return a duration in words. duration: numbers by the names of units."""
     units = ((number, language.units[unit]) for unit, number in duration.items())
     return " ".join(f"{n} {' '.join(names[0] if n == 1 else names[-1])}" for n, names in units)
 
 
 class _Reader:
-    """Reads lengths of time at places among the words."""
+    """Reads durations at indexes of the words."""
 
     def __init__(self, words: tuple[str, ...], language: Language) -> None:
         self._words = words
@@ -61,7 +61,7 @@ class _Reader:
         self._joins = frozenset(one[0] for one in language.lists["also"])
 
     def length(self, start: int) -> Length | None:
-        """Return the length that begins at a place: units in their order, the largest first."""
+        """Return the duration at an index: units in descending order."""
         found: dict[str, int] = {}
         end = start
         smaller = list(UNITS)
@@ -78,7 +78,7 @@ class _Reader:
         return Length((start, end), found) if found else None
 
     def _measured(self, at: int) -> tuple[str, float, int] | None:
-        """Return a unit, how many of it, and the place behind; None if there is none here."""
+        """Return a unit, its number, and the index behind; None if there is none here."""
         part, behind = self._part(at)
         unit, end = self._unit(behind)
         if part and unit:
@@ -91,14 +91,14 @@ class _Reader:
         unit, end = self._unit(behind)
         part, behind = self._part(self._behind(self._joins, end))
         if unit:
-            # `An hour and half a minute`: the half is of another unit.
+            # `An hour and half a minute`: the half belongs to another unit.
             is_own = part and not self._unit(behind)[0]
             return (unit, number + part, behind) if is_own else (unit, number, end)
         unit, end = self._unit(behind)
         return (unit, number + part, end) if part and unit else self._compound(at)
 
     def _add_minutes(self, found: dict[str, int], end: int) -> int:
-        """Add minutes that were said without their unit: `one hour thirty` ends with them."""
+        """Add minutes without a unit at the end of the utterance, as in `one hour thirty`."""
         number, behind = number_at(self._words, self._behind(self._joins, end), self._language)
         if number is None or not 0 < number < UNITS["hours"] or behind < len(self._words):
             return end
@@ -106,7 +106,7 @@ class _Reader:
         return behind
 
     def _part(self, at: int) -> tuple[float, int]:
-        """Return the part of a unit that is said at a place, 0 if none, and the place behind."""
+        """Return the fraction of a unit at an index, 0 if there is none, and the index behind."""
         phrase = first_phrase(self._words[at : at + MAX_WORDS], self._language.parts)
         return (self._language.parts[phrase] if phrase else 0.0), at + len(phrase)
 
@@ -115,14 +115,14 @@ class _Reader:
         return name, at + (name is not None)
 
     def _compound(self, at: int) -> tuple[str, float, int] | None:
-        """Return what one word says that has both in it: `Viertelstunde`."""
+        """Return the value of a compound of fraction and unit, such as `Viertelstunde`."""
         at = self._behind(self._language.ones, at)
         if at < len(self._words) and (known := _compounds(self._language).get(self._words[at])):
             return *known, at + 1
         return None
 
     def _behind(self, words: frozenset[str], at: int) -> int:
-        """Return the place behind one of these words, if it is here; else this place."""
+        """Return the index behind one of these words, if it is here; else this index."""
         return at + (at < len(self._words) and self._words[at] in words)
 
 
@@ -137,7 +137,7 @@ def _unit_of(word: str, language: Language) -> str | None:
 
 @lru_cache(maxsize=16)
 def _compounds(language: Language) -> dict[str, tuple[str, float]]:
-    """Return the words of a part and a unit in one, each with its unit and how much of it."""
+    """Return the compounds of a fraction and a unit, each with its unit and value."""
     return {
         part[0] + unit: (name, value)
         for name, phrases in language.units.items()
@@ -147,7 +147,7 @@ def _compounds(language: Language) -> dict[str, tuple[str, float]]:
 
 
 def _whole(unit: str, value: float) -> dict[str, int]:
-    """Return a number of a unit as whole numbers, of this one and of smaller ones."""
+    """Return a number of a unit as integers of this unit and smaller ones."""
     found: dict[str, int] = {}
     names = list(UNITS)
     for name in names[names.index(unit) :]:

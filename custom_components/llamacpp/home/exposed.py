@@ -1,4 +1,4 @@
-"""Reads from Home Assistant what is exposed to Assist, once, and again what has changed."""
+"""Read the entities exposed to Assist from Home Assistant once, then only what changes."""
 
 import asyncio
 from operator import itemgetter
@@ -32,43 +32,43 @@ if TYPE_CHECKING:
 
     from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State
 
-# These have tools of their own.
+# Domains with tools of their own.
 WITHOUT = frozenset(("calendar", "script"))
 COLORFUL = frozenset(("hs", "rgb", "rgbw", "rgbww", "xy"))
 ATTR_COLOR_MODES = "supported_color_modes"
-# Of a domain, the bit of `supported_features` that gives an ability. From the `EntityFeature`
-# classes of cover, fan, valve and vacuum.
+# Bit in `supported_features` for an ability of a domain. From the `EntityFeature` classes of
+# cover, fan, valve and vacuum.
 _FEATURES: Mapping[tuple[str, str], int] = {
     ("cover", "position"): 4,
     ("fan", "speed"): 1,
     ("vacuum", "clean_area"): 16384,
     ("valve", "position"): 4,
 }
-# What a thing is, beside its registry entry. Everything else of a state is only its state.
+# Attributes that describe an entity, beside its registry entry. All others are only its state.
 _ATTRIBUTES = (
     ATTR_FRIENDLY_NAME,
     ATTR_DEVICE_CLASS,
     ATTR_SUPPORTED_FEATURES,
     ATTR_COLOR_MODES,
 )
-# What names an entity of a device, and says where it is.
+# Device fields that affect the name or the area of an entity.
 _DEVICE_FIELDS = frozenset(("area_id", "name", "name_by_user", "parent_device_id"))
-# So many entities are read at once: some two milliseconds on the event loop.
+# Entities per step when reading: some two milliseconds on the event loop.
 CHUNK = 50
 _DATA: HassKey[dict[str, ExposedHome]] = HassKey("llamacpp_exposed_homes")
 
 
 def exposed_home(hass: HomeAssistant, assistant: str, without: Collection[str] = WITHOUT) -> Home:
-    """Return what an assistant, such as `conversation`, may know of the home.
+    """Return the home as exposed to an assistant, such as `conversation`.
 
-    without: domains that are left out. As long as nothing of that changes, it is the same object.
+    without: domains to leave out. Returns the same object until something of it changes.
     """
     return async_exposed(hass, assistant).home(frozenset(without))
 
 
 @callback
 def async_exposed(hass: HomeAssistant, assistant: str) -> ExposedHome:
-    """Return what knows the exposed home of an assistant; there is one for each."""
+    """Return the tracker of the home exposed to an assistant; creates one for each."""
     homes = hass.data.setdefault(_DATA, {})
     if assistant not in homes:
         homes[assistant] = ExposedHome(hass, assistant)
@@ -77,30 +77,30 @@ def async_exposed(hass: HomeAssistant, assistant: str) -> ExposedHome:
 
 @callback
 def async_forget_exposed(hass: HomeAssistant) -> None:
-    """Forget all homes, and stop listening for their changes."""
+    """Drop all trackers and stop listening."""
     for one in hass.data.pop(_DATA, {}).values():
         one.close()
 
 
 def area_of_device(hass: HomeAssistant, device_id: str | None) -> str | None:
-    """Return the id of the area that a device is in."""
+    """Return the id of a device's area."""
     device = dr.async_get(hass).async_get(device_id) if device_id else None
     return dr.async_get_effective_area_id(hass, device) if device else None
 
 
 class ExposedHome:
-    """What is exposed to one assistant, kept up to date by Home Assistant's events.
+    """The home exposed to one assistant, kept up to date by Home Assistant's events.
 
-    version: another number whenever what Home Assistant tells a model of the home, and the tools
-    that it offers for it, may have changed.
+    version: changes whenever Home Assistant's description of the home for a model, or its tools,
+    may have changed.
     """
 
     def __init__(self, hass: HomeAssistant, assistant: str) -> None:
-        """Begin to listen; nothing is read yet."""
+        """Start listening without reading anything."""
         self._hass = hass
         self._assistant = assistant
         self.version = 0
-        # By entity id: the name by which it is sorted, and the thing.
+        # By entity id: the name to sort by, and the entity.
         self._things: dict[str, tuple[str, ExposedEntity]] = {}
         self._unread: dict[str, None] = dict.fromkeys(hass.states.async_entity_ids())
         self._areas: dict[str, Place] = {}
@@ -133,12 +133,12 @@ class ExposedHome:
             end()
 
     async def async_read(self) -> None:
-        """Read what has changed in small steps, between which the event loop is free."""
+        """Read the changes in small steps that leave the event loop free in between."""
         while self._read(CHUNK):  # noqa: ASYNC110 - nothing is waited for
             await asyncio.sleep(0)
 
     def home(self, without: frozenset[str]) -> Home:
-        """Return the home as it is now. without: domains that are left out."""
+        """Return the current home. without: domains to leave out."""
         while self._read(CHUNK):
             pass
         if without not in self._homes:
@@ -155,7 +155,7 @@ class ExposedHome:
         return self._homes[without]
 
     def _read(self, n_most: int) -> bool:
-        """Read again what has changed, up to so many entities; tell whether there is more."""
+        """Read up to `n_most` changed entities; return whether there are more."""
         if self._are_places_unread:
             self._are_places_unread = False
             self._read_places()
@@ -179,7 +179,7 @@ class ExposedHome:
     def _read_thing(self, entity_id: str) -> None:
         state = self._hass.states.get(entity_id)
         is_exposed = state and async_should_expose(self._hass, self._assistant, entity_id)
-        # Home Assistant may just have noted, and said, that it is exposed by default.
+        # `async_should_expose` may just have set, and announced, the default exposure.
         self._unread.pop(entity_id, None)
         found = (state.name, _thing(self._hass, state)) if state and is_exposed else None
         if found == self._things.get(entity_id):
@@ -229,7 +229,7 @@ class ExposedHome:
 
     @callback
     def _exposure_changed(self) -> None:
-        # Which entity it was is said by an event of the registry, if it is there.
+        # For entities in the registry, an event of the registry names the entity.
         self.version += 1
         registry = er.async_get(self._hass)
         for entity_id in self._hass.states.async_entity_ids():
@@ -239,7 +239,7 @@ class ExposedHome:
 
 @callback
 def changes_a_thing(data: EventStateChangedData) -> bool:
-    """Tell whether an entity has come, gone, or is another thing than before."""
+    """Return whether an entity was added or removed, or its description has changed."""
     before, now = data["old_state"], data["new_state"]
     if before is None or now is None:
         return True
@@ -270,7 +270,7 @@ def _thing(hass: HomeAssistant, state: State) -> ExposedEntity:
 
 
 def _abilities(state: State) -> frozenset[str]:
-    """Return what can be set of an entity."""
+    """Return the settable properties of an entity."""
     features = int(state.attributes.get(ATTR_SUPPORTED_FEATURES) or 0)
     found = {
         ability

@@ -1,4 +1,4 @@
-"""The words of a language: a pack of Home Assistant's, with those that a file of ours adds."""
+"""Vocabulary of a language: Home Assistant's, extended by a file of ours."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from .things import ExposedEntity
 
 FOLDER = Path(__file__).parent / "sentences"
-# The kinds of things and commands that each language is to have words for.
+# The kinds of entities and commands that each language needs words for.
 FORM = Path(__file__).with_name("commands.json")
 FALLBACK = "en"
-# What our files have for commands.
+# Keys of our files that extend commands.
 OF_COMMANDS = ("hear", "told", "instead", "without")
-# What a sentence is about that is for all things of a kind, and the text for these.
+# Target of a command for all entities of a kind to the text that replaces their name.
 OF_PLACES = {"area": "area", "floor": "floor", "home": "everywhere"}
 
 type Phrase = tuple[str, ...]
@@ -36,15 +36,14 @@ type Target = Literal["name", "area", "floor", "home", "none"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sentence:
-    """A form of command, and the call of a tool that it stands for.
+    """A form of command, and the tool call that it stands for.
 
-    tool: the tool's name behind its namespace. kinds: of entities that it is for, as
-    in `ExposedEntity.kinds`. say: the command with places for `{name}`, `{area}`, `{floor}`,
-    `{things}` and the slots. done: what is told when it has worked, None: the model is to speak of
-    the result.
-    hear: phrases that hint at it. target: what it is about. needs: what a thing must be able to.
-    slots: arguments that are taken from what was said, by kind of value. args: arguments that are
-    always the same. reads: it changes nothing. name_arg: the argument for the thing.
+    tool: its name without namespace. kinds: of entities that it is for, as in
+    `ExposedEntity.kinds`. say: the command with placeholders for `{name}`, `{area}`, `{floor}`,
+    `{things}` and the slots. done: its confirmation, None: the model talks about the result.
+    hear: phrases that hint at it. target: what it acts on. needs: an ability that the entity needs.
+    slots: arguments from the utterance, with their value types. args: constant arguments.
+    reads: it changes nothing. name_arg: the argument for the entity's name.
     """
 
     tool: str
@@ -61,15 +60,15 @@ class Sentence:
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Sentence:
-        """Read one entry of `commands`."""
+        """Parse one entry of `commands`."""
         return cls(**{**raw, "kinds": frozenset(raw["kinds"]), "hear": phrases(raw["hear"])})
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What one kind of things is called.
+    """Words for one kind of entity.
 
-    all: all of several. plurals: phrases for several. words: phrases for one or more.
+    all: text for all of them. plurals: phrases for several. words: phrases for one or more.
     """
 
     all: str
@@ -79,16 +78,16 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Language:
-    """A language's sentences and words; each list of phrases is in the form of `words_of`.
+    """Sentences and words of a language; each list of phrases has the form of `words_of`.
 
-    There is one of each code, so that what is computed of it can be remembered by it.
+    There is one object per code, so that it can be the key of caches.
 
-    later: the sentence for what is to be done later, whose phrases come before a length of time.
-    numbers: what they are worth, None for what is no number though words of it are. levels: words
-    for a percentage. parts: for parts of a unit of time. ones: articles that count when a length
-    of time follows. common: words that are never taken for a slip of another. endings: those that
-    the verbs of orders can have, None: any of up to two letters. is_verb_first: orders begin with
-    their verb. has_inversion: conditions can begin with theirs.
+    later: the sentence for delayed commands, whose phrases come before a duration. numbers: their
+    values, None for a phrase that is not a number although it contains the words of one. levels:
+    words for percentages. parts: for fractions of a unit of time. ones: articles that mean one
+    before a duration. common: words that are never typos of others. endings: possible endings of
+    verbs in orders, None: any of up to two letters. is_verb_first: orders begin with their verb.
+    has_inversion: conditions can begin with their verb.
     """
 
     code: str
@@ -109,7 +108,7 @@ class Language:
     texts: Mapping[str, Any]
 
     def fitting(self, thing: ExposedEntity) -> tuple[Sentence, ...]:
-        """Return the sentences that can be said of a thing."""
+        """Return the commands that an entity supports."""
         return _fitting(self, thing.kinds, thing.abilities)
 
 
@@ -131,7 +130,7 @@ def phrases(texts: Iterable[str]) -> tuple[Phrase, ...]:
     return tuple(dict.fromkeys(words_of(text) for text in texts))
 
 
-# The languages that were loaded, by the codes by which they were wanted.
+# Loaded languages, by requested code.
 _LOADED: dict[str, Language] = {}
 _LOADING = Lock()
 MAX_CODES = 128
@@ -140,9 +139,9 @@ MAX_CODES = 128
 def load(code: str, folder: Path | None = None) -> Language:
     """Return a language by its code, such as `it` or `pt-BR`.
 
-    The words are made of Home Assistant's, with ours added; English if it has none. folder: where
-    those of Home Assistant are kept, None: they are made again after a restart. It reads files, and
-    making words takes seconds: not to be called in an event loop.
+    Extends Home Assistant's vocabulary by ours; falls back to English. folder: cache for the packs,
+    None: build them again after each restart. Reads files, and building a pack takes seconds: do
+    not call this in the event loop.
     """
     known = intents.get_languages()
     wanted = next((one for one in (code, code.partition("-")[0]) if one in known), FALLBACK)
@@ -161,14 +160,14 @@ def _read(wanted: str, folder: Path | None) -> Language:
 
 
 def _own(code: str) -> dict[str, Any]:
-    """Return what a language's file of ours has, nothing if there is none."""
+    """Return the content of our file for a language, empty if there is none."""
     path = FOLDER / f"{code}.json"
     own: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return own
 
 
 def with_own(pack: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the words of a pack with our own added; only commands that can be said are kept.
+    """Return a pack extended by our own words, without commands that have no text.
 
     own: as described in `sentences/README.md`.
     """
@@ -186,9 +185,9 @@ def with_own(pack: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 def _without(
     pack: Mapping[str, Any], instead: Collection[str], cautions: Iterable[str]
 ) -> dict[str, Any]:
-    """Return a pack without the lists, and the words for kinds of things, that ours replace.
+    """Return a pack without the lists, and the words for kinds of entities, that ours replace.
 
-    cautions: templates of words that turn an order round: they are no small ones.
+    cautions: templates of words that reverse an order: removes them from the small words.
     """
     no_small = {words_of(one) for one in _texts(cautions)}
     small = {
@@ -205,7 +204,7 @@ def _without(
 
 
 def _added(of_pack: Any, own: Any) -> Any:
-    """Return what a pack has with our own: lists grow, entries are added, the rest is replaced."""
+    """Merge our words into those of a pack: extend lists, add entries, replace the rest."""
     if isinstance(own, list):
         return [*(of_pack or ()), *_texts(own)]
     if not isinstance(own, dict):
@@ -228,9 +227,9 @@ def _command(
     texts: Mapping[str, Any],
     instead: Collection[str],
 ) -> dict[str, Any]:
-    """Return a command of a pack with our own phrases for it and, if we have some, sentences.
+    """Return a command of a pack with our own phrases and, if there are any, our sentences.
 
-    Those for all things of a place are said as those for one thing.
+    Commands for all entities of an area, a floor or the home use the sentences for one entity.
     """
     marks = _marks(of_pack)
     without = {*_texts(own.get("without", ()))}
@@ -249,7 +248,7 @@ def _command(
 
 
 def _marks(command: Mapping[str, Any]) -> set[str]:
-    """Return what a command is told from others by."""
+    """Return the features of a command that keys of our files select it by."""
     kinds, slots = command["kinds"], command.get("slots", {})
     target = command.get("target", "name")
     return {
@@ -264,17 +263,17 @@ def _marks(command: Mapping[str, Any]) -> set[str]:
 
 
 def _for(own: Mapping[str, list[str]], marks: set[str]) -> Iterator[list[str]]:
-    """Yield what is there for a command with these marks."""
+    """Yield the entries for a command with these features."""
     yield from (texts for key, texts in own.items() if _is_for(key, marks))
 
 
 def _is_for(key: str, marks: set[str]) -> bool:
-    """Return whether a key is for what has these marks: `light area, fan area` is for either."""
+    """Return whether a key selects a command: `light area, fan area` selects either."""
     return any(marks.issuperset(one.split()) for one in key.split(","))
 
 
 def _for_places(sentences: Sequence[Sentence]) -> tuple[Sentence, ...]:
-    """Return sentences; those for all things of a place hear what those for one of them do."""
+    """Return sentences; those for several entities also get the phrases of those for one."""
     return tuple(
         replace(
             one,
@@ -330,9 +329,9 @@ def _language(code: str, raw: Mapping[str, Any]) -> Language:
     )
 
 
-# Words that change nothing.
+# Lists of words that change nothing.
 SMALL_LISTS = ("small", "fillers", "prepositions")
-# Of these lists no word is taken for a slip of another one.
+# Lists with words that are never typos of others.
 COMMON = ("prepositions", "fillers", "also", "questions", "time", "not_now", "common")
 LISTS = (
     *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),

@@ -1,4 +1,4 @@
-"""Numbers in what was said, in digits or in words."""
+"""Find numbers in an utterance, in digits or in words."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -8,10 +8,10 @@ if TYPE_CHECKING:
 
     from .language import Language, Phrase
 
-# No number, and no part of a unit of time, has more words.
+# Maximum number of words of a number or of a fraction of a unit of time.
 MAX_WORDS = 4
 HALF = 0.5
-# Tens and ones belong together: `twenty`, `five` are 25.
+# Add ones to tens: `twenty`, `five` are 25.
 _FIRST_TENS, _TEN = 20, 10
 
 
@@ -20,7 +20,7 @@ def numbers_in(
     language: Language,
     levels: Mapping[Phrase, int] | None = None,
 ) -> list[float]:
-    """Return the numbers that were said, in their order. levels: further words with a value."""
+    """Return the numbers of an utterance in order. levels: further words with a value."""
     known: dict[Phrase, float | None] = {**language.numbers, **(levels or {})}
     found: list[float] = []
     rest = tuple(words)
@@ -37,7 +37,7 @@ def numbers_in(
 
 
 def half_degrees(words: Phrase, language: Language) -> tuple[float, int, int] | None:
-    """Return half a degree, or one and a half, and the places of its words; None if not said."""
+    """Return 0.5 or 1.5 for half degrees, and start and end of the words; None if not found."""
     halves = {phrase for phrase, value in language.parts.items() if value == HALF}
     also = {one[0] for one in language.lists["also"]}
     for start in range(len(words)):
@@ -59,7 +59,7 @@ def half_degrees(words: Phrase, language: Language) -> tuple[float, int, int] | 
 
 @lru_cache(maxsize=1024)
 def with_half(word: str, language: Language) -> float | None:
-    """Return the number of a word with a half at its end, such as `einundzwanzigeinhalb`."""
+    """Return the value of a word that ends in a half, such as `einundzwanzigeinhalb`."""
     for (part, *more), value in language.parts.items():
         number = language.numbers.get((word.removesuffix(part),))
         if not more and value == HALF and word.endswith(part) and number is not None:
@@ -68,7 +68,7 @@ def with_half(word: str, language: Language) -> float | None:
 
 
 def _half(words: Phrase, language: Language) -> int:
-    """Return how many words say `and a half` behind a number, none if they say something else.
+    """Return how many words after a number mean `and a half`, 0 if none.
 
     The unit may stand between: `a degree and a half`.
     """
@@ -82,15 +82,15 @@ def _half(words: Phrase, language: Language) -> int:
 
 
 def number_at(words: Sequence[str], start: int, language: Language) -> tuple[float | None, int]:
-    """Return the number that begins at a place, None if none does, and the place behind it."""
+    """Return the number at an index, None if there is none, and the index behind it."""
     value, n_words = _number(tuple(words[start : start + 2 * MAX_WORDS]), language.numbers)
     return value, start + (n_words if value is not None else 0)
 
 
 def _number(words: Phrase, known: Mapping[Phrase, float | None]) -> tuple[float | None, int]:
-    """Return the number with which words begin, and how many of them it takes.
+    """Return the number at the start of words, and its number of words.
 
-    It can be None and take words, as `per cent` has the word for a hundred.
+    The number can be None with a word count above 0: `per cent` contains the word for a hundred.
     """
     value, n_words = _simple(words, known)
     if n_words and is_article(words[:n_words], words[n_words:], known):
@@ -104,7 +104,7 @@ def _number(words: Phrase, known: Mapping[Phrase, float | None]) -> tuple[float 
 
 
 def is_article(one: Phrase, behind: Phrase, known: Mapping[Phrase, float | None]) -> bool:
-    """Return whether the word for one is none, as in Spanish `un 20 %`: it tells a difference."""
+    """Return whether the word for one is an article, as in Spanish `un 20 %`: by 20 %."""
     is_one = known.get(one) == 1 and not one[0][0].isdigit()
     return is_one and (_simple(behind, known)[0] or 0) > 1
 
@@ -119,7 +119,7 @@ def _simple(words: Phrase, known: Mapping[Phrase, float | None]) -> tuple[float 
 
 
 def first_phrase(words: Sequence[str], known: Collection[Phrase]) -> Phrase:
-    """Return the longest known phrase with which words begin, empty if there is none."""
+    """Return the longest known phrase at the start of words, empty if there is none."""
     words = tuple(words[:MAX_WORDS])
     found = (words[:n] for n in range(len(words), 0, -1) if words[:n] in known)
     return next(found, ())

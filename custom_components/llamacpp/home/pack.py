@@ -1,7 +1,7 @@
-"""The words of a language, made of what Home Assistant has in it: sentences and translations.
+"""Build a language's vocabulary from Home Assistant's sentences and translations.
 
-Native speakers have written these for some 65 languages. What is missing in Home Assistant is added
-by the files in `sentences`.
+Native speakers have written these for some 65 languages. The files in `sentences` add what Home
+Assistant lacks.
 """
 
 import json
@@ -35,37 +35,37 @@ if TYPE_CHECKING:
     from .language import Phrase
 
 COMPONENTS = Path(components.__file__).parent
-# Home Assistant has all names in it.
+# Home Assistant has translations of all names in English.
 ENGLISH = "en"
-# A bound on what is made of the templates for one command.
+# Maximum number of phrases for one command.
 MAX_PHRASES = 120
-# A phrase of more words is a whole sentence.
+# A longer phrase is a whole sentence.
 MAX_WORDS = 4
 MAX_NUMBER = 100
-# Beside these, the colours of white light.
+# Numbers in words beyond `MAX_NUMBER`: color temperatures of white light.
 KELVINS = range(2000, 6600, 100)
 DEGREE = "\u00b0"
-# An article stands before the slots of so many intents.
+# Number of intents in which a word must precede slots to count as an article.
 OFTEN = 2
-# Home Assistant's answers join names like this: `{{ a[:-1] | join(', ') }} and {{ a[-1] }}`.
+# How Home Assistant's answers join names: `{{ a[:-1] | join(', ') }} and {{ a[-1] }}`.
 _JOIN = re.compile(r"""join\([^)]*\)\s*\}\}\s*(\w+)\s*\{\{|join\(["'] (\w+) ["']\)""")
 _ANSWER_NAME = re.compile(r"\{\{\s*slots\.(\w+)\s*(?:\|\s*\w+\s*)?\}\}")
-# Where Home Assistant says `Yes` and `No` in every language.
+# Translation of `Yes` and `No` in every language.
 YES_NO = ("media_player", ("entity_component", "_", "state_attributes", "is_volume_muted", "state"))
-# Lists with the words for kinds of things, and in which domain these are.
+# Lists with the words for kinds of entities, and the domain of each.
 KIND_LISTS = {"cover_classes": "cover"}
-# Rules with the words for all things, the home, and the room in which somebody speaks.
+# Rules with the words for all entities, the home, and the speaker's room.
 RULES = {"all": ("all", "todos", "tous", "alle", "tutti"), "home": ("home",), "here": ("here",)}
-# The Germanic languages in which a condition can begin with its verb, and no other word tells it.
+# Germanic languages in which a condition can begin with its verb, without another mark.
 HAVE_INVERSION = frozenset(("af", "da", "de", "is", "lb", "nb", "nl", "sv"))
 ASKING = ("HassGetState", "HassClimateGetTemperature", "HassGetWeather", "HassTimerStatus")
 ON_OFF = ("HassTurnOn", "HassTurnOff")
 WITH_VALUES = ("HassLightSet", "HassSetPosition", "HassClimateSetTemperature", "HassFanSetSpeed")
 PLACES = ("area", "floor")
-# What is opened and closed, by the same words.
+# Domains with the same words for opening and closing.
 ALIKE = frozenset(("cover", "valve"))
 LATER = "{duration}: {conversation_command}"
-# Texts without words: what is asked back and told, and what all things of a place are called.
+# Texts without words: confirmations, and names for all entities of an area, a floor or the home.
 TEXTS = {
     "sure": "{command}?",
     "done": "OK.",
@@ -74,25 +74,25 @@ TEXTS = {
     "floor": "{things} ({floor})",
     "everywhere": "{things}",
 }
-# The slot that takes any words.
+# Slot that takes any words.
 ITEM = "item"
 
 
 def make_pack(code: str, form: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the words of a language, None if Home Assistant has no sentences in it.
+    """Return a language's pack, None if Home Assistant has no sentences in it.
 
-    code: such as `nl` or `pt-BR`. form: the kinds and commands that it is to have words for. It
-    reads files and takes seconds: not to be called in an event loop.
+    code: such as `nl` or `pt-BR`. form: the kinds and commands that need words. Reads files and
+    takes seconds: do not call this in the event loop.
     """
     data = intents.get_intents(code)
     return _Maker(code, data, form).pack() if data else None
 
 
 def kept_pack(code: str, form: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
-    """Return `make_pack`, made once for each version of Home Assistant and of this integration.
+    """Return `make_pack`, cached on disk per version of Home Assistant and of this integration.
 
-    folder: where packs are kept. A file that cannot be read is made again, and a folder that takes
-    none only costs time. Raises ValueError if Home Assistant has no sentences in the language.
+    folder: of the cache. An unreadable file is built again, an unwritable folder only costs time.
+    Raises ValueError if Home Assistant has no sentences in the language.
     """
     path = folder / f"words-{code}.json" if folder else None
     made_for = _made_for(form)
@@ -119,7 +119,7 @@ def kept_pack(code: str, form: Mapping[str, Any], folder: Path | None) -> dict[s
 
 
 def _made_for(form: Mapping[str, Any]) -> str:
-    """Return what a pack depends on: Home Assistant, its sentences, this code, and the form."""
+    """Return a hash of Home Assistant's version, its sentences, this code, and the form."""
     code = (Path(one).read_text("utf-8") for one in (__file__, templates.__file__))
     parts = (HA_VERSION, version("home-assistant-intents"), *code, json.dumps(form))
     return sha256("\n".join(parts).encode()).hexdigest()
@@ -127,10 +127,10 @@ def _made_for(form: Mapping[str, Any]) -> str:
 
 @dataclass(slots=True)
 class _Block:
-    """Sentences of Home Assistant that mean the same.
+    """Sentences of Home Assistant with the same meaning.
 
-    slots, domains: what they are about. texts: without what can be left out; whole: with it.
-    mandatory, optional: the words of either. response: the key of the answer.
+    slots, domains: what they refer to. texts: without optional parts; whole: with them.
+    mandatory, optional: the words of either. response: key of the answer.
     """
 
     intent: str
@@ -144,7 +144,7 @@ class _Block:
 
 
 class _Maker:
-    """Makes one pack."""
+    """Builds one pack."""
 
     def __init__(self, code: str, data: Mapping[str, Any], form: Mapping[str, Any]) -> None:
         self._code = code.partition("-")[0]
@@ -153,8 +153,8 @@ class _Maker:
         self._rules = {
             name: parse_sentence(text).expression for name, text in data["expansion_rules"].items()
         }
-        # In which intents words stand before a slot that may be left out, such as articles, and
-        # which rules were looked at for them.
+        # Intents by optional word before a slot, such as an article, and the rules already searched
+        # for such words.
         self._before: dict[str, set[str]] = defaultdict(set)
         self._seen: set[tuple[str, str]] = set()
         self._units: dict[str, set[str]] = {DEGREE: set(), "%": set()}
@@ -174,7 +174,7 @@ class _Maker:
         }
 
     def pack(self) -> dict[str, Any]:
-        """Return all of it."""
+        """Return the whole pack."""
         commands = self._commands()
         verbs = {phrase for one in commands for phrase in one["hear"]}
         kinds = self._kinds()
@@ -211,7 +211,7 @@ class _Maker:
         }
 
     def _read(self, intent: str, raw: Mapping[str, Any]) -> Iterator[_Block]:
-        """Yield a block of sentences for each combination of slots in it."""
+        """Yield a block of sentences for each combination of slots."""
         local = {
             name: parse_sentence(text).expression
             for name, text in raw.get("expansion_rules", {}).items()
@@ -243,9 +243,9 @@ class _Maker:
     def _look_around_slots(
         self, expression: Expression, rules: Mapping[str, Expression], intent: str, depth: int = 0
     ) -> None:
-        """Take note of the words that can be left out before a slot: `the`, `in the`.
+        """Collect the optional words before a slot: `the`, `in the`.
 
-        And of those for units, which are said instead of a sign.
+        Also collect words that can replace the sign of a unit.
         """
         if isinstance(expression, RuleReference):
             key = (intent, expression.rule_name)
@@ -264,7 +264,7 @@ class _Maker:
                 texts = islice(expand(item, rules, is_whole=True), MAX_CHOICES)
                 found = [literal(text) for text in texts if not slots_in(text)]
                 words = {word for one in found if len(one) <= 2 for word in one}  # noqa: PLR2004
-                # A template begins with its verb, or with what it is about.
+                # A template begins with its verb or with its subject.
                 is_verb = (
                     not index
                     and not depth
@@ -281,7 +281,7 @@ class _Maker:
             self._look_around_slots(item, rules, intent, depth + 1)
 
     def _look_for_units(self, alternative: Alternative, rules: Mapping[str, Expression]) -> None:
-        """Take note of the words that a template has beside a sign for a unit."""
+        """Collect the words that are alternatives to the sign of a unit."""
         texts = [*islice(expand(alternative, rules, is_whole=True), MAX_CHOICES)]
         for sign, words in self._units.items():
             if any(sign in text for text in texts):
@@ -292,7 +292,7 @@ class _Maker:
         return not block.intent.startswith(("HassGet", "HassClimateGet", "HassTimer"))
 
     def _words_of_domains(self) -> dict[str, set[str]]:
-        """Return what kinds of things are called in sentences about all of them in a place."""
+        """Return the words for kinds of entities, from sentences about all of them in a place."""
         named = {
             word
             for block in self._blocks
@@ -307,7 +307,7 @@ class _Maker:
                 (domain,) = block.domains
                 own = block.mandatory - named - of_all
                 found[domain] |= own | (_forms(own, block.optional) - of_all)
-        # What is said of other kinds, too, names none of them.
+        # Words that are also used for other kinds do not name a kind.
         others = {
             domain: {
                 word
@@ -326,7 +326,7 @@ class _Maker:
     def _commands(self) -> list[dict[str, Any]]:
         """Return the commands of the form in the words of this language.
 
-        Those with a value are also hinted at by the verbs without one: `open it to 30 percent`.
+        Commands with a value also get the verbs of those without: `open it to 30 percent`.
         """
         found = [self._command(one) for one in self._form["commands"]]
         for one in found:
@@ -341,7 +341,7 @@ class _Maker:
         return found
 
     def _command(self, form: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a command in the words of this language; it cannot be said if there are none."""
+        """Return a command in the words of this language; `say` is empty if there are none."""
         tool, kinds, target = form["tool"], form["kinds"], form.get("target", "name")
         if target == "none":
             return {**form, "hear": [], "say": ""}
@@ -361,14 +361,14 @@ class _Maker:
         if not say and tool not in ON_OFF:
             return {**form, "hear": hear, "say": ""}
         if target != "name":
-            # Home Assistant's answers are for one thing.
+            # Home Assistant's answers refer to a single entity.
             done = None
         told = {} if form.get("reads") else {"done": done or "{name}: OK."}
         return {**form, "hear": hear, "say": say or "{name}", **told}
 
     @staticmethod
     def _without(hear: Iterable[str], opposite: Iterable[_Block]) -> list[str]:
-        """Return phrases that tell a command from its opposite."""
+        """Return the phrases that distinguish a command from its opposite."""
         phrases = {literal(text) for one in opposite for text in one.texts}
         words = {word for phrase in phrases for word in phrase}
         return [
@@ -380,7 +380,7 @@ class _Maker:
         ]
 
     def _blocks_for(self, tool: str, kinds: Iterable[str], value: str | None) -> list[_Block]:
-        """Return the sentences in which a thing of these kinds is named, with this value."""
+        """Return the sentences that name an entity of these kinds, with this value."""
         domains = {kind.partition(".")[0] for kind in kinds}
         domains |= ALIKE if domains & ALIKE else frozenset()
         wanted = {"name", value} - {None}
@@ -401,7 +401,7 @@ class _Maker:
         ]
 
     def _hear(self, blocks: Iterable[_Block], value: str | None, without: set[str]) -> list[str]:
-        """Return the phrases that hint at a command. without: words that say nothing of it."""
+        """Return the phrases that hint at a command. without: words that are irrelevant to it."""
         blocks = list(blocks)
         needed = {word for one in blocks for word in one.mandatory} - without - self._small
         more = without.union(*self._own.values())
@@ -412,7 +412,7 @@ class _Maker:
             one for one in whole if len(one) < MAX_WORDS and not needed.isdisjoint(one)
         )
         if value and value != ITEM:
-            # `Set the lamp to 20 percent`: no word of it has to be said.
+            # `Set the lamp to 20 percent`: none of its words is mandatory.
             optional = {word for one in blocks for word in one.optional - self._small}
             hear |= dict.fromkeys((word,) for word in sorted(optional))
             if any("%" in text for one in blocks for text in one.texts):
@@ -424,7 +424,7 @@ class _Maker:
         return tuple(one for one in literal(text) if one not in without)
 
     def _say(self, blocks: Iterable[_Block], value: str | None) -> tuple[str, str | None]:
-        """Return how a command is said, and what is told of it; empty, None if neither is known."""
+        """Return the text and the confirmation of a command; empty, None if there is no text."""
         for block in blocks:
             is_alone = "name" in block.slots and not block.slots & {*PLACES}
             for text in block.texts if is_alone else ():
@@ -433,7 +433,7 @@ class _Maker:
         return "", None
 
     def _done(self, block: _Block) -> str | None:
-        """Return Home Assistant's answer, if it is no more than words and slots."""
+        """Return Home Assistant's answer if it has only words and slots, else None."""
         answers = self._data.get("responses", {}).get("intents", {}).get(block.intent, {})
         answer = _ANSWER_NAME.sub(r"{\1}", answers.get(block.response or "default") or "").strip()
         if not answer or "{{" in answer or "{%" in answer or {*slots_in(answer)} - block.slots:
@@ -441,7 +441,7 @@ class _Maker:
         return f"{answer}." if "{name}" in answer else f"{{name}}: {answer}."
 
     def _kinds(self) -> dict[str, Any]:
-        """Return what kinds of things are called."""
+        """Return the words for kinds of entities."""
         words: dict[str, dict[str, None]] = defaultdict(dict)
         for listed, domain in KIND_LISTS.items():
             for text, value in self._values(listed).items():
@@ -465,7 +465,7 @@ class _Maker:
         return found
 
     def _translated(self, domain: str, code: str | None = None) -> dict[str, Any]:
-        """Return Home Assistant's translations of an integration, perhaps none."""
+        """Return Home Assistant's translations of an integration, empty if there are none."""
         path = COMPONENTS / domain / "translations" / f"{code or self._code}.json"
         found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
         return found
@@ -479,12 +479,12 @@ class _Maker:
         return {"yes": texts["true"], "not_now": texts["false"], "no": texts["false"]}
 
     def _and(self) -> list[str]:
-        """Return the word between two names, as Home Assistant's answers have it."""
+        """Return the word for `and` from Home Assistant's answers."""
         answers = json.dumps(self._data.get("responses", {}), ensure_ascii=False)
         return _texts({words_of(" ".join(found)) for found in _JOIN.findall(answers)})
 
     def _questions(self, verbs: Iterable[str]) -> list[str]:
-        """Return with which words the sentences begin that only ask."""
+        """Return the first words of sentences that only ask."""
         of_orders = {words_of(text)[0] for text in verbs}
         firsts = {
             words[0]
@@ -526,7 +526,7 @@ class _Maker:
             try:
                 texts = {*engine.format_number(number).text_by_ruleset.values()}
             except ValueError:
-                # A language without rules for numbers.
+                # The language has no rules for numbers.
                 break
             for text in sorted(texts):
                 words = words_of(text)
@@ -535,7 +535,7 @@ class _Maker:
         return found
 
     def _texts(self) -> dict[str, Any]:
-        """Return what we say: what Home Assistant says when it does not understand."""
+        """Return our texts: Home Assistant's error messages, and texts without words."""
         errors = self._data.get("responses", {}).get("errors", {})
         texts: dict[str, Any] = {}
         sorry = _sentence(errors.get("no_intent"))
@@ -549,14 +549,14 @@ class _Maker:
 
 
 def _names(value: object) -> list[str]:
-    """Return the domains that Home Assistant's data names, one or several."""
+    """Return one or several domains of Home Assistant's data as a list."""
     if isinstance(value, dict):
         value = value.get("value")
     return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
 
 
 def _forms(words: Iterable[str], others: Iterable[str]) -> set[str]:
-    """Return which of the other words are longer forms of some words."""
+    """Return those of the other words that are longer forms of some words."""
     return {one for one in others if any(one.startswith(word) for word in words)}
 
 
@@ -565,7 +565,7 @@ def _texts(phrases: Iterable[Phrase]) -> list[str]:
 
 
 def _sentence(template: object, **names: str) -> str:
-    """Return a sentence of Home Assistant with its slots renamed, empty if it is more than that."""
+    """Return a sentence of Home Assistant with renamed slots, empty if it has other code."""
     text = str(template or "").strip()
     for name, own in names.items():
         text = re.sub(rf"\{{\{{\s*{name}\s*\}}\}}", f"{{{own}}}", text)

@@ -1,4 +1,4 @@
-"""Calls as the sentences that stand for them: what the model reads of what it has done."""
+"""Render tool calls as sentences: the model reads its past calls in this form."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ def bare(tool: str) -> str:
 
 
 def sentence_of(tool: str, args: Mapping[str, Any], language: Language) -> Sentence | None:
-    """Return the form of command that a call was made from, None if there is none."""
+    """Return the command that a tool call was made from, None if there is none."""
     known = (language.later, *language.sentences)
     return next((one for one in known if _fits(one, bare(tool), args)), None)
 
@@ -25,7 +25,7 @@ def sentence_of(tool: str, args: Mapping[str, Any], language: Language) -> Sente
 def command_text(
     tool: str, args: Mapping[str, Any], language: Language, *, done: bool = False
 ) -> str:
-    """Return a call as a command; done: as what is said when it has worked."""
+    """Return a tool call as a command; done: as the confirmation of that command."""
     sentence = sentence_of(tool, args, language)
     if sentence is None:
         return f"{bare(tool)} {json.dumps(args, ensure_ascii=False)}"

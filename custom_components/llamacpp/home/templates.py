@@ -1,4 +1,4 @@
-"""Templates of sentences, as Home Assistant writes them: `[please] turn (on|off) {name}`."""
+"""Templates of sentences in Home Assistant's format: `[please] turn (on|off) {name}`."""
 
 import re
 from functools import lru_cache
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .language import Phrase
 
-# Bounds on what is made of one template, and of one of its parts.
+# Limits of the texts of one template, of the choices of one part, and of the nesting.
 MAX_TEXTS, MAX_CHOICES, MAX_DEPTH = 256, 16, 8
 _SLOT = re.compile(r"\{([^}:]*:)?([^}]*)\}")
 
@@ -38,8 +38,7 @@ def expand(  # noqa: C901 - one case for each kind of expression
 ) -> Iterator[str]:
     """Yield the texts of a template, with `{slot}` for each slot.
 
-    is_whole: with what can be left out, too; otherwise only the optional parts of words, as in
-    `light[s]`.
+    is_whole: include optional parts; otherwise only optional parts of words, as in `light[s]`.
     """
     match expression:
         case TextChunk():
@@ -86,7 +85,7 @@ def _choices(
 
 
 def _is_within_word(items: list[Expression], index: int) -> bool:
-    """Return whether a part that can be left out belongs to a word, as the end of `light[s]`."""
+    """Return whether an optional part belongs to a word, as the end of `light[s]`."""
     one = items[index]
     if not (isinstance(one, Alternative) and one.is_optional):
         return False
@@ -98,7 +97,7 @@ def _is_within_word(items: list[Expression], index: int) -> bool:
 
 
 def literal(text: str) -> Phrase:
-    """Return the words of a text without its slots, piece by piece: there are few, and often."""
+    """Return the words of a text without its slots; cached by piece, as few pieces recur often."""
     return tuple(word for one in _SLOT.sub(" ", text).split() for word in _words_of_piece(one))
 
 
@@ -113,6 +112,6 @@ def slots_in(text: str) -> list[str]:
 
 
 def texts_of(template: str) -> list[str]:
-    """Return what a template without rules stands for, with and without what can be left out."""
+    """Return the texts of a template without rules, with and without its optional parts."""
     found = expand(parse_sentence(template).expression, {}, is_whole=True)
     return [*dict.fromkeys(" ".join(text.split()) for text in found)]

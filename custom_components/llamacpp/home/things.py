@@ -1,4 +1,4 @@
-"""The home as the model may know it: what is exposed to Assist, and where it is."""
+"""The home as the model may know it: entities exposed to Assist, their areas and floors."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 
 class Device(NamedTuple):
-    """A device with an entity that is exposed."""
+    """A device with an exposed entity."""
 
     id: str
     name: str
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return what it is called: it has no aliases."""
+        """Return its name; devices have no aliases."""
         return (self.name,)
 
 
 @dataclass(frozen=True, slots=True)
 class ExposedEntity:
-    """An entity that is exposed.
+    """An exposed entity.
 
-    names: its name, then its aliases. area: id of its area. abilities: what can be set of it, by
-    the names that the sentences use. device: that it is of. domain: of its id. kinds: what it is in
-    the sentences' terms, the most precise first.
+    names: its name, then its aliases. area: id of its area. abilities: settable properties, named
+    as in the sentences. device: its device. domain: of its id. kinds: domain with device class,
+    then domain, as in the sentences.
     """
 
     entity_id: str
@@ -42,7 +42,7 @@ class ExposedEntity:
     kinds: tuple[str, ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Work out once what is asked of every thing in every turn."""
+        """Precompute the properties that every turn needs for every entity."""
         domain = self.entity_id.partition(".")[0]
         precise = (f"{domain}.{self.device_class}",) if self.device_class else ()
         object.__setattr__(self, "domain", domain)
@@ -50,11 +50,11 @@ class ExposedEntity:
 
     @property
     def name(self) -> str:
-        """Return what it is called."""
+        """Return the main name."""
         return self.names[0]
 
     def is_like(self, other: ExposedEntity) -> bool:
-        """Return whether another one is of the same domain."""
+        """Return whether both entities have the same domain."""
         return self.domain == other.domain
 
 
@@ -67,15 +67,15 @@ class Place:
 
     @property
     def name(self) -> str:
-        """Return what it is called."""
+        """Return the main name."""
         return self.names[0]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Home:
-    """All that is exposed. areas, floors: by id.
+    """All exposed entities. areas, floors: by id.
 
-    Two homes are never equal: what is made of one is remembered with `remembered`.
+    Two homes are never equal: use `remembered` to cache values derived from one.
     """
 
     things: tuple[ExposedEntity, ...]
@@ -85,22 +85,22 @@ class Home:
 
 @lru_cache(maxsize=16384)
 def name_words(name: str) -> tuple[str, ...]:
-    """Return the words of the name of a thing or place, as `words_of`.
+    """Return the words of an entity's or area's name, as `words_of` does.
 
-    After a change, those of all the other names of a large home are still known.
+    Cached by name: after a change, the other names of a large home need no new work.
     """
     return words_of(name)
 
 
 def remembered[T](make: Callable[[Home], T]) -> Callable[[Home], T]:
-    """Have what is made of a home made once, and remembered as long as there is that home."""
+    """Cache the result of a function for each home, for as long as the home exists."""
     known: WeakKeyDictionary[Home, T] = WeakKeyDictionary()
 
     def get(home: Home) -> T:
         try:
             return known[home]
         except KeyError:
-            # Of several threads all get what the first one has made.
+            # If several threads compute it, all get the result of the first.
             return known.setdefault(home, make(home))
 
     return get

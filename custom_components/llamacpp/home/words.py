@@ -1,4 +1,4 @@
-"""What was said, as words that can be compared with names."""
+"""Split text into words that can be compared with names."""
 
 import re
 import unicodedata
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+")
-# As `_WORD`, but a word keeps an apostrophe that joins it to the next.
+# As `_WORD`, but a word keeps the apostrophe that joins it to the next.
 _WRITTEN = re.compile(rf"{_WORD.pattern}(?:['\u2019](?=[^\W\d_]))?")
 _JOINED = re.compile(r"(['\u2019]) ")
-# Words of so many letters may differ by one, or by two.
+# Minimum number of letters of a word that may have one typo, or two.
 ONE_SLIP, TWO_SLIPS = 5, 9
 SHORT, LONG = 3, 6
-# As `words_of` reads the sign.
+# How `words_of` reads the percent sign.
 PERCENT = "percent"
-# Between two words that are written as one.
+# Possible links between the two words of a compound.
 LINKS = ("", "n", "s")
 
 
 @lru_cache(maxsize=4096)
 def words_of(text: str) -> tuple[str, ...]:
-    """Return the words of a text in their order, in small letters without accents.
+    """Return the words of a text in order, in lower case without accents.
 
     Numbers are words; a percent sign is the word `percent`.
     """
@@ -34,9 +34,9 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def written(text: str) -> dict[str, str]:
-    """Return how each word of a text was written: accents and capitals by the word without.
+    """Return the spelling of each word of a text: with accents and capitals by the plain word.
 
-    One that is always joined to the next by an apostrophe has it at its end.
+    A word that an apostrophe always joins to the next keeps it at its end.
     """
     plain = unicodedata.normalize("NFC", text)
     found = sorted(_WRITTEN.findall(plain), key=lambda word: word[-1].isalnum())
@@ -44,13 +44,13 @@ def written(text: str) -> dict[str, str]:
 
 
 def as_written(words: Iterable[str], how: Mapping[str, str]) -> str:
-    """Return words as one text. how: as from `written`."""
+    """Return words as one text. how: from `written`."""
     return _JOINED.sub(r"\1", " ".join(how.get(word, word) for word in words))
 
 
 @lru_cache(maxsize=1 << 16)
 def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
-    """Tell whether two words are the same, but for an ending, or for a slip of the pen."""
+    """Return whether two words are equal except for an ending or typos."""
     if one == other:
         return True
     if not (one.isalpha() and other.isalpha()):
@@ -58,27 +58,27 @@ def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
     shorter, longer = sorted((one, other), key=len)
     common = n_common(shorter, longer)
     least = len(longer) - (2 if len(longer) >= LONG else 1)
-    # Of short words each letter counts: a `Bar` is no `Bad`.
+    # In short words each letter counts: `Bar` is not `Bad`.
     if len(shorter) >= SHORT and common >= max(least, SHORT):
         return True
     if not may_slip or len(shorter) < ONE_SLIP:
         return False
     allowed = 2 if len(shorter) >= TWO_SLIPS else 1
-    # Most words are told apart by this already, and there are many pairs of words in a home.
+    # Rules out most pairs cheaply, and a home has many pairs of words.
     if len(longer) - len(shorter) > allowed or len({*longer} - {*shorter}) > allowed:
         return False
     return n_slips(shorter, longer) <= allowed
 
 
 def is_slip(one: str, other: str) -> bool:
-    """Tell whether two words are the same, but for one letter of a long word."""
+    """Return whether two words are equal, except for one letter of a long word."""
     if one == other or min(len(one), len(other)) < ONE_SLIP or abs(len(one) - len(other)) > 1:
         return one == other
     return len({*one} - {*other}) <= 1 and n_slips(one, other) <= 1
 
 
 def parts_of(word: str, known: Collection[str]) -> tuple[str, ...]:
-    """Return the two known words that a word is made of, as `Küchenlampe`; else the word."""
+    """Return the two known words of a compound such as `Küchenlampe`; else the word itself."""
     if word in known:
         return (word,)
     for end in range(SHORT, len(word) - SHORT + 1):
@@ -96,10 +96,10 @@ def find(
     common: frozenset[str] = frozenset(),
     known: frozenset[str] = frozenset(),
 ) -> int | None:
-    """Return where a word was said, also within two that belong together; None if it was not.
+    """Return the index of a word in an utterance, also if split in two; None if it is missing.
 
-    common: words of the language that are only like themselves. known: words that are no slip of
-    another one.
+    common: words of the language that match only themselves. known: words that are never typos of
+    other words.
     """
     for index, one in enumerate(said):
         if one == word:
@@ -115,7 +115,7 @@ def find(
 def has_phrase(
     phrase: Sequence[str], said: Sequence[str], common: frozenset[str] = frozenset()
 ) -> bool:
-    """Tell whether all words of a phrase were said in this order, perhaps with others between."""
+    """Return whether all words of a phrase are in the utterance in order, perhaps with gaps."""
     start = 0
     for word in phrase:
         index = find(word, said[start:], common)
@@ -126,7 +126,7 @@ def has_phrase(
 
 
 def n_common(one: str, other: str) -> int:
-    """Return how many letters two words have in common at their beginning."""
+    """Return the number of letters in the common prefix of two words."""
     count = 0
     for left, right in zip(one, other, strict=False):
         if left != right:
@@ -136,7 +136,7 @@ def n_common(one: str, other: str) -> int:
 
 
 def n_slips(one: str, other: str) -> int:
-    """Return how many letters to add, leave out, change or swap make one word the other."""
+    """Return how many letters to insert, delete, replace or swap to turn one word into another."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, left in enumerate(one, 1):
