@@ -1,4 +1,4 @@
-"""Every conversation with its turns, in Home Assistant's storage."""
+"""Store every conversation with its turns in Home Assistant's storage."""
 
 from .chat_log import contents_of, messages_of
 from .fields import FormatError

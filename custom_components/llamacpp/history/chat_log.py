@@ -1,4 +1,4 @@
-"""Home Assistant's chat log as what is kept of it, and back."""
+"""Convert Home Assistant's chat log to stored messages, and back."""
 
 from typing import TYPE_CHECKING
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def messages_of(contents: Iterable[Content], agent_id: str) -> tuple[Message, ...]:
-    """Return what is to be kept of these contents of a chat log; system prompts are not.
+    """Return the messages to store for these contents of a chat log, without system prompts.
 
-    agent_id: the agent of the turn; what another agent said says so. The values of tools are
-    copied, so that they may be written while others go on with them.
+    agent_id: of the turn; only messages of another agent store an id. Copies the values of tools,
+    so that they can be written while others change them.
     """
     messages = []
     for content in contents:
@@ -41,9 +41,9 @@ def messages_of(contents: Iterable[Content], agent_id: str) -> tuple[Message, ..
 
 
 def contents_of(conversation: Conversation) -> list[Content]:
-    """Return what a chat log holds after its system prompt, if it has had these turns.
+    """Return a conversation's turns as contents of a chat log, without the system prompt.
 
-    An attachment is not there any more: a note in the user's text tells that there was one.
+    Attachments are lost: a note in the user's message says that there was one.
     """
     return [
         _to_content(message, message.agent_id or turn.agent_id or conversation.agent_id or "")
@@ -117,7 +117,7 @@ def _to_content(message: Message, agent_id: str) -> Content:
                 message.tool_name or "",
                 llm.ToolResult(message.result or {}, error=message.is_error),
             )
-    # A content takes no time, it asks the clock: this is the only way to say when it really was.
+    # A content takes its time from the clock: this is the only way to restore the original.
     object.__setattr__(content, "created", message.created)
     return content
 

@@ -1,4 +1,4 @@
-"""Reads fields of JSON that we wrote: what is missing or of a wrong type is an error."""
+"""Read fields of JSON that we wrote: raise if one is missing or has the wrong type."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -9,27 +9,27 @@ if TYPE_CHECKING:
 
 
 class FormatError(ValueError):
-    """JSON that is no conversation; the message names the field that is wrong."""
+    """The JSON is not a valid conversation; the message names the wrong field."""
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """Return an object; raises FormatError if it is something else."""
+    """Return the value if it is an object; raises FormatError otherwise."""
     if not isinstance(value, dict):
         raise FormatError(f"an object was expected, not {type(value).__name__}")
     return value
 
 
 def optional[T](source: dict[str, Any], name: str, kind: type[T]) -> T | None:
-    """Return a field, None if it is missing or null; raises FormatError."""
+    """Return a field, None if it is missing or null; raises FormatError for another type."""
     value = source.get(name)
-    # JSON's true is an int to Python.
+    # JSON's true is an int in Python.
     if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
         return value
     raise FormatError(f"{name}: {kind.__name__} was expected, not {type(value).__name__}")
 
 
 def required[T](source: dict[str, Any], name: str, kind: type[T]) -> T:
-    """Return a field; raises FormatError if it is missing or something else."""
+    """Return a field; raises FormatError if it is missing or has another type."""
     value = optional(source, name, kind)
     if value is None:
         raise FormatError(f"{name}: is missing")
@@ -37,7 +37,7 @@ def required[T](source: dict[str, Any], name: str, kind: type[T]) -> T:
 
 
 def flag(source: dict[str, Any], name: str) -> bool:
-    """Return whether a field is true; one that is missing is not. Raises FormatError."""
+    """Return whether a field is true, False if it is missing; raises FormatError."""
     value = source.get(name, False)
     if not isinstance(value, bool):
         raise FormatError(f"{name}: bool was expected, not {type(value).__name__}")
@@ -45,7 +45,7 @@ def flag(source: dict[str, Any], name: str) -> bool:
 
 
 def moment(source: dict[str, Any], name: str) -> datetime:
-    """Return a time with its zone; raises FormatError."""
+    """Return a time with time zone; raises FormatError."""
     text = required(source, name, str)
     try:
         value = datetime.fromisoformat(text)
@@ -57,7 +57,7 @@ def moment(source: dict[str, Any], name: str) -> datetime:
 
 
 def choice[E: StrEnum](source: dict[str, Any], name: str, kind: type[E]) -> E:
-    """Return the member of an enumeration that a field names; raises FormatError."""
+    """Return a field as a member of an enumeration; raises FormatError."""
     text = required(source, name, str)
     try:
         return kind(text)
@@ -66,7 +66,7 @@ def choice[E: StrEnum](source: dict[str, Any], name: str, kind: type[E]) -> E:
 
 
 def each[T](source: dict[str, Any], name: str, read: Callable[[object], T]) -> tuple[T, ...]:
-    """Return a list, none if it is missing, of what `read` reads; raises FormatError."""
+    """Return a list parsed by `read`, empty if it is missing; raises FormatError."""
     items = optional(source, name, list) or []
     read_items = []
     for index, item in enumerate(items):

@@ -1,4 +1,4 @@
-"""The files of a history. All of this blocks: it is meant for the executor."""
+"""Files of a history. All functions block: run them in the executor."""
 
 import hashlib
 import os
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 VERSION = 1
 MINOR_VERSION = 2
 
-# A turn writes its whole conversation: what one conversation may hold bounds what a turn costs.
+# Each turn writes its whole conversation: limits of a conversation are limits of a turn's cost.
 MAX_TURNS = 400
 MAX_BYTES = 512 * 1024
 
-# No id that is used as it is has a dot, so it is never that of a hash.
+# A plain id has no dot, so it never collides with a hashed one.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,64}|sha256\.[0-9a-f]{64})\.json", re.ASCII)
-# What a power cut leaves of a file that was being written. A young one (in seconds) may be that of
-# a turn that has been going on while its server was set up anew.
+# File left behind by a power cut during a write. A younger one (in seconds) may belong to a turn
+# that is in progress while its entry reloads.
 _TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}", re.ASCII)
 _ABANDONED_SECONDS = 60
-# An empty file whose time says until when the history was running.
+# An empty file; its modification time is the last time at which the history was running.
 _CLOCK = "clock"
-# As Home Assistant's storage does with a file that is no JSON.
+# As Home Assistant's storage names files that are not JSON.
 _SET_ASIDE = ".corrupt."
 
 
 def file_name(conversation_id: str) -> str:
-    """Return the name of a conversation's file: safe, and another one for every id.
+    """Return the name of a conversation's file: safe, and unique for each id.
 
-    Half a character in an id counts as a question mark, which is what can be stored of it.
+    A lone surrogate in an id counts as a question mark, which is how it is stored.
     """
     if _PLAIN_ID.fullmatch(conversation_id):
         return f"{conversation_id}.json"
@@ -58,10 +58,10 @@ def file_name(conversation_id: str) -> str:
 
 
 def scan(folder: Path) -> tuple[Index, list[float]]:
-    """Return what the folder's listing tells, without reading a file; no folder is an empty one.
+    """Index a folder by its listing, without reading files; a missing folder counts as empty.
 
-    Second come the times at which the history was running. Removes what an interrupted write has
-    left.
+    Also returns the times at which the history was running. Removes leftovers of interrupted
+    writes.
     """
     abandoned = time.time() - _ABANDONED_SECONDS
     sizes: dict[str, int] = {}
@@ -81,7 +81,7 @@ def scan(folder: Path) -> tuple[Index, list[float]]:
 
 
 def set_clock(folder: Path, now: float) -> None:
-    """Note that the history has been running until now; no folder needs no note."""
+    """Record that the history was running until now, unless the folder is missing."""
     path = folder / _CLOCK
     with suppress(OSError):
         if folder.is_dir():
@@ -90,7 +90,7 @@ def set_clock(folder: Path, now: float) -> None:
 
 
 def read_groups(folder: Path, names: Iterable[str]) -> dict[str, Group]:
-    """Return the groups of these conversations; reads no more of them than that needs."""
+    """Return the groups of these conversations; reads only what that needs."""
     return {name: _read_group(folder / name) for name in names}
 
 
@@ -109,9 +109,9 @@ def _read_group(path: Path) -> Group:
 
 
 def parse(path: Path, data: Any) -> tuple[Conversation, os.stat_result]:
-    """Return the conversation that was stored as `data` in this file, and the file's state.
+    """Return the conversation stored as `data` in this file, and the file's status.
 
-    Raises FormatError if it is none, or if it belongs into another file.
+    Raises FormatError if the data is invalid or belongs in another file.
     """
     conversation = Conversation.from_json(data)
     if file_name(conversation.id) != path.name:
@@ -122,12 +122,12 @@ def parse(path: Path, data: Any) -> tuple[Conversation, os.stat_result]:
 def write(
     path: Path, key: str, conversation: Conversation, stamp: float, *, make_folder: bool
 ) -> tuple[Conversation, int]:
-    """Write a conversation so that it survives a power cut from the moment that this returns.
+    """Write a conversation; once this returns, it survives a power cut.
 
-    key: of Home Assistant's storage. stamp: when the last turn was; it becomes the file's time, so
-    that the listing tells it. Returns what was written, without the oldest turns if it was too
-    much, and the file's bytes. Raises HomeAssistantError, OSError, TypeError for what is no JSON,
-    or FormatError for what could not be read again.
+    key: of Home Assistant's storage. stamp: time of the last turn, stored as the file's
+    modification time for `scan`. Returns the written conversation, without its oldest turns if it
+    is too large, and the file's size in bytes. Raises HomeAssistantError, OSError, TypeError if it
+    is not JSON, or FormatError if it could not be read again.
     """
     conversation, content = _fitted(conversation, key)
     if make_folder:
@@ -138,12 +138,12 @@ def write(
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file so that it is no conversation any more, and return its new path."""
+    """Rename a file so that it no longer counts as a conversation, and return its new path."""
     return path.rename(path.with_name(f"{path.name}{_SET_ASIDE}{datetime.now(UTC).isoformat()}"))
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Remove these files; one that cannot be removed is left, with a line in the log."""
+    """Remove these files; log those that cannot be removed."""
     for path in paths:
         try:
             path.unlink(missing_ok=True)
@@ -157,17 +157,17 @@ def remove_file(path: Path) -> None:
 
 
 def remove_set_aside(folder: Path, before: float) -> list[str]:
-    """Remove what was set aside before that time (seconds since 1970), and return the names."""
+    """Remove files set aside before a time (seconds since 1970), and return their names."""
     old = []
     with suppress(FileNotFoundError), os.scandir(folder) as listing:
-        # A new name changes a file's ctime, not its mtime.
+        # Renaming a file changes its ctime, not its mtime.
         old = [file.name for file in listing if _SET_ASIDE in file.name and _ctime(file) < before]
     remove(folder / name for name in old)
     return old
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder with all that is in it, and the one that holds it if it is empty now."""
+    """Remove a folder with its content, and its parent if that is empty then."""
     with suppress(FileNotFoundError):
         shutil.rmtree(folder)
     with suppress(OSError):
@@ -179,10 +179,10 @@ def _ctime(file: os.DirEntry[str]) -> float:
 
 
 def _fitted(conversation: Conversation, key: str) -> tuple[Conversation, bytes]:
-    """Return the conversation and its file's content, within the bounds of both.
+    """Return the conversation and its file's content, within both limits.
 
-    Half of the turns go at once: a prompt that loses one turn at every turn is never in the
-    server's cache. The last turn is kept, whatever its size.
+    Drops half of the turns at once: a prompt that loses a turn each time never matches the server's
+    KV cache. Keeps the last turn, whatever its size.
     """
     turns = conversation.turns
     if len(turns) > MAX_TURNS:
@@ -196,7 +196,7 @@ def _fitted(conversation: Conversation, key: str) -> tuple[Conversation, bytes]:
 
 
 def _content(conversation: Conversation, key: str) -> bytes:
-    """Return what Home Assistant's storage reads."""
+    """Return the file's content in the format of Home Assistant's storage."""
     document = {
         "version": VERSION,
         "minor_version": MINOR_VERSION,
@@ -207,7 +207,7 @@ def _content(conversation: Conversation, key: str) -> bytes:
         return json_bytes(document)
     except TypeError:
         plain = to_plain(document)
-        # What was replaced must not be something that is needed to read the file again.
+        # Check that the replacements did not break a required field.
         Conversation.from_json(plain["data"])
         return json_bytes(plain)
 

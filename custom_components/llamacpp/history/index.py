@@ -1,4 +1,4 @@
-"""What is known of all conversations without reading them."""
+"""Index of all conversations, available without reading their files."""
 
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 class Index:
-    """The conversations by file name, in the order of their last turns.
+    """Conversations by file name, ordered by their last turns.
 
-    The values are in dictionaries of their own: ten thousand small objects would have the garbage
-    collector look at all of Home Assistant while it starts.
+    Keeps each value in a dictionary of its own: ten thousand small objects would make the garbage
+    collector traverse all of Home Assistant during startup.
     """
 
     def __init__(
         self, sizes: dict[str, int] | None = None, stamps: dict[str, float] | None = None
     ) -> None:
-        """Make the index of files; both by name, in any order.
+        """Initialize the index from a listing of files; both by name, in any order.
 
-        sizes: in bytes. stamps: when the last turn was, in seconds since 1970 by `HistoryClock`.
+        sizes: in bytes. stamps: time of the last turn, in seconds since 1970 by `HistoryClock`.
         """
         self._sizes = sizes or {}
         self._stamps = stamps or {}
@@ -35,7 +35,7 @@ class Index:
         self._sort()
 
     def put(self, name: str, summary: Summary) -> None:
-        """Add a conversation that is in a file of this name, or replace what was known of it."""
+        """Add the conversation in this file, or replace its entry."""
         stamp = summary.stamp
         if self._stamps.get(name) != stamp:
             self._stamps.pop(name, None)
@@ -49,48 +49,48 @@ class Index:
         self._assign(name, Group.of(summary))
 
     def learn(self, groups: Mapping[str, Group]) -> None:
-        """Take note of groups of conversations that are not read; what is known better stays."""
+        """Add the groups of unread conversations; groups that are already known take precedence."""
         for name, group in groups.items():
             if name in self._sizes and name not in self._groups:
                 self._assign(name, group)
 
     def drop(self, name: str) -> None:
-        """Forget a conversation; one that is not known is no error."""
+        """Remove a conversation, if it is known."""
         self._bytes -= self._sizes.pop(name, 0)
         self._stamps.pop(name, None)
         self._summaries.pop(name, None)
         self._n_one_shots -= self._groups.pop(name, UNREAD).is_one_shot
 
     def size(self, name: str) -> int | None:
-        """Return the bytes of a file, 0 as long as it is not written, None if it is not known."""
+        """Return the size of a file in bytes, 0 until it is written, None if it is unknown."""
         return self._sizes.get(name)
 
     def summary(self, name: str) -> Summary | None:
-        """Return what is in a file, None if nobody has read it, or if it is not known."""
+        """Return the summary of a file, None if it was never read or is unknown."""
         return self._summaries.get(name)
 
     def stamp(self, name: str) -> float | None:
-        """Return when the last turn of a conversation was, None if it is not known."""
+        """Return the time of a conversation's last turn, None if it is unknown."""
         return self._stamps.get(name)
 
     @property
     def newest_stamp(self) -> float:
-        """Return when the last turn of all was, 0 if there is none."""
+        """Return the time of the last turn of all, 0 if there is none."""
         return next(reversed(self._stamps.values()), 0.0)
 
     def newest(self, since: float = 0) -> Iterator[str]:
-        """Yield the names of those with a turn since then (seconds since 1970), newest first."""
+        """Yield the names with a turn since a time (seconds since 1970), newest first."""
         for name, stamp in reversed(self._stamps.items()):
             if stamp < since:
                 return
             yield name
 
     def older_than(self, stamp: float) -> Iterator[str]:
-        """Yield the names of those without a turn since then, oldest first."""
+        """Yield the names without a turn since a time (seconds since 1970), oldest first."""
         return takewhile(lambda name: self._stamps[name] < stamp, self._stamps)
 
     def exceeds(self, retention: Retention) -> bool:
-        """Return whether there may be more than is to be kept."""
+        """Return whether the conversations may exceed the retention."""
         most = min(retention.max_one_shots, retention.max_conversations)
         return (
             self._n_one_shots > most
@@ -99,11 +99,11 @@ class Index:
         )
 
     def unread(self) -> Iterator[str]:
-        """Yield the names of those whose groups are not known, oldest first."""
+        """Yield the names with unknown groups, oldest first."""
         return (name for name in self._stamps if name not in self._groups)
 
     def excess(self, retention: Retention) -> Iterator[str]:
-        """Yield the names of those that are too many or too large, in the order to go."""
+        """Yield the names that exceed the retention, in the order of removal."""
         if self.exceeds(retention):
             yield from excess(self._stamps, self._sizes, self._groups, retention)
 
@@ -112,6 +112,6 @@ class Index:
         self._groups[name] = group
 
     def _sort(self) -> None:
-        # Not by the items, for the reason that the class has given.
+        # Sorting items would create many small objects: see the class.
         names = sorted(self._stamps, key=self._stamps.__getitem__)
         self._stamps = {name: self._stamps[name] for name in names}

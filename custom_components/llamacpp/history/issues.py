@@ -1,4 +1,4 @@
-"""The repair issues that tell of files which were set aside."""
+"""Repair issues for history files that were set aside."""
 
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,14 @@ _KEY = "history_file_set_aside"
 def async_create(
     hass: HomeAssistant, entry_id: str, path: Path, new_path: Path, reason: str
 ) -> None:
-    """Tell that a file of an entry's history was renamed, and why."""
+    """Create an issue for a renamed file of an entry's history, with the reason."""
     ir.async_create_issue(
         hass,
         DOMAIN,
         f"{_KEY}_{entry_id}_{new_path.name}",
         data={"path": str(new_path)},
         is_fixable=True,
-        # The file is looked at only once, a restart must not forget what was found.
+        # The file is checked only once: keep the issue across restarts.
         is_persistent=True,
         severity=ir.IssueSeverity.WARNING,
         translation_key=_KEY,
@@ -40,13 +40,13 @@ def async_create(
 
 @callback
 def async_delete(hass: HomeAssistant, entry_id: str, name: str) -> None:
-    """Withdraw what was told of a file that has this name now; if nothing was, it is no error."""
+    """Delete the issue of a file that was renamed to this name, if there is one."""
     ir.async_delete_issue(hass, DOMAIN, f"{_KEY}_{entry_id}_{name}")
 
 
 @callback
 def async_delete_all(hass: HomeAssistant, entry_id: str) -> None:
-    """Withdraw all that was told of an entry's history."""
+    """Delete all issues of an entry's history."""
     for domain, issue_id in list(ir.async_get(hass).issues):
         if domain == DOMAIN and issue_id.startswith(f"{_KEY}_{entry_id}_"):
             ir.async_delete_issue(hass, DOMAIN, issue_id)

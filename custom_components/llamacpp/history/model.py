@@ -1,4 +1,4 @@
-"""What is kept of a conversation: plain data, and its JSON."""
+"""Data classes of a stored conversation, and their JSON."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 type Json = dict[str, Any]
 
-# Of 64 bits.
+# Largest signed 64-bit integer.
 MAX_COUNT: Final = 2**63 - 1
 
 
 class Source(StrEnum):
-    """By which way a conversation came about."""
+    """Origin of a conversation."""
 
     ACTION = "action"
     ASSIST = "assist"
 
 
 class Role(StrEnum):
-    """Who a message is from."""
+    """Author of a message."""
 
     USER = "user"
     ASSISTANT = "assistant"
@@ -33,7 +33,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A note that something was attached; what it was is not kept."""
+    """Reference to an attachment; its content is not stored."""
 
     media_content_id: str
     mime_type: str
@@ -44,7 +44,7 @@ class Attachment:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read what `to_json` returns; raises FormatError if it is something else."""
+        """Parse the result of `to_json`; raises FormatError for anything else."""
         source = fields.mapping(value)
         return cls(
             fields.required(source, "media_content_id", str),
@@ -54,7 +54,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call of a tool. external: it was run by somebody else than Home Assistant's LLM API."""
+    """A tool call. external: something other than Home Assistant's LLM API ran it."""
 
     id: str
     name: str
@@ -70,7 +70,7 @@ class ToolCall:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read what `to_json` returns; raises FormatError if it is something else."""
+        """Parse the result of `to_json`; raises FormatError for anything else."""
         source = fields.mapping(value)
         return cls(
             fields.required(source, "id", str),
@@ -84,11 +84,10 @@ class ToolCall:
 class Message:
     """One message of a turn.
 
-    content: the words, None if there are none. agent_id: who said it, None: the agent of the
-    turn. thinking, tool_calls: of the assistant alone. tool_call_id, tool_name, result (a JSON
-    object) and is_error: of a tool's result alone. note: what the model was told beside the words
-    of the user. question: what the assistant asks the user, as `Question.to_json` has it. created:
-    with a time zone.
+    content: its text, None if it has none. agent_id: of its author, None: the agent of the turn.
+    thinking, tool_calls: only of the assistant. tool_call_id, tool_name, result (a JSON object) and
+    is_error: only of a tool result. note: turn context sent with the user's message. question: of
+    the assistant to the user, as `Question.to_json` returns it. created: with a time zone.
     """
 
     role: Role
@@ -106,7 +105,7 @@ class Message:
     question: Json | None = None
 
     def to_json(self) -> Json:
-        """Return the JSON that `from_json` reads; what is empty is left out."""
+        """Return the JSON that `from_json` reads, without empty fields."""
         value: Json = {
             "role": str(self.role),
             "created": self.created.isoformat(),
@@ -126,7 +125,7 @@ class Message:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read what `to_json` returns; raises FormatError if it is something else."""
+        """Parse the result of `to_json`; raises FormatError for anything else."""
         source = fields.mapping(value)
         message = cls(
             role=fields.choice(source, "role", Role),
@@ -153,13 +152,13 @@ class Message:
 
 
 def _bounded(count: int) -> int:
-    """Return a count that JSON can hold: a server may claim any."""
+    """Limit a count to what JSON can hold: a server may report any number."""
     return max(-MAX_COUNT, min(count, MAX_COUNT))
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of all requests of a turn. cached_tokens: of the prompt, None if nobody told."""
+    """Tokens of all requests of a turn. cached_tokens: of the prompt, None if not reported."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -178,7 +177,7 @@ class Usage:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read what `to_json` returns; raises FormatError if it is something else."""
+        """Parse the result of `to_json`; raises FormatError for anything else."""
         source = fields.mapping(value)
         return cls(
             fields.required(source, "prompt_tokens", int),
@@ -190,10 +189,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What a user said and all that came of it.
+    """A user's message and all messages that answer it.
 
-    messages: the user's first, then those of the assistant and of the tools. user_id, device_id:
-    whose and where, as Home Assistant names them. created: when it began, with a time zone.
+    messages: the user's first, then those of the assistant and of the tools. user_id, device_id: of
+    the speaker, as in Home Assistant. created: its start, with a time zone.
     """
 
     messages: tuple[Message, ...]
@@ -218,7 +217,7 @@ class Turn:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read what `to_json` returns; raises FormatError if it is something else."""
+        """Parse the result of `to_json`; raises FormatError for anything else."""
         source = fields.mapping(value)
         usage = source.get("usage")
         return cls(
@@ -236,10 +235,9 @@ class Turn:
 class Conversation:
     """A conversation with its turns, oldest first.
 
-    user_id: the Home Assistant user it belongs to, None if no user has taken part. agent_id: who
-    had the last turn. system_prompt: the instructions that it was begun with, None if they are the
-    agent's. updated: when the last turn was added. closed: when it was ended, None if it was not.
-    All times have a time zone.
+    user_id: its owner, a Home Assistant user, None if no user has taken part. agent_id: of the last
+    turn. system_prompt: its own instructions, None for the agent's. updated: time of the last turn.
+    closed: time of its end, None if it is open. All times have a time zone.
     """
 
     id: str
@@ -253,9 +251,9 @@ class Conversation:
     turns: tuple[Turn, ...] = ()
 
     def with_turn(self, turn: Turn, agent_id: str | None, now: datetime) -> Self:
-        """Return the conversation as it is after a further turn, had by this agent until now.
+        """Return the conversation with a further turn of this agent. now: time of its end.
 
-        A conversation without owner belongs to the user of the turn from then on.
+        A conversation without owner gets the user of the turn as its owner.
         """
         return replace(
             self,
@@ -281,7 +279,7 @@ class Conversation:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read what `to_json` returns; raises FormatError if it is something else."""
+        """Parse the result of `to_json`; raises FormatError for anything else."""
         source = fields.mapping(value)
         return cls(
             id=fields.required(source, "id", str),
@@ -298,9 +296,9 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A conversation without its turns. size: of its file in bytes, 0 as long as it has none.
+    """A conversation without its turns. size: of its file in bytes, 0 until it has one.
 
-    stamp: when the last turn was, in seconds since 1970 by the history's clock.
+    stamp: time of the last turn, in seconds since 1970 by the history's clock.
     """
 
     id: str
@@ -317,7 +315,7 @@ class Summary:
 
     @classmethod
     def of(cls, conversation: Conversation, size: int, stamp: float) -> Self:
-        """Sum up a conversation whose file has `size` bytes, and whose last turn was at `stamp`."""
+        """Summarise a conversation. size: of its file in bytes. stamp: time of its last turn."""
         return cls(
             id=conversation.id,
             source=conversation.source,

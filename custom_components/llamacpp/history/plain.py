@@ -1,4 +1,4 @@
-"""Values of other people's tools as JSON that can be written and read again."""
+"""Convert values of third-party tools to JSON that can be written and read again."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,15 +6,15 @@ from typing import Any, Final
 from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import json_loads
 
-# The writer of JSON takes 254 levels, and what is given here becomes a part of something else.
+# The JSON writer supports 254 levels, and these values are nested in others.
 MAX_LEVELS: Final = 200
 
 
 def to_plain(value: Any) -> Any:
-    """Return a copy of the value as it would be if it had been sent as JSON.
+    """Return a copy of the value after a round trip through JSON.
 
-    What JSON cannot hold is replaced: half a character by a question mark, an object by its text,
-    what is nested too deeply by dots.
+    Replaces what JSON cannot hold: lone surrogates by question marks, objects by their text, values
+    that are nested too deeply by dots.
     """
     try:
         return json_loads(json_bytes(value))
@@ -23,7 +23,7 @@ def to_plain(value: Any) -> Any:
 
 
 def _replaced(value: Any, levels: int) -> Any:
-    """Return a copy with at most so many levels."""
+    """Return a copy with at most this many levels."""
     match value:
         case str():
             return value.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""How much is kept, and what goes first."""
+"""Limits of the stored conversations, and the order of their removal."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -12,18 +12,17 @@ if TYPE_CHECKING:
 
     from .model import Summary
 
-# Fewer conversations of an owner without a turn do not go before those with turns: they may have
+# An owner with fewer empty conversations does not lose them before those with turns: they may have
 # just been started.
 KEPT_EMPTY: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How much is kept.
+    """Limits of the stored conversations.
 
-    max_age: since the last turn. max_conversations: without one-shots, of which there may be
-    max_one_shots more. max_bytes: of all files together. Of number and size, one conversation is
-    kept whatever they say.
+    max_age: since the last turn. max_conversations: without one-shots. max_one_shots: in addition
+    to these. max_bytes: of all files. Number and size always leave at least one conversation.
     """
 
     max_age: timedelta = timedelta(days=30)
@@ -33,9 +32,9 @@ class Retention:
 
 
 class Group(NamedTuple):
-    """Conversations among which the oldest go first.
+    """Group of conversations from which the oldest go first.
 
-    is_one_shot: of an action, closed after one turn at most. is_empty: open, without a turn.
+    is_one_shot: of an action, closed after at most one turn. is_empty: open, without a turn.
     """
 
     owner: str | None
@@ -56,7 +55,7 @@ class Group(NamedTuple):
     def from_values(
         cls, owner: str | None, turn_count: int, *, is_closed: bool, is_action: bool
     ) -> Self:
-        """Return the group of a conversation of which this is known."""
+        """Return the group of a conversation with these values."""
         return cls(
             owner,
             is_one_shot=is_action and is_closed and turn_count <= 1,
@@ -64,13 +63,13 @@ class Group(NamedTuple):
         )
 
 
-# What nobody has read, or what cannot be read, counts as a conversation without owner.
+# Conversations that were not or cannot be read count as without owner.
 UNREAD: Final = Group(None)
 
 
 @dataclass(slots=True)
 class _Share:
-    """What an owner has; the queues, without the newest of all, begin with the oldest."""
+    """Conversations of one owner; the queues lack the newest of all and begin with the oldest."""
 
     count: int = 0
     n_bytes: int = 0
@@ -78,7 +77,7 @@ class _Share:
     others: deque[str] = field(default_factory=deque)
 
     def next_queue(self, stamps: Mapping[str, float]) -> deque[str] | None:
-        """Return the queue whose first conversation goes next, None if nothing is left."""
+        """Return the queue whose first conversation goes next, None if both are empty."""
         if len(self.empty) >= KEPT_EMPTY or not self.others:
             return self.empty or None
         if self.empty and stamps[self.empty[0]] < stamps[self.others[0]]:
@@ -87,7 +86,7 @@ class _Share:
 
 
 class _Shares:
-    """The conversations of all owners; the owner who has the most loses the oldest."""
+    """Conversations of all owners; the owner with the most loses the oldest."""
 
     def __init__(self, stamps: Mapping[str, float], sizes: Mapping[str, int]) -> None:
         self._stamps = stamps
@@ -104,7 +103,7 @@ class _Shares:
             (share.empty if group.is_empty else share.others).append(name)
 
     def take(self, *, by_bytes: bool) -> str | None:
-        """Remove the next conversation, and return its name; None if all that is left must stay."""
+        """Remove the next conversation and return its name; None if all others must stay."""
         left = [
             (share.n_bytes if by_bytes else share.count, -self._stamps[queue[0]], share, queue)
             for share in self._owners.values()
@@ -126,10 +125,10 @@ def excess(
     groups: Mapping[str, Group],
     retention: Retention,
 ) -> Iterator[str]:
-    """Yield the names of the conversations that are too many or too large, in the order to go.
+    """Yield the names of conversations beyond the limits, in the order of removal.
 
-    stamps: the time of the last turn by name, oldest first. sizes: bytes. groups: of those that
-    were read. One-shots go only for each other or for the bytes, and never make another one go.
+    stamps: time of the last turn by name, oldest first. sizes: in bytes. groups: of the read ones.
+    One-shots only make room for each other or for the size limit, and never displace others.
     """
     one_shots, lasting = _Shares(stamps, sizes), _Shares(stamps, sizes)
     newest = next(reversed(stamps.keys()), None)

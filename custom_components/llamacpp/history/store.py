@@ -1,9 +1,9 @@
-"""Every conversation of a server in Home Assistant's storage.
+"""Store every conversation of a server in Home Assistant's storage.
 
-Each is a file of its own, and the folder's listing is the index: so a turn costs the same however
-many are stored. Home Assistant's `Store` reads the files, which brings its versions and what it
-does with files that are no JSON. It does not write them: it would log a failed write rather than
-raise, put off a write while Home Assistant stops, and put off a delayed one at every new turn.
+Each has a file of its own, and the folder's listing is the index: so the cost of a turn does not
+depend on the number of conversations. Home Assistant's `Store` reads the files, for its versions
+and its handling of invalid JSON. It does not write them: it would log a failed write rather than
+raise, postpone a write while Home Assistant stops, and restart its delay at each new turn.
 """
 
 import asyncio
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from .model import Source, Turn
     from .retention import Retention
 
-# As long as Home Assistant keeps a chat session that nobody uses.
+# As long as Home Assistant keeps an unused chat session.
 ACTIVE_SECONDS: Final = 5 * 60
-# A delayed turn is on disk within five seconds, and the disk needs some of them.
+# A delayed turn is on disk within five seconds, which includes the time of the write.
 DELAY_SECONDS: Final = 3
-# Bounds on what one call reads, and on what is held while the disk takes nothing.
+# Limits of the reads of one call, and of the turns to hold while writes fail.
 MAX_READS_AT_LOAD: Final = 50
 MAX_READS_OF_LIST: Final = 1000
 MAX_UNSAVED: Final = 50
@@ -55,14 +55,14 @@ _OUTLIVED: HassKey[set[Path]] = HassKey("llamacpp_history_outlived")
 
 
 class HistoryError(HomeAssistantError):
-    """A conversation could not be read or stored; the message says which and why."""
+    """A conversation could not be read or stored; the message has its path and the reason."""
 
 
 class History:
     """The conversations of one config entry.
 
-    All methods may be called at the same time: what concerns one conversation waits for its turn.
-    What has been begun is ended even if the caller is cancelled.
+    All methods may run concurrently: a lock per conversation serialises its operations. An
+    operation that has begun completes even if the caller is cancelled.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class History:
         retention: Retention,
         running: Callable[[], float] = running_seconds,
     ) -> None:
-        """Make the history of an entry; nothing is read yet. running: counts seconds."""
+        """Initialize an entry's history without reading it. running: returns a count of seconds."""
         self._hass = hass
         self._entry_id = entry_id
         self._retention = retention
@@ -90,12 +90,12 @@ class History:
         self._outlived = hass.data.setdefault(_OUTLIVED, set())
 
     async def async_load(self) -> None:
-        """Read the listing, and the few conversations that are still going on.
+        """Read the listing and the few active conversations.
 
-        To be called once, before all else, and to be ended with `async_unload`. Raises
-        HistoryError if the folder cannot be read.
+        Call this once, before all else, and `async_unload` at the end. Raises HistoryError if the
+        folder cannot be read.
         """
-        # The listing has those that are there by now.
+        # The listing includes these by now.
         own = {one for one in self._outlived if one.parent == self._folder}
         self._outlived.difference_update(own)
         try:
@@ -113,17 +113,17 @@ class History:
         await self.async_prune()
 
     async def async_unload(self) -> None:
-        """Write what is not on disk yet; from now on each turn is written at once."""
+        """Write pending turns; from now on, write each turn at once."""
         if self._stop_listening:
             self._stop_listening()
             self._stop_listening = None
         await self._async_flush()
         await self._hass.async_add_executor_job(files.set_clock, self._folder, self._clock.now())
-        # A turn that ends after the entry has been removed must not bring its folder back.
+        # A turn that ends after the entry was removed must not create its folder again.
         self._may_make_folder = False
 
     async def async_remove(self) -> None:
-        """Remove all conversations of the entry, and what was set aside, for good."""
+        """Remove all conversations of the entry and all files that were set aside."""
         self._pending.clear()
         await self.async_unload()
         for lock in list(self._locks.values()):
@@ -136,15 +136,15 @@ class History:
     async def async_create(self, conversation: Conversation) -> None:
         """Store a new conversation; it is on disk when this returns.
 
-        Raises HistoryError if it is not, or if there is one of this id already.
+        Raises HistoryError if it cannot be written, or if its id exists already.
         """
         await self._async_to_the_end(self._async_create(conversation))
 
     async def async_get(self, conversation_id: str) -> Conversation | None:
-        """Return a conversation with all its turns, closed or not, None if there is none.
+        """Return a conversation with all its turns, open or closed, None if there is none.
 
-        Raises HistoryError if there is one that cannot be read, for example because a newer
-        version of the integration has written it.
+        Raises HistoryError if its file cannot be read, for example because a newer version of the
+        integration has written it.
         """
         name = files.file_name(conversation_id)
         if self._stop_listening and not self._may_be_there(name):
@@ -152,17 +152,17 @@ class History:
         return await self._async_get(name)
 
     def _may_be_there(self, name: str) -> bool:
-        """Tell whether a loaded history may have a file: all are known by name.
+        """Return whether a loaded history may have a file: it knows all files by name.
 
-        But for one that is just being written, and for those of turns that have outlived a reload.
+        Except one that is just being written, and those of turns that outlived a reload.
         """
         is_known = self._index.size(name) is not None
         return is_known or name in self._locks or self._folder / name in self._outlived
 
     async def async_summary(self, conversation_id: str) -> Summary | None:
-        """Return what is known of a conversation, None if there is none.
+        """Return the summary of a conversation, None if there is none.
 
-        It is read only if that was not done before. Raises HistoryError if it cannot be read.
+        Reads the file only the first time. Raises HistoryError if it cannot be read.
         """
         name = files.file_name(conversation_id)
         if self._index.size(name) is not None and self._index.summary(name) is None:
@@ -179,13 +179,12 @@ class History:
         agent_id: str | None,
         closes: bool = False,
     ) -> None:
-        """Add a turn to a conversation, which is made if there is none.
+        """Add a turn to a conversation, which is created if there is none.
 
-        durable: the turn is on disk when this returns, otherwise within five seconds, and when
-        Home Assistant stops. source: of a new conversation. agent_id: who had the turn. closes:
-        whether the conversation is over with it. A closed conversation keeps the turn too, and
-        stays closed. Raises HistoryError if the conversation cannot be read, or if the turn should
-        be on disk and is not.
+        durable: the turn is on disk when this returns, otherwise within five seconds and when Home
+        Assistant stops. source: of a new conversation. agent_id: of the turn. closes: the turn ends
+        the conversation. A closed conversation gets the turn too, and stays closed. Raises
+        HistoryError if the conversation cannot be read, or if a turn to be written at once cannot.
         """
         await self._async_to_the_end(
             self._async_append(
@@ -194,10 +193,10 @@ class History:
         )
 
     async def async_close(self, conversation_id: str) -> bool:
-        """End a conversation; this is on disk when it returns.
+        """Close a conversation; this is on disk when it returns.
 
-        Returns False if there is none, or if it had been closed before. Raises HistoryError if it
-        cannot be read or written.
+        Returns False if it does not exist or is already closed. Raises HistoryError if it cannot be
+        read or written.
         """
         return await self._async_to_the_end(self._async_close(conversation_id))
 
@@ -211,8 +210,8 @@ class History:
     ) -> list[Summary]:
         """Return the conversations, newest first, at most `limit` of them.
 
-        agent_id: who had their last turns, None: anybody. user_id: whose they are, None: anybody's.
-        One call reads 1000 files at most: what is beyond is left out. So is what cannot be read.
+        agent_id: of the last turn, None: any. user_id: of the owner, None: any. One call reads at
+        most 1000 files and omits the rest. It also omits unreadable files.
         """
         summaries: list[Summary] = []
         n_reads = 0
@@ -237,16 +236,16 @@ class History:
 
     @callback
     def summary(self, conversation_id: str) -> Summary | None:
-        """Return what is known of a conversation without reading it, None if nothing is."""
+        """Return the summary of a conversation without reading it, None if it is unknown."""
         return self._index.summary(files.file_name(conversation_id))
 
     @callback
     def active_count(self, agent_id: str | None = None) -> int:
-        """Return how many conversations are going on: not closed, with a turn not long ago.
+        """Return the number of active conversations: open, with a recent turn.
 
-        agent_id: who had their last turns, None: anybody.
+        agent_id: of the last turn, None: any.
         """
-        # A clock that is turned back does not make a conversation active again.
+        # A machine's clock that is set back does not make a conversation active again.
         recent = self._index.newest(self._clock.now() - ACTIVE_SECONDS)
         since = dt_util.utcnow() - timedelta(seconds=ACTIVE_SECONDS)
         return sum(
@@ -258,7 +257,7 @@ class History:
         )
 
     async def async_prune(self) -> None:
-        """Remove what exceeds the retention; to be called every hour."""
+        """Remove conversations that exceed the retention; call this every hour."""
         await self._async_to_the_end(self._async_evict())
         await self._hass.async_add_executor_job(files.set_clock, self._folder, self._clock.now())
         for name in await self._hass.async_add_executor_job(
@@ -267,15 +266,15 @@ class History:
             issues.async_delete(self._hass, self._entry_id, name)
 
     async def _async_to_the_end[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Do the work even if the caller is cancelled meanwhile.
+        """Complete the work even if the caller is cancelled.
 
-        A thread cannot be cancelled: a lock that was given up before it is done would let an older
-        state of a conversation overwrite a newer one.
+        A thread cannot be cancelled: releasing the lock before it ends would let an older state of
+        a conversation overwrite a newer one.
         """
         return await asyncio.shield(self._hass.async_create_task(work, f"{DOMAIN} history"))
 
     def _lock(self, name: str) -> asyncio.Lock:
-        """Return the lock of a file; it is forgotten when nobody holds it or waits for it."""
+        """Return the lock of a file; it exists while it is held or awaited."""
         return self._locks.setdefault(name, asyncio.Lock())
 
     async def _async_create(self, conversation: Conversation) -> None:
@@ -306,7 +305,7 @@ class History:
             if closes:
                 conversation = replace(conversation, closed=conversation.closed or now)
             stamp = self._stamp()
-            # Nobody would write it later.
+            # Nothing would write it later.
             at_once = self._stop_listening is None or self._hass.is_stopping
             if durable or at_once:
                 await self._async_write(name, conversation, stamp)
@@ -334,7 +333,7 @@ class History:
     async def _async_read(self, name: str) -> Conversation | None:
         """Return the conversation in a file, and index it; the lock must be held.
 
-        A file that holds none is set aside. Raises HistoryError if that is not known.
+        Sets an invalid file aside. Raises HistoryError if the file cannot be read.
         """
         if pending := self._pending.get(name):
             return pending
@@ -346,7 +345,7 @@ class History:
                 return None
             conversation, stat = await self._hass.async_add_executor_job(files.parse, path, data)
         except (AttributeError, KeyError, TypeError, ValueError) as err:
-            # Of the wrong shape: for Store, for a migration, or for us.
+            # Wrong structure: for Store, for a migration, or for us.
             await self._async_set_aside(path, repr(err))
             return None
         except (HomeAssistantError, OSError) as err:
@@ -355,7 +354,7 @@ class History:
         return conversation
 
     async def _async_missing(self, path: Path) -> None:
-        """Forget a file that Store says has nothing: it is away, set aside by Store, or empty."""
+        """Forget a file for which Store has no data: it is gone, set aside by Store, or empty."""
         if self._index.size(path.name) is None:
             return
         self._index.drop(path.name)
@@ -374,8 +373,8 @@ class History:
     async def _async_write(self, name: str, conversation: Conversation, stamp: float) -> None:
         """Write a conversation to disk and index it; the lock must be held.
 
-        stamp: when its last turn was. Raises HistoryError if it is not on disk; what was pending
-        then stays so.
+        stamp: time of its last turn. Raises HistoryError if the write fails; a pending turn then
+        stays pending.
         """
         path = self._folder / name
         try:
@@ -403,7 +402,7 @@ class History:
             self._cancel_timer = async_call_later(self._hass, DELAY_SECONDS, self._async_flush)
 
     async def _async_flush(self, _event: object = None) -> None:
-        """Write all that is pending; what cannot be written is tried again with the next turn."""
+        """Write all pending turns; retry failed ones with the next turn."""
         if self._cancel_timer:
             self._cancel_timer()
             self._cancel_timer = None
@@ -424,7 +423,7 @@ class History:
         await self._async_evict()
 
     async def _async_evict(self) -> None:
-        """Remove what exceeds the retention, except what is being written just now."""
+        """Remove what exceeds the retention, except what is being written."""
         await self._async_learn()
         while names := self._removable():
             async with AsyncExitStack() as stack:
@@ -438,7 +437,7 @@ class History:
                 )
 
     async def _async_learn(self) -> None:
-        """Find out whose conversations are, and which are one-shots, before some must go."""
+        """Read owners and one-shots of unread conversations before some must go."""
         if not self._index.exceeds(self._retention):
             return
         if unread := list(islice(self._index.unread(), MAX_READS_OF_LIST)):
@@ -448,7 +447,7 @@ class History:
             self._index.learn(groups)
 
     def _removable(self) -> list[str]:
-        """Return the names of files that must go next: the too old ones, then the too many."""
+        """Return the names of the files to remove next: first the old ones, then the excess."""
 
         def free(names: Iterator[str]) -> list[str]:
             return list(islice((name for name in names if name not in self._locks), REMOVE_AT_ONCE))
@@ -462,12 +461,12 @@ class History:
         return self._clock.now() - self._retention.max_age.total_seconds()
 
     def _stamp(self) -> float:
-        """Return the time of a turn that is the newest of all."""
+        """Return the time of a new last turn."""
         return self._clock.after(self._index.newest_stamp)
 
 
 class _ConversationStore(Store[dict[str, Any]]):
-    """Reads one conversation; a migrated one is written with its next turn."""
+    """Reads one conversation; the next turn writes a migrated one."""
 
     def __init__(self, hass: HomeAssistant, key: str) -> None:
         super().__init__(
