@@ -1,4 +1,4 @@
-"""Who may do what with a conversation."""
+"""Permissions for conversations."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who runs an action or speaks to an agent.
+    """The caller of an action, or the speaker.
 
-    user_id: the Home Assistant user, None for automations and voice satellites. user: None too if
-    that user does not exist any more.
+    user_id: the Home Assistant user, None for automations and voice satellites. user: also None if
+    the user no longer exists.
     """
 
     user_id: str | None
@@ -23,28 +23,28 @@ class Caller:
 
     @classmethod
     async def async_of(cls, hass: HomeAssistant, context: Context) -> Self:
-        """Return who is behind a context."""
+        """Return the caller of a context."""
         if context.user_id is None:
             return cls(None, None)
         return cls(context.user_id, await hass.auth.async_get_user(context.user_id))
 
     @property
     def may_access_all(self) -> bool:
-        """Whether the conversations of all users are open to the caller."""
+        """Return whether the caller may access the conversations of all users."""
         return self.user_id is None or (self.user is not None and self.user.is_admin)
 
     def may_access(self, owner: str | None) -> bool:
         """Return whether the caller may read and continue a conversation.
 
-        owner: the user it belongs to. One without owner, such as an automation's, is open to
-        whoever has its id: the first user who continues it becomes its owner.
+        owner: its user. Anyone with its id may use a conversation without owner, such as an
+        automation's: the first user who continues it becomes its owner.
         """
         return self.may_access_all or owner in (None, self.user_id)
 
     def may_control(self, entity_id: str | None) -> bool:
         """Return whether Home Assistant's permissions let the caller control an entity.
 
-        entity_id: None if it is not known; the caller must then be allowed to control all.
+        entity_id: None if it is unknown; the caller then needs permission to control all entities.
         """
         if self.user_id is None:
             return True

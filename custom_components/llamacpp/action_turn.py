@@ -1,4 +1,4 @@
-"""How an action has an agent answer a message."""
+"""Let an agent answer the message of an action."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -34,12 +34,12 @@ ATTR_ATTACHMENTS: Final = "attachments"
 ATTR_LLM_HASS_API: Final = "llm_hass_api"
 ATTR_MESSAGE: Final = "message"
 
-# About 8,000 tokens: more is a mistake in a template rather than a message or instructions.
+# About 8,000 tokens: a longer text is a mistake in a template, not a message or instructions.
 MAX_CHARACTERS: Final = 32_000
 
 
 def invalid(key: str, **placeholders: str) -> ServiceValidationError:
-    """Return the error, translated under this key, of a call that makes no sense."""
+    """Return the error, with this translation key, for an invalid call."""
     return ServiceValidationError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
     )
@@ -47,10 +47,10 @@ def invalid(key: str, **placeholders: str) -> ServiceValidationError:
 
 @dataclass(frozen=True, slots=True)
 class ActionTurn:
-    """A turn that an action wants.
+    """The turn of an action.
 
-    call: the action's. caller: who runs it. system_prompt: the instructions of the conversation,
-    None for the agent's. is_one_shot: whether the conversation is over with this turn.
+    call: of the action. caller: its user. system_prompt: the conversation's instructions, None for
+    the agent's. is_one_shot: the conversation ends with this turn.
     """
 
     hass: HomeAssistant
@@ -64,8 +64,8 @@ class ActionTurn:
     async def async_run(self) -> ServiceResponse:
         """Answer the call's message, store the turn, and return the action's response.
 
-        A turn that fails leaves the conversation as it was. An answer that cannot be stored is
-        returned all the same, and the response says so.
+        A turn that fails leaves the conversation unchanged. An answer that cannot be stored is
+        returned all the same, with `stored` false.
         """
         message = self._message()
         failure: HomeAssistantError | None = None
@@ -82,8 +82,8 @@ class ActionTurn:
                         outcome = await self._async_answer(session, chat_log)
                     is_stored = await self._async_store(chat_log, outcome)
                 except HomeAssistantError as err:
-                    # An error that left the block would leave this chat log to the next action of
-                    # the same script; so it leaves as if nothing had been said.
+                    # If the error left the block, the next action of the same script would inherit
+                    # this chat log: remove the message instead, and raise afterwards.
                     forget(chat_log, said)
                     failure = err
                 answer = chat_log.content[-1]
@@ -101,9 +101,9 @@ class ActionTurn:
         return message
 
     async def _async_answer(self, session: ChatSession, chat_log: conversation.ChatLog) -> Outcome:
-        """Have the agent answer with the earlier turns in mind.
+        """Restore earlier turns, then let the agent answer.
 
-        Raises HomeAssistantError for whatever keeps it from that.
+        Raises HomeAssistantError for any failure.
         """
         history = self.agent.coordinator.history
         if not await async_claim(history, session, self.caller):
@@ -112,7 +112,7 @@ class ActionTurn:
         return await self._async_converse(chat_log)
 
     async def _async_store(self, chat_log: conversation.ChatLog, outcome: Outcome) -> bool:
-        """Store the turn; return whether it is on disk. What has been done is not denied."""
+        """Store the turn and return whether it is on disk; a failure keeps the answer."""
         try:
             await async_remember(
                 self.agent.coordinator.history,
@@ -129,12 +129,12 @@ class ActionTurn:
         return True
 
     async def _async_converse(self, chat_log: conversation.ChatLog) -> Outcome:
-        """Have the agent answer; its model controls nothing unless the call says so."""
+        """Let the agent answer; it has no tools unless the call names LLM APIs."""
         data = self.call.data
         language: str | None = self.hass.config.language
         prompt = self.agent.subentry.data.get(CONF_PROMPT)
         if self.system_prompt is not None:
-            # Whoever writes all of the instructions also chooses the language.
+            # Custom instructions also determine the language.
             prompt, language = verbatim(self.system_prompt), None
         try:
             outcome = await self.agent.async_converse(
@@ -175,6 +175,6 @@ class ActionTurn:
 
 
 def verbatim(text: str) -> str:
-    """Return a template that renders to this text: what looks like a template in it stays text."""
+    """Return a template that renders to this text, even if the text contains template code."""
     literal = text.encode("unicode_escape").decode("ascii").replace("'", "\\'")
     return f"{{{{ '{literal}' }}}}"

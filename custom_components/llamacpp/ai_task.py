@@ -1,4 +1,4 @@
-"""The agents of a server that automations give tasks to."""
+"""AI task platform: agents for tasks of automations."""
 
 import json
 from contextlib import suppress
@@ -45,7 +45,7 @@ async def async_setup_entry(
     entry: LlamaCppConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add an agent for each subentry of this kind."""
+    """Add an agent for each AI task subentry."""
     for subentry in entry.get_subentries_of_type(SUBENTRY_AI_TASK):
         async_add_entities(
             [LlamaCppAITaskEntity(entry, subentry)], config_subentry_id=subentry.subentry_id
@@ -53,7 +53,7 @@ async def async_setup_entry(
 
 
 class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
-    """An agent for tasks."""
+    """An agent for AI tasks."""
 
     _attr_supported_features = (
         ai_task.AITaskEntityFeature.GENERATE_DATA | ai_task.AITaskEntityFeature.SUPPORT_ATTACHMENTS
@@ -61,7 +61,7 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
 
     @override
     def _shown_with(self, said: Sequence[conversation.UserContent]) -> conversation.UserContent:
-        """Return the task itself: what is asked after it is about the same pictures."""
+        """Return the task itself: later requests of the same task refer to its images."""
         return said[0]
 
     @override
@@ -84,8 +84,8 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
     ) -> str:
         """Return the model's answer; raises HomeAssistantError if it has none.
 
-        Raises LlamaServerError if it did not come whole, unless tools have acted: then it tells
-        what they did. Raises _AnswerCutError if it had no room for more tokens.
+        Raises LlamaServerError if it is incomplete, unless tools have acted: then it reports their
+        actions. Raises _AnswerCutError if it reached the maximum number of tokens.
         """
         talk = ConversationRef(chat_log.conversation_id, is_once=True)
         outcome = await self._async_answer(chat_log, talk=talk, response_format=response_format)
@@ -108,15 +108,15 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
     async def _async_structured(
         self, chat_log: conversation.ChatLog, name: str, structure: probatio.Schema
     ) -> Any:
-        """Return the model's answer as data that fits; raises HomeAssistantError if none does.
+        """Return the model's answer as valid data; raises HomeAssistantError if it never fits.
 
-        What is cut is asked for again with less room for each text and list, and what is out of a
-        range that the server's grammar does not keep, in steps, which it does.
+        Retries once: an answer that was cut off with lower limits for each text and list, one out
+        of a range that the server's grammar does not enforce with steps, which it enforces.
         """
         serializer: Callable[[Any], Any] = llm.selector_serializer
         _tell(chat_log, hints(structure))
         if chat_log.llm_api:
-            # A grammar and tools exclude each other: first the tools have their say.
+            # A grammar and tools exclude each other: first let the model use its tools.
             with suppress(_AnswerCutError):
                 await self._async_words(chat_log)
             self._ask_again(chat_log, "Give the result of the task as JSON.")
@@ -127,7 +127,7 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
         try:
             return await self._async_data(chat_log, name, structure, await make_schema(Bounds()))
         except _AnswerCutError:
-            # Half an answer would only take room.
+            # Half an answer would only fill the context.
             del chat_log.content[n_said:]
             bounds = SHORT
         except _MisfitError as err:
@@ -138,9 +138,9 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
     async def _async_data(
         self, chat_log: conversation.ChatLog, name: str, structure: probatio.Schema, schema: Schema
     ) -> Any:
-        """Return the model's answer by a schema as data that fits a structure.
+        """Return the model's answer under a schema, validated by a structure.
 
-        Raises _MisfitError if it does not, and what `_async_words` raises.
+        Raises _MisfitError if it is invalid, and the errors of `_async_words`.
         """
         words = await self._async_words(chat_log, to_response_format(name, schema))
         try:
@@ -153,7 +153,7 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
 
 
 class _MisfitError(HomeAssistantError):
-    """The answer does not fit the structure; `told` says what does not."""
+    """The answer does not fit the structure; `told` has the reason."""
 
     def __init__(self, told: str) -> None:
         super().__init__(
@@ -165,7 +165,7 @@ class _MisfitError(HomeAssistantError):
 
 
 class _AnswerCutError(HomeAssistantError):
-    """The answer had no room for more tokens."""
+    """The answer reached the maximum number of tokens."""
 
 
 def _is_json(words: str) -> bool:
@@ -177,13 +177,13 @@ def _is_json(words: str) -> bool:
 
 
 def _tell(chat_log: conversation.ChatLog, hints: str) -> None:
-    """Tell the model something beside the task."""
+    """Add hints to the task's turn context."""
     said = next(one for one in chat_log.content if isinstance(one, conversation.UserContent))
     set_note(said, "\n".join(filter(None, (note_of(said), hints))))
 
 
 def _put_clock_last(chat_log: conversation.ChatLog) -> None:
-    """Move the seconds of the clock behind all that stays the same from one task to the next."""
+    """Move the seconds of the clock behind the prefix that all tasks share."""
     said = next(one for one in chat_log.content if isinstance(one, conversation.UserContent))
     prompt, clock = split_clock(system_prompt_of(chat_log.content))
     chat_log.content[0] = conversation.SystemContent(content=prompt)

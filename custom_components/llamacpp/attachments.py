@@ -1,4 +1,4 @@
-"""What an action attaches to a message: media of Home Assistant, or what a camera sees just now."""
+"""Attachments of an action's message: media of Home Assistant, or a camera's current image."""
 
 import mimetypes
 import tempfile
@@ -25,7 +25,7 @@ MAX_ATTACHMENTS: Final = 8
 _ID: Final = "media_content_id"
 _TYPE: Final = "media_content_type"
 
-# As a media selector gives them, which adds what is of no use here.
+# Format of a media selector, without its fields that we do not need.
 ATTACHMENTS: Final = probatio.All(
     cv.ensure_list,
     probatio.Length(max=MAX_ATTACHMENTS),
@@ -42,9 +42,9 @@ ATTACHMENTS: Final = probatio.All(
 async def attached(
     hass: HomeAssistant, wanted: Sequence[Mapping[str, str]]
 ) -> AsyncGenerator[list[Attachment]]:
-    """Hand out files with what is to be attached; pictures that were taken for it go afterwards.
+    """Yield the attachments as files; remove files of camera and image snapshots afterwards.
 
-    wanted: as `ATTACHMENTS` validates them. Raises HomeAssistantError for what there is not.
+    wanted: as validated by `ATTACHMENTS`. Raises HomeAssistantError for unavailable media.
     """
     taken: list[Path] = []
     try:
@@ -65,8 +65,7 @@ async def _resolved(
         key, cause = "attachment_unavailable", err
         placeholders["message"] = str(err)
     except AssertionError as err:
-        # Home Assistant's media of its own folders: it takes for granted that a name ends in a
-        # suffix that it knows.
+        # Home Assistant's media of its own folders: it asserts that a file name has a known suffix.
         key, cause = "attachment_no_type", err
     raise HomeAssistantError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
@@ -76,9 +75,9 @@ async def _resolved(
 async def _resolve(
     hass: HomeAssistant, wanted: Mapping[str, str], taken: list[Path]
 ) -> Attachment | None:
-    """Return the file, None if it is none on this machine."""
-    # Home Assistant's AI tasks have imported them by now. At the top they would be a burden on
-    # every start, and on a machine without libturbojpeg the camera's import is an error in the log.
+    """Return the attachment, None if the media is not a file on this machine."""
+    # Home Assistant's AI tasks have already imported them. At the top they would slow down every
+    # start, and without libturbojpeg the import of the camera logs an error.
     from homeassistant.components import camera, image, media_source  # noqa: PLC0415
 
     media_content_id = wanted[_ID]

@@ -1,4 +1,4 @@
-"""Whether a server is there."""
+"""Binary sensor platform: connectivity of a server."""
 
 from typing import TYPE_CHECKING, override
 
@@ -28,7 +28,7 @@ async def async_setup_entry(
 
 
 class LlamaCppConnectivity(LlamaCppEntity, BinarySensorEntity):
-    """Tells whether a llama-server answers, be it only that it is loading or wants a key."""
+    """Whether a llama-server answers, even if it is loading or rejects the key."""
 
     _attr_device_class = BinarySensorDeviceClass.CONNECTIVITY
     _attr_entity_category = EntityCategory.DIAGNOSTIC

@@ -1,4 +1,4 @@
-"""What can be done with a server at once."""
+"""Button platform: prefill and unloading of models."""
 
 from typing import TYPE_CHECKING, override
 
@@ -22,14 +22,14 @@ async def async_setup_entry(
     entry: LlamaCppConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the buttons; a server with a single model cannot let go of it."""
+    """Add the buttons; only a router can unload its models."""
     async_add_entities([LlamaCppWarmUpButton(entry, "warm_up")])
     if entry.runtime_data.data.loads_models:
         async_add_entities([LlamaCppUnloadButton(entry, "unload_model")])
 
 
 class LlamaCppWarmUpButton(LlamaCppEntity, ButtonEntity):
-    """Has the server process the prompts of its agents, so that the next answers start at once."""
+    """Button to prefill the prompts of a server's agents: the next answers then start at once."""
 
     @override
     async def async_press(self) -> None:
@@ -40,7 +40,7 @@ class LlamaCppWarmUpButton(LlamaCppEntity, ButtonEntity):
 
 
 class LlamaCppUnloadButton(LlamaCppEntity, ButtonEntity):
-    """Takes the model that is shown out of the server's memory; the next request loads one."""
+    """Button to unload the model that is shown; the next request loads one."""
 
     @property
     @override

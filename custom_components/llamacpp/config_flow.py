@@ -1,4 +1,4 @@
-"""Set-up in the user interface: the server, and the agents that it serves."""
+"""Config flow: set up a server with its agents."""
 
 import asyncio
 import contextlib
@@ -90,7 +90,7 @@ REAUTH_SCHEMA = probatio.Schema({probatio.Required(CONF_API_KEY): API_KEY_SELECT
 SECURE_REAUTH_SCHEMA = probatio.Schema({**REAUTH_SCHEMA.schema, **VERIFY_SSL})
 
 
-# By the scheme of the address, what is told if the server speaks the other one.
+# Error key if the server speaks the other scheme, by the scheme of the address.
 _OTHER_SCHEME_ERRORS = {"http": "needs_tls", "https": "no_tls"}
 OTHER_SCHEME_SECONDS = 2.0
 MAX_REDIRECTS = 5
@@ -98,22 +98,22 @@ FAILED = (ConfigEntryState.SETUP_ERROR, ConfigEntryState.SETUP_RETRY)
 
 
 class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Asks for a server, makes sure that it is one, and gives it an agent."""
+    """Config flow that checks a server and adds its first agents."""
 
     VERSION = 1
 
     def __init__(self) -> None:
-        """Begin with nothing known."""
+        """Initialize the flow."""
         self._data: dict[str, Any] = {}
         self._title: str | None = None
         self._model: str | None = None
-        # The model that is a part of the address, and what stands in front of it.
+        # The model that was a part of the address, and the proxy in front of the servers.
         self._named_model: str | None = None
         self._front: Front | None = None
-        # Why the wait for a model was in vain.
+        # Reason why the wait for a model failed.
         self._error: LlamaServerError | AbortFlow | None = None
         self._waiting: asyncio.Task[None] | None = None
-        # The step whose form is shown again after an error.
+        # Step whose form is shown again after an error.
         self._form_step = "user"
 
     @classmethod
@@ -135,13 +135,13 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for the address and the key, and check them."""
+        """Ask for address and key, and check them."""
         return await self._async_step_address(user_input)
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the address and the key of a server that has moved, and check them."""
+        """Ask for the new address and key of a server, and check them."""
         self._form_step = "reconfigure"
         if not self._data:
             self._data = dict(self._get_reconfigure_entry().data)
@@ -166,13 +166,13 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         return await self._async_check()
 
     def _take_verify_ssl(self, user_input: Mapping[str, Any]) -> None:
-        """Take whether the certificate is looked at; only that it is not is stored."""
+        """Store whether to verify the certificate, but only if it is not the default."""
         self._data.pop(CONF_VERIFY_SSL, None)
         if not user_input.get(CONF_VERIFY_SSL, True):
             self._data[CONF_VERIFY_SSL] = False
 
     async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
-        """Take what the Supervisor tells of our app: where it is, and its key."""
+        """Take address and key of our app from the Supervisor's discovery."""
         config = discovery_info.config
         data = {CONF_URL: parse_address(f"{config[CONF_HOST]}:{config[CONF_PORT]}")}
         data |= {key: config[key] for key in (CONF_API_KEY, CONF_API_PORT) if config.get(key)}
@@ -180,7 +180,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._abort_if_unique_id_configured(updates=data, reload_on_update=False)
         for entry in self._async_current_entries():
             if entry.data[CONF_URL] == data[CONF_URL]:
-                # It was entered by hand before: from now on it follows the app.
+                # It was added manually before: link it to the app.
                 self.hass.config_entries.async_update_entry(
                     entry, unique_id=discovery_info.uuid, data={**entry.data, **data}
                 )
@@ -195,13 +195,13 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_hassio_confirm(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask whether the app is to be set up, then do it."""
+        """Ask for confirmation to set up the app."""
         if user_input is None:
             return self._show_form({})
         return await self._async_check()
 
     async def _async_check(self) -> ConfigFlowResult:
-        """Ask the server who it is: an entry, an offer to wait, or the form with the reason."""
+        """Identify the server: create the entry, offer to wait, or show the form with an error."""
         self._abort_if_address_is_known()
         try:
             await self._async_identify()
@@ -211,12 +211,12 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             if await self._async_has_other_scheme(err):
                 return self._show_form({"base": _OTHER_SCHEME_ERRORS[self._scheme]}, self._data)
             return self._show_error(err)
-        # Another flow may have set it up meanwhile.
+        # Another flow may have added it meanwhile.
         self._abort_if_address_is_known()
         return await self._async_tell_front()
 
     async def _async_tell_front(self) -> ConfigFlowResult:
-        """Say what stands in front of the server before the entry is made, if anything does."""
+        """Show the limits of a proxy before creating the entry, if there is one."""
         if self._front and not self._model:
             return self._show_form({"base": "no_models"}, self._data)
         match self._front:
@@ -229,13 +229,13 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_llama_swap(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Say what does not work with llama-swap in front of the servers."""
+        """Show the limits of llama-swap in front of the servers."""
         return self._step_front("llama_swap", user_input)
 
     async def async_step_litellm(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Say what does not work with LiteLLM in front of the servers."""
+        """Show the limits of LiteLLM in front of the servers."""
         return self._step_front("litellm", user_input)
 
     def _step_front(self, step_id: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
@@ -256,17 +256,17 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         return str(urlsplit(self._data[CONF_URL]).scheme)
 
     async def _async_has_other_scheme(self, err: LlamaServerError) -> bool:
-        """Tell whether a server that has failed answers by the other of http and https."""
+        """Return whether a failed server answers on the other scheme (http or https)."""
         if isinstance(err, NoTlsError):
             return True
         is_silent = isinstance(err, CannotConnectError) and not isinstance(err, CertificateError)
-        # Without a port of its own, the other one would be that of another program.
+        # Without an explicit port, the other scheme's default port belongs to another program.
         has_port = urlsplit(self._data[CONF_URL]).port is not None
         if not (is_silent or (type(err) is NotLlamaServerError and has_port)):
             return False
         scheme = self._scheme
         other = {"http": "https", "https": "http"}[scheme]
-        # The key stays with the address that was entered.
+        # Do not send the key to an address that was not entered.
         asked = {CONF_URL: self._data[CONF_URL].replace(scheme, other, 1)}
         try:
             await async_client(self.hass, asked).health(limit=OTHER_SCHEME_SECONDS)
@@ -282,14 +282,14 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
                 raise AbortFlow("already_configured")
 
     def _async_other_entries(self) -> list[LlamaCppConfigEntry]:
-        """Return the entries of other servers than the one that is being reconfigured."""
+        """Return all entries except the one that is being reconfigured."""
         own = self.context.get("entry_id")
         return [entry for entry in self._async_current_entries() if entry.entry_id != own]
 
     async def _async_identify(self) -> None:
-        """Learn what the server is and which model an agent is to use.
+        """Identify the server and select a model for its agents.
 
-        Raises LlamaServerError, and AbortFlow if it is a server that is set up by another address.
+        Raises LlamaServerError, and AbortFlow if another entry has the server under any address.
         """
         client, props = await self._async_find()
         if props.instance and await self._async_is_known(props.instance):
@@ -299,12 +299,12 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             models = await client.models()
             loaded = [one for one in models if one.status is ModelStatus.LOADED]
             first = next((one.id for one in loaded or models), None)
-            # llama-swap may know it by a name that it does not list.
+            # llama-swap may know the model under an unlisted name.
             self._model = self._named_model or first
         self._front = client.front
 
     async def _async_find(self) -> tuple[LlamaServerClient, ServerProps]:
-        """Return what the server is, at the address that it points to if that is of the same host.
+        """Return client and properties of the server; follows redirects on the same host.
 
         Raises LlamaServerError.
         """
@@ -323,9 +323,9 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         return client, await client.identify()
 
     async def _async_find_swap(self) -> tuple[LlamaServerClient, ServerProps] | None:
-        """Return the llama-swap through which a model has an address of its own.
+        """Return the llama-swap behind an address that includes a model.
 
-        At that address, each look at the server would load the model, and push out others.
+        At that address, each poll would load the model and unload others.
         """
         self._named_model = None
         behind = upstream(self._data[CONF_URL])
@@ -347,7 +347,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         return client, props
 
     async def _async_is_known(self, instance: str) -> bool:
-        """Tell whether a running server is that of another entry, whatever its address there."""
+        """Return whether another entry has this running server, under any address."""
         for entry in self._async_other_entries():
             if entry.state is ConfigEntryState.LOADED:
                 with contextlib.suppress(LlamaServerError):
@@ -356,7 +356,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         return False
 
     async def async_step_loading(self) -> ConfigFlowResult:
-        """Offer to wait for a server that still loads its model."""
+        """Offer to wait for a server that is loading its model."""
         return self.async_show_menu(
             step_id="loading",
             menu_options=["wait", self._form_step],
@@ -367,7 +367,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self,
         user_input: dict[str, Any] | None = None,  # noqa: ARG002 - Home Assistant calls it with this
     ) -> ConfigFlowResult:
-        """Show that the server still loads its model, until it has."""
+        """Show progress until the server has loaded its model."""
         if self._waiting is None:
             self._error = None
             self._waiting = self.hass.async_create_task(self._async_wait(), f"{DOMAIN} loading")
@@ -401,7 +401,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self,
         user_input: dict[str, Any] | None = None,  # noqa: ARG002 - Home Assistant calls it with this
     ) -> ConfigFlowResult:
-        """Go on after the wait, or say why it was in vain."""
+        """Continue after the wait, or show why it failed."""
         if isinstance(self._error, AbortFlow):
             raise self._error
         if self._error:
@@ -410,7 +410,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         return await self._async_tell_front()
 
     def _finish(self) -> ConfigFlowResult:
-        """Make the entry, or change the one that is being reconfigured."""
+        """Create the entry, or update the one that is being reconfigured."""
         address = _readable(self._data[CONF_URL])
         if self.source == SOURCE_RECONFIGURE:
             entry = self._get_reconfigure_entry()
@@ -419,10 +419,10 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         return self._create_entry(self._title or address)
 
     def _change(self, entry: LlamaCppConfigEntry, title: str) -> ConfigFlowResult:
-        """Store what was entered anew for a server, and have it set up with that."""
+        """Update an entry with the new data and reload it."""
         done = self.async_update_and_abort(entry, data=self._data, title=title)
         if entry.state in FAILED:
-            # Only an entry that is set up reloads itself when it is changed.
+            # Only a loaded entry reloads itself after a change.
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
         return done
 
@@ -445,7 +445,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_create_entry(title=title, data=self._data, subentries=agents)
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
-        """Begin again with the key, which the server has refused."""
+        """Start reauthentication after the server rejected the key."""
         self._data = dict(entry_data)
         return await self.async_step_reauth_confirm()
 
@@ -474,18 +474,18 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
     async def _async_check_again(
         self, user_input: Mapping[str, Any]
     ) -> tuple[dict[str, str], dict[str, str]]:
-        """Take another key, and return the form's errors and placeholders if it does not work."""
+        """Check another key; return the form's errors and placeholders if it does not work."""
         try:
             self._data[CONF_API_KEY] = parse_api_key(user_input[CONF_API_KEY])
             self._take_verify_ssl(user_input)
             client = self._client()
             if (await client.identify()).is_front:
-                # What stands in front tells without a key that it is there.
+                # A proxy identifies itself without a key: ask for its models, too.
                 await client.models()
         except ValueError:
             return {CONF_API_KEY: "invalid_key"}, {}
         except ModelLoadingError:
-            # The server tells a wrong key before it tells that it is loading.
+            # The server checks the key before it reports that it is loading.
             pass
         except LlamaServerError as err:
             return self._explain(err)
@@ -521,5 +521,5 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 def _readable(url: str) -> str:
-    """Return an address as people read it."""
+    """Return host and port of an address as a title."""
     return str(urlsplit(url).netloc)

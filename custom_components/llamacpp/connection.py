@@ -1,4 +1,4 @@
-"""How a server is spoken to, by the settings of its entry."""
+"""Create the client for a config entry."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def async_client(
     hass: HomeAssistant, data: Mapping[str, Any], url: str | None = None
 ) -> LlamaServerClient:
-    """Return a client for the server that an entry with this data describes.
+    """Return a client for the server of an entry with this data.
 
-    url: of another service of the same host, which takes the same key.
+    url: of another service on the same host that takes the same key.
     """
     session = async_get_clientsession(hass, verify_ssl=data.get(CONF_VERIFY_SSL, True))
     return LlamaServerClient(session, url or data[CONF_URL], api_key=data.get(CONF_API_KEY))

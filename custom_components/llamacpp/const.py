@@ -1,4 +1,4 @@
-"""Names and limits of the integration."""
+"""Constants of the integration."""
 
 import logging
 from typing import Final
@@ -10,17 +10,17 @@ DOCS_URL: Final = (
     "/blob/main/docs/integration.md"
 )
 
-# Where our app serves its own API for conversations, beside that of llama-server.
+# Port of our app's own API for conversations, beside that of llama-server.
 CONF_API_PORT: Final = "api_port"
 
-# Whether what is said to an agent in Assist is stored.
+# Store conversations with an agent in Assist.
 CONF_KEEP_HISTORY: Final = "keep_history"
 
-# Whether Home Assistant does by itself what it understands word for word.
+# Let Home Assistant handle the sentences that it understands exactly.
 CONF_EXACT_FIRST: Final = "exact_first"
 DEFAULT_EXACT_FIRST: Final = True
 
-# Whether an agent's prompt is processed before somebody speaks.
+# Prefill an agent's prompt in advance.
 CONF_KEEP_WARM: Final = "keep_warm"
 
 SUBENTRY_CONVERSATION: Final = "conversation"
@@ -28,27 +28,26 @@ SUBENTRY_AI_TASK: Final = "ai_task_data"
 DEFAULT_AGENT_NAME: Final = "Llama.cpp"
 DEFAULT_TASK_NAME: Final = "Llama.cpp AI Task"
 
-# A server is asked this often (seconds): seldom while all is well, often once it is away or while
-# it loads, so that it is back soon after a restart, and ever more seldom the longer it is away.
+# Polling intervals in seconds: long while all is well, short while the server is away or loading,
+# so that it is back soon after a restart, and growing to the longest while it stays away.
 POLL_SECONDS: Final = 30
 RETRY_SECONDS: Final = 5
 LONGEST_RETRY_SECONDS: Final = 60
 
-# A server that was away at the last look has so long to say that it is back, before whoever asks is
-# told that it is not.
+# Timeout of the health check before a request fails because the server was away at the last poll.
 RECHECK_SECONDS: Final = 1.0
 
-# A model that is being read from a slow disk, or downloaded by the server, gets this long.
+# Limit for loading a model from a slow disk, or for the server to download it.
 LOADING_SECONDS: Final = 15 * 60
 LOADING_POLL_SECONDS: Final = 1
-# A router ends the process of a model within a second, or kills it after ten.
+# A router stops a model's process within a second, or kills it after ten.
 UNLOADING_SECONDS: Final = 30
-# A router that has no room for a model is asked again for this long: a warm-up that was broken off
-# keeps another one at work for a moment.
+# How long to retry loading a model on a router without room for it: an aborted prefill keeps
+# another model busy for a moment.
 BUSY_SECONDS: Final = 10
 
-# Prompts are made anew so long after a change of the home.
+# Delay of new prompts after a change of the home.
 HOME_CHANGE_SECONDS: Final = 1.0
 
-# What a server is must be told within this time, or an answer is begun without.
+# Timeout of the /props check before an answer; the answer then starts without it.
 NOTICE_SECONDS: Final = 1.0

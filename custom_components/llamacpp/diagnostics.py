@@ -1,4 +1,4 @@
-"""What helps to find out what is wrong, without what is private."""
+"""Diagnostics without private data."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ async def async_get_config_entry_diagnostics(
     hass: HomeAssistant,  # noqa: ARG001 - Home Assistant calls it with this
     entry: LlamaCppConfigEntry,
 ) -> dict[str, Any]:
-    """Return a server's settings, properties and numbers; no key, no prompt, nothing said."""
+    """Return a server's settings, properties and counters; no key, prompt or conversation."""
     coordinator = entry.runtime_data
     answer = coordinator.last_answer
     return {
@@ -30,7 +30,7 @@ async def async_get_config_entry_diagnostics(
         ],
         "available": coordinator.last_update_success,
         "error": str(coordinator.last_exception) if coordinator.last_exception else None,
-        # The template is the model's own, published with it.
+        # The template is public: it belongs to the model.
         "server": asdict(coordinator.data),
         "last_answer": asdict(answer) if answer else None,
         "active_conversations": coordinator.history.active_count(),

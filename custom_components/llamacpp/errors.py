@@ -1,4 +1,4 @@
-"""What the errors of a server mean to the person who meets them."""
+"""Explain the client's errors to users."""
 
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ class ToolsTooLargeError(ContextExceededError):
     """The tools alone are too large for the context."""
 
 
-# From the particular to the general: the first class that fits gives the key.
+# Subclasses first: the first match gives the key.
 _KEYS: tuple[tuple[type[LlamaServerError], str], ...] = (
     (ServerTimeoutError, "timeout"),
     (CertificateError, "certificate"),
@@ -63,12 +63,12 @@ _KEYS: tuple[tuple[type[LlamaServerError], str], ...] = (
 
 
 def translation_key(err: LlamaServerError) -> str:
-    """Return the key under which the translations explain this error."""
+    """Return the translation key for an error."""
     return next(key for kind, key in _KEYS if isinstance(err, kind))
 
 
 def translation_placeholders(err: LlamaServerError) -> dict[str, str]:
-    """Return what the explanation of this error is filled in with."""
+    """Return the placeholders for an error's translation."""
     placeholders = {"message": str(err)}
     if isinstance(err, ContextExceededError):
         placeholders["needed"] = str(err.n_prompt_tokens or "?")
@@ -79,7 +79,7 @@ def translation_placeholders(err: LlamaServerError) -> dict[str, str]:
 
 
 def to_home_assistant_error(err: LlamaServerError) -> HomeAssistantError:
-    """Return the error that tells an automation's author what is wrong; the log has the details."""
+    """Log the error and return a translated one for the author of an automation."""
     LOGGER.warning("A server of a language model has failed: %s", err)
     return HomeAssistantError(
         translation_domain=DOMAIN,
@@ -89,9 +89,9 @@ def to_home_assistant_error(err: LlamaServerError) -> HomeAssistantError:
 
 
 async def async_answer_language(hass: HomeAssistant, language: str | None) -> str | None:
-    """Return the sentence that has a model answer in this language, None if it needs none.
+    """Return the instruction to answer in this language, None if it needs none.
 
-    Models answer in English unless they are told otherwise.
+    Models answer in English by default.
     """
     if language is None or language.partition("-")[0] == "en":
         return None
@@ -101,7 +101,7 @@ async def async_answer_language(hass: HomeAssistant, language: str | None) -> st
 async def async_spoken(
     hass: HomeAssistant, language: str, key: str, placeholders: dict[str, str] | None = None
 ) -> str:
-    """Return a sentence of the translations' `exceptions` in the language of the listener."""
+    """Return a sentence of the translations' `exceptions` in the speaker's language."""
     translations = await async_get_translations(hass, language, "exceptions", [DOMAIN])
     return translations[f"component.{DOMAIN}.exceptions.{key}.message"].format(
         **(placeholders or {})

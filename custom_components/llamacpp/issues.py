@@ -1,4 +1,4 @@
-"""Problems that only the person at the settings can mend."""
+"""Repair issues that only the user can fix."""
 
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def async_create_context_issue(
     hass: HomeAssistant, server: str, agent: ConfigSubentry, err: ContextExceededError
 ) -> None:
-    """Tell that the home does not fit into the model's context, with both numbers of tokens."""
+    """Create the issue that the home does not fit into the model's context, with both sizes."""
     ir.async_create_issue(
         hass,
         DOMAIN,
@@ -42,7 +42,7 @@ def async_create_context_issue(
 
 @callback
 def async_delete_context_issue(hass: HomeAssistant, agent: ConfigSubentry) -> None:
-    """Take it back: the agent's prompt fits, or the agent is gone."""
+    """Delete the issue: the agent's prompt fits, or the agent was removed."""
     ir.async_delete_issue(hass, DOMAIN, _context_issue(agent))
 
 
@@ -54,7 +54,7 @@ def _context_issue(agent: ConfigSubentry) -> str:
 def async_create_loss_issue(
     hass: HomeAssistant, entry_id: str, loss: CacheProblem, placeholders: Mapping[str, str]
 ) -> None:
-    """Tell that a server loses prompts in this way, and which of its flags make it keep them."""
+    """Create the issue that a server loses cached prompts, with the flags that prevent it."""
     ir.async_create_issue(
         hass,
         DOMAIN,
@@ -69,15 +69,15 @@ def async_create_loss_issue(
 
 @callback
 def async_delete_loss_issue(hass: HomeAssistant, entry_id: str, loss: CacheProblem) -> None:
-    """Take it back; if nothing was told, it is no error."""
+    """Delete the issue, if there is one."""
     ir.async_delete_issue(hass, DOMAIN, _loss_issue(entry_id, loss))
 
 
 @callback
 def async_withdraw_loss_issues(hass: HomeAssistant, entry_id: str) -> None:
-    """Take back what was told of a server that is not looked at for now.
+    """Delete the issues of a server that is not monitored for now.
 
-    What the user has dismissed stays so if it is found again.
+    Keep dismissed issues, so that they stay dismissed if the problem recurs.
     """
     for loss in CacheProblem:
         issue = ir.async_get(hass).async_get_issue(DOMAIN, _loss_issue(entry_id, loss))
@@ -93,7 +93,7 @@ def _loss_issue(entry_id: str, loss: CacheProblem) -> str:
 def async_create_certificate_issue(
     hass: HomeAssistant, entry: ConfigEntry, err: CertificateError
 ) -> None:
-    """Tell that a server's certificate is not trusted any more, and what can be done."""
+    """Create the issue that a server's certificate is no longer trusted."""
     ir.async_create_issue(
         hass,
         DOMAIN,
@@ -108,7 +108,7 @@ def async_create_certificate_issue(
 
 @callback
 def async_delete_certificate_issue(hass: HomeAssistant, entry_id: str) -> None:
-    """Take it back: the server answers, is looked for elsewhere, or is gone."""
+    """Delete the issue: the server answers, has another address, or was removed."""
     ir.async_delete_issue(hass, DOMAIN, _certificate_issue(entry_id))
 
 

@@ -1,4 +1,4 @@
-"""Between a chat log, which lives for some minutes, and the history, which lasts."""
+"""Load stored turns into a chat log, which lives for some minutes, and store new ones."""
 
 from contextlib import contextmanager, suppress
 from inspect import signature
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .history import History
     from .turn.turn import Outcome
 
-# Since 2026.11 a session has an owner, and Home Assistant wants the context of whoever uses it.
-# With None it checks nothing: it would refuse admins and automations, `async_claim` does not.
+# Since 2026.11 a session has an owner, and Home Assistant needs the context of its user. None
+# skips its check, which would reject admins and automations; `async_claim` allows them.
 _NO_CONTEXT: dict[str, Any] = (
     {"context": None} if "context" in signature(async_get_chat_session).parameters else {}
 )
@@ -40,11 +40,11 @@ async def async_session(
 ) -> AbstractContextManager[ChatSession]:
     """Return Home Assistant's session of a conversation, a new one for None.
 
-    Home Assistant gives a conversation whose session has expired, after five minutes or by a
-    restart, a new id if the old one is a ULID. One that is stored and open keeps its id.
+    Home Assistant replaces the id of an expired session (after five minutes or a restart) if it is
+    a ULID. A conversation that is stored and open keeps its id.
     """
     if conversation_id is not None:
-        # What cannot be read is reported when it is recalled.
+        # `async_recall` reports unreadable conversations.
         with suppress(HistoryError):
             summary = await history.async_summary(conversation_id)
             if summary is not None and summary.closed is None:
@@ -54,7 +54,7 @@ async def async_session(
 
 def _renew_session(hass: HomeAssistant, conversation_id: str) -> None:
     if DATA_CHAT_SESSION not in hass.data:
-        # The first session of all sets up what the others need.
+        # The first session initialises Home Assistant's data for all sessions.
         with async_get_chat_session(hass, conversation_id, **_NO_CONTEXT):
             pass
     hass.data[DATA_CHAT_SESSION].setdefault(conversation_id, ChatSession(conversation_id))
@@ -63,16 +63,16 @@ def _renew_session(hass: HomeAssistant, conversation_id: str) -> None:
 async def async_claim(history: History, session: ChatSession, caller: Caller) -> bool:
     """Return whether the caller may continue the conversation of a session.
 
-    A conversation without owner becomes the caller's: the session's as in Home Assistant 2026.11,
-    the stored one with its next turn. Raises HistoryError if it cannot be read.
+    The caller becomes the owner if there is none: of the session at once, as in Home Assistant
+    2026.11, of the stored conversation with its next turn. Raises HistoryError if it is unreadable.
     """
     summary = await history.async_summary(session.conversation_id)
     stored = summary.user_id if summary else None
-    # Before 2026.11 sessions have no such attribute.
+    # Sessions before 2026.11 do not have this attribute.
     live = getattr(session, "user_id", UNDEFINED)
     owner = stored or (None if live is UNDEFINED else live)
     is_allowed = caller.may_access(owner)
-    # Home Assistant knows no stored owner: it gives the session to whoever comes first.
+    # Home Assistant ignores stored owners: it gives the session to the first user.
     if (not is_allowed and stored) or live is UNDEFINED:
         owner = owner or caller.user_id
         if owner is not None:
@@ -80,17 +80,17 @@ async def async_claim(history: History, session: ChatSession, caller: Caller) ->
     return is_allowed
 
 
-# What the user said in turns that failed.
+# User messages of turns that failed.
 _HAS_FAILED = Marks[bool]()
 
 
 @contextmanager
 def forgetting_failures(chat_log: ChatLog) -> Iterator[None]:
-    """Have a chat log that ends with what the user says forget that, if the turn fails.
+    """Remove the user's last message from the chat log if its turn fails.
 
-    A model must see neither an order that nobody has answered, nor our words on the failure. Not
-    if tools have acted: then the model must know. Home Assistant adds words of its own to a turn
-    that ends with an error of another kind or is cancelled; the next turn takes these out.
+    The model must not see an unanswered order or our error message. Keep the turn if tools have
+    acted: the model must know. If a turn ends with another error or is cancelled, Home Assistant
+    adds messages of its own; the next turn removes these.
     """
     _take_out_failed(chat_log)
     said = chat_log.content[-1]
@@ -106,7 +106,7 @@ def forgetting_failures(chat_log: ChatLog) -> Iterator[None]:
 
 
 def _take_out_failed(chat_log: ChatLog) -> None:
-    """Take out the turns that were marked, with all that has been said on them."""
+    """Remove the turns that are marked as failed, with all their messages."""
     kept: list[Content] = []
     is_failed = False
     for content in chat_log.content:
@@ -118,10 +118,10 @@ def _take_out_failed(chat_log: ChatLog) -> None:
 
 
 async def async_recall(history: History, chat_log: ChatLog) -> None:
-    """Fill a fresh chat log with the earlier turns of its conversation, if there are any.
+    """Insert the stored turns of a conversation into a new chat log.
 
-    Those of a conversation that was closed are taken out instead. Raises HistoryError if they
-    cannot be read.
+    If the conversation is closed, remove its turns instead. Raises HistoryError if they cannot be
+    read.
     """
     summary = history.summary(chat_log.conversation_id)
     if summary is not None and summary.closed is not None:
@@ -145,7 +145,7 @@ async def async_remember(  # noqa: PLR0913 - what a turn is made of
     device_id: str | None = None,
     closes: bool = False,
 ) -> None:
-    """Store the newest turn of a chat log. closes: whether the conversation is over with it.
+    """Store the last turn of a chat log. closes: the turn ends the conversation.
 
     A turn of an action is on disk when this returns, one of Assist some seconds later. Raises
     HistoryError if it cannot be stored.
@@ -178,7 +178,7 @@ async def async_remember(  # noqa: PLR0913 - what a turn is made of
 
 
 def forget(chat_log: ChatLog, said: Content) -> None:
-    """Take this very content out of a chat log, with all that follows it, if it is there."""
+    """Remove this content object and all that follows it from a chat log, if it is there."""
     for index, one in enumerate(chat_log.content):
         if one is said:
             del chat_log.content[index:]

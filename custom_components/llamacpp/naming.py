@@ -1,4 +1,4 @@
-"""What agents are called before somebody names them."""
+"""Default names of agents."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def free_name(hass: HomeAssistant, name: str, server: str) -> str:
-    """Return a name for an agent of a server: this one, with the server's if another has it."""
+    """Return a default name for an agent; append the server's name if it is already taken."""
     taken = {
         agent.title
         for entry in hass.config_entries.async_entries(DOMAIN)

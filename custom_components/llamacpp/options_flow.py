@@ -1,4 +1,4 @@
-"""Settings of a server that already works: how long its conversations are kept."""
+"""Options flow of a server: retention of its conversations."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -48,7 +48,7 @@ SCHEMA: Final = probatio.Schema(
 
 
 def retention_of(options: Mapping[str, Any]) -> Retention:
-    """Return how much of its conversations a server with these options keeps."""
+    """Return the retention for a server's options."""
     values = {**DEFAULTS, **options}
     return Retention(
         max_age=timedelta(days=values[CONF_KEEP_DAYS]),
@@ -58,10 +58,10 @@ def retention_of(options: Mapping[str, Any]) -> Retention:
 
 
 class LlamaCppOptionsFlow(OptionsFlow):
-    """Asks how long, how many and how much."""
+    """Options flow for age, number and size of conversations."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Show the form, and store what it says; what is left as it comes is not stored."""
+        """Show the form and store its values, except defaults."""
         if user_input is not None:
             changed = {key: one for key, one in user_input.items() if one != DEFAULTS[key]}
             return self.async_create_entry(data=changed)

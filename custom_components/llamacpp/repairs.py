@@ -1,4 +1,4 @@
-"""What can be done about the issues that Home Assistant shows."""
+"""Repair flows for issues."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ async def async_create_fix_flow(
     issue_id: str,  # noqa: ARG001 - as above
     data: Mapping[str, Any] | None,
 ) -> RepairsFlow:
-    """Return the dialogue for an issue; what the issue is about tells which."""
+    """Return the repair flow for an issue; the issue's data selects it."""
     match data:
         case {"subentry_id": str(subentry_id)}:
             return ContextRepairFlow(subentry_id)
@@ -38,7 +38,7 @@ async def async_create_fix_flow(
 
 
 class _RepairFlow(RepairsFlow):
-    """A dialogue that is filled in as its issue is."""
+    """A repair flow with the placeholders of its issue."""
 
     def _placeholders(self) -> dict[str, str]:
         issue = ir.async_get(self.hass).async_get_issue(DOMAIN, self.issue_id)
@@ -46,20 +46,20 @@ class _RepairFlow(RepairsFlow):
 
 
 class ContextRepairFlow(_RepairFlow):
-    """Has the server look whether a home fits by now."""
+    """Repair flow that checks whether a home fits into the context now."""
 
     def __init__(self, subentry_id: str) -> None:
-        """Make the dialogue for an agent."""
+        """Initialize the flow for an agent."""
         self._subentry_id = subentry_id
 
     async def async_step_init(self, _input: object = None) -> RepairsFlowResult:
-        """Begin with what is wrong and what to do."""
+        """Show the problem and its solution."""
         return await self.async_step_confirm()
 
     async def async_step_confirm(
         self, user_input: dict[str, Any] | None = None
     ) -> RepairsFlowResult:
-        """Look; the issue goes if the home fits, else its numbers are new ones."""
+        """Check the size; finish if the home fits, else show the new numbers."""
         errors: dict[str, str] = {}
         placeholders = self._placeholders()
         if user_input is not None:
@@ -80,7 +80,7 @@ class ContextRepairFlow(_RepairFlow):
         )
 
     async def _async_look(self) -> None:
-        """Have the agent's prompt processed; raises LlamaServerError, or HomeAssistantError."""
+        """Prefill the agent's prompt; raises LlamaServerError, or HomeAssistantError."""
         for entry in self._entries():
             if self._subentry_id in entry.subentries:
                 await entry.runtime_data.warmer.warm_up(self._subentry_id)
@@ -93,14 +93,14 @@ class ContextRepairFlow(_RepairFlow):
 
 
 class SetAsideRepairFlow(_RepairFlow):
-    """Asks what is to become of a file that holds no conversation."""
+    """Repair flow that keeps or deletes an invalid conversation file."""
 
     def __init__(self, path: Path) -> None:
-        """Make the dialogue for a file that was set aside."""
+        """Initialize the flow for a file that was set aside."""
         self._path = path
 
     async def async_step_init(self, _input: object = None) -> RepairsFlowResult:
-        """Offer both."""
+        """Show a menu with both options."""
         return self.async_show_menu(
             step_id="init",
             menu_options=["keep", "delete"],
@@ -108,10 +108,10 @@ class SetAsideRepairFlow(_RepairFlow):
         )
 
     async def async_step_keep(self, _input: object = None) -> RepairsFlowResult:
-        """Leave the file; it goes when the time is over for which conversations are kept."""
+        """Keep the file until the retention period ends."""
         return self.async_create_entry(data={})
 
     async def async_step_delete(self, _input: object = None) -> RepairsFlowResult:
-        """Remove the file."""
+        """Delete the file."""
         await self.hass.async_add_executor_job(remove_file, self._path)
         return self.async_create_entry(data={})

@@ -1,4 +1,4 @@
-"""Which model a router has in memory."""
+"""Select platform: the model that a router has in memory."""
 
 from typing import TYPE_CHECKING, override
 
@@ -22,16 +22,16 @@ async def async_setup_entry(
     entry: LlamaCppConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the choice of a router; a server with a single model has none."""
+    """Add the select entity if the server is a router."""
     if entry.runtime_data.data.loads_models:
         async_add_entities([LlamaCppModelSelect(entry, "model")])
 
 
 class LlamaCppModelSelect(LlamaCppEntity, SelectEntity):
-    """Loads a model into a router's memory.
+    """Select entity that loads a model into a router's memory.
 
-    How many others stay there is the router's `--models-max`. Which model an agent asks for is
-    the agent's own option.
+    The router's `--models-max` limits the number of loaded models. An agent's own option selects
+    the model for its requests.
     """
 
     @property

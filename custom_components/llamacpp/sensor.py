@@ -1,4 +1,4 @@
-"""What a server tells of itself, and what its newest answer took."""
+"""Sensor platform: properties of a server, and statistics of its last answer."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, override
@@ -35,9 +35,9 @@ PARALLEL_UPDATES = 0
 
 @dataclass(frozen=True, kw_only=True)
 class ServerDescription(SensorEntityDescription):
-    """What the server tells.
+    """Sensor for a value of the server's state.
 
-    needs_metrics: only if it keeps metrics. needs_server: not if something stands in front of it.
+    needs_metrics: needs the server's metrics. needs_server: not available behind a proxy.
     """
 
     value_fn: Callable[[ServerState], StateType]
@@ -47,7 +47,7 @@ class ServerDescription(SensorEntityDescription):
 
 @dataclass(frozen=True, kw_only=True)
 class CounterDescription(SensorEntityDescription):
-    """Tokens; metric: the server's name of the counter."""
+    """Counter of tokens; metric: name of the server's counter."""
 
     metric: str
     state_class: SensorStateClass = SensorStateClass.TOTAL_INCREASING
@@ -56,7 +56,7 @@ class CounterDescription(SensorEntityDescription):
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerDescription(SensorEntityDescription):
-    """What the newest answer of an agent took."""
+    """Sensor for a value of the last answer."""
 
     value_fn: Callable[[AnswerStats], StateType]
     entity_category: EntityCategory = EntityCategory.DIAGNOSTIC
@@ -136,7 +136,7 @@ async def async_setup_entry(
     entry: LlamaCppConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the sensors of a server; of a router's models it is not known what they tell."""
+    """Add the sensors of a server; assume metrics for a router, as its models may have them."""
     state = entry.runtime_data.data
     is_front = state.props.is_front
     keeps_metrics = state.props.has_metrics or state.loads_models
@@ -163,13 +163,13 @@ class LlamaCppSensor(LlamaCppEntity, SensorEntity):
     """A sensor of a server."""
 
     def __init__(self, entry: LlamaCppConfigEntry, description: SensorEntityDescription) -> None:
-        """Make the sensor that is described."""
+        """Initialize the sensor with its description."""
         super().__init__(entry, description.key)
         self.entity_description = description
 
 
 class LlamaCppStatus(LlamaCppSensor):
-    """What the server is up to; also tells why it is away."""
+    """Status of the server, with the reason if it is not available."""
 
     @property
     @override
@@ -183,7 +183,7 @@ class LlamaCppStatus(LlamaCppSensor):
 
 
 class LlamaCppActiveConversations(LlamaCppSensor):
-    """How many conversations are going on with a server's agents."""
+    """Number of active conversations with a server's agents."""
 
     @property
     @override
@@ -197,10 +197,10 @@ class LlamaCppActiveConversations(LlamaCppSensor):
 
 
 class LlamaCppAgentConversations(LlamaCppActiveConversations):
-    """How many of these are an agent's, on the agent's device."""
+    """Number of active conversations of an agent, on the agent's device."""
 
     def __init__(self, entry: LlamaCppConfigEntry, agent: ConfigSubentry) -> None:
-        """Make the sensor of an agent."""
+        """Initialize the sensor of an agent."""
         super().__init__(entry, ACTIVE_CONVERSATIONS)
         self._attr_unique_id = self._agent = agent.subentry_id
         self._attr_device_info = agent_device(entry, agent)
@@ -214,7 +214,7 @@ class LlamaCppAgentConversations(LlamaCppActiveConversations):
 
 
 class LlamaCppServerSensor(LlamaCppSensor):
-    """Something that the server tells."""
+    """A value of the server's state."""
 
     entity_description: ServerDescription
 
@@ -226,10 +226,10 @@ class LlamaCppServerSensor(LlamaCppSensor):
 
 @dataclass(slots=True)
 class Counted(ExtraStoredData):
-    """What a counter has to know after a restart.
+    """Data of a counter that survives a restart.
 
-    total: since the server was set up here, None if it has never told. seen: for each model in
-    memory how far its own counter was, which begins at zero when the model is loaded anew.
+    total: tokens since the server was added, None if it has never reported any. seen: last value of
+    the server's own counter for each model in memory; it restarts at zero when the model is loaded.
     """
 
     total: int | None
@@ -240,7 +240,7 @@ class Counted(ExtraStoredData):
         return asdict(self)
 
     def take(self, counts: Mapping[str, int], present: Collection[str]) -> None:
-        """Add what has been counted since; present: the models in memory, whether they tell."""
+        """Add the increase since the last call. present: all models in memory, reporting or not."""
         for model, count in counts.items():
             before = self.seen.get(model, 0)
             self.total = (self.total or 0) + count - (before if before <= count else 0)
@@ -249,22 +249,22 @@ class Counted(ExtraStoredData):
 
 
 class LlamaCppCounter(LlamaCppSensor, RestoreEntity):
-    """Tokens of all models of a server.
+    """Counter of tokens of all models of a server.
 
-    It never falls: to statistics, a counter that begins anew with a server, or is that of another
-    model, would be a reset or a mistake, depending on where it stands.
+    It never decreases: the server's own counter restarts with the server or the model, which
+    statistics would treat as a reset or as an error, depending on its value.
     """
 
     entity_description: CounterDescription
 
     def __init__(self, entry: LlamaCppConfigEntry, description: CounterDescription) -> None:
-        """Begin with nothing counted."""
+        """Initialize the counter without a total."""
         super().__init__(entry, description)
         self._counted = Counted(None, {})
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Go on where the counter was."""
+        """Restore the counter."""
         await super().async_added_to_hass()
         if stored := await self.async_get_last_extra_data():
             self._counted = Counted(**stored.as_dict())
@@ -292,7 +292,7 @@ class LlamaCppCounter(LlamaCppSensor, RestoreEntity):
 
 
 class LlamaCppAnswerSensor(LlamaCppSensor):
-    """Something that the newest answer took."""
+    """A value of the last answer."""
 
     entity_description: AnswerDescription
 

@@ -1,4 +1,4 @@
-"""The actions for automations: one answer, or a conversation over several steps."""
+"""Actions for automations: one answer, or a conversation over several steps."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -48,7 +48,7 @@ ATTR_SYSTEM_PROMPT: Final = "system_prompt"
 
 MAX_LISTED: Final = 100
 
-# Nobody writes to the conversations of a server in these states, and they can be read.
+# States of a server whose conversations can be read while nothing writes them.
 _AT_REST: Final = (
     ConfigEntryState.NOT_LOADED,
     ConfigEntryState.SETUP_ERROR,
@@ -87,7 +87,7 @@ SCHEMAS: Final[Mapping[str, probatio.Schema]] = {
 
 @callback
 def async_register_services(hass: HomeAssistant) -> None:
-    """Register the actions; they work as soon as a server is set up."""
+    """Register the actions; they work once a server is set up."""
     actions = Actions(hass)
     for name, schema in SCHEMAS.items():
         hass.services.async_register(
@@ -102,7 +102,7 @@ def async_register_services(hass: HomeAssistant) -> None:
 
 
 def _translated(action: Action) -> Action:
-    """Return the action with the history's errors in the words of the translations."""
+    """Wrap an action to raise translated errors for those of the history."""
 
     async def run(call: ServiceCall) -> ServiceResponse:
         try:
@@ -118,14 +118,14 @@ def _translated(action: Action) -> Action:
 
 
 class Actions:
-    """What the actions do; each method handles the action of its name."""
+    """Implementation of the actions; each method handles the action of its name."""
 
     def __init__(self, hass: HomeAssistant) -> None:
-        """Begin; hass: whose servers they use."""
+        """Initialize with the Home Assistant instance."""
         self._hass = hass
 
     async def async_chat(self, call: ServiceCall) -> ServiceResponse:
-        """Answer one message, in a conversation that is over with it."""
+        """Answer one message in a conversation that ends with it."""
         caller, agent = await self._async_allowed(call)
         system_prompt = _system_prompt(call)
         conversation_id = _new_id()
@@ -135,7 +135,7 @@ class Actions:
         return await turn.async_run()
 
     async def async_start(self, call: ServiceCall) -> ServiceResponse:
-        """Begin a conversation that lasts until it is closed."""
+        """Start a conversation that stays open until it is closed."""
         caller, agent = await self._async_allowed(call)
         system_prompt = _system_prompt(call)
         now = dt_util.utcnow()
@@ -168,7 +168,7 @@ class Actions:
             return await turn.async_run()
 
     async def async_close(self, call: ServiceCall) -> ServiceResponse:
-        """End a conversation; what was said stays stored for a while."""
+        """Close a conversation; it stays stored for a while."""
         conversation_id = call.data[ATTR_CONVERSATION_ID]
         history, stored = await self._async_find(call)
         _check_control(await Caller.async_of(self._hass, call.context), stored.agent_id)
@@ -179,7 +179,7 @@ class Actions:
         return {"conversation_id": conversation_id}
 
     async def async_history(self, call: ServiceCall) -> ServiceResponse:
-        """Return all that was said in a conversation."""
+        """Return all messages of a conversation."""
         _, stored = await self._async_find(call)
         messages: list[JsonValueType] = [
             message.to_json() for turn in stored.turns for message in turn.messages
@@ -192,7 +192,7 @@ class Actions:
         }
 
     async def async_list(self, call: ServiceCall) -> ServiceResponse:
-        """Return the caller's newest conversations on all servers, or with one agent."""
+        """Return the caller's latest conversations on all servers, or with one agent."""
         limit = call.data[ATTR_LIMIT]
         caller = await Caller.async_of(self._hass, call.context)
         summaries = [
@@ -230,7 +230,7 @@ class Actions:
     async def _async_allowed(
         self, call: ServiceCall, stored: str | None = None
     ) -> tuple[Caller, LlamaCppConversationEntity]:
-        """Return who calls, and the agent, which the caller may control.
+        """Return the caller and an agent that the caller may control.
 
         stored: the agent of the conversation. Raises ServiceValidationError.
         """
@@ -242,9 +242,9 @@ class Actions:
     async def _async_agent(
         self, call: ServiceCall, stored: str | None = None
     ) -> LlamaCppConversationEntity:
-        """Return the agent that a call names, that a conversation has, or that is the only one.
+        """Return the agent of the call, else of the conversation, else the only one.
 
-        Raises ServiceValidationError if there is none, or its server is away, also at a new look.
+        Raises ServiceValidationError if there is none, or if a new check finds its server away.
         """
         entity_id = call.data.get(ATTR_AGENT) or stored
         agents = [
@@ -267,9 +267,9 @@ class Actions:
         return found[0]
 
     def _agents_away(self, entity_id: str | None) -> list[str]:
-        """Return the agent of this id, or all, that are known of servers which are not set up.
+        """Return the agent with this id, or all, of servers that are not set up.
 
-        That is how it is when Home Assistant has started while a server was away.
+        This happens if a server is away when Home Assistant starts.
         """
         return sorted(
             one.entity_id
@@ -280,7 +280,7 @@ class Actions:
         )
 
     async def _async_find(self, call: ServiceCall) -> tuple[History, Conversation]:
-        """Return the conversation that a call is about and where it is stored.
+        """Return the conversation of a call and the history that stores it.
 
         Raises ServiceValidationError if there is none, or if it belongs to another user.
         """
@@ -315,5 +315,5 @@ def _system_prompt(call: ServiceCall) -> str | None:
 
 
 def _new_id() -> str:
-    """Return a new conversation's id; one that is no ULID outlives Home Assistant's sessions."""
+    """Return a new id that is not a ULID, so that it outlives Home Assistant's sessions."""
     return f"conv_{ulid_now().lower()}"

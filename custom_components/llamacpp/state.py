@@ -1,4 +1,4 @@
-"""What is known of a server, and of its newest answer."""
+"""State of a server, and statistics of its last answer."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,10 +16,10 @@ ON_THE_WAY = (ModelStatus.LOADING, ModelStatus.DOWNLOADING)
 
 
 class ServerStatus(StrEnum):
-    """What a server is up to.
+    """Status of a server.
 
-    Only of our app's server it is known that it is starting: as soon as a llama-server listens it
-    tells that it is loading, and before that another one cannot be told from one that is off.
+    Only our app's server reports `STARTING`: any llama-server reports `LOADING` once it listens,
+    and before that it looks like a server that is off.
     """
 
     OK = "ok"
@@ -33,10 +33,10 @@ class ServerStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AnswerStats:
-    """What one answer of an agent took.
+    """Statistics of one answer of an agent.
 
     agent_id: entity id. completion: tokens and milliseconds of all its requests, as far as the
-    server told. first_text_seconds: from the request to the first words, None if there were none.
+    server reports them. first_text_seconds: from the request to the first text, None without text.
     """
 
     agent_id: str
@@ -45,19 +45,19 @@ class AnswerStats:
 
     @property
     def prompt_speed(self) -> float | None:
-        """Return how many tokens of the prompt were processed in a second."""
+        """Return the speed of the prefill in tokens per second."""
         timings = self.completion.timings
         return _per_second(timings.prompt_n, timings.prompt_ms) if timings else None
 
     @property
     def generation_speed(self) -> float | None:
-        """Return how many tokens were generated in a second."""
+        """Return the speed of the generation in tokens per second."""
         timings = self.completion.timings
         return _per_second(timings.predicted_n, timings.predicted_ms) if timings else None
 
     @property
     def cached_share(self) -> float | None:
-        """Return how much of the prompt was kept from before, in per cent."""
+        """Return the share of the prompt found in the KV cache, in percent."""
         usage = self.completion.usage
         if usage is None or not usage.prompt_tokens:
             return None
@@ -70,13 +70,12 @@ def _per_second(tokens: int, milliseconds: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What a server told when it was asked last.
+    """State of a server at the last poll.
 
-    props: what the server is. models: those that a router could load, else none. model: of
-    these, the one that is shown; None if no model is in memory or on its way. loaded: what the
-    model in memory is, for a server with a single model the same as props. metrics: counters and
-    gauges of each model in memory, by its id, that of a single one is empty; none if the server
-    keeps none.
+    props: of the server. models: of a router, else empty. model: the one of these that is shown,
+    None if none is loaded or loading. loaded: properties of the loaded model, for a server with a
+    single model the same as props. metrics: counters and gauges of each loaded model by its id,
+    which is empty for a single model; no entries if the server has no metrics.
     """
 
     props: ServerProps
@@ -92,7 +91,7 @@ class ServerState:
 
     @property
     def loads_models(self) -> bool:
-        """Return whether the server loads and unloads models when it is told to."""
+        """Return whether the server loads and unloads models on request."""
         return self.is_router and not self.props.is_front
 
     @property
@@ -102,22 +101,22 @@ class ServerState:
 
     @property
     def modalities(self) -> Modalities:
-        """Return what the server's single model can take besides text."""
+        """Return the modalities of the server's single model."""
         return self.props.modalities
 
     @property
     def model_name(self) -> str | None:
-        """Return what people call the model in memory, None if there is none."""
+        """Return the display name of the loaded model, None if there is none."""
         if self.is_router:
             return self.model.id if self.model else None
         return self.props.model_name
 
     @property
     def default_model(self) -> str | None:
-        """Return the model of agents that name none; None if the server has only one.
+        """Return the model for agents without one; None if the server has only one.
 
-        An agent that was set up for a single model goes on with it when the server becomes a
-        router, which wants to know the model of every request.
+        An agent that was created for a single model continues with it when the server becomes a
+        router, which needs a model in every request.
         """
         if not self.is_router:
             return None
@@ -126,10 +125,10 @@ class ServerState:
 
     @property
     def in_memory(self) -> dict[str, str]:
-        """Return the models that could answer at once, with a word for each.
+        """Return the models that can answer at once, each with a string for this start of it.
 
-        The word differs with every start, and is empty if it is not known. The id of a single model
-        is empty, too. What stands in front of servers may swap models at any time: there are none.
+        The string is unique for each start, and empty if unknown. The id of a single model is
+        empty, too. A proxy may swap models at any time: the result is empty.
         """
         if self.props.is_front:
             return {}
@@ -140,23 +139,23 @@ class ServerState:
         return {one: known.get(one, "") for one in loaded}
 
     def is_in_memory(self, model: str | None) -> bool:
-        """Tell whether a model, named if the server is a router, could answer at once."""
+        """Return whether a model can answer at once. model: its name on a router."""
         return ((model or "") if self.is_router else "") in self.in_memory
 
     @property
     def context_size(self) -> int | None:
-        """Return how many tokens a conversation may have."""
+        """Return the context of a slot in tokens."""
         return self.loaded.n_ctx if self.loaded else None
 
     @property
     def slots_total(self) -> int | None:
-        """Return how many requests can be answered at a time."""
+        """Return the number of slots."""
         return self.loaded.total_slots if self.loaded else None
 
     @property
     def slots_busy(self) -> int | None:
-        """Return how many requests are being answered."""
-        # The metrics of a server that sleeps are those of the time before.
+        """Return the number of busy slots."""
+        # While the server sleeps, its metrics are out of date.
         if self.status is ServerStatus.SLEEPING:
             return 0
         shown = self.metrics.get(self.model.id if self.model else "", {})
@@ -164,26 +163,26 @@ class ServerState:
         return None if value is None else int(value)
 
     def counts(self, metric: str) -> dict[str, int]:
-        """Return what a metric has counted for each model in memory, by the model's id."""
+        """Return the value of a counter for each loaded model, by the model's id."""
         return {model: int(one[metric]) for model, one in self.metrics.items() if metric in one}
 
     @property
     def present(self) -> frozenset[str]:
-        """Return the ids of the models in memory, asleep or not; that of a single one is empty."""
+        """Return the ids of models in memory, asleep or not; the id of a single model is empty."""
         if not self.is_router:
             return frozenset({""})
         return frozenset(one.id for one in self.models if one.status in IN_MEMORY)
 
     @property
     def prompt_tokens(self) -> int | None:
-        """Return how many tokens all prompts had since the server's start, None if untold."""
+        """Return the tokens of all prompts since the server's start, None if not reported."""
         processed = self.counts("prompt_tokens_total")
         cached = self.counts("prompt_tokens_cached_total")
         return sum(processed.values()) + sum(cached.values()) if processed else None
 
     @property
     def status(self) -> ServerStatus:
-        """Return what a server that answers is up to."""
+        """Return the status of a server that answers."""
         if any(model.status is ModelStatus.LOADING for model in self.models):
             return ServerStatus.LOADING
         if self.loaded and self.loaded.is_sleeping:

@@ -1,4 +1,4 @@
-"""Set-up of the agents of a server in the user interface."""
+"""Subentry flow: set up the agents of a server."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 type Fields = dict[probatio.Marker, Any]
 
-# What most people never need is folded away; it is stored without the fold.
+# Collapsed sections for options that most people never need; they are stored without sections.
 SECTION_ANSWER = "answer"
 SECTION_SAMPLING = "sampling"
 
@@ -123,9 +123,9 @@ _CONVERSATION: dict[str, Any] = _AS_IT_COMES | {
 
 
 def flattened(user_input: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a form's values without its sections, and without what says nothing.
+    """Return a form's values without its sections, empty values and defaults.
 
-    What is left as it comes is not stored, so that better defaults reach everybody.
+    Defaults are not stored, so that better ones also apply to existing agents.
     """
     values = {key: value for key, value in user_input.items() if key not in SECTIONS}
     for name in SECTIONS:
@@ -140,7 +140,7 @@ def flattened(user_input: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sectioned(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return stored values as the form wants them."""
+    """Return stored values in the structure of the form."""
     return dict(values) | {
         name: {field: values[field] for field in fields if field in values}
         for name, fields in CONVERSATION_SECTIONS.items()
@@ -148,17 +148,17 @@ def sectioned(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class AgentSubentryFlow(ConfigSubentryFlow):
-    """Adds an agent to a server, or changes one."""
+    """Flow that adds or changes an agent."""
 
     _default_name: ClassVar[str]
-    # What a form shows for what is not set.
+    # Shown in the form for options that are not set.
     _defaults: ClassVar[Mapping[str, Any]]
     _sections: ClassVar[Mapping[str, Mapping[str, Any]]] = SECTIONS
-    # What a new agent is suggested besides.
+    # Further suggestions for a new agent.
     _suggestions: ClassVar[Mapping[str, Any]] = {}
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Ask for a new agent's name and options."""
+        """Show the form for a new agent's name and options."""
         name = free_name(self.hass, self._default_name, self._get_entry().title)
         defaults = {CONF_NAME: name, **self._defaults, **self._suggestions}
         return await self._async_step_options("user", defaults, user_input)
@@ -166,7 +166,7 @@ class AgentSubentryFlow(ConfigSubentryFlow):
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
-        """Ask for an agent's options again."""
+        """Show the form for an agent's options."""
         defaults = {**self._defaults, **self._get_reconfigure_subentry().data}
         return await self._async_step_options("reconfigure", defaults, user_input)
 
@@ -191,7 +191,7 @@ class AgentSubentryFlow(ConfigSubentryFlow):
         return self.async_update_and_abort(entry, self._get_reconfigure_subentry(), data=values)
 
     async def _async_schema(self, entry: LlamaCppConfigEntry) -> probatio.Schema:
-        """Return the form: a name only for a new agent, a model only where there is a choice."""
+        """Return the form: with a name for a new agent, and with a model on a router."""
         fields: Fields = {}
         if self.source == SOURCE_USER:
             fields[probatio.Required(CONF_NAME)] = str
@@ -207,12 +207,12 @@ class AgentSubentryFlow(ConfigSubentryFlow):
         return probatio.Schema(fields)
 
     def _own_fields(self) -> Fields:
-        """Return the fields that only this kind of agent has."""
+        """Return the fields of this kind of agent."""
         return {}
 
 
 class ConversationSubentryFlow(AgentSubentryFlow):
-    """Agents that people talk to."""
+    """Flow for conversation agents."""
 
     _default_name = DEFAULT_AGENT_NAME
     _defaults = _CONVERSATION
@@ -234,7 +234,7 @@ class ConversationSubentryFlow(AgentSubentryFlow):
 
 
 class AITaskSubentryFlow(AgentSubentryFlow):
-    """Agents that automations give tasks to."""
+    """Flow for AI task agents."""
 
     _default_name = DEFAULT_TASK_NAME
     _defaults = _COMMON

@@ -1,4 +1,4 @@
-"""The servers at a glance, in Home Assistant's system information."""
+"""System health: the status of each server."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,12 @@ def async_register(
     hass: HomeAssistant,  # noqa: ARG001 - Home Assistant calls it with this
     register: SystemHealthRegistration,
 ) -> None:
-    """Register what tells of the servers."""
+    """Register the system health callback."""
     register.async_register_info(async_system_health_info)
 
 
 async def async_system_health_info(hass: HomeAssistant) -> dict[str, Any]:
-    """Return for each server whether it answers and which build it is."""
+    """Return the status and build of each server."""
     return {
         entry.title: await _async_server(entry)
         for entry in hass.config_entries.async_entries(DOMAIN)

@@ -1,4 +1,4 @@
-"""One turn of a conversation at a time, whoever answers and whoever asks."""
+"""Serialise the turns of a conversation, for all agents and callers."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-# As long as one turn can take: whoever waits behind more than that gets no answer in time.
+# Limit of the wait, as long as one turn can take: a longer queue cannot be answered in time.
 QUEUE_SECONDS = 300.0
 POLL_SECONDS = 0.1
 _LOCKS: HassKey[WeakValueDictionary[str, asyncio.Lock]] = HassKey(f"{DOMAIN}_turns")
-# The conversations whose turn this is part of: a tool may speak to its own conversation.
+# Conversations whose turn this task is part of: a tool may use its own conversation.
 _within: ContextVar[frozenset[str]] = ContextVar("llamacpp_turns", default=frozenset())
 
 
 class ConversationBusyError(HomeAssistantError):
-    """The turns before have taken too long."""
+    """The earlier turns have taken too long."""
 
     def __init__(self) -> None:
-        """Say so in the words of the translations."""
+        """Initialize with the translated message."""
         super().__init__(translation_domain=DOMAIN, translation_key="conversation_busy")
 
 
@@ -37,10 +37,10 @@ class ConversationBusyError(HomeAssistantError):
 async def async_turn_of(
     hass: HomeAssistant, conversation_id: str | None, *, seconds: float | None = None
 ) -> AsyncGenerator[None]:
-    """Wait for the turns of a conversation that have begun before, and keep others waiting.
+    """Wait for earlier turns of a conversation, and make later ones wait.
 
-    conversation_id: None for one that is about to begin. seconds: how long to wait at most, by
-    default `QUEUE_SECONDS`. Raises ConversationBusyError.
+    conversation_id: None for a new one. seconds: limit of the wait, by default `QUEUE_SECONDS`.
+    Raises ConversationBusyError after that time.
     """
     seconds = QUEUE_SECONDS if seconds is None else seconds
     if conversation_id is None or conversation_id in _within.get():
@@ -65,9 +65,9 @@ async def async_turn_of(
 
 
 async def _until_closed(hass: HomeAssistant, conversation_id: str, seconds: float) -> None:
-    """Wait until no other turn has the chat log open, such as one of a voice pipeline.
+    """Wait until no other turn, such as a voice pipeline's, has the chat log open.
 
-    Since 2026.11 Home Assistant refuses a second one.
+    Since 2026.11 Home Assistant rejects a second one.
     """
     try:
         async with asyncio.timeout(seconds):
