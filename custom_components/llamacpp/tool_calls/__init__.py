@@ -1,1 +1,1 @@
-"""Calls of tools: read, checked and put right."""
+"""Tool calls: parse, validate and correct them."""

@@ -1,4 +1,4 @@
-"""Home Assistant's actions, which models know by heart, as calls of the tools that do the same."""
+"""Map Home Assistant actions, which models know by heart, to calls of the equivalent tools."""
 
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ON, OFF, SET_LIGHT = "HassTurnOn", "HassTurnOff", "HassLightSet"
-# Locks and valves are not among them: they do not move on a guess.
+# Without locks and valves: these must not move on a guess.
 _TOOLS: Final = {"turn_on": ON, "turn_off": OFF, "open_cover": ON, "close_cover": OFF}
 _ALL, _LIGHT = "homeassistant", "light"
 _DOMAINS = (
@@ -18,7 +18,7 @@ _DOMAINS = (
     *("input_boolean", "script", "vacuum", "siren", "remote", "water_heater", "automation"),
 )
 _ACTION = re.compile(rf"({'|'.join(_DOMAINS)})\.({'|'.join(_TOOLS)})")
-# Actions that set a value, each with its tool; the value has the same name in both.
+# Actions that set a value, each with its tool; both use the same name for the value.
 _SETTING: Final = {
     "climate.set_temperature": ("HassClimateSetTemperature", "temperature"),
     "cover.set_cover_position": ("HassSetPosition", "position"),
@@ -27,9 +27,9 @@ _SETTING: Final = {
     "media_player.volume_set": ("HassSetVolume", "volume_level"),
 }
 _NAMES = (*(f"{domain}.{action}" for domain in _DOMAINS for action in _TOOLS), *_SETTING)
-# What holds further arguments.
+# Keys that hold further arguments.
 _WITHIN = ("data", "service_data", "target")
-# Of the tools by those of the actions.
+# Target arguments: the action's name to the tool's name.
 _TARGETS = {
     **dict.fromkeys(("name", "entity_id", "entity", "target_device", "device"), "name"),
     **dict.fromkeys(("area", "area_id"), "area"),
@@ -40,25 +40,25 @@ _OF_LIGHTS = {
     **dict.fromkeys(("color_name", "color"), "color"),
     **dict.fromkeys(("color_temp_kelvin", "kelvin"), "temperature"),
 }
-# Nobody misses them.
+# Dropped silently.
 _IGNORED = ("domain", "transition")
 _MAX_BRIGHTNESS = 255
 
 
 def is_action(name: object) -> bool:
-    """Tell whether a name is that of an action for which there is a tool."""
+    """Return whether the name is that of an action with an equivalent tool."""
     return isinstance(name, str) and (name in _SETTING or _ACTION.fullmatch(name) is not None)
 
 
 def may_become_action(text: str) -> bool:
-    """Tell whether the name of such an action begins with a text."""
+    """Return whether the text is the beginning of the name of such an action."""
     return any(name.startswith(text) for name in _NAMES)
 
 
 def own_call(name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """Return the call, by a tool's own name, that does what an action would, None if none does.
+    """Return the short name and arguments of the tool that does the same as an action, else None.
 
-    Raises CallError if it is about nothing, or if the tool cannot do all of it.
+    Raises InvalidCallError if the target is missing or the tool does not take an argument.
     """
     if not is_action(name):
         return None
@@ -75,7 +75,7 @@ def own_call(name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, An
 
 
 def each_of(name: str, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the arguments of an action for each thing that it is about: tools take one."""
+    """Return an action's arguments once for each of its targets: tools take one target."""
     given = _flat(arguments)
     if is_action(name):
         for key in _TARGETS:
@@ -85,7 +85,7 @@ def each_of(name: str, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments without what only holds others."""
+    """Return the arguments with nested ones (`data`, `target`) moved to the top level."""
     given = dict(arguments)
     for key in _WITHIN:
         if isinstance(given.get(key), dict):
@@ -94,9 +94,9 @@ def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _known(tool: str, given: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
-    """Return the arguments of a tool; raises CallError.
+    """Return the arguments of a tool. Raises InvalidCallError as `own_call` does.
 
-    values: by names of an action's arguments those of the tool.
+    values: from the action's argument names to the tool's.
     """
     known = {**_TARGETS, **values}
     args = {known[key]: _value(key, value) for key, value in given.items() if key in known}
@@ -108,7 +108,7 @@ def _known(tool: str, given: Mapping[str, Any], values: Mapping[str, str]) -> di
 
 
 def _value(key: str, value: Any) -> Any:
-    """Return the value of an argument of a tool: one name, and brightness in percent."""
+    """Unpack a list of one target, convert brightness from 0-255 to percent."""
     if key in _TARGETS and isinstance(value, list) and len(value) == 1:
         return value[0]
     if key == "brightness" and isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""Arguments of calls in the types that a tool's schema wants."""
+"""Convert the arguments of calls to the types in a tool's schema."""
 
 import json
 import math
@@ -23,30 +23,30 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,
 }
 _NUMERIC = frozenset(("integer", "number"))
-# A comma before three digits may stand between thousands.
+# A comma before three digits may separate thousands.
 _NUMBER = re.compile(
     r"(?P<number>[+-]?\d+(?:\.\d+|,\d{1,2}|,\d{4,})?)"
     r"\s*(?:(?P<percent>%|per ?cent)|°?\s*(?:[cfk]|celsius|fahrenheit|kelvin)|°|deg(?:rees?)?"
     r"|degrees? (?:celsius|fahrenheit|kelvin))?",
     re.IGNORECASE,
 )
-# Of kelvins there are thousands.
+# Kelvin values have thousands.
 _KELVINS = re.compile(r"(\d+)[.,](\d{3})\s*(?:k|kelvin)", re.IGNORECASE)
-# What keyboards write for the sign of degrees.
+# Characters typed instead of the degree sign.
 _DEGREES = str.maketrans("º˚", "°°")
-# A time of day, without a fraction of a second and a time zone.
+# A time of day; drop fractions of a second and the time zone.
 _TIME = re.compile(r"(\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 PERCENT = 100
-# In the schema of a text with choices, what people call them.
+# Key in a schema with choices: their display names.
 LABELS = "labels"
 _BOOLEANS = {"true": True, "false": False}
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
 def converted_arguments(arguments: Mapping[str, Any], parameters: Schema) -> dict[str, Any]:
-    """Return a call's arguments in the types of the tool's parameters, as far as that is no guess.
+    """Return the arguments in the types of the tool's parameters, where that takes no guess.
 
-    What is empty is left out, unless the tool knows it and it may be empty.
+    Drops empty values, except those of known parameters that may be empty.
     """
     properties = parameters.get("properties", {})
     given: dict[str, Any] = {}
@@ -61,7 +61,7 @@ def converted_arguments(arguments: Mapping[str, Any], parameters: Schema) -> dic
 
 
 def fits(value: Any, schema: Schema) -> bool:
-    """Tell whether a value is of a schema's type, in its range, and among its choices."""
+    """Return whether the value has the schema's type, is in its range and among its choices."""
     schema = _whole(schema)
     if "enum" in schema and value not in schema["enum"]:
         return False
@@ -78,7 +78,7 @@ def fits(value: Any, schema: Schema) -> bool:
 
 
 def converted(value: Any, schema: Schema) -> Any:
-    """Return a value as a schema wants it, the value itself if there is no way or more than one."""
+    """Convert a value to the schema; return it unchanged if that is impossible or ambiguous."""
     schema = _whole(schema)
     if isinstance(value, str) and schema.get("format") == "time":
         match = _TIME.fullmatch(value.strip())
@@ -95,9 +95,9 @@ def converted(value: Any, schema: Schema) -> Any:
 
 
 def misfits(value: Any, schema: Schema, name: str) -> Iterator[tuple[str, Any, str]]:
-    """Yield the numbers of a value that are none, or out of their range.
+    """Yield the numbers in a value that are not numbers or out of range.
 
-    name: of the argument. Yields where each is, what it is, and in words what it must be.
+    name: of the argument. Yields the path, the value and a description of valid values.
     """
     schema = _whole(schema)
     if isinstance(value, dict):
@@ -112,7 +112,7 @@ def misfits(value: Any, schema: Schema, name: str) -> Iterator[tuple[str, Any, s
 
 
 def _is_numeric(schema: Schema) -> bool:
-    """Tell whether a schema wants a number, or a number or a word of its own."""
+    """Return whether a schema takes numbers only, or numbers and words from an enum."""
     if options := _options(schema):
         return any(map(_is_numeric, options)) and all(
             _is_numeric(one) or "enum" in one or _types(one) == ["null"] for one in options
@@ -122,7 +122,7 @@ def _is_numeric(schema: Schema) -> bool:
 
 
 def _wanted(schema: Schema) -> str:
-    """Return in words what a number must be."""
+    """Return a description of the numbers that a schema takes."""
     if options := _options(schema):
         return " or ".join(_wanted(_whole(one)) for one in options)
     if "enum" in schema and not _NUMERIC.intersection(_types(schema)):
@@ -138,12 +138,12 @@ def _wanted(schema: Schema) -> str:
 
 
 def _plain(number: Any) -> Any:
-    """Return a number as it is said."""
+    """Return a whole number without its decimal point."""
     return int(number) if float(number).is_integer() else number
 
 
 def _with_parts(value: Any, schema: Schema) -> Any:
-    """Return a value whose own parts are as the schema wants them."""
+    """Convert the entries of an object or a list to the schema."""
     if isinstance(value, dict) and "properties" in schema:
         return converted_arguments(value, schema)
     if isinstance(value, list) and (items := schema.get("items")):
@@ -156,7 +156,7 @@ def _options(schema: Schema) -> Sequence[Schema]:
 
 
 def _whole(schema: Schema) -> Schema:
-    """Return a schema with all that its parts want together, the narrowest of it."""
+    """Merge the parts of `allOf` into the schema; the narrowest range wins."""
     whole = {name: value for name, value in schema.items() if name != "allOf"}
     for part in map(_whole, schema.get("allOf", ())):
         for name, value in part.items():
@@ -189,7 +189,7 @@ def _is_of(value: Any, name: str) -> bool:
 
 
 def _ways(value: Any, schema: Schema) -> Iterator[Any]:
-    """Yield what a value of a wrong type can be meant to be."""
+    """Yield candidates for a value of the wrong type, converted to the schema's types."""
     types = _types(schema)
     if "array" in types:
         yield from _ways_to_list(value, schema.get("items", {}))
@@ -226,7 +226,7 @@ def _ways_to_list(value: Any, items: Schema) -> Iterator[Any]:
 
 
 def _is_of_hundred(schema: Schema) -> bool:
-    """Tell whether whole hundredths are wanted, for which models also write a fraction of one."""
+    """Return whether the schema takes whole percent; models also write a fraction of one."""
     return (
         "integer" in _types(schema)
         and schema.get("maximum") == PERCENT
@@ -235,9 +235,9 @@ def _is_of_hundred(schema: Schema) -> bool:
 
 
 def _number(value: Any) -> tuple[int | float | None, bool]:
-    """Return the number that a text or a fraction stands for, and whether it is told in percent.
+    """Return the number in a text or fraction, and whether it is in percent.
 
-    None for others.
+    The number is None if there is none.
     """
     is_percent = False
     if isinstance(value, str):
@@ -251,7 +251,7 @@ def _number(value: Any) -> tuple[int | float | None, bool]:
 
 
 def _of_json(value: Any) -> Any:
-    """Return what a text says in JSON, None if it says nothing."""
+    """Parse a JSON list or object; return None for anything else."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             return json.loads(value)

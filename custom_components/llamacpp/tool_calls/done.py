@@ -1,4 +1,4 @@
-"""What the tools of a turn have done."""
+"""Summarize what the tools of a turn have changed."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from homeassistant.components.conversation import ChatLog, Content
 
-# So many things are named; nobody listens to more.
+# Maximum number of names in the answer; nobody listens to more.
 MAX_NAMES = 8
 NOT_ENDED = "The tool has not ended in time. It may have done its work all the same."
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What the tools of the newest turn have changed.
+    """Changes made by the tools of the newest turn.
 
-    names: of what was changed, each once. unfinished: of tools that have not ended in time.
-    has_read: a tool that changes nothing has returned something.
+    names: of the changed entities and items, without duplicates. unfinished: tools that timed out.
+    has_read: whether a read-only tool returned a result.
     """
 
     names: Sequence[str]
@@ -38,12 +38,12 @@ class Done:
 
     @property
     def is_something(self) -> bool:
-        """Tell whether something was changed, or may have been."""
+        """Return whether a tool changed something, or may have."""
         return bool(self.names or self.unfinished)
 
     @classmethod
     def by(cls, chat_log: ChatLog) -> Self:
-        """Return what has been done by the calls of a chat log's newest turn."""
+        """Collect the changes made by the calls of the chat log's newest turn."""
         turn = _newest_turn(chat_log)
         calls = {call.id: call for one in turn for call in _calls_of(one)}
         reading = {
@@ -78,9 +78,9 @@ def _listed(names: Iterable[str]) -> list[str]:
 
 
 def add_missing_results(chat_log: ChatLog) -> None:
-    """Give each call of the newest turn that has no result one which says that it has not ended.
+    """Add a `NOT_ENDED` error result to each call of the newest turn that has no result.
 
-    Chat templates want a result for each call.
+    Chat templates require a result for each call.
     """
     turn = _newest_turn(chat_log)
     answered = {one.tool_call_id for one in turn if isinstance(one, ToolResultContent)}
@@ -98,7 +98,7 @@ def add_missing_results(chat_log: ChatLog) -> None:
 
 
 def _newest_turn(chat_log: ChatLog) -> list[AssistantContent | ToolResultContent]:
-    """Return what has followed the newest words of the user."""
+    """Return the content after the newest user message."""
     turn: list[AssistantContent | ToolResultContent] = []
     for content in chat_log.content:
         if isinstance(content, UserContent):
@@ -113,9 +113,9 @@ def _calls_of(content: Content) -> list[llm.ToolInput]:
 
 
 def _names(content: ToolResultContent, arguments: Mapping[str, Any]) -> list[str]:
-    """Return names of what a tool has changed: those of its result, what was added to a list.
+    """Return the names of what a tool has changed: the entities in its result, the item on a list.
 
-    If it has none, that of the tool.
+    Without any: the tool's short name.
     """
     data = content.result.data.get("data")
     targets = data.get("success") if isinstance(data, dict) else None

@@ -1,4 +1,4 @@
-"""What is wrong with a call that a model has made."""
+"""Errors of invalid tool calls."""
 
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 class InvalidCallError(Exception):
-    """A call that cannot be made; the message tells the model why, and what it can do instead."""
+    """An invalid tool call; the message tells the model why, and what it can do instead."""
 
 
 def unknown(what: str, written: str, names: Iterable[str]) -> InvalidCallError:
-    """Return the error for the name of something that does not exist. names: what does."""
+    """Return the error for an unknown name. names: the valid names."""
     return InvalidCallError(
         f"There is no {what} '{clipped(written)}' for this. There is: {nearest(written, names)}. "
         "Use what is meant, or say that there is none."

@@ -1,4 +1,4 @@
-"""Calls of tools that a model prints as text, taken out of its answer as it comes."""
+"""Extract tool calls that a model prints as text from its streamed answer."""
 
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
     from .text_formats import Found, PrintedCall
 
-# No call is longer; so much of an answer at most is held back.
+# Maximum length of a call in characters: no more of an answer is held back.
 MAX_CHARS = 4096
-# A model that goes round in circles prints call after call.
+# A model in a loop prints call after call.
 MAX_CALLS = 32
-# What may stand behind a call: the end of its mark, of a list or a line of code, a comma.
+# What may follow a call: its end mark, the end of a list or a line of code, a comma.
 CLOSERS = (
     *("</tool_call>", "<|/tool_call|>", "</function_call>", "</functioncall>", "</function>"),
     *("[/TOOL_CALLS]", "<|eom_id|>", "<|eot_id|>"),
@@ -23,17 +23,17 @@ CLOSERS = (
 
 
 class PrintedCalls:
-    """Takes the calls out of one answer; the rest of the text stays as it is.
+    """Extracts the calls from one answer; the rest of the text stays unchanged.
 
-    Only what may become a call is held back: what begins like one where a line begins, or like one
-    of the marks that stand before calls. Any split of the answer leads to the same.
+    Holds back only text that may become a call: the beginning of one at the start of a line, or a
+    call mark. The result does not depend on how the stream splits the answer.
     """
 
     def __init__(self, names: Iterable[str] | None) -> None:
-        """Begin an answer.
+        """Initialize for one answer.
 
-        names: of the tools that are offered. None: there are none, and only what has a mark of
-        calls is one; other JSON may be what was asked for.
+        names: of the offered tools. None: no tools are offered, so a call needs a mark; other JSON
+        may be the requested answer.
         """
         self.calls: list[PrintedCall] = []
         self._reader = CallReader(ToolNames(names or ()), needs_mark=names is None)
@@ -43,19 +43,19 @@ class PrintedCalls:
         self._is_fenced = False
 
     def feed(self, text: str) -> str:
-        """Return what of the text so far, with this that follows, is to be given out now."""
+        """Add the next text of the stream; return the text to pass on now."""
         self._held += text
         return self._take(is_end=False)
 
     def end(self, *, is_cut: bool = False) -> str:
-        """Return what was held back and is no call. is_cut: the model was stopped."""
+        """Return the text held back that is not a call. is_cut: the model was stopped early."""
         return self._take(is_end=True, is_cut=is_cut)
 
     def _take(self, *, is_end: bool, is_cut: bool = False) -> str:
         out: list[str] = []
         while self._held:
             if self._is_behind_call and not self._skip_closers():
-                # What may still become the end of a call means nothing at the end of all.
+                # At the end, an unfinished closer is dropped.
                 self._held = "" if is_end else self._held
                 break
             out.append(self._before_call())
@@ -73,9 +73,9 @@ class PrintedCalls:
         return "".join(out)
 
     def _read(self, *, is_end: bool, is_cut: bool) -> Found | None:
-        """Return the calls that what is held begins with, None if there are none.
+        """Return the calls at the start of the held text, None if there are none.
 
-        Raises UnfinishedError if that cannot be told yet.
+        Raises UnfinishedError if more text is needed to decide.
         """
         text = self._held[:MAX_CHARS]
         try:
@@ -90,7 +90,7 @@ class PrintedCalls:
             raise
 
     def _keep(self, found: Found) -> None:
-        """Keep calls that are not there yet: what a model prints twice it means once."""
+        """Keep new calls: a model that prints a call twice means it once."""
         for call in found.calls:
             if call not in self.calls and len(self.calls) < MAX_CALLS:
                 self.calls.append(call)
@@ -99,7 +99,7 @@ class PrintedCalls:
         self._is_fenced |= found.is_fenced
 
     def _skip_closers(self) -> bool:
-        """Take away what ends a call; returns whether something else follows."""
+        """Drop closers behind a call; return whether other text follows."""
         closers = (*CLOSERS, FENCE) if self._is_fenced else CLOSERS
         while True:
             self._held = self._held.lstrip()
@@ -116,7 +116,7 @@ class PrintedCalls:
         return True
 
     def _before_call(self) -> str:
-        """Take away what stands before the next place where a call may begin, and return it."""
+        """Take and return the text before the next possible start of a call."""
         taken = ""
         while not self._at_line and self._held:
             places = [self._held.find(one) for one in "<[\n"]

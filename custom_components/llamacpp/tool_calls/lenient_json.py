@@ -1,4 +1,4 @@
-"""Values that a model has printed as JSON or as Python, read without running anything."""
+"""Parse values printed as JSON or Python literals, without running anything."""
 
 import ast
 import json
@@ -7,9 +7,9 @@ from typing import Any
 
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _PART = re.compile(
-    r'"(?:[^"\\]|\\.)*"'  # strings, in which brackets mean nothing
+    r'"(?:[^"\\]|\\.)*"'  # strings, whose brackets do not count
     r"|'(?:[^'\\]|\\.)*'"
-    r"""|["']"""  # a string that has not ended
+    r"""|["']"""  # an unclosed string
     r"|[\[({]|[\])}]",
     re.DOTALL,
 )
@@ -17,7 +17,7 @@ _PAIRS = {"[": "]", "(": ")", "{": "}"}
 
 
 def end_of_brackets(text: str, start: int) -> int | None:
-    """Return where the bracket that stands at `start` is closed, None if it is not yet."""
+    """Return the index behind the bracket that closes the one at `start`, None if unclosed."""
     depth = 0
     for match in _PART.finditer(text, start):
         part = match.group()
@@ -33,7 +33,7 @@ def end_of_brackets(text: str, start: int) -> int | None:
 
 
 def missing_brackets(text: str) -> str | None:
-    """Return what closes all brackets of a text, None if it ends within a string."""
+    """Return the brackets that close a text, None if it ends within a string."""
     closing: list[str] = []
     for match in _PART.finditer(text):
         part = match.group()
@@ -48,10 +48,7 @@ def missing_brackets(text: str) -> str | None:
 
 
 def value_of(text: str) -> Any:
-    """Return the value of a text in JSON, or in Python's form of it.
-
-    Raises ValueError if it is neither.
-    """
+    """Parse a value as JSON, else as a Python literal. Raises ValueError if it is neither."""
     try:
         return json.loads(text)
     except ValueError, RecursionError:
@@ -59,13 +56,13 @@ def value_of(text: str) -> Any:
 
 
 def arguments_of(text: str) -> dict[str, Any]:
-    """Return the arguments of a call in Python, by name; text: all behind the function's name.
+    """Parse the arguments of a Python call by name. text: the brackets behind the function's name.
 
-    A dictionary alone stands for its entries. Raises ValueError for anything else.
+    A single dictionary stands for its entries. Raises ValueError for anything else.
     """
     call = _parsed(f"call{text}")
     if not isinstance(call, ast.Call):
-        raise ValueError("This is no call")  # noqa: TRY004 - what is wrong is the text
+        raise ValueError("This is no call")  # noqa: TRY004 - the text is invalid, not a type
     given = {keyword.arg: _value(keyword.value) for keyword in call.keywords}
     if call.args:
         first = _value(call.args[0])
@@ -85,7 +82,7 @@ def _parsed(text: str) -> ast.expr:
 
 
 def _value(node: ast.expr) -> Any:
-    """Return the value of a literal in which `true`, `false` and `null` may stand, too."""
+    """Return the value of a literal, which may contain `true`, `false` and `null`."""
     match node:
         case ast.Constant(value=str() | int() | float() | None as value):
             return value

@@ -1,4 +1,4 @@
-"""What the things of a home can be set to, beside what tools say of their arguments."""
+"""The ranges and units of entities, which the tools' schemas do not contain."""
 
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +21,7 @@ NAME = "name"
 
 
 class _Setting(NamedTuple):
-    """An argument whose range things know by themselves, and their attributes that tell it."""
+    """An argument with a range per entity, and the attributes with its minimum and maximum."""
 
     argument: str
     domain: str
@@ -29,7 +29,7 @@ class _Setting(NamedTuple):
     most: str
 
 
-# By the own names of tools.
+# By the tools' short names.
 _SETTINGS = {
     "HassClimateSetTemperature": _Setting("temperature", "climate", "min_temp", "max_temp"),
     "HassHumidifierSetpoint": _Setting("humidity", "humidifier", "min_humidity", "max_humidity"),
@@ -42,18 +42,18 @@ _UNITS = {"c": UnitOfTemperature.CELSIUS, "f": UnitOfTemperature.FAHRENHEIT}
 
 
 class Limits:
-    """Knows the units of a home, and the ranges of its things by their states."""
+    """Converts to the home's units and reads the ranges of entities from their states."""
 
     def __init__(self, hass: HomeAssistant) -> None:
-        """Look at the home of this Home Assistant."""
+        """Initialize for this Home Assistant."""
         self._hass = hass
 
     def in_own_unit(
         self, tool: str, arguments: Mapping[str, Any], properties: Mapping[str, Schema]
     ) -> dict[str, Any]:
-        """Return a call's arguments with a temperature of the other unit in that of the home.
+        """Return the arguments with a temperature of another unit converted to the home's unit.
 
-        tool: its full name. properties: schemas of its arguments.
+        tool: full name. properties: schemas of its arguments.
         """
         given = dict(arguments)
         setting = _SETTINGS.get(short_name(tool))
@@ -74,9 +74,9 @@ class Limits:
         properties: Mapping[str, Schema],
         home: Home,
     ) -> Mapping[str, Schema]:
-        """Return schemas of a tool's arguments with the range of the things that a call is about.
+        """Return the argument schemas with the range of the entities that a call targets.
 
-        given: arguments with names that Home Assistant knows. Of several things the widest range.
+        given: arguments with Home Assistant's names. Several entities: the widest range.
         """
         setting = _SETTINGS.get(short_name(tool))
         if not (setting and setting.argument in properties):
@@ -98,7 +98,7 @@ class Limits:
 
 
 def _is_meant(thing: ExposedEntity, given: Mapping[str, Any], home: Home) -> bool:
-    """Tell whether a call can be about a thing."""
+    """Return whether a call can target an entity."""
     area = home.areas.get(thing.area) if thing.area else None
     floor = home.floors.get(area.floor) if area and area.floor else None
     return (

@@ -1,4 +1,4 @@
-"""What is meant by a name that somebody has written, among the names that there are."""
+"""Match names that a model has written against the known names."""
 
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -11,7 +11,7 @@ from .tool_names import short_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# So many near names at most are told to a model, so many of a list, and so many letters of each.
+# Most near names in an error, most names of a list, most letters of each name.
 MAX_NEAREST = 5
 MAX_LISTED = 12
 MAX_CHARS = 60
@@ -19,22 +19,22 @@ MAX_CHARS = 60
 
 @dataclass(frozen=True, slots=True)
 class Meant[T]:
-    """What can be meant. is_sure: the name is the same, but for the way it is written."""
+    """Matches of a name. is_sure: they differ in spelling only."""
 
     all: tuple[T, ...]
     is_sure: bool = True
 
 
 def meant_by[T](written: str, named: Sequence[tuple[T, Sequence[str]]]) -> Meant[T]:
-    """Return what is meant by a name; named: what there is, with all of its names.
+    """Match a written name. named: candidates, each with all of its names.
 
-    Home Assistant's own way to compare names comes first, then the words of the name, and last
-    words that differ by an ending or a slip of the pen.
+    Tries Home Assistant's own comparison first, then the words of the name, then words that differ
+    in an ending or a typo.
     """
     plain = _plain(written)
     if found := [one for one, names in named if any(_plain(name) == plain for name in names)]:
         return Meant(tuple(found))
-    # The prompt tells all names of a thing in a row.
+    # The prompt lists all names of an entity in a row.
     if found := [one for one, names in named if _plain(", ".join(names)) == plain]:
         return Meant(tuple(found))
     words = words_of(written)
@@ -46,7 +46,7 @@ def meant_by[T](written: str, named: Sequence[tuple[T, Sequence[str]]]) -> Meant
 
 
 def nearest(written: str, names: Iterable[str]) -> str:
-    """Return the names that are nearest to one that was written, as text; also names of tools."""
+    """Return the known names nearest to a written one as text; also for names of tools."""
     words = words_of(written)
     plain = _plain(short_name(written))[:MAX_CHARS]
 
@@ -60,24 +60,24 @@ def nearest(written: str, names: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str], most: int = MAX_LISTED) -> str:
-    """Return the first names as text that has a bound."""
+    """Return the first `most` names as text, and how many more there are."""
     every = list(names)
     told = ", ".join(map(clipped, every[:most])) or "nothing"
     return f"{told} and {len(every) - most} more" if len(every) > most else told
 
 
 def clipped(text: str) -> str:
-    """Return a text, not more than a line of it."""
+    """Shorten a text to `MAX_CHARS` characters."""
     return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"
 
 
 def _plain(name: str) -> str:
-    # A model may leave out what breaks a marker in a name.
+    # A model may leave out the joiner that breaks a marker in a name.
     return name.replace(JOINER, "").strip().casefold()
 
 
 def _are_same(words: Sequence[str], others: Sequence[str]) -> bool:
-    """Tell whether these are the same words, in any order, or written together."""
+    """Return whether the words are the same, in any order or written as one."""
     if sorted(words) == sorted(others):
         return True
     # The numbers 1 and 12 are not 11 and 2.
@@ -86,7 +86,7 @@ def _are_same(words: Sequence[str], others: Sequence[str]) -> bool:
 
 
 def _are_like(words: Sequence[str], others: Sequence[str]) -> bool:
-    """Tell whether each word is like one of the others, and each of the others is used."""
+    """Return whether each word matches a similar one of the others, with none left over."""
     left = list(others)
     for word in sorted(words, key=lambda one: one not in left):
         like = next((one for one in left if is_like(word, one)), None)

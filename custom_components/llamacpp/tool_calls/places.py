@@ -1,4 +1,4 @@
-"""Areas, floors and devices in calls, by the names that Home Assistant knows."""
+"""Resolve areas, floors and devices in calls to the names that Home Assistant knows."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ AREA, FLOOR, DEVICE = "area", "floor", "device"
 
 
 class Places:
-    """Knows the areas and floors of a home, and the devices of what is exposed."""
+    """The areas and floors of a home, and the devices of its exposed entities."""
 
     def __init__(self, home: Home) -> None:
-        """Know those of this home."""
+        """Index the places of this home."""
         devices = {one.device.id: one.device for one in home.things if one.device}
         self._home = home
         self._places: dict[str, Mapping[str, Place | Device]] = {
@@ -31,25 +31,25 @@ class Places:
         return [name for one in self._places[kind].values() for name in one.names]
 
     def meant(self, kind: str, written: str) -> Meant[str]:
-        """Return the ids that a name, alias or id can mean. kind: `area`, `floor` or `device`."""
+        """Match a name, alias or id to ids. kind: `area`, `floor` or `device`."""
         places = self._places[kind]
         if written in places:
             return Meant((written,))
         return meant_by(written, [(key, one.names) for key, one in places.items()])
 
     def names(self, kind: str, written: str) -> set[str]:
-        """Return the names of what can be meant by a name, alias or id."""
+        """Return the names of all matches of a name, alias or id."""
         return {self._places[kind][one].name for one in self.meant(kind, written).all}
 
     def name(self, kind: str, written: str) -> str:
-        """Return the one that is meant; raises CallError if there is none, or more than one."""
+        """Return the name of the only match. Raises InvalidCallError for none or several."""
         found = self.names(kind, written)
         if len(found) != 1:
             raise unknown(kind, written, found or {p.name for p in self._places[kind].values()})
         return found.pop()
 
     def id(self, kind: str, written: str) -> str:
-        """Return the id of the one that is meant; raises CallError as `name` does."""
+        """Return the id of the only match. Raises InvalidCallError as `name` does."""
         self.name(kind, written)
         found = self.meant(kind, written).all
         if len(found) != 1:
@@ -57,7 +57,7 @@ class Places:
         return found[0]
 
     def exposed(self, kind: str) -> set[str]:
-        """Return the ids of the areas, floors or devices in which something is exposed."""
+        """Return the ids of the areas, floors or devices with exposed entities."""
         areas = {one.area for one in self._home.things if one.area}
         match kind:
             case "area":
@@ -69,15 +69,15 @@ class Places:
                 return set(self._places[kind])
 
     def exposed_names(self, kind: str) -> list[str]:
-        """Return the names of the areas, floors or devices in which something is exposed."""
+        """Return the names of the areas, floors or devices with exposed entities."""
         places = self._places[kind]
         return [places[one].name for one in self.exposed(kind) if one in places]
 
     def correct(self, given: dict[str, Any], declared: Container[str]) -> None:
-        """Put right the places among a call's arguments, also one that stands for the other kind.
+        """Correct areas and floors in a call's arguments, also one given as the other.
 
-        given: with texts for places. declared: names of the tool's arguments. Raises CallError for
-        a place that does not exist.
+        given: places are strings. declared: names of the tool's arguments. Raises InvalidCallError
+        for an unknown or ambiguous place.
         """
         for kind, other in ((AREA, FLOOR), (FLOOR, AREA)):
             if kind not in declared or kind not in given:

@@ -1,4 +1,4 @@
-"""The results of tools as a model is told them, which have a bound."""
+"""Tool results as text for the model, limited in size."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
     from homeassistant.components.conversation import Content
 
-# So many characters of a result are told, about 2,000 tokens.
+# Characters of a result in the prompt, about 2,000 tokens.
 MAX_RESULT = 8000
 MAX_DEPTH = 50
 CUT = "\n(Only the beginning of this result is here: it was too long. Ask for less, or say so.)"
-# What a value takes beside its letters.
+# Characters that a value takes besides its letters.
 MARKS = 2
 
 
 def result_text(content: ToolResultContent) -> str:
-    """Return in JSON what a tool has returned, or its beginning and a note that it was cut.
+    """Return a tool's result as JSON, or its beginning and a note that it was cut.
 
-    The work has a bound as well: what is cut is not looked at. The state of the home is told whole:
+    The work is limited as well: the cut part is not serialized. The state of the home is never cut:
     the home is as large as it is.
     """
     data = content.result.data
@@ -38,14 +38,14 @@ def result_text(content: ToolResultContent) -> str:
 
 
 def is_of_home(content: Content) -> bool:
-    """Tell whether a part of a chat log is the state of the home."""
+    """Return whether the content is the state of the home (`GetLiveContext`)."""
     return isinstance(content, ToolResultContent) and short_name(content.tool_name) == LIVE_CONTEXT
 
 
 class _Room:
-    """The characters that are left for the parts of a result.
+    """The characters left for the parts of a result.
 
-    is_cut: there was no room for all.
+    is_cut: the result did not fit.
     """
 
     def __init__(self, left: int) -> None:
@@ -53,7 +53,7 @@ class _Room:
         self.is_cut = False
 
     def taken(self, value: Any, depth: int = 0) -> Any:
-        """Return a value, or as much of it as there is room for."""
+        """Return a value, or as much of it as fits."""
         if isinstance(value, str):
             begin = value[: self._left]
             self.is_cut |= len(begin) < len(value)

@@ -1,7 +1,7 @@
-"""What a task's answer must look like, in the words that the server's grammar keeps to.
+"""JSON schemas for the answers of tasks, within what the server's grammar enforces.
 
-Of a JSON schema llama-server keeps types, choices, patterns, lengths of texts and lists, and ranges
-of whole numbers. It does not keep ranges of other numbers, and it knows times with a zone only.
+llama-server enforces types, enums, patterns, lengths of texts and lists, and ranges of integers. It
+does not enforce ranges of other numbers, and its times need a time zone.
 """
 
 import importlib
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
 type Serializer = Callable[[Any], Any] | None
 
 _DOMAIN = "[a-z]{2,12}(_[a-z]{2,12}){0,2}"
-# So many numbers at most are a list of choices.
+# Maximum number of steps in a range that becomes an enum.
 MAX_STEPS = 200
-# Of a range without steps so many parts are taken, if numbers out of it came.
+# Number of steps for a range without any, used after an answer was out of range.
 N_PARTS = 100
-# So many conditions or triggers at most.
+# Maximum number of conditions or triggers.
 MAX_RULES = 2
 DURATION_ENDS = {"days": 999, "hours": 999, "minutes": 9999, "seconds": 99999, "milliseconds": 999}
-# Of a range, the smaller one first.
+# The ends of a range, the smaller one first.
 ENDS = ("value_min", "value_max")
-# In schemas of ours: a free object is a list of its entries.
+# Key in our schemas: a free-form object is a list of its entries.
 ENTRIES = "entries"
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much an answer may hold.
+    """Maximum sizes of an answer.
 
-    text, item, name: letters of a text, of one in a list, and of the name or id of something.
-    words: of an entity's id. items: of a list. is_free: whether objects without fields are
-    anything. is_stepped: whether ranges without steps are taken in steps.
+    text, item, name: letters of a text, of a text in a list, and of a name or id. words: of an
+    entity id. items: of a list. is_free: whether objects without fields may hold anything.
+    is_stepped: whether ranges without steps get `N_PARTS` steps.
     """
 
     text: int = 2000
@@ -58,7 +58,7 @@ class Bounds:
     is_stepped: bool = False
 
 
-# What a model that does not find an end gets the next time.
+# For the retry after a model did not finish its answer.
 SHORT = Bounds(text=100, item=40, name=40, words=3, items=3, is_free=False, is_stepped=True)
 STEPPED = Bounds(is_stepped=True)
 
@@ -66,9 +66,9 @@ STEPPED = Bounds(is_stepped=True)
 def answer_schema(
     structure: probatio.Schema, serializer: Serializer, bounds: Bounds
 ) -> dict[str, Any]:
-    """Return the JSON schema of answers that fit a structure.
+    """Return the JSON schema of the answers to a structure.
 
-    serializer: for what is no selector. It reads modules of Home Assistant: not for the event loop.
+    serializer: for all but selectors. Imports Home Assistant modules: not for the event loop.
     """
 
     def serialize(value: Any) -> Any:
@@ -81,7 +81,7 @@ def answer_schema(
 
 
 def answer_data(data: Any, schema: Schema) -> Any:
-    """Return an answer as Home Assistant takes it: entries as objects, each choice once."""
+    """Convert an answer for Home Assistant: entries to objects, each choice once."""
     if isinstance(data, list):
         if ENTRIES in schema:
             return {one["name"]: one["value"] for one in data}
@@ -98,7 +98,7 @@ def answer_data(data: Any, schema: Schema) -> Any:
 
 
 def _in_order(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the ends of a range with the smaller one first: no grammar can see to that."""
+    """Swap the ends of a range if the first is larger: a grammar cannot ensure the order."""
     first, last = (data.get(name) for name in ENDS)
     if not (isinstance(first, dict) and isinstance(last, dict)):
         return data
@@ -109,9 +109,9 @@ def _in_order(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def problem_of(words: str, schema: Schema, err: Exception) -> str:
-    """Return what is wrong with an answer, with the ranges that its numbers must be in.
+    """Describe what is wrong with an answer, with the valid ranges of its numbers.
 
-    err: what Home Assistant, or who reads JSON, says.
+    words: the answer as text. err: the error of Home Assistant or of the JSON parser.
     """
     if isinstance(err, json.JSONDecodeError):
         return str(err)
@@ -127,9 +127,9 @@ def problem_of(words: str, schema: Schema, err: Exception) -> str:
 
 
 def hints(structure: probatio.Schema) -> str:
-    """Return what a model has to know of the fields beside their form, perhaps nothing.
+    """Return the fields' descriptions and labels of choices, a line per field; may be empty.
 
-    The grammar tells it neither descriptions nor what people call the choices.
+    The grammar does not show these to the model.
     """
     fields = structure.schema if isinstance(structure.schema, dict) else {}
     told = []
@@ -143,12 +143,12 @@ def hints(structure: probatio.Schema) -> str:
 
 
 def to_response_format(name: str, schema: Schema) -> dict[str, Any]:
-    """Return the `response_format` under which the model can only answer by this schema."""
+    """Return the `response_format` that constrains the answer to the schema."""
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
 
 
 class _Selected:
-    """Makes the schemas of selectors."""
+    """Makes schemas of selectors."""
 
     def __init__(self, bounds: Bounds, serializer: Serializer) -> None:
         self._bounds = bounds
@@ -185,7 +185,7 @@ class _Selected:
         }
 
     def schema(self, one: selector.Selector[Any]) -> dict[str, Any]:
-        """Return the schema of what a selector takes."""
+        """Return the schema of the values that a selector takes."""
         config: Mapping[str, Any] = one.config
         if one.selector_type == "automation_behavior":
             return _choice([value for value in selector.AutomationBehavior if _takes(one, value)])
@@ -202,7 +202,7 @@ class _Selected:
         return {**several, "uniqueItems": True} if choices else several
 
     def _of(self, given: Any) -> dict[str, Any]:
-        """Return the schema of a selector within another, which may still be its settings."""
+        """Return the schema of a nested selector, given as an object or as its configuration."""
         is_made = isinstance(given, selector.Selector)
         return self.schema(given if is_made else selector.selector(given))
 
@@ -271,7 +271,7 @@ class _Selected:
         return schema
 
     def _entity(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the schema of an entity id, of those that a selector allows, as far as it says."""
+        """Return the pattern of entity ids in the selector's domains, or its listed entities."""
         if allowed := config.get("include_entities"):
             return _choice(allowed)
         domains = config.get("domain") or ()
@@ -320,7 +320,7 @@ def _whole(least: int, most: int) -> dict[str, Any]:
 
 
 def _steps(least: float, most: float, step: float) -> list[float]:
-    """Return the numbers of a range in its steps."""
+    """Return the numbers in a range, a step apart."""
     count = int((most - least) / step + 1e-9)
     found = [round(least + index * step, 9) for index in range(count + 1)]
     return [int(one) if float(one).is_integer() else one for one in found]
@@ -340,7 +340,7 @@ def _object(properties: Mapping[str, Any], required: Sequence[str] | None = None
 
 
 def _takes(one: selector.Selector[Any], value: Any) -> bool:
-    """Tell whether a selector takes a value."""
+    """Return whether a selector accepts a value."""
     try:
         probatio.Schema(one)(value)
     except probatio.Invalid:
@@ -384,7 +384,7 @@ def _duration(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bounded(schema: dict[str, Any], bounds: Bounds, *, is_item: bool = False) -> dict[str, Any]:
-    """Return a schema in which every text and list has an end."""
+    """Return a schema in which every text and list has a maximum length."""
     found = dict(schema)
     for name in ("anyOf", "oneOf", "allOf"):
         if name in found:

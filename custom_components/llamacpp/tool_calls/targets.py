@@ -1,4 +1,4 @@
-"""What calls are about: entities and places, by the names that Home Assistant knows."""
+"""Resolve the targets of calls, entities and places, to the names that Home Assistant knows."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,31 +15,30 @@ if TYPE_CHECKING:
     from ..home.things import ExposedEntity, Home
     from .arguments import Schema
 
-# How the names of Home Assistant's own tools for the home begin, and the one that is called
-# otherwise.
+# The prefix of Home Assistant's own tools for the home, and the one without it.
 OWN = "Hass"
 LIVE_CONTEXT = "GetLiveContext"
-# In the names of those whose `name` is what somebody calls a timer.
+# In the names of the tools whose `name` is that of a timer.
 TIMER = "Timer"
-# With this name Home Assistant takes all entities.
+# Home Assistant resolves this name to all entities.
 ALL = "all"
 NAME, DOMAIN, DEVICE_CLASS = "name", "domain", "device_class"
-# Where models put the name of an entity for which there is `name`.
+# Arguments in which models put an entity's name instead of `name`.
 OTHER_NAMES = ("entity_id", "entity", "entity_name", "device", "device_name")
-# What models write for nothing.
+# Values that models write for nothing.
 NOTHING = frozenset(("", "none", "null", "n/a"))
-# In schemas, what a text must be, and an object.
+# Formats in schemas: an entity id, and a target object.
 ENTITY_ID, TARGET = "entity_id", "target"
-# What a target is made of, by the names of its parts. A name in the wrong one is looked for in the
-# others, in this order.
+# The parts of a target and their kinds. A name in the wrong part is searched for in the others, in
+# this order.
 PARTS = {ENTITY_ID: "entity", "device_id": DEVICE, "area_id": AREA, "floor_id": FLOOR}
 
 
 class Targets:
-    """Knows what there is in a home, and how it is called."""
+    """The entities and places of a home by their names."""
 
     def __init__(self, home: Home) -> None:
-        """Know this home."""
+        """Index this home."""
         self._home = home
         self._places = Places(home)
         self._domains = sorted({one.domain for one in home.things})
@@ -49,8 +48,8 @@ class Targets:
     ) -> dict[str, Any]:
         """Return a call's arguments with the names that Home Assistant knows.
 
-        tool: its full name. properties: schemas of its arguments. Raises CallError, which tells
-        what there is, if something is named that does not exist.
+        tool: full name. properties: schemas of its arguments. Raises InvalidCallError, which lists
+        the valid names, for an unknown or ambiguous name.
         """
         given = dict(arguments)
         for key, schema in properties.items():
@@ -71,9 +70,9 @@ class Targets:
         return given
 
     def names(self, tool: str, key: str, properties: Mapping[str, Schema]) -> list[str] | None:
-        """Return all that `corrected` knows as the value of an argument, None if it takes any.
+        """Return all valid values of a name argument, None if it takes any.
 
-        tool: its full name. properties: schemas of its arguments.
+        tool: full name. properties: schemas of its arguments.
         """
         kind = _format(properties[key])
         if kind == ENTITY_ID:
@@ -89,13 +88,13 @@ class Targets:
         return self._places.all_names(key) if key in (AREA, FLOOR) else None
 
     def names_for(self, tool: str, properties: Mapping[str, Schema]) -> list[str]:
-        """Return the names of all entities that a tool can be about."""
+        """Return the names of all entities that a tool can target."""
         return sorted({one.name for one in self._things(tool, properties)})
 
     def _selected(self, written: Any, schema: Schema) -> Any:
-        """Return what a selector asks for, also within others, by the ids or names that it takes.
+        """Replace names in an argument, also nested, by the ids or names that its selector takes.
 
-        Raises CallError for what does not exist or is not exposed.
+        Raises InvalidCallError for a target that does not exist or is not exposed.
         """
         kind = _format(schema)
         if kind == TARGET:
@@ -113,7 +112,7 @@ class Targets:
         return written
 
     def _of_format(self, kind: str, written: Any) -> Any:
-        """Return the id of the entity or device, or the name of the place, that is meant."""
+        """Return the id of the entity or device, or the name of the place, for a name."""
         if not isinstance(written, str):
             return written
         if kind == ENTITY_ID:
@@ -126,7 +125,7 @@ class Targets:
         )
 
     def _target(self, written: Any) -> Any:
-        """Return a target with ids for the names in it."""
+        """Return a target with its names replaced by ids."""
         parts = written if isinstance(written, dict) else {ENTITY_ID: written}
         target: dict[str, Any] = {}
         for part, named in parts.items():
@@ -139,7 +138,7 @@ class Targets:
         return target
 
     def _part(self, part: str, written: str) -> tuple[str, str]:
-        """Return which part of a target a name belongs to, and the id that it stands for."""
+        """Return the part of a target that a name belongs to, and the id for the name."""
         found = self._ids(part, written)
         if len(found) == 1:
             return part, found[0]
@@ -151,9 +150,9 @@ class Targets:
         raise unknown(PARTS[part], written, found or self._names_of(part))
 
     def _ids(self, part: str, written: str, *, is_sure: bool = False) -> list[str]:
-        """Return the ids of what is exposed, or holds what is, and can be meant by a name.
+        """Return the ids of exposed entities, or of places with any, that match a name.
 
-        is_sure: it must be the same name, but for the way it is written.
+        is_sure: accept differences in spelling only.
         """
         if part != ENTITY_ID:
             exposed = self._places.exposed(PARTS[part])
@@ -165,7 +164,7 @@ class Targets:
         return [one.entity_id for one in things.all]
 
     def _names_of(self, part: str) -> list[str]:
-        """Return all that a part of a target can name."""
+        """Return all valid values of a part of a target."""
         return self._all_ids if part == ENTITY_ID else self._places.exposed_names(PARTS[part])
 
     @property
@@ -200,12 +199,12 @@ class Targets:
             raise unknown("entity", written, names or {one.name for one in things})
         if DOMAIN in given and not _choices(properties.get(DOMAIN, {})):
             _take_domain(given, meant.all)
-        # Of several with one name the id tells more; Home Assistant takes it as a name.
+        # If several share the name, keep the id; Home Assistant takes it as a name.
         is_id_needed = sum(one.name in names for one in self._home.things) > 1
         given[NAME] = written if is_id_needed and written == meant.all[0].entity_id else names.pop()
 
     def _things(self, tool: str, properties: Mapping[str, Schema]) -> list[ExposedEntity]:
-        """Return what a tool can be about: all, unless it is for some domains alone."""
+        """Return the entities that a tool can target: all, or those of its domains."""
         namespace = tool.partition(BETWEEN)[0]
         domains = _choices(properties.get(DOMAIN, {})) or (
             [namespace] if namespace in self._domains else self._domains
@@ -213,20 +212,20 @@ class Targets:
         return [one for one in self._home.things if one.domain in domains]
 
     def _meant(self, written: str, things: Sequence[ExposedEntity]) -> Meant[ExposedEntity]:
-        """Return the things that an entity id, a name or an alias can mean."""
+        """Match an entity id, a name or an alias to entities."""
         if by_id := tuple(one for one in things if one.entity_id == written):
             return Meant(by_id)
         meant = meant_by(written, [(one, one.names) for one in things])
         domain, _, rest = written.partition(".")
         if not meant.all and domain in self._domains:
-            # An id that the model has made up of a name.
+            # An id that the model has invented from a name.
             return meant_by(rest, [(one, one.names) for one in things if one.domain == domain])
         return meant
 
     def _is_place(
         self, written: str, given: Mapping[str, Any], properties: Mapping[str, Schema]
     ) -> bool:
-        """Tell whether an area stands where a name should, and which of its things are meant."""
+        """Return whether the name is that of an area in which a domain or device class is meant."""
         if AREA not in properties or not (given.get(DOMAIN) or given.get(DEVICE_CLASS)):
             return False
         found = self._places.names(AREA, written)
@@ -236,7 +235,7 @@ class Targets:
 
 
 def _move_name(given: dict[str, Any], properties: Mapping[str, Schema]) -> None:
-    """Put the name of an entity where it belongs."""
+    """Move an entity's name from another argument to `name`."""
     key = next((one for one in OTHER_NAMES if one in given and one not in properties), None)
     if key and NAME in properties and NAME not in given:
         value = _listed(given[key])
@@ -246,7 +245,7 @@ def _move_name(given: dict[str, Any], properties: Mapping[str, Schema]) -> None:
 
 
 def _take_domain(given: dict[str, Any], things: Sequence[ExposedEntity]) -> None:
-    """Take the domain of what is named, unless it must not be moved by mistake."""
+    """Correct the domain to that of the named entities, except for critical ones."""
     domains = {one.domain for one in things}
     if len(domains) != 1 or domains.intersection(_listed(given[DOMAIN])):
         return
@@ -255,18 +254,18 @@ def _take_domain(given: dict[str, Any], things: Sequence[ExposedEntity]) -> None
 
 
 def _is_guess(meant: Meant[ExposedEntity]) -> bool:
-    """Tell whether something is meant that must not be moved by mistake, and not for sure."""
+    """Return whether a critical entity is matched by a similar name only."""
     return not meant.is_sure and any(CRITICAL.intersection(one.kinds) for one in meant.all)
 
 
 def _format(schema: Schema) -> str | None:
-    """Return of what an argument has the name, or the id; None: that is not known."""
+    """Return which kind of name or id an argument takes, None if unknown."""
     kind: str | None = schema.get("items", schema).get("format")
     return kind if kind in (ENTITY_ID, AREA, FLOOR, DEVICE, TARGET) else None
 
 
 def _is_own(short: str) -> bool:
-    """Tell whether a tool, by its own name, is Home Assistant's for the home."""
+    """Return whether the short name is that of one of Home Assistant's own tools for the home."""
     return short.startswith(OWN) or short == LIVE_CONTEXT
 
 

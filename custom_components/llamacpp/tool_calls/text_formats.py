@@ -1,4 +1,4 @@
-"""The forms in which models print calls of tools where they should have made them."""
+"""Parse the formats in which models print tool calls as text."""
 
 import json
 import re
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
     from .tool_names import ToolNames
 
-# Each of these stands before calls alone, whatever the tool: of Qwen and Hermes, Granite and Phi,
+# Marks that stand only before calls, whatever the tool: of Qwen and Hermes, Granite and Phi,
 # ChatGLM, Llama, Mistral, Glaive.
 MARKS = (
     *("<tool_call>", "<|tool_call|>", "<function_call>", "<|python_tag|>", "[TOOL_CALLS]"),
     "<functioncall",
 )
-# This one is closed before a call or behind it.
+# This mark is closed before a call or behind it.
 OPEN_MARK, MARK_END = "<functioncall", ">"
 FUNCTION = "<function="
 FENCE = "```"
 NAME_KEYS = ("name", "function", "tool", "tool_name")
 ARGUMENT_KEYS = ("arguments", "parameters", "args")
-# What the names of actions are under.
+# Keys of the names of actions.
 ACTION_KEYS = ("service", "action")
 OTHER_KEYS = ("id", "type", "tool_calls")
 KEYS = (*NAME_KEYS, *ARGUMENT_KEYS, *ACTION_KEYS, *OTHER_KEYS)
@@ -51,7 +51,7 @@ _BEFORE_ARGUMENTS = re.compile(r"\s*(?:\[ARGS\])?\s*")
 
 
 class NotACallError(Exception):
-    """The text is no call, and cannot become one."""
+    """The text is not a call and cannot become one."""
 
 
 class UnfinishedError(Exception):
@@ -60,7 +60,7 @@ class UnfinishedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PrintedCall:
-    """A call that a model has printed. arguments: JSON, or whatever stood in their place."""
+    """A call printed by a model. arguments: JSON, or the text in its place."""
 
     name: str
     arguments: str
@@ -68,7 +68,7 @@ class PrintedCall:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Calls at the beginning of a text, and where they end."""
+    """Calls at the start of a text, and the index of their end."""
 
     calls: tuple[PrintedCall, ...]
     end: int
@@ -76,24 +76,23 @@ class Found:
 
 
 class CallReader:
-    """Reads the calls that a text begins with.
+    """Reads the calls at the start of a text.
 
-    What it says of a text holds for all texts that begin so: a call, none, or not yet known.
-    Without a mark it is a call only if there is a tool or an action of its name, or if a name and
-    arguments are alone on their line.
+    More text never changes a result: calls, none, or not yet known. Without a mark, a call needs
+    the name of a known tool or action, or a name and arguments alone on a line.
     """
 
     def __init__(self, names: ToolNames, *, needs_mark: bool = False) -> None:
-        """Know the names of the tools that are offered. needs_mark: nothing else is a call."""
+        """Initialize with the names of the offered tools. needs_mark: a call needs a mark."""
         self._names = names
         self._needs_mark = needs_mark
 
     def read(self, text: str, *, at_line: bool, is_fenced: bool = False) -> Found:
-        """Return the calls that this text, not an empty one, begins with.
+        """Return the calls at the start of the text, which must not be empty.
 
-        at_line: it is the beginning of a line; elsewhere only a mark begins a call. is_fenced: the
-        line is in a block of code that has begun with a call. Raises NotACallError, and
-        UnfinishedError if the text is too short to tell.
+        at_line: the text starts a line; elsewhere a call needs a mark. is_fenced: the line is in a
+        code block that began with a call. Raises NotACallError, and UnfinishedError if more text is
+        needed to decide.
         """
         if at_line and FENCE.startswith(text[: len(FENCE)]):
             return self._fenced(text)
@@ -102,15 +101,15 @@ class CallReader:
         raise NotACallError
 
     def read_unfinished(self, text: str, *, is_cut: bool) -> Found | None:
-        """Return the call in a text that has ended before the call did, None if there is none.
+        """Return the call in a text that ends before the call does, None if there is none.
 
-        is_cut: the model was stopped, so that more than closing brackets may be missing.
+        is_cut: the model was stopped early, so more than closing brackets may be missing.
         """
         closing = "" if is_cut else missing_brackets(text)
         if closing is not None:
             closing += _FUNCTION_END if "<parameter=" in text and not is_cut else ""
             try:
-                # It is the end of the line, too.
+                # The end of the text ends the line, too.
                 return Found(self.read(f"{text}{closing}\n", at_line=True).calls, len(text))
             except NotACallError, UnfinishedError:
                 pass
@@ -132,9 +131,9 @@ class CallReader:
         return Found(found.calls, found.end, is_fenced=True)
 
     def _body(self, text: str, start: int, *, is_line: bool, is_loose: bool) -> Found:
-        """Read what stands behind marks, perhaps behind none.
+        """Read calls behind any number of marks.
 
-        is_line: no mark is needed. is_loose: the name may have others before it, as in
+        is_line: no mark is needed. is_loose: other names may precede the tool's, as in
         `print(tools.HassTurnOn(...))`.
         """
         is_marked = is_open = False
@@ -184,7 +183,7 @@ class CallReader:
         return Found(tuple(self._call(one.name, one.arguments) for one in found), end)
 
     def _check_first_key(self, text: str, *, is_marked: bool) -> None:
-        """Raise NotACallError if no call has such a first key, or such a name under it."""
+        """Raise NotACallError if the first key, or the name under it, is not that of a call."""
         match = _FIRST_KEY.match(text)
         if match is None:
             raise NotACallError
@@ -234,7 +233,7 @@ class CallReader:
         return self._with_arguments(text, name or written, end)
 
     def _with_arguments(self, text: str, name: str, start: int) -> Found:
-        """Read the arguments of a call in Python."""
+        """Read the arguments of a Python call."""
         end = end_of_brackets(text, start)
         if end is None:
             raise UnfinishedError
@@ -245,7 +244,7 @@ class CallReader:
             return Found((PrintedCall(name, written),), end)
 
     def _named_json(self, text: str, name: str, start: int) -> Found:
-        """Read a name and its arguments in JSON: Mistral's newer form."""
+        """Read a name and its arguments in JSON: Mistral's newer format."""
         between = _BEFORE_ARGUMENTS.match(text, start)
         begin = between.end() if between else start
         if begin == len(text) or "[ARGS]".startswith(text[begin:]):
@@ -258,7 +257,7 @@ class CallReader:
         return Found((PrintedCall(self._names.find(name) or name, text[begin:end]),), end)
 
     def _function(self, text: str, start: int) -> Found:
-        """Read a name in a tag, and its arguments in JSON or in tags: Llama's and Qwen's form."""
+        """Read a name in a tag, and arguments in JSON or in tags: Llama's and Qwen's format."""
         so_far = _FUNCTION_SO_FAR.match(text, start)
         if so_far is None or so_far.end() == len(text):
             raise UnfinishedError
@@ -283,7 +282,7 @@ class CallReader:
         return Found((self._call(name, arguments),), end)
 
     def _first_name(self, text: str) -> str | None:
-        """Return the name that a call begins with whose arguments cannot be read."""
+        """Return the name at the start of a call with unreadable arguments, else None."""
         match = _FIRST_NAME.match(text)
         if match is None:
             return None
@@ -292,7 +291,7 @@ class CallReader:
         return self._names.find(name) or (name if is_call else None)
 
     def _called(self, written: str) -> str | None:
-        """Return the tool that is called in Python: by its name, or behind names of modules."""
+        """Return the tool of a Python call, by its name alone or behind names of modules."""
         return self._names.find(written) or self._names.find(
             written.removesuffix(".call").rpartition(".")[2]
         )
@@ -304,12 +303,12 @@ class CallReader:
 
 
 def _may_begin(text: str, forms: tuple[str, ...]) -> bool:
-    """Tell whether a text is the beginning of one of the forms, or begins with one of them."""
+    """Return whether the text starts with one of the forms, or is the start of one."""
     return any(text.startswith(one) or one.startswith(text) for one in forms)
 
 
 def _check_next_key(text: str, place: int) -> None:
-    """Raise NotACallError if no arguments can follow a name, which ends at a place."""
+    """Raise NotACallError if no arguments can follow the name that ends at `place`."""
     match = _NEXT_KEY.match(text, place)
     end = match.end() if match else place
     key, quote = match.groups() if match else (None, None)
@@ -321,9 +320,9 @@ def _check_next_key(text: str, place: int) -> None:
 
 
 def _check_alone(text: str, end: int, calls: list[_Call]) -> None:
-    """Raise NotACallError unless calls have arguments and are alone on their line.
+    """Raise NotACallError unless the calls have arguments and are alone on their line.
 
-    end: where they end in a text. Raises UnfinishedError if that cannot be told yet.
+    end: index of their end. Raises UnfinishedError if more text is needed to decide.
     """
     rest = _REST_OF_LINE.match(text, end)
     if rest is None or not all(one.is_complete for one in calls):
@@ -333,7 +332,7 @@ def _check_alone(text: str, end: int, calls: list[_Call]) -> None:
 
 
 def _with_mark_end(text: str, found: Found) -> Found:
-    """Return calls with the end of their mark, which may stand behind them."""
+    """Extend the calls by the end of their mark, if it follows. Raises UnfinishedError."""
     rest = text[found.end :].lstrip(" \t")
     if not rest:
         raise UnfinishedError
@@ -341,7 +340,7 @@ def _with_mark_end(text: str, found: Found) -> Found:
 
 
 class _Call(NamedTuple):
-    """A call as it is written. is_complete: there are a name and arguments, under such keys."""
+    """A call as printed. is_complete: it has arguments, under one of `ARGUMENT_KEYS`."""
 
     name: str
     arguments: Any
@@ -349,7 +348,7 @@ class _Call(NamedTuple):
 
 
 def _calls_in(value: Any) -> Iterator[_Call]:
-    """Yield the calls that a value stands for. Raises ValueError if it is anything else."""
+    """Yield the calls in a parsed value. Raises ValueError for anything else."""
     if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
         value = value["tool_calls"]
     if isinstance(value, list):
@@ -359,7 +358,7 @@ def _calls_in(value: Any) -> Iterator[_Call]:
     if isinstance(value, dict) and isinstance(value.get("function"), dict):
         value = value["function"]
     if not isinstance(value, dict):
-        raise ValueError("This is no call")  # noqa: TRY004 - what is wrong is the text
+        raise ValueError("This is no call")  # noqa: TRY004 - the text is invalid, not a type
     name = _name_in(value)
     if name is None:
         if len(value) == 1 and isinstance(arguments := next(iter(value.values())), dict):

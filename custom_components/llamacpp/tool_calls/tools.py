@@ -1,4 +1,4 @@
-"""Home Assistant's tools as the tools of a chat completion."""
+"""Convert Home Assistant's tools to the tools of a chat completion."""
 
 from collections import OrderedDict
 from itertools import chain
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 type Serializer = Callable[[Any], Any] | None
 
 MAX_SCHEMAS = 128
-# Of so many agents, devices and languages the whole list is remembered.
+# Size of the cache of tool lists, by agent, device and language.
 MAX_LISTS = 32
-# What times look like, by their formats in schemas: the server's own grammar wants a zone in them.
-# Seconds can be left out: small models would make them up.
+# Patterns of times, by their formats in schemas: the server's own grammar needs a time zone.
+# Seconds are optional: small models would invent them.
 DATE = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
 TIMES = {"time": _TIME, "date-time": f"{DATE}T{_TIME}"}
-# What asks for names of the home, of which Home Assistant only says that they are texts.
+# Selectors of names in the home, which Home Assistant only describes as strings.
 NAMED = {
     "area": selector.AreaSelector,
     "device": selector.DeviceSelector,
@@ -36,9 +36,9 @@ NAMED = {
 
 
 class _ByParts[T]:
-    """What was made of some objects, remembered by the objects themselves.
+    """A cache keyed by the identity of objects.
 
-    They are kept alive, so that no other object gets their ids.
+    It keeps the objects alive, so that no other object gets their ids.
     """
 
     def __init__(self, n_most: int) -> None:
@@ -46,7 +46,7 @@ class _ByParts[T]:
         self._n_most = n_most
 
     def get(self, parts: tuple[Any, ...], make: Callable[[], T]) -> T:
-        """Return what is made of these parts; it must not be changed."""
+        """Return the cached value for these parts, or make it; it must not be changed."""
         key = tuple(map(id, parts))
         if key in self._known:
             self._known.move_to_end(key)
@@ -58,11 +58,11 @@ class _ByParts[T]:
 
 
 def _translated(schema: probatio.Schema, serializer: Serializer) -> dict[str, Any]:
-    """Return the JSON schema of a tool's parameters, translated once.
+    """Return the JSON schema of a tool's parameters, from the cache.
 
-    Translating those of a home takes about as long as all the rest between the words and the
-    request. Home Assistant makes new schemas for every turn, but of the same markers and
-    validators: these tell a schema.
+    Translating those of a home takes about as long as the rest of the work before the request. Home
+    Assistant makes new schemas for every turn from the same markers and validators: these are the
+    cache key.
     """
     if not isinstance(schema.schema, dict):
         return _in_order(_json_schema(schema, serializer))
@@ -88,15 +88,15 @@ def _json_schema(schema: probatio.Schema, serializer: Serializer) -> dict[str, A
 
 
 def labels_of(value: selector.SelectSelector) -> dict[str, str]:
-    """Return what people call the choices of a selector, where that is something else."""
+    """Return the labels of a selector's choices, where they differ from the values."""
     options = [one for one in value.config["options"] if isinstance(one, dict)]
     return {one["value"]: one["label"] for one in options if one["label"] != one["value"]}
 
 
 def _in_order[T](schema: T) -> T:
-    """Return a schema whose choices are sorted.
+    """Return a schema with sorted enums.
 
-    Where Home Assistant has them as a set, they come in another order after each of its starts.
+    Home Assistant keeps some as sets, whose order changes with each restart.
     """
     if isinstance(schema, dict):
         ordered = {name: _in_order(value) for name, value in schema.items()}
@@ -117,15 +117,15 @@ _RANGE = ("minimum", "maximum")
 def to_tools(api: llm.APIInstance) -> list[ToolParam]:
     """Return the API's tools in OpenAI's format, sorted by name; they must not be changed.
 
-    Home Assistant gives them in the order in which integrations happened to start; a prompt that
-    changes with every start could not be kept warm.
+    Home Assistant orders them by the setup of integrations; a prompt whose order changes with every
+    restart would miss the KV cache.
     """
-    # The names of the home are no enumerations in the schemas, though the server would then let a
-    # model write no others. In a home of 58 entities they make a prompt of 6,247 tokens longer:
-    # domains by 299, floors by 204, areas by 1,118, entities by 1,835, all by 3,456. And a model
-    # that has begun a call must end it: SmolLM2 135M, asked for 12 things that do not exist, moved
-    # another one 12 times, and none without enumerations. `ToolCallValidator` puts names right for
-    # no tokens, and tells the model what there is when it has named what there is not.
+    # The schemas do not enumerate the names of the home, though the grammar would then let a model
+    # write no others. In a home of 58 entities they make the prompt 6,247 tokens longer: domains by
+    # 299, floors by 204, areas by 1,118, entities by 1,835, all by 3,456. And a model that has
+    # begun a call must finish it: SmolLM2 135M, asked for 12 entities that do not exist, moved
+    # another one 12 times, and none without enumerations. `ToolCallValidator` corrects names for no
+    # tokens, and lists the valid ones to the model after an invalid one.
     return _TOOLS.get(
         (
             api.custom_serializer,
@@ -136,10 +136,10 @@ def to_tools(api: llm.APIInstance) -> list[ToolParam]:
 
 
 def without_clipping(tools: Sequence[ToolParam]) -> list[ToolParam]:
-    """Return tools for a request, in which the server lets the model write any number.
+    """Return tools for a request whose grammar allows any number.
 
-    The ranges are told, and checked when the call has come. The server's grammar would keep those
-    of whole numbers: a model that wants 150 percent could then only write 15, or 0.
+    The prompt has the ranges; the validator checks them after the call. With integer ranges in the
+    grammar, a model that wants 150 percent could only write 15, or 0.
     """
     return _SENT.get((tools,), lambda: [_unclipped(one) for one in tools])
 
@@ -148,7 +148,7 @@ def _unclipped[T](schema: T) -> T:
     if isinstance(schema, dict):
         found = {name: _unclipped(value) for name, value in schema.items()}
         if found.get("type") == "integer" and not found.keys().isdisjoint(_RANGE):
-            # Of other numbers it keeps none.
+            # The grammar enforces no ranges of other numbers.
             found["type"] = "number"
         return cast("T", found)
     if isinstance(schema, list):
@@ -159,7 +159,7 @@ def _unclipped[T](schema: T) -> T:
 def arguments_by_tool(
     tools: Iterable[ToolParam],
 ) -> dict[str, tuple[str, Collection[str]]]:
-    """Return by their names without a namespace the tools' whole names and their arguments."""
+    """Return the full name and the argument schemas of each tool, by its short name."""
     functions = (one["function"] for one in tools)
     return {
         one["name"].rpartition("__")[2]: (
@@ -181,19 +181,19 @@ def _to_tool(tool: llm.Tool, api: llm.APIInstance) -> ToolParam:
 
 
 class GuardedApi(llm.APIInstance):
-    """An API whose tools fail in one way only: with an error that is told to the model.
+    """An API whose tools raise one kind of error only, which is sent to the model.
 
-    Whatever else a tool raises would end the turn without a word.
+    Any other exception of a tool would end the turn without an answer.
     """
 
     def __init__(self, api: llm.APIInstance) -> None:
-        """Guard the tools of an API."""
+        """Wrap an API."""
         super().__init__(api.api, api.api_prompt, api.llm_context, api.tools, api.custom_serializer)
         self._guarded = api
 
     @override
     async def async_call_tool(self, tool_input: llm.ToolInput) -> llm.ToolResult:
-        # Home Assistant gives each turn's context to the API that it knows: to this one.
+        # Home Assistant sets each turn's context on the API that it knows: this one.
         self._guarded.llm_context = self.llm_context
         try:
             return await self._guarded.async_call_tool(tool_input)

@@ -1,4 +1,4 @@
-"""Which calls are possible: of tools that exist, about what exists, with all that they need."""
+"""Check and correct tool calls: the tool, its targets, its arguments."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ToolCallValidator:
-    """The calls that a model can make."""
+    """Validates the calls of a model."""
 
     def __init__(
         self,
@@ -28,10 +28,10 @@ class ToolCallValidator:
         home: Callable[[], Home] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        """Know the tools that are offered.
+        """Initialize with the offered tools.
 
-        home: returns what names can stand for, when there is a call; None: for anything. limits: of
-        that home, None: only the tools tell what is in range.
+        home: called per call, returns the home whose names are valid; None: any name is. limits:
+        ranges of the home's entities; None: only the tools' schemas have ranges.
         """
         self._parameters: dict[str, Schema] = {
             one["function"]["name"]: one["function"].get("parameters", {}) for one in tools
@@ -46,9 +46,9 @@ class ToolCallValidator:
         return self._parameters
 
     def names(self) -> Callable[[str, str], Sequence[str] | None]:
-        """Return what tells, of a tool by its full name and an argument, all that it can name.
+        """Return a function from a tool's full name and an argument to the argument's valid names.
 
-        None: that is nothing of the home. It knows the home as it is now.
+        It returns None for arguments that take any value. Uses a snapshot of the home.
         """
         targets = Targets(self._home()) if self._home else None
 
@@ -59,9 +59,9 @@ class ToolCallValidator:
         return names_for
 
     def corrected(self, name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Return a call with the names that Home Assistant knows, and arguments of right types.
+        """Return the tool's full name, and arguments with valid names and of the right types.
 
-        Raises CallError, which tells what is possible, if that is not enough to make it possible.
+        Raises InvalidCallError, which tells the model what is valid, if the call stays invalid.
         """
         name, arguments = mended(name), mended_in(arguments)
         tool, arguments = self._called(name, arguments)
@@ -85,7 +85,7 @@ class ToolCallValidator:
         return tool, given
 
     def _called(self, name: str, arguments: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        """Return the tool that is called, and its arguments; raises CallError."""
+        """Return the full name of the tool and its arguments. Raises InvalidCallError."""
         if tool := self._names.find(name) or self._names.find(short_name(name)):
             return tool, arguments
         own = own_call(name.removeprefix(NAMESPACE), arguments)
@@ -113,7 +113,7 @@ class ToolCallValidator:
 def _check_complete(
     tool: str, given: Mapping[str, Any], parameters: Schema, targets: Targets | None
 ) -> None:
-    """Raise CallError if an argument is missing."""
+    """Raise InvalidCallError if an argument is missing."""
     properties = parameters.get("properties", {})
     missing = [key for key in parameters.get("required", ()) if key not in given]
     if missing:
@@ -130,14 +130,14 @@ def _check_complete(
 
 
 def _check_choice(key: str, value: Any, schema: Schema) -> None:
-    """Raise CallError for a value that is not among those that an argument can have."""
+    """Raise InvalidCallError for a value that is not in the argument's enum."""
     choices = _choices_of(schema)
     if choices and not fits(value, schema):
         raise unknown(f"'{key}'", str(value), map(str, choices))
 
 
 def _check_numbers(key: str, value: Any, schema: Schema) -> None:
-    """Raise CallError for a number that is none, or that is out of its range."""
+    """Raise InvalidCallError for a number that is invalid or out of range."""
     for where, one, wanted in misfits(value, schema, key):
         raise InvalidCallError(
             f"'{where}' must be {wanted}, not {clipped(repr(one))}. "
@@ -146,5 +146,5 @@ def _check_numbers(key: str, value: Any, schema: Schema) -> None:
 
 
 def _choices_of(schema: Schema) -> list[Any]:
-    """Return the values that an argument, or each of its values, can have; empty: any."""
+    """Return the enum of an argument, or of its items; empty: any value."""
     return list(schema.get("items", schema).get("enum", ()))
