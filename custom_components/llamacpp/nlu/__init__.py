@@ -1,1 +1,1 @@
-"""What somebody means who says something to the home."""
+"""Understand what a user asks of the home."""

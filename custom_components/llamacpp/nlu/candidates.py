@@ -1,4 +1,4 @@
-"""The commands that what was said can mean in this home, for the model to choose among."""
+"""Find the commands that an utterance can mean in this home, for the model to choose from."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from .utterance import Utterance
     from .verbs import Heard
 
-# What must not happen by mistake: it is asked back unless it was said clearly.
+# Kinds that must not move by mistake: ask back unless the utterance is clear.
 CRITICAL = frozenset(
     ("lock", "valve", "alarm_control_panel", "siren", "cover.door", "cover.garage", "cover.gate")
 )
 MAX_COMMANDS = 48
-# So many things are switched by one sentence that means all of them, or all but some.
+# Maximum number of entities of an utterance about all of them, or all but some.
 MAX_TOGETHER = 12
-# Of more words it is not tried where one order ends and the next begins.
+# Maximum number of words in a part that is searched for the start of a second order.
 MAX_DIVIDED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A sentence that the model can choose, and the call that it stands for.
+    """A sentence that the model can choose, and its tool call.
 
-    done: what is told when it has worked. is_heard: its verb was said. is_named: what it is about
-    was said. is_critical: it must not happen by mistake. thing: what it is about is called, empty
-    if it is about several. reads: it changes nothing. has_value: it has one from what was said.
-    is_item: that is something for a list. rest: the words that it does not explain: with any left,
-    something else may have been meant. rank: how well its verb was heard.
+    done: confirmation after success. is_heard: the utterance has its verb. is_named: it names the
+    target. is_critical: it must not run by mistake. thing: name of its entity, empty for several.
+    reads: it changes nothing. has_value: it takes a value from the utterance. is_item: the value is
+    an item of a list. rest: words that it does not explain; with any left, the user may mean
+    something else. rank: quality of the verb's match.
     """
 
     text: str
@@ -61,16 +61,15 @@ class Command:
 
     @property
     def is_plain(self) -> bool:
-        """Return whether it was ordered in so many words, of which none is left over."""
+        """Return whether the utterance has its verb and target and no unexplained word."""
         return self.is_heard and self.is_named and not self.rest
 
 
 class Candidates:
     """Finds the commands of one home in one language.
 
-    tools: by name behind the namespace, the whole name and the names of its arguments.
-    here: id of the area in which somebody speaks. now: what things are like, None: that is
-    not known.
+    tools: full name and argument names by short name. here: area id of the speaker. now: states of
+    the entities, None: unknown.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class Candidates:
         *,
         now: Now | None = None,
     ) -> None:
-        """Begin with a home."""
+        """Initialize for a home."""
         self._now = now or Now()
         self._home = home
         self._language = language
@@ -94,10 +93,9 @@ class Candidates:
     def for_said(
         self, said: Utterance, sentences: Mapping[str, str] | None = None
     ) -> list[list[Command]]:
-        """Return the commands of each part of what was said, none if it means nothing here.
+        """Return the commands of each part of the utterance, none if it means nothing here.
 
-        What is to be done later is said by a timer then, if who speaks has timers. sentences: as
-        `put_off` takes them.
+        Delayed commands become timers, if the speaker's device has any. sentences: as in `put_off`.
         """
         if not self.is_delayed(said):
             return self.for_said_at_once(said)
@@ -105,7 +103,7 @@ class Candidates:
         return self.put_off(at_once, said, sentences)
 
     def needs_timers(self, said: Utterance) -> bool:
-        """Tell whether what was said takes timers, and who speaks has none."""
+        """Return whether the utterance needs timers and the speaker's device has none."""
         if self.is_delayed(said):
             return not self._can_wait
         heard = self._verbs.heard(said.words)
@@ -117,10 +115,10 @@ class Candidates:
         said: Utterance,
         sentences: Mapping[str, str] | None = None,
     ) -> list[list[Command]]:
-        """Return commands that are done later, as was said; none if who speaks has no timers.
+        """Return delayed commands as timer commands; none if the speaker's device has no timers.
 
-        sentences: for a command's words what the timer is to say; without one it is left out. None:
-        these words themselves.
+        sentences: what the timer is to run, by the command's text; others are left out. None: the
+        text itself.
         """
         if not self._can_wait:
             return []
@@ -152,25 +150,25 @@ class Candidates:
 
     @property
     def known_words(self) -> frozenset[str]:
-        """Return the words of the names of things, places and kinds."""
+        """Return the words in the names of entities, places and kinds."""
         return self._index.known
 
     def named(self, words: Sequence[str]) -> Sequence[Meant]:
-        """Return the things of the home that may be named in words."""
+        """Return the entities that the words may name."""
         return EntityLinker.of(self._home, self._language, words).things
 
     def names_place(self, words: Sequence[str]) -> bool:
-        """Tell whether words name an area or a floor of the home."""
+        """Return whether the words name an area or a floor."""
         shortlist = EntityLinker.of(self._home, self._language, words)
         return bool(shortlist.areas or shortlist.floors)
 
     def is_delayed(self, said: Utterance) -> bool:
-        """Tell whether something is to be done later: a length of time can be a timer's own."""
+        """Return whether the utterance asks for a delay; a duration can also be a timer's own."""
         is_for_timer = any(DURATION in one.slots.values() for one in self._verbs.heard(said.words))
         return bool(said.delay) and not said.is_question and not is_for_timer
 
     def for_said_at_once(self, said: Utterance) -> list[list[Command]]:
-        """Return the commands of each part, whenever they are to be done."""
+        """Return the commands of each part, ignoring any delay."""
         if said.but:
             return self._all_but(said)
         if len(said.pieces) > len(said.parts):
@@ -194,9 +192,9 @@ class Candidates:
         ]
 
     def _for_pieces(self, said: Utterance) -> list[list[Command]]:
-        """Return the commands of each piece: `the lamp alone` may be left out of an order.
+        """Return the commands of each piece by its own verb: `the lamp alone` has none.
 
-        One with a word such as `too` has the verb of the one before it. Of `thanks` there are none.
+        A piece with a word such as `too` takes the verb of the one before it. `Thanks` is skipped.
         """
         found = []
         order: Phrase = ()
@@ -209,17 +207,17 @@ class Candidates:
         return found
 
     def _of_each(self, before: Phrase, words: Phrase, said: Utterance) -> list[list[Command]]:
-        """Return the commands of a part, or of each that it has without a word between them."""
+        """Return the commands of a part, or of each order in it if no word separates them."""
         found = self._of_part(before, words, said)
         if any(one.is_plain for one in found):
             return [found]
         return self._divided(words, said) or [found]
 
     def _divided(self, words: Phrase, said: Utterance) -> list[list[Command]]:
-        """Return the commands of what was said in one go: `turn off the telly the lamp`.
+        """Return the commands of orders with no word between them: `turn off the telly the lamp`.
 
-        Who speaks makes no marks. None if there are no places at which all sides explain all of
-        their words, each by something of its own; only the first side may have words left over.
+        Speech has no punctuation. None if no cut leaves each side with its own target and all of
+        its words explained; only the first side may have words left over.
         """
         n_named = sum(
             one.is_whole for one in EntityLinker.of(self._home, self._language, words).things
@@ -227,7 +225,7 @@ class Candidates:
         n_verbs = len({one.places for one in self._verbs.found(words)})
         if max(n_named, n_verbs) < 2 or len(words) > MAX_DIVIDED:  # noqa: PLR2004 - nothing to divide
             return []
-        # The verb may be in another part.
+        # The verb may be in another part of the utterance.
         for whole in (words, said.words):
             if self._verbs.heard(whole) and (
                 found := self._pieces(words, replace(said, words=whole))
@@ -236,8 +234,8 @@ class Candidates:
         return []
 
     def _pieces(self, words: Phrase, said: Utterance) -> list[list[Command]]:
-        """Return the commands of the pieces that words can be cut into, none if they cannot."""
-        # Where both were said, each piece has to say by itself whether it is `on` or `off`.
+        """Return the commands of the pieces that the words can be cut into, none if they cannot."""
+        # With both `on` and `off` in the utterance, each piece needs its own.
         is_clear = not has_opposites(said.words, self._language)
         pieces: dict[int, list[list[Command]]] = {len(words): []}
         for start in range(len(words) - 1, -1, -1):
@@ -253,10 +251,10 @@ class Candidates:
         return pieces.get(0, [])
 
     def _one_of(self, words: Phrase, said: Utterance, *, is_first: bool) -> list[Command]:
-        """Return the commands for the one thing, or place, that words are about; none if in doubt.
+        """Return the commands if the words have one entity or place as target, else none.
 
-        What it is about is said in them; a list could have any words. is_first: words may be left
-        over, if it is about a single thing.
+        The words must name the target; a list would take any. is_first: words may be left over if
+        the target is a single entity.
         """
         shortlist = EntityLinker.of(self._home, self._language, words)
         named = {one.thing.name for one in shortlist.things}
@@ -273,7 +271,7 @@ class Candidates:
     def _of_part(self, before: Phrase, words: Phrase, said: Utterance) -> list[Command]:
         """Return the commands of a part.
 
-        A place alone, such as `and in the hall`, is about the kind of thing that was named before.
+        A place alone, such as `and in the hall`, takes the kind from the part before.
         """
         found = self.for_words(words, said)
         here = EntityLinker.of(self._home, self._language, words)
@@ -284,19 +282,19 @@ class Candidates:
         return self.for_words((*sorted(kinds), *words), said) or found
 
     def _is_item(self, said: Utterance) -> bool:
-        """Return whether all of what was said puts something on a list, or takes it off."""
+        """Return whether the whole utterance adds one item to a list, or removes it."""
         if not any("item" in one.slots for one in self._verbs.heard(said.words)):
             return False
         whole = self.for_words(said.words, said, said.joins)
         return any(one.is_item and one.is_named and one.is_heard for one in whole)
 
     def _for_each(self, said: Utterance) -> list[list[Command]]:
-        """Return the commands as one part; for each thing if several were meant together."""
+        """Return the commands as one part, or a part for each entity if several are meant."""
         commands = self.for_words(said.words, said, said.joins)
         names = list(dict.fromkeys(one.args.get("name") for one in commands))
         is_all = is_any(self._language.lists["all"], said.words, self._language) or (
             EntityLinker.of(self._home, self._language, said.words).are_several
-            # `The doors` may be a slip of `the door`.
+            # `The doors` may be a typo of `the door`.
             and not any(one.is_critical for one in commands)
         )
         if not (is_all and 1 < len(names) <= MAX_TOGETHER and all(names)):
@@ -309,9 +307,9 @@ class Candidates:
         ]
 
     def _all_but(self, said: Utterance) -> list[list[Command]]:
-        """Return a command for each thing that was meant, without those that were excepted.
+        """Return a command for each of several entities except some.
 
-        None if it is not quite clear which these are.
+        None if it is unclear which ones.
         """
         words, excepted = said.but or ((), ())
         joins = joins_in(words, self._language)
@@ -343,7 +341,7 @@ class Candidates:
         return found if all(found) else []
 
     def _each_but(self, said: Utterance, excepted: Phrase) -> list[list[Command]]:
-        """Return the commands for each of several things but those that were excepted."""
+        """Return the commands for each of several entities, without the excepted ones."""
         parts = self._for_each(said)
         names = [part[0].thing for part in parts]
         things = [one for one in self._home.things if one.name in names]
@@ -352,7 +350,7 @@ class Candidates:
         return kept if without and len(names) > 1 and all(names) else []
 
     def _targets(self, command: Command) -> list[ExposedEntity]:
-        """Return the things of a command that is for all of a kind in a place, or everywhere."""
+        """Return the entities of a command for all of a kind in a place, or everywhere."""
         args = command.args
         classes = args.get("device_class")
         return [
@@ -364,7 +362,7 @@ class Candidates:
         ]
 
     def _is_in(self, thing: ExposedEntity, args: Mapping[str, Any]) -> bool:
-        """Return whether a thing is in the area and on the floor of a command, if it has these."""
+        """Return whether an entity is in the area and on the floor in a command's arguments."""
         area = self._home.areas.get(thing.area) if thing.area else None
         floor = self._home.floors.get(area.floor) if area and area.floor else None
         return all(
@@ -374,7 +372,7 @@ class Candidates:
         )
 
     def _excepted(self, words: Phrase, things: Sequence[ExposedEntity]) -> list[ExposedEntity]:
-        """Return which of some things were excepted; none if a word of that is not explained."""
+        """Return the excepted ones of the entities; none if a word stays unexplained."""
         shortlist = EntityLinker.of(self._home, self._language, words)
         joins = joins_in(words, self._language)
         explained = Explained(words, self._language, shortlist, joins=joins)
@@ -383,7 +381,7 @@ class Candidates:
             *(("area", self._home.areas[one]) for one in shortlist.areas),
             *(("floor", self._home.floors[one]) for one in shortlist.floors),
         ]
-        # `Those in the garage` are no garage doors.
+        # `Those in the garage` does not mean garage doors.
         kinds = shortlist.kinds & of_things
         if whole := [one.thing for one in shortlist.things if one.is_whole]:
             found, places = whole, []
@@ -404,9 +402,9 @@ class Candidates:
         )
 
     def unclear(self, parts: Sequence[Sequence[Command]]) -> list[str]:
-        """Return the things of which one is meant, but not said which; empty if that is clear.
+        """Return the names of entities of which one is meant, if it is unclear which; else none.
 
-        parts: what was said can mean, as from `for_said`.
+        parts: as from `for_said`.
         """
         for part in parts:
             heard = [one for one in part if one.is_heard]
@@ -421,19 +419,19 @@ class Candidates:
         said: Utterance | None = None,
         joins: frozenset[int] = frozenset(),
     ) -> list[Command]:
-        """Return the commands that these words can mean.
+        """Return the commands that the words can mean.
 
-        said: what they are a part of. joins: the places of words such as `and`. Those that explain
-        every word go before all others, and what was said before what was not: an order never
-        makes its opposite possible.
+        said: their utterance. joins: places of words such as `and`. Commands that explain every
+        word exclude all others, and those whose verb is in the words exclude those whose verb is
+        not: an order never makes its opposite possible.
         """
         heard = self._verbs.found(words)
         found = self._found(words, heard, said, joins)
         if said and not any(one.is_heard for one in found):
-            # The verb was said in another part. Where there is another one it is only asked about.
+            # The verb is in another part. A verb of this part makes the commands ask back.
             elsewhere = self._verbs.found(said.words)
             own = {words[index] for one in heard for index in one.places}
-            # `Mach` is of `mach an` where only the `an` is in another part.
+            # `Mach` belongs to `mach an` even if `an` is in another part.
             for one in elsewhere:
                 of_verb = {said.words[index] for index in one.places}
                 own -= of_verb if not of_verb <= {*words} else set()
@@ -458,7 +456,7 @@ class Candidates:
         said: Utterance | None,
         joins: frozenset[int],
     ) -> list[Command]:
-        """Return the commands that words can mean. heard: what their verbs hint at."""
+        """Return the commands that the words can mean. heard: matches of their verbs."""
         words, language = tuple(words), self._language
         shortlist = EntityLinker.of(self._home, language, words, self._verbs.implied(words))
         explained = Explained(
@@ -486,19 +484,19 @@ class Candidates:
             of_places = []
         names = {thing.name for thing, _ in meant if self._language.fitting(thing)}
         if of_places and (shortlist.is_plural_of_kind or not (is_one and len(names) == 1)):
-            # Several were meant, and there is one command for all of them.
+            # Several are meant, and one command covers them all.
             of_things = []
         is_verbless = not any(one.is_heard for one in (*of_things, *of_places))
-        # `Light in the kitchen` means all of it before it means one of several.
+        # `Light in the kitchen` means all of them before it means one of several.
         of_home = [*of_places, *of_things] if is_verbless else [*of_things, *of_places]
         found = [*of_home, *self._of_nothing(scope)]
         unique = list({one.text: one for one in found}.values())
         return _with_values(unique)[:MAX_COMMANDS]
 
     def _is_elsewhere(self, thing: ExposedEntity, shortlist: EntityLinker) -> bool:
-        """Return whether a thing is only called like its kind, and is in another room.
+        """Return whether an entity has only the name of its kind and is in another room.
 
-        `Lights` in the garage do not take the orders for those of other rooms.
+        `Lights` in the garage must not take orders for other rooms.
         """
         rooms = shortlist.areas or ([self._here] if self._here else [])
         if not rooms or thing.area in rooms:
@@ -513,18 +511,18 @@ class Candidates:
         return frozenset(w for one in known.words for w in one) if known else frozenset()
 
     def _things_meant(self, scope: _Scope) -> list[tuple[ExposedEntity, bool]]:
-        """Return the things that may be meant, each with whether it was named."""
+        """Return the entities that may be meant, each with whether the utterance names it."""
         shortlist, heard, values = scope.shortlist, scope.heard, scope.values
         named = {one.thing.entity_id: one.is_sure or one.is_only for one in shortlist.things}
         is_named = shortlist.is_specific or any(one.is_sure for one in shortlist.things)
-        # Only a kind of things may be in the names of some: any of the kind can be meant.
+        # If only a kind matches names, any entity of the kind can be meant.
         things = [one.thing for one in shortlist.things]
         is_all = scope.is_all and not shortlist.is_specific
         things = things if not shortlist.kinds or (is_named and not is_all) else []
         listed = frozenset(kind for one in heard if "item" in one.slots for kind in one.kinds)
         lists = shortlist.of_kinds(listed, self._here) if listed & shortlist.kinds else []
         if lists and not any(listed.intersection(one.kinds) for one in things):
-            # What is put on a list may well be called like something else: `put the telly on it`.
+            # An item may have the name of another entity: `put the telly on it`.
             is_listed = any(self._is_listed(one, shortlist) for one in lists)
             is_other = any(one.kinds.intersection(thing.kinds) for one in heard for thing in things)
             things = lists if is_listed or not is_other else things
@@ -542,7 +540,7 @@ class Candidates:
         if not things or (
             is_placed
             and not is_named
-            # `The living room` is in the names of things that have no degrees.
+            # `The living room` is in the names of entities without a temperature.
             and (by_verb[0] in things or (is_told and not any(map(by_verb[0].is_like, things))))
         ):
             things = by_verb
@@ -558,7 +556,7 @@ class Candidates:
         ]
 
     def _all_meant(self, shortlist: EntityLinker, here: str | None) -> list[ExposedEntity]:
-        """Return all things of the kinds that were named, in the places that were, or here."""
+        """Return all entities of the named kinds, in the named places, or here."""
         places = [
             *(("area", self._home.areas[one].name) for one in shortlist.areas),
             *(("floor", self._home.floors[one].name) for one in shortlist.floors),
@@ -574,10 +572,10 @@ class Candidates:
     def _of_things(
         self, scope: _Scope, meant: Iterable[tuple[ExposedEntity, bool]], *, is_told: bool = True
     ) -> Iterator[Command]:
-        """Yield the commands for things.
+        """Yield the commands for entities.
 
-        meant: as from `_things_meant`. is_told: those of which the verb or a value may have been
-        said, or all others: these are needed only where there are none of the first.
+        meant: as from `_things_meant`. is_told: sentences whose verb or value may be in the
+        utterance, else all others: these are only needed without any of the first.
         """
         heard = [*scope.heard.values()]
         for thing, is_meant in meant:
@@ -588,7 +586,7 @@ class Candidates:
                 if is_told is (own is None and not sentence.slots):
                     continue
                 if not is_told and self._now.is_done(sentence.tool, thing.entity_id):
-                    # Nobody asks for what is so already.
+                    # Users do not ask for the present state.
                     continue
                 if "item" in sentence.slots and own is None:
                     continue
@@ -615,7 +613,7 @@ class Candidates:
                     yield replace(one, rest=rest or inexact, rank=rank)
 
     def _is_listed(self, thing: ExposedEntity, shortlist: EntityLinker) -> bool:
-        """Return whether a list was named: whatever is said could be an item of the only one."""
+        """Return whether a list is named: with a single list, any words could be its item."""
         words = frozenset[str]().union(*map(self._words_of_kind, thing.kinds))
         return bool(shortlist.places_of(words)) or any(
             one.thing is thing for one in shortlist.things
@@ -624,10 +622,9 @@ class Candidates:
     def _by_verb(
         self, shortlist: EntityLinker, heard: Sequence[Sentence], values: Values
     ) -> tuple[list[ExposedEntity], bool, bool]:
-        """Return what is meant where only a verb or a value was said.
+        """Return the only entity that fits a verb or a value, in the named place, here, or at all.
 
-        And whether a place was, too, and whether it is by a value. It is meant if there is but one
-        thing that this can be about, there or at all.
+        Returns it with whether it is in the named place, and whether a value found it.
         """
         telling = [
             one
@@ -645,7 +642,7 @@ class Candidates:
         return [], False, False
 
     def _of_places(self, scope: _Scope) -> Iterator[Command]:
-        """Yield commands for all things of a kind in a place."""
+        """Yield commands for all entities of a kind in a place."""
         shortlist = scope.shortlist
         here = None if scope.is_home else self._here
         for sentence in self._language.sentences:
@@ -662,17 +659,17 @@ class Candidates:
                     if is_everywhere and not shortlist.is_specific:
                         places = [("", "")]
             for kind, (argument, place_id) in product(kinds, places):
-                # Of the whole home only `all` makes one word mean several.
+                # For the whole home, a singular means several only with `all`.
                 is_several = kind in shortlist.plurals or (scope.is_all and not place_id)
                 n_there = self._n_in(kind, argument, place_id)
-                # One word can mean all of several.
+                # A singular can mean several.
                 if n_there < (1 if is_several else 2) or not (is_several or place_id):
                     continue
                 place = self._place(argument, place_id)
                 own = scope.heard.get(sentence)
                 rest = scope.explained.rest(sentence, own, kind=kind, place=place)
                 if rest and place is None:
-                    # A place that is not known never widens an order to the whole home.
+                    # An unknown place never widens an order to the whole home.
                     continue
                 named_place = {argument: place.name} if place else {}
                 for one in self._filled(
@@ -687,7 +684,7 @@ class Candidates:
                     yield replace(one, rest=rest)
 
     def _n_in(self, kind: str, argument: str, place_id: str) -> int:
-        """Return how many things of a kind are in an area or on a floor, or in the whole home."""
+        """Return the number of entities of a kind in an area, on a floor, or in the home."""
         if not argument:
             return len(self._index.by_kind.get(kind, ()))
         counted = self._index.n_in_area if argument == "area" else self._index.n_on_floor
@@ -716,7 +713,7 @@ class Candidates:
         is_heard: bool,
         is_named: bool,
     ) -> Iterator[Command]:
-        """Yield a sentence with each value that was said."""
+        """Yield a command for each value in the utterance."""
         if sentence.tool not in self._tools:
             return
         tool, declared = self._tools[sentence.tool]
@@ -759,9 +756,9 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """What one part of what was said holds: names, verbs by their sentences, values, and words.
+    """Names, verbs by sentence, values and words of one part of an utterance.
 
-    is_all: all of something are meant. is_home: the whole home is.
+    is_all: all of a kind are meant. is_home: the whole home is.
     """
 
     shortlist: EntityLinker
@@ -773,7 +770,7 @@ class _Scope:
 
 
 def _about(command: Command) -> tuple[str, ...]:
-    """Return the thing that a command is about, or the kind and the place."""
+    """Return the target of a command: the entity, or the kind and the place."""
     return command.thing, *(str(command.args.get(one)) for one in ("domain", "area", "floor"))
 
 
@@ -787,5 +784,5 @@ def _kind_args(kind: str) -> dict[str, list[str]]:
 
 
 def _with_values(commands: list[Command]) -> list[Command]:
-    """Return the commands that take a value from what was said, if their verb was; else all."""
+    """Return the commands with a value whose verb is in the utterance, if any, else all."""
     return [one for one in commands if one.has_value and one.is_heard] or commands

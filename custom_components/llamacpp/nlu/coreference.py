@@ -1,4 +1,4 @@
-"""What somebody means who only says what to do: `make it blue`."""
+"""Resolve references to earlier turns, such as `make it blue`."""
 
 from typing import TYPE_CHECKING
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from ..home.things import ExposedEntity, Home
     from .candidates import Command
 
-# So many of the user's turns before are looked at.
+# Number of earlier user turns to search.
 MAX_TURNS = 3
-# The kinds of values that are numbers.
+# Slot kinds with numeric values.
 NUMBERS = ("percent", "degrees", "kelvin")
 
 
 class Before:
-    """Finds what was named before, in one home and one language."""
+    """Resolves references in one home and one language."""
 
     def __init__(self, home: Home, language: Language) -> None:
-        """Begin with a home."""
+        """Initialize for a home."""
         self._home = home
         self._language = language
         self._verbs = Verbs(language)
 
     def is_bare(self, text: str) -> bool:
-        """Tell whether it was only said what to do, and nothing at all to do it to."""
+        """Return whether the text is an order without any target."""
         words = understand(text, self._language).words
         return self._is_order(text) and not self._verbs.named_besides(words)
 
     def begins_with_order(self, text: str) -> bool:
-        """Tell whether it was begun by saying what to do: a model would say that it had done it."""
+        """Return whether the text begins with an order: a model would claim to have done it."""
         words = understand(text, self._language).words
         orders = [
             one for one in self._verbs.found(words) if one.sentence.kinds and not one.sentence.reads
@@ -50,9 +50,9 @@ class Before:
         return next((index for index in range(len(words)) if index not in small), None) in verbs
 
     def without_no(self, text: str) -> str:
-        """Return what somebody says without a `no` before it: `no, turn it off`.
+        """Return the text without a leading `no`: `no, turn it off`.
 
-        Behind an order, it would take it back.
+        Behind an order, it would revoke it.
         """
         said = understand(text, self._language)
         first = said.clauses[0].words if said.clauses else ()
@@ -62,9 +62,9 @@ class Before:
         return as_written(said.words[len(said.clauses[0].words) :], said.written)
 
     def with_name(self, text: str, before: Sequence[str]) -> str:
-        """Return what somebody says with the name of what it is about, if that was said before.
+        """Return the text with the name of its target appended, if an earlier turn named one.
 
-        before: what they have said until then. Not if several things were named there.
+        before: the user's earlier texts. Unchanged if the latest one with names has several.
         """
         words = understand(text, self._language).words
         if not self._is_order(text) or is_any(self._language.lists["all"], words, self._language):
@@ -74,11 +74,11 @@ class Before:
         return f"{text} {names[0]}" if len(names) == 1 else text
 
     def same_for(self, text: str, commands: Sequence[Command]) -> str:
-        """Return an order of before for what is named now instead, or for the other of two.
+        """Return the last order for a newly named target or value, or for the other of two.
 
-        It is repeated with another value, too. commands: of before. Words that are neither names,
-        values nor such as `the other one too` stay behind the order. Empty if something else is
-        said, or if a wrong guess would do harm: that takes an order of its own.
+        commands: of the last order. Appends words that are neither names nor values nor like `the
+        other one too`. Empty for anything else, or if a wrong guess would do harm: that takes an
+        order of its own.
         """
         language = self._language
         said = understand(text, language)
@@ -91,7 +91,7 @@ class Before:
         heard = [one for one in self._verbs.heard(words) if one.kinds]
         if any(before is None or one.kinds.intersection(before.kinds) for one in heard):
             return ""
-        # `No, the left one` begins so; behind it, a `no` takes the order back.
+        # A leading `no` is part of `no, the left one`; behind an order, it revokes it.
         words = words[n_begin(words, language.lists["no"]) :]
         value, of_value = self._value_in(words, command)
         target, of_target = self._target_in(words, command, before)
@@ -108,13 +108,13 @@ class Before:
     def _target_in(
         self, words: Phrase, command: Command, before: ExposedEntity | None
     ) -> tuple[dict[str, str], set[int]]:
-        """Return what is named now, the other of two, or another room, and the places of its words.
+        """Return the named target, the other of two, or another room, and the places of its words.
 
-        before: what the command was for, None: for several.
+        before: the entity of the last order, None: several.
         """
         shortlist = EntityLinker.of(self._home, self._language, words)
         things = [one for one in shortlist.things if before and one.thing.kinds == before.kinds]
-        # Of those alike, a part of the name tells which: `the left one`.
+        # Among similar names, a part is enough: `the left one`.
         is_one = before is not None
         named = [one for one in shortlist.things if one.is_whole or (is_one and one.is_only)]
         named = named or things
@@ -136,7 +136,7 @@ class Before:
         return {}, set()
 
     def _value_in(self, words: Phrase, command: Command) -> tuple[dict[str, float], set[int]]:
-        """Return another value for a command, such as in `make that 22`, and its places."""
+        """Return the new value, such as in `make that 22`, and the places of its words."""
         language = self._language
         sentence = sentence_of(command.tool, command.args, language)
         numbers = numbers_in(words, language, language.levels)
@@ -151,13 +151,13 @@ class Before:
         return {slot: numbers[0]}, places.union(*(one.places for one in verbs))
 
     def is_for_all(self, text: str) -> bool:
-        """Tell whether all that was said is `both`, or `all of them`."""
+        """Return whether the whole text is `both` or `all of them`."""
         words = understand(text, self._language).words
         is_said = is_any(self._language.lists["all_of_them"], words, self._language)
         return is_said and not beside(words, self._language, "all_of_them", "thanks")
 
     def _alike(self, thing: ExposedEntity) -> list[ExposedEntity]:
-        """Return the other things of a kind in the same room that are called alike."""
+        """Return the other entities of the same kind and room that share a word of the name."""
         own = {*name_words(thing.name)}
         return [
             one
@@ -169,14 +169,14 @@ class Before:
         ]
 
     def _is_order(self, text: str) -> bool:
-        """Tell whether it was said what to do, and nothing of the home was named."""
+        """Return whether the text is an order that names nothing of the home."""
         said = understand(text, self._language)
         heard = [one for one in self._verbs.heard(said.words) if one.kinds and not one.reads]
         verbs = (one for one in self._verbs.found(said.words) if one.sentence.kinds)
         of_verbs = frozenset[int]().union(*(one.places for one in verbs))
         small = small_places(said.words, self._language)
         first = next((one for one in range(len(said.words)) if one not in small - of_verbs), None)
-        # Neither `turn it back off` nor `switch it off` names the back door, or a switch.
+        # Neither `turn it back off` nor `switch it off` names the back door or a switch.
         rest = [
             word for index, word in enumerate(said.words) if index not in small and index != first
         ]

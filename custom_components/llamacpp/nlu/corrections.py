@@ -1,4 +1,4 @@
-"""What somebody means who corrects themselves in one breath: `the lamp, no, I mean the fan`."""
+"""Resolve corrections within an utterance: `the lamp, no, I mean the fan`."""
 
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def after_all(text: str, language: Language, interpreter: Interpreter, before: Before) -> str:
-    """Return what is meant after all by a text in which somebody corrects themselves, else itself.
+    """Return the corrected order of a text that corrects itself, else the text.
 
-    Nothing is changed where the first words are no whole order: then it is not clear what of them
-    the others take back.
+    Unchanged unless the first words are a complete order: otherwise it is unclear which of them the
+    rest corrects.
     """
     said = understand(text, language)
     if pair := _correction(said, language):
@@ -29,7 +29,7 @@ def after_all(text: str, language: Language, interpreter: Interpreter, before: B
         meaning = interpreter.meaning(first)
         refusals = phrase_places(language.lists["not"], understand(then, language).words)
         if refusals or not meaning.is_plain:
-            # `Wait, not the lamp` names what is not meant.
+            # `Wait, not the lamp` names what the user does not mean.
             return text
         meant = [part[0] for part in meaning.parts if part]
         same = before.same_for(then, meant)
@@ -41,9 +41,9 @@ def after_all(text: str, language: Language, interpreter: Interpreter, before: B
 
 
 def _correction(said: Utterance, language: Language) -> tuple[str, str] | None:
-    """Return what was said before and behind words such as `no, I mean`, None without these.
+    """Return the text before and behind words such as `no, I mean`, None without these.
 
-    A `no` alone is none: in Spanish and Polish it is `not`, and so is one behind them.
+    A lone `no` does not count: in Spanish and Polish it means `not`, as does one behind them.
     """
     words, meant = said.words, language.lists["meant"]
     phrases = (*(one for one in language.lists["no"] if len(one) == 1), *meant)
@@ -58,9 +58,9 @@ def _correction(said: Utterance, language: Language) -> tuple[str, str] | None:
 
 
 def _other_order(said: Utterance, language: Language) -> tuple[str, str] | None:
-    """Return what is not to be done, and what is instead: `don't turn it off, just pause it`.
+    """Return a refused order and the one instead: `don't turn it off, just pause it`.
 
-    None if nothing of that kind was said.
+    None if there are no such two.
     """
     words, only = said.words, language.lists["only"]
     for index in range(1, len(words)):
@@ -73,7 +73,7 @@ def _other_order(said: Utterance, language: Language) -> tuple[str, str] | None:
 
 
 def _ends_of(words: Phrase, start: int, phrases: Sequence[Phrase], language: Language) -> list[int]:
-    """Return the place behind each of these phrases that follow each other, with small words."""
+    """Return the end of each of the consecutive phrases, which small words may separate."""
     small = small_places(words, language)
     ends = [start]
     while n_words := n_begin(words[ends[-1] :], phrases):
@@ -85,7 +85,7 @@ def _ends_of(words: Phrase, start: int, phrases: Sequence[Phrase], language: Lan
 
 
 def _n_end(words: Phrase, phrases: Sequence[Phrase]) -> int:
-    """Return how many words the longest of the phrases has with which the words end."""
+    """Return the length in words of the longest phrase at the end of the words."""
     return max((len(one) for one in phrases if words[-len(one) :] == one), default=0)
 
 

@@ -1,4 +1,4 @@
-"""Which things and places of the home were meant, by the words that were said."""
+"""Link the words of an utterance to the entities and places of the home."""
 
 import math
 from collections import Counter, defaultdict
@@ -18,17 +18,16 @@ if TYPE_CHECKING:
     from ..home.language import Language, Phrase
     from ..home.things import ExposedEntity, Home, Place
 
-# Less of a name than this says nothing.
+# Smallest share of a name that counts.
 MIN_SHARE = 0.4
-# What is meant this much less than the best is not meant.
+# Matches below this share of the best one are dropped.
 MIN_OF_BEST = 0.75
 MOST_OF_NAME = 0.5
-# How much it tells that a thing is of a kind in a place, beside its whole name; and what either
-# adds to its name.
+# Score for a kind in its area alone; bonuses for area and for kind.
 BY_PLACE, HERE, OF_KIND = 0.95, 0.03, 0.02
-# Shares that differ by less are the same.
+# Tolerance when comparing shares.
 ROUNDING = 1e-9
-# Plurals differ by so many letters at the end.
+# Longest ending of a plural in letters.
 MAX_ENDING = 2
 MAX_THINGS = 8
 MAX_PLACES = 4
@@ -37,10 +36,10 @@ MAX_REMEMBERED, MAX_SHORTLISTS = 4096, 64
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """A thing, and how much of what names it was said.
+    """An entity, and the share of its name in the utterance.
 
-    share: 0 to 1. is_whole: its whole name was said. is_sure: that, or its kind and its place.
-    is_only: nothing else was named, and of this half or more. words: those that name it.
+    share: 0 to 1. is_whole: has the whole name. is_sure: that, or kind and area. is_only: the only
+    match, with at least half of the name. words: those that name it.
     """
 
     thing: ExposedEntity
@@ -52,13 +51,13 @@ class Meant:
 
 
 class NameIndex:
-    """The names of a home by their words, so that a question looks only at what it names.
+    """Index of a home's names by their words; a query only looks at matching names.
 
-    Several threads may use it at once.
+    Thread-safe.
     """
 
     def __init__(self, home: Home, language: Language) -> None:
-        """Read all names once: this takes time that grows with the home."""
+        """Index all names: takes time proportional to the home."""
         self.language = language
         self.n_things = len(home.things)
         self.names = [[name_words(name) for name in thing.names] for thing in home.things]
@@ -66,7 +65,7 @@ class NameIndex:
         self.by_kind: dict[str, list[int]] = defaultdict(list)
         self.by_area: dict[str, list[int]] = defaultdict(list)
         self.namesakes = Counter((thing.name, thing.domain) for thing in home.things)
-        # How many things of a kind there are in an area or on a floor, by the id of that.
+        # Number of entities by kind and by id of the area or floor.
         self.n_in_area: Counter[tuple[str, str]] = Counter()
         self.n_on_floor: Counter[tuple[str, str]] = Counter()
         for index, thing in enumerate(home.things):
@@ -84,7 +83,7 @@ class NameIndex:
             {word for name in place.names for word in name_words(name)} for place in places
         ]
         of_places = set().union(*words_of_places)
-        # In the names of how many areas and floors a word is.
+        # Number of areas and floors with the word in their names.
         self.n_places = Counter(word for words in words_of_places for word in words)
         of_kinds = {word for kind in language.kinds.values() for one in kind.words for word in one}
         self.known = frozenset(self.by_word) | of_places | of_kinds
@@ -94,28 +93,28 @@ class NameIndex:
             self._initials[word[0]].append(word)
         self._near: dict[str, frozenset[str]] = {}
         self._weights: dict[str, float] = {}
-        # By word the names that it is in, each as its thing and its share of that name.
+        # By word: entity index, name index, and the word's share of that name.
         self.shares: dict[str, list[tuple[int, int, float]]] = defaultdict(list)
         for index, names in enumerate(self.names):
             for number, words in enumerate(names):
                 whole = sum(map(self.weight, words))
                 for word in {*words}:
                     self.shares[word].append((index, number, self.weight(word) / whole))
-        # By what was said, and the kinds that go with its verb.
+        # By the words of an utterance and the kinds implied by its verb.
         self.shortlists: dict[tuple[tuple[str, ...], frozenset[str]], EntityLinker] = {}
 
     @staticmethod
     def of(home: Home, language: Language) -> NameIndex:
-        """Return the index of a home, made at its first use."""
+        """Return the index of a home, creating it on first use."""
         known = _indexes(home)
         if language.code not in known:
             known[language.code] = NameIndex(home, language)
         return known[language.code]
 
     def weight(self, word: str) -> float:
-        """Return how much a word of a name tells: less, the more names it is in.
+        """Return the weight of a word in a name: less, the more names contain it.
 
-        A number only tells which one: `the strips` are `Strip 1` and `Strip 2`.
+        A number only tells entities apart: `the strips` are `Strip 1` and `Strip 2`.
         """
         if word not in self._weights:
             weight = math.log(1 + self.n_things / len(self.by_word[word]))
@@ -124,7 +123,7 @@ class NameIndex:
         return self._weights[word]
 
     def numbered(self, before: str, word: str) -> frozenset[str]:
-        """Return how names have the number that a word is, behind the word before it.
+        """Return how names spell the number `word` after the word before it.
 
         `Lamp two` can be `Lamp 2`, and `lamp 2` can be `Lamp Two`.
         """
@@ -143,9 +142,9 @@ class NameIndex:
         return self.near(word) & self.by_word.keys()
 
     def near(self, word: str) -> frozenset[str]:
-        """Return the words of names that somebody means who says this one.
+        """Return the known words that this word can mean.
 
-        A word that is known is no slip of another one.
+        A known word is never taken as a typo of another.
         """
         found = self._near.get(word)
         if found is None:
@@ -160,7 +159,7 @@ class NameIndex:
         is_known = word in self.known
         likely = self._initials.get(word[0], ())
         if word in self._of_kinds:
-            # `Luci` are no `Lucina`.
+            # `Luci` is not a form of `Lucina`.
             likely = [
                 one
                 for one in likely
@@ -173,19 +172,19 @@ class NameIndex:
 
 
 async def async_read_names(hass: HomeAssistant, home: Home, language: Language) -> None:
-    """Read the names of a home that has changed, so that nobody waits for it."""
+    """Index the names of a changed home in the background, so that no request waits for it."""
     if language.code not in _indexes(home):
         await hass.async_add_executor_job(NameIndex.of, home, language)
 
 
 @remembered
 def _indexes(home: Home) -> dict[str, NameIndex]:  # noqa: ARG001 - one for each home
-    """Return the indexes of a home by the codes of languages."""
+    """Return the indexes of a home by language code."""
     return {}
 
 
 class EntityLinker:
-    """What was named of a home."""
+    """The entities and places of a home that an utterance names."""
 
     def __init__(
         self,
@@ -194,13 +193,13 @@ class EntityLinker:
         words: Sequence[str],
         implied: frozenset[str] = frozenset(),
     ) -> None:
-        """Look for the names of a home in what was said. implied: kinds that go with its verb."""
+        """Match names in the utterance. implied: kinds implied by its verb."""
         self.home = home
         self._language = language
         self.index = NameIndex.of(home, language)
         self._things_of_kinds: dict[frozenset[str], list[ExposedEntity]] = {}
         self._words: list[str] = []
-        # Of each of these words, the place of the one that it is a part of.
+        # For each of these words, the place of the word that contains it.
         self._places_of_parts: list[int] = []
         for place, word in enumerate(words):
             for part in parts_of(word, self.index.known):
@@ -228,7 +227,7 @@ class EntityLinker:
         words: Sequence[str],
         implied: frozenset[str] = frozenset(),
     ) -> EntityLinker:
-        """Return what was named; a turn asks for the same several times."""
+        """Return the linker for the words, from the cache: a turn asks several times."""
         known = NameIndex.of(home, language).shortlists
         key = (tuple(words), implied)
         found = known.get(key)
@@ -239,16 +238,16 @@ class EntityLinker:
         return found
 
     def of_kinds(self, kinds: frozenset[str], area: str | None = None) -> list[ExposedEntity]:
-        """Return the things of these kinds, those of an area only if there are some.
+        """Return the entities of these kinds, only those in the area if there are any.
 
-        A blind is also a cover, but who speaks of blinds does not mean the garage door.
+        A blind is also a cover, but `blinds` does not mean the garage door.
         """
         precise = frozenset(one for one in kinds if "." in one)
         found = self._of(precise) or self._of(kinds)
         return [thing for thing in found if area and thing.area == area] or found
 
     def of_area(self) -> list[ExposedEntity]:
-        """Return the things in the areas that were named."""
+        """Return the entities in the named areas."""
         return [
             self.home.things[index]
             for area in self.areas
@@ -263,7 +262,7 @@ class EntityLinker:
 
     @property
     def is_specific(self) -> bool:
-        """Return whether more of a thing was named than its kind and its place."""
+        """Return whether the utterance has more of a name than kind and place."""
         kinds = (self._language.kinds[one].words for one in self.kinds)
         other = [word for phrases in kinds for phrase in phrases for word in phrase]
         other += self._of_places
@@ -275,13 +274,13 @@ class EntityLinker:
 
     @property
     def kind_words(self) -> frozenset[str]:
-        """Return the words that were said for kinds of things: `gate` means no door."""
+        """Return the words that name kinds: `gate` does not mean a door."""
         kinds = self._language.kinds.values()
         known = frozenset(word for kind in kinds for one in kind.words for word in one)
         return known.intersection(self._words) - self._language.common
 
     def naming(self, thing: ExposedEntity | None) -> frozenset[str]:
-        """Return the words that name a thing and places: they are no values."""
+        """Return the words that name an entity and places: they are not values."""
         of_thing = (one.words for one in self.things if one.thing is thing)
         names = self._of_places.union(*of_thing)
         numbers = (self._said.get(one, ()) for one in names if one.isdigit())
@@ -289,7 +288,7 @@ class EntityLinker:
 
     @property
     def is_plural_of_kind(self) -> bool:
-        """Return whether several of a kind were said, such as `lights`, and that names no thing."""
+        """Return whether the plural of a kind, such as `lights`, is there and names no entity."""
         plurals = {
             word
             for name in self.plurals
@@ -301,7 +300,7 @@ class EntityLinker:
 
     @property
     def are_several(self) -> bool:
-        """Return whether the things that may be meant were named by the plural of their name."""
+        """Return whether the utterance has the plural of a name that several entities share."""
         language = self._language
         words = {one.words for one in self.things}
         return len(words) == 1 and any(
@@ -311,13 +310,13 @@ class EntityLinker:
         )
 
     def places_of(self, words: Iterable[str]) -> set[int]:
-        """Return where in what was said these words of names are."""
+        """Return the places of these words of names in the utterance."""
         return {
             self._places_of_parts[index] for word in words for index in self._said.get(word, ())
         }
 
     def is_name_of(self, thing: ExposedEntity, words: frozenset[str]) -> bool:
-        """Return whether these words of a name were said, or some that nothing like it has."""
+        """Return whether these words are in the utterance, or some that only this entity has."""
         said = [word for word in words if word in self._said]
         alike = (self.index.by_word[word] for word in said)
         others = (
@@ -327,7 +326,7 @@ class EntityLinker:
         return bool(said) and (is_only or len(said) == len(words))
 
     def is_said_as(self, place: int, words: Iterable[str]) -> bool:
-        """Return whether the word at a place is one of these, but for its ending."""
+        """Return whether the word at a place is one of these, apart from its ending."""
         parts = [
             word
             for word, own in zip(self._words, self._places_of_parts, strict=True)
@@ -336,7 +335,7 @@ class EntityLinker:
         return all(any(is_like(part, one, may_slip=False) for one in words) for part in parts)
 
     def places_of_area(self, area: str | None) -> set[int]:
-        """Return where an area, or its floor, was named as a whole."""
+        """Return the places of the whole name of an area or its floor."""
         place = self.home.areas.get(area) if area else None
         if place is None:
             return set()
@@ -344,7 +343,7 @@ class EntityLinker:
         return self.places_of_place(place) | (self.places_of_place(floor) if floor else set())
 
     def places_of_owner(self, area: str | None) -> set[int]:
-        """Return where words of an area's name were said that no other place has.
+        """Return the places of words that are only in this area's name.
 
         `Zoe's lamp` is in `Zoe's Room`.
         """
@@ -353,7 +352,7 @@ class EntityLinker:
         return self.places_of(word for word in words if self.index.n_places[word] == 1)
 
     def places_of_place(self, place: Place) -> set[int]:
-        """Return where an area or a floor was named as a whole."""
+        """Return the places of the whole name of an area or a floor."""
         return self.places_of(self._named(place.names))
 
     @property
@@ -366,7 +365,7 @@ class EntityLinker:
         return frozenset[str]().union(*map(self._named, places))
 
     def _find_said(self) -> Mapping[str, list[int]]:
-        """Return the words of names that were said, each with where."""
+        """Return the places of each word of a name in the utterance."""
         found: dict[str, list[int]] = defaultdict(list)
         for index, word in enumerate(self._words):
             for one in self.index.near(word):
@@ -379,7 +378,7 @@ class EntityLinker:
         return dict(found)
 
     def _is_phrase(self, phrase: Phrase) -> bool:
-        """Return whether the words of a phrase were said in their order."""
+        """Return whether the utterance has the words of a phrase in order."""
         start = 0
         for word in phrase:
             index = next((one for one in self._said.get(word, ()) if one >= start), None)
@@ -389,7 +388,7 @@ class EntityLinker:
         return True
 
     def _places(self, places: Mapping[str, Place]) -> list[str]:
-        """Return the ids of the places that were named, those with the longest names only."""
+        """Return the ids of the named places, without those whose name is part of another."""
         named = {
             place_id: words
             for place_id, place in places.items()
@@ -402,7 +401,7 @@ class EntityLinker:
         ][:MAX_PLACES]
 
     def _named(self, names: Sequence[str]) -> frozenset[str]:
-        """Return the words of the longest name that was said as a whole."""
+        """Return the words of the longest name that is in the utterance as a whole."""
         said = [
             frozenset(words)
             for name in names
@@ -411,7 +410,7 @@ class EntityLinker:
         return max(said, key=len, default=frozenset())
 
     def _things(self) -> list[Meant]:
-        """Return the things that may be meant, the likeliest first."""
+        """Return the entities that may be meant, the likeliest first."""
         likely = self._likely()
         found = [meant for one in sorted(likely) if (meant := self._meant(one))]
         best = max((one.share for one in found), default=0.0)
@@ -425,7 +424,7 @@ class EntityLinker:
         return sorted(kept, key=lambda one: -one.share)[:MAX_THINGS]
 
     def _likely(self) -> set[int]:
-        """Return the things of which enough was said to look at them, and those in the areas."""
+        """Return the indexes of entities with a sufficient share, and of those in named areas."""
         shares: dict[tuple[int, int], float] = defaultdict(float)
         for word in self._said:
             for index, number, share in self.index.shares.get(word, ()):
@@ -460,7 +459,7 @@ class EntityLinker:
 
 
 def is_plural_of(word: str, one: str, language: Language) -> bool:
-    """Tell whether a word is the plural of another, as those of the language's kinds are."""
+    """Return whether a word is the plural of another, with an ending used by a kind."""
     return word != one and any(
         word.endswith(several) and one == word.removesuffix(several) + single
         for single, several in _plural_endings(language)
@@ -469,7 +468,7 @@ def is_plural_of(word: str, one: str, language: Language) -> bool:
 
 @lru_cache(maxsize=16)
 def _plural_endings(language: Language) -> frozenset[tuple[str, str]]:
-    """Return pairs of endings, of one and of several, as in `lampada` and `lampade`."""
+    """Return pairs of singular and plural endings, as in `lampada` and `lampade`."""
     found = set()
     for kind in language.kinds.values():
         plurals = {one[0] for one in kind.plurals if len(one) == 1}
@@ -483,6 +482,6 @@ def _plural_endings(language: Language) -> frozenset[tuple[str, str]]:
 
 
 def _is_less(one: Meant, other: Meant) -> bool:
-    """Tell whether another thing is meant, as all that names this one names that one better."""
+    """Return whether `other` matches these words and more, or the same by its whole name."""
     is_named_better = one.share <= BY_PLACE + HERE + OF_KIND < other.share
     return one.words < other.words or (one.words == other.words and is_named_better)

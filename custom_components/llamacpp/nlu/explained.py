@@ -1,4 +1,4 @@
-"""Which words of what was said a command accounts for: what is left over may change its meaning."""
+"""Find the words that a command does not explain: they may change its meaning."""
 
 from collections import defaultdict
 from functools import lru_cache
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Explained:
-    """Accounts for the words of one part of what was said."""
+    """Accounts for the words of one part of an utterance."""
 
     def __init__(
         self,
@@ -32,9 +32,9 @@ class Explained:
         joins: frozenset[int] = frozenset(),
         is_room_known: bool = False,
     ) -> None:
-        """Look for words that change nothing, such as articles and `could you`.
+        """Find the words without a meaning of their own, such as articles and `could you`.
 
-        joins: the places of words such as `and`. is_room_known: `here` means a room.
+        joins: places of words such as `and`. is_room_known: `here` means a room.
         """
         self._words = words
         self._language = language
@@ -56,11 +56,11 @@ class Explained:
         is_item: bool = False,
         item: Phrase = (),
     ) -> tuple[str, ...]:
-        """Return the words that a command leaves unexplained.
+        """Return the words that a command does not explain.
 
-        sentence: its form. heard: where its verb was said, None: not here. thing, or kind and
-        place: what it is about. is_item: it puts what was said on a list. item: the words of one
-        that is on it, or was told to be missing.
+        sentence: its template. heard: the match of its verb, None: not in this part. thing, or kind
+        and place: its target. is_item: it adds the words to a list. item: words of an item that is
+        on the list, or reported as missing.
         """
         shortlist, language = self._shortlist, self._language
         known = {*self._small, *(heard.places if heard else ())}
@@ -91,9 +91,9 @@ class Explained:
     def beside(
         self, things: Iterable[ExposedEntity], places: Iterable[Place], name: str
     ) -> tuple[str, ...]:
-        """Return the words that name none of these things and places.
+        """Return the words that name none of these entities and places.
 
-        name: of the list of further phrases that are explained.
+        name: of a list of further phrases that count as explained.
         """
         phrases = self._language.lists[name]
         known = {*self._small, *self._all, *_places(_index(phrases), self._words)}
@@ -104,19 +104,19 @@ class Explained:
         return tuple(word for index, word in enumerate(self._words) if index not in known)
 
     def of_thing(self, thing: ExposedEntity) -> set[int]:
-        """Return the places of the words for a thing: its names, its kinds, and its area."""
+        """Return the places of the words for an entity: its names, its kinds and its area."""
         words = {word for name in thing.names for word in name_words(name)}
         words |= {word for kind in thing.kinds for word in _words_of_kind(kind, self._language)}
         shortlist = self._shortlist
         named = shortlist.places_of(words) | shortlist.places_of_area(thing.area)
         owner = shortlist.places_of_owner(thing.area) - named
-        # `Zoe's lamp` is any of those in her room, if there are several.
+        # `Zoe's lamp` can be any of the lamps in her room.
         return named | owner if owner and self._is_told_apart(thing) else named
 
     def _is_told_apart(self, thing: ExposedEntity) -> bool:
-        """Return whether more than its kind was said of a thing, or there is no other in its room.
+        """Return whether more than its kind names the entity, or its kind is unique in its room.
 
-        More than the words of the room's own name.
+        Words of the room's own name do not count.
         """
         shortlist = self._shortlist
         area = shortlist.home.areas.get(thing.area) if thing.area else None
@@ -131,11 +131,11 @@ class Explained:
         return len(alike) == 1 or bool(shortlist.places_of(own))
 
     def is_own(self, thing: ExposedEntity, heard: Heard) -> bool:
-        """Return whether this very thing was named.
+        """Return whether the words name exactly this entity.
 
-        By its name, or as much of it as no other thing has; by its kind and its room; or by a word
-        for its kind alone that is in its name, if there is no other. `Door` is no such word: it has
-        a lock, or a motor. Nor is `garage door` for the gate of a shed.
+        By its name, or a part of it that no other has; by its kind and its room; or by a word for
+        its kind alone that is in its name, if it is the only one. `Door` is no such word: it has a
+        lock, or a motor. Nor is `garage door` for the gate of a shed.
         """
         language, shortlist = self._language, self._shortlist
         kind = _words_of_kind(thing.kinds[0], language)
@@ -158,11 +158,11 @@ class Explained:
     def inexact(
         self, thing: ExposedEntity, heard: Heard, every: Iterable[Heard]
     ) -> tuple[str, ...]:
-        """Return the words that mean this thing or its verb, but not to the letter.
+        """Return the words that match the entity or its verb only inexactly.
 
-        They mean several things, are slips of the pen or other forms of a verb than orders have,
-        stand before a verb that would come first, or belong to a longer one of `every` that is for
-        other things: `cierra con llave` closes no valve.
+        They match several entities, are typos or verb forms that orders do not have, stand before a
+        verb that should come first, or belong to a longer verb of `every` that is for other
+        entities: `cierra con llave` closes no valve.
         """
         language, shortlist, words = self._language, self._shortlist, self._words
         own = {word for name in thing.names for word in name_words(name)}
@@ -181,9 +181,9 @@ class Explained:
         return tuple(words[index] for index in sorted(wrong))
 
     def _of_longer(self, own: Heard, heard: Iterable[Heard], thing: ExposedEntity) -> set[int]:
-        """Return the places of what a longer verb has besides that is for other things.
+        """Return the places of the additional words of a longer verb for other entities.
 
-        It may have words of this one's name, but not where that was said as a whole.
+        None if the entity's whole name is in the utterance: the verb may share words with it.
         """
         if any(
             all(self._shortlist.places_of((word,)) for word in name_words(name))
@@ -199,9 +199,9 @@ class Explained:
         return set().union(*longer) - own.places - self._small
 
     def _item(self, heard: Heard) -> set[int]:
-        """Return the places of the verb and of what comes behind it, or before it if it is last.
+        """Return the places of the verb and all behind it, or all before if it comes last.
 
-        Not if that begins with a word such as `not`.
+        None if the item begins with a word such as `not`.
         """
         first = min(heard.places, default=0)
         behind = {*range(first, len(self._words))}
@@ -212,7 +212,7 @@ class Explained:
         return set() if item and self._words[item[0]] in cautions else behind
 
     def of_value(self, slot: str) -> set[int]:
-        """Return the places of the words that a value of this kind can be made of."""
+        """Return the places of the words that a value of this kind may consist of."""
         language, words = self._language, self._words
         match slot:
             case "percent":
@@ -248,7 +248,7 @@ class Explained:
 
 
 def beside(words: Sequence[str], language: Language, *names: str) -> tuple[str, ...]:
-    """Return the words that neither change nothing nor are a phrase of these lists."""
+    """Return the words with a meaning of their own that are in no phrase of these lists."""
     known = small_places(words, language)
     for name in names:
         known |= _places(_index(language.lists[name]), words)
@@ -256,17 +256,17 @@ def beside(words: Sequence[str], language: Language, *names: str) -> tuple[str, 
 
 
 def small_places(words: Sequence[str], language: Language) -> set[int]:
-    """Return the places of words that change nothing, such as articles and `could you`."""
+    """Return the places of words without a meaning of their own: articles, `could you`."""
     return _places(_by_first(language), words)
 
 
 def phrase_places(phrases: tuple[Phrase, ...], words: Sequence[str]) -> set[int]:
-    """Return the places of the words of all phrases that were said as they are."""
+    """Return the places of the words of all exact matches of the phrases."""
     return _places(_index(phrases), words)
 
 
 def cautions_in(words: Iterable[str], language: Language) -> bool:
-    """Return whether words that a command does not explain say that it is not to be done now."""
+    """Return whether the unexplained words ask not to do it now."""
     return bool(_places(_index(language.lists["not_now"]), tuple(words)))
 
 
@@ -278,7 +278,7 @@ def _words_of_kind(kind: str, language: Language) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def _words_of_kind_alone(kind: str, language: Language) -> frozenset[str]:
-    """Return the words for a kind that are for no other one, but for the one that includes it."""
+    """Return the words for this kind only, or for the one that includes it."""
     others = (one for one in language.kinds if one not in {kind, kind.partition(".")[0]})
     shared = frozenset[str]().union(*(_words_of_kind(one, language) for one in others))
     return _words_of_kind(kind, language) - shared
@@ -299,7 +299,7 @@ def _index(phrases: tuple[Phrase, ...]) -> Mapping[str, Sequence[Phrase]]:
 
 
 def _places(phrases: Mapping[str, Sequence[Phrase]], words: Sequence[str]) -> set[int]:
-    """Return the places of the words of all phrases that were said as they are."""
+    """Return the places of the words of all exact matches of the phrases."""
     return {
         place
         for start, word in enumerate(words)

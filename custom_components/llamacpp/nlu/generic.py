@@ -1,4 +1,4 @@
-"""Commands for tools that no sentence of a language is about: scripts, and what others add."""
+"""Make commands for tools without a sentence in the language: scripts, other integrations."""
 
 import re
 from itertools import product
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _CAPITALS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _ALIASES = re.compile(r"Aliases: \[(.*)\]")
 _ALIAS = re.compile(r"'([^']+)'")
-# Says nothing of what a tool does.
+# Does not describe what a tool does.
 _PREFIX = "hass"
-# Their results come with the words of whoever asks.
+# Their results are already in the context of the user's message.
 _NOT_NEEDED = frozenset(("GetLiveContext", "GetDateTime"))
 
 
@@ -32,11 +32,11 @@ def generic_commands(
     language: Language,
     of_home: frozenset[str] = frozenset(),
 ) -> list[Command]:
-    """Return the calls of tools without sentences whose names were said.
+    """Return calls of the tools without sentences whose names are in the utterance.
 
-    tools: in OpenAI's format. reading: names of those that change nothing. of_home: the words of
-    its names: they are no slips of those of a tool. A tool whose required arguments cannot be taken
-    from what was said is left out.
+    tools: in OpenAI's format. reading: names of read-only tools. of_home: words of the home's
+    names, which are never typos of a tool's. Skips tools whose required arguments are not in the
+    utterance.
     """
     known = {one.tool for one in language.sentences} | _NOT_NEEDED
     found: list[Command] = []
@@ -64,9 +64,9 @@ def generic_commands(
 
 
 def _left_over(said: Utterance, own: Collection[str], language: Language) -> tuple[str, ...]:
-    """Return the words that neither name the tool or its arguments nor are small or a verb.
+    """Return the words that are not small, a verb, or in the names of the tool and its values.
 
-    Which verb it is does not matter: a script can only be run. own: the words of names and values.
+    Any verb counts: a script can only be run. own: the words of names and values.
     """
     verbs = Verbs(language).found(said.words)
     small = small_places(said.words, language)
@@ -84,7 +84,7 @@ def _said_title(
     common: frozenset[str],
     of_home: frozenset[str],
 ) -> str | None:
-    """Return the longest of a tool's names that was said as a whole."""
+    """Return the longest name of a tool that is in the utterance as a whole."""
     named = _CAPITALS.sub(" ", bare(function["name"])).replace("_", " ")
     aliases = _ALIASES.search(function.get("description") or "")
     titles = [named, *(_ALIAS.findall(aliases[1]) if aliases else ())]
@@ -98,7 +98,7 @@ def _said_title(
 
 
 def _arguments(schema: Mapping[str, Any], rest: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield what the required arguments can be, from the words that are left."""
+    """Yield candidates for the required arguments from the remaining words."""
     required = schema.get("required") or ()
     values = [list(_values(schema["properties"][name], rest)) for name in required]
     for given in product(*values):

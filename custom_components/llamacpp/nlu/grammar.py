@@ -1,4 +1,4 @@
-"""Grammars under which a model can only choose among commands, or talk."""
+"""Grammars that let a model choose a command, or talk."""
 
 import re
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Each command is a line of its own.
+# Each command is on its own line.
 BETWEEN = "\n"
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -15,24 +15,24 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n"}
 
 
 def writable(text: str) -> str:
-    """Return a command as every model can write it, on one line: control characters are spaces.
+    """Replace control characters in a command by spaces: one line that every model can write.
 
-    Many vocabularies lack some of these characters, and the server fails on a grammar whose only
-    way on is one of them.
+    Many vocabularies lack some of these characters, and the server fails on a grammar that requires
+    one of them.
     """
     return _CONTROLS.sub(" ", text)
 
 
 def grammar_for(parts: Sequence[Sequence[str]], *, may_talk: bool) -> str:
-    """Return a grammar in GBNF, the form of llama-server.
+    """Return a grammar in GBNF, llama-server's format.
 
-    parts: for each part of what was said the commands of which one is to be chosen. may_talk: the
-    model can say something else instead: anything that does not begin like a command.
+    parts: the commands of each part of the utterance, one of which the model chooses. may_talk: the
+    model may say anything else that does not begin like a command.
     """
     rules = [f"part{i} ::= {_any(texts)}" for i, texts in enumerate(parts)]
     commands = f" {quoted(BETWEEN)} ".join(f"part{i}" for i in range(len(parts)))
     root = f"{commands} | talk" if may_talk else commands
-    # What only begins like a command would sound as if it had been done.
+    # A text that only begins like a command would sound as if it was done.
     firsts = "".join(f"\\U{ord(one):08X}" for one in sorted({*" \n", *_firsts(parts)}))
     talk = [f"talk ::= [^{firsts}] [^\\x00]*"] if may_talk else []
     return "\n".join([f"root ::= {root}", *rules, *talk])
@@ -47,7 +47,7 @@ def _any(texts: Sequence[str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a literal of GBNF, which does not know all escapes of JSON."""
+    """Quote a literal for GBNF, which does not support all JSON escapes."""
     return f'"{_ESCAPED.sub(_escape, text)}"'
 
 

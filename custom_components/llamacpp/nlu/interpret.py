@@ -1,4 +1,4 @@
-"""What somebody means: commands that can be run, one that must not be, or nothing."""
+"""Interpret an utterance: commands to run, a command held back, or nothing."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Meaning(NamedTuple):
-    """The commands of each part of what was said, none if it means nothing here.
+    """The commands of each part of an utterance, none if it means nothing here.
 
-    held_back: one that was heard, but with words such as `don't` or `if`; empty if there is none.
+    held_back: a command with words such as `don't` or `if`; empty if there is none.
     """
 
     parts: Sequence[Sequence[Command]]
@@ -34,7 +34,7 @@ class Meaning(NamedTuple):
 
 
 class Interpreter:
-    """Interprets what is said in one turn, and remembers it for the turn."""
+    """Interprets the utterances of one turn and caches the results."""
 
     def __init__(
         self,
@@ -43,10 +43,9 @@ class Interpreter:
         tools: Sequence[Mapping[str, Any]] = (),
         reading: Collection[str] = (),
     ) -> None:
-        """Begin with nothing said.
+        """Initialize for one turn.
 
-        candidates: of the home. tools: in OpenAI's format. reading: names of those that change
-        nothing.
+        candidates: of the home. tools: in OpenAI's format. reading: names of read-only tools.
         """
         self._candidates = candidates
         self._language = language
@@ -54,17 +53,17 @@ class Interpreter:
         self._reading = reading
         self._known: dict[str, Meaning] = {}
         self._refusals: dict[str, bool] = {}
-        # What Home Assistant's own agent understands of commands that it is to run later.
+        # Sentences that Home Assistant's own agent understands, for delayed commands.
         self._later: Mapping[str, str] | None = None
 
     def meaning(self, text: str) -> Meaning:
-        """Return what a text means."""
+        """Return the meaning of a text."""
         if text not in self._known:
             self._known[text] = self._find(understand(text, self._language))
         return self._known[text]
 
     def is_refusal(self, text: str) -> bool:
-        """Tell whether a text only says what is not to be done: `don't turn off the telly`."""
+        """Return whether a text is only a negated order: `don't turn off the telly`."""
         parts = self._candidates.for_said(understand(text, self._language))
         return any(
             one.is_heard and bool(one.rest) and not beside(one.rest, self._language, "not", "no")
@@ -73,7 +72,7 @@ class Interpreter:
         )
 
     def to_be_delayed(self, text: str) -> Sequence[Sequence[Command]]:
-        """Return the commands of each part that are to be run later; none if not later."""
+        """Return the commands of each part without the delay; none if there is no delay."""
         said = understand(text, self._language)
         if said.is_chat or not (self._candidates.is_delayed(said) and said.at_once):
             return []
@@ -81,9 +80,9 @@ class Interpreter:
         return [generic] if generic else self._candidates.for_said_at_once(said.at_once)
 
     def allow_later(self, sentences: Mapping[str, str]) -> None:
-        """Run commands later by what Home Assistant's own agent understands, and no others.
+        """Allow delayed commands only if Home Assistant's own agent understands them.
 
-        sentences: for the words of a command what that agent is to be told.
+        sentences: the sentence for that agent, by the command's text.
         """
         self._later = sentences
         self._known.clear()
@@ -96,15 +95,15 @@ class Interpreter:
             return clause
         for one in (one for part in meaning.parts for one in part if not one.reads):
             if cautions_in(one.rest, self._language):
-                # Not even by consent: `don't` and `if` say something else.
+                # Not even after a confirmation: `don't` and `if` mean something else.
                 heard = (each.text for part in meaning.parts for each in part if each.is_heard)
                 return Meaning([], next(heard, ""))
         return meaning
 
     def _possible(self, said: Utterance) -> list[list[Command]]:
-        """Return the commands of each part without what is never done.
+        """Return the commands of each part that may run.
 
-        A question changes nothing, and nothing that does harm is done without a word for it.
+        A question changes nothing, and a critical command needs its verb in the utterance.
         """
         is_delayed = self._candidates.is_delayed(said)
         if not (generic := self._generic(said.at_once or said if is_delayed else said)):
@@ -121,23 +120,22 @@ class Interpreter:
             ]
             for part in parts
         ]
-        # What is left is not all that was said.
+        # The rest does not cover the whole utterance.
         lost = tuple(
             part[0].thing for part, rest in zip(parts, kept, strict=True) if part and not rest
         )
         return [[replace(one, rest=(*one.rest, *lost)) for one in part] for part in kept if part]
 
     def _generic(self, said: Utterance) -> list[Command]:
-        """Return the commands of tools that no sentence of the language is about."""
+        """Return the commands of tools without a sentence in the language."""
         of_home = self._candidates.known_words
         return generic_commands(self._tools, self._reading, said, self._language, of_home)
 
     def _order_in(self, said: Utterance) -> Meaning | None:
-        """Return what the one clause means that is an order: `turn it off, it is late`.
+        """Return the meaning of the only clause that is an order: `turn it off, it is late`.
 
-        It is to be asked back where another clause has words that may take it back, or where a
-        wrong guess would do harm. None if another one is about something else, or begins with words
-        such as `if` and `no`.
+        It needs a confirmation if another clause may revoke it, or if a wrong guess would do harm.
+        None if another clause has a different subject, or begins with words such as `if` and `no`.
         """
         clauses = [*said.clauses]
         found = [(one, Meaning(self._possible(one))) for one in clauses if not one.is_chat]
@@ -156,7 +154,7 @@ class Interpreter:
             else self._may_change(
                 one.words,
                 things,
-                # `Well, ...` is no condition, but behind an order `nonsense` takes it back.
+                # `Well, ...` is no condition, but behind an order `nonsense` revokes it.
                 is_exclamation=clauses.index(one) < place and len(one.words) == 1,
             )
             for one in others
@@ -168,9 +166,9 @@ class Interpreter:
         return Meaning([[replace(one, rest=beside) for one in part] for part in meaning.parts])
 
     def _is_other(self, clause: Utterance, things: Collection[str]) -> bool:
-        """Return whether a clause beside an order is about something else, or whether to obey it.
+        """Return whether a clause beside an order has another subject, or says whether to obey.
 
-        things: of that order, an empty name for all of a kind.
+        things: names of the order's entities, empty for all of a kind.
         """
         lists = self._language.lists
         taken_back = (*lists["no"], *lists["keep"])
@@ -192,12 +190,12 @@ class Interpreter:
     def _may_change(
         self, words: Phrase, things: Collection[str], *, is_exclamation: bool = False
     ) -> bool:
-        """Return whether a clause may change the order beside it: take it back, or be one, too.
+        """Return whether a clause may change the order beside it: revoke it, or be another order.
 
-        things: of that order, an empty name for all of a kind. Where verbs come first in conditions
-        (`regnet es, ...`), only what begins otherwise is none, or an exclamation. `It is too warm`
-        is no order to warm something, but where articles can begin an order (`die rechte aus`), it
-        is taken for one.
+        things: names of the order's entities, empty for all of a kind. Where conditions begin with
+        a verb (`regnet es, ...`), only another beginning or an exclamation rules out a condition.
+        `It is too warm` is no order to warm something, but where articles can begin an order (`die
+        rechte aus`), it counts as one.
         """
         language = self._language
         lists = language.lists

@@ -1,4 +1,4 @@
-"""What is to be put on a list, or taken off one."""
+"""Find items to add to a list, or to remove from one."""
 
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 COMPLETING = "HassListCompleteItem"
 TAKING_OFF = (COMPLETING, "HassListRemoveItem")
-# Lists of words that stand around an item and are no part of it.
+# Lists of words around an item that are not part of it.
 AROUND = ("prepositions", "fillers")
 
 
 class Items:
-    """The items that one part of what was said holds."""
+    """The items in one part of an utterance."""
 
     def __init__(
         self,
@@ -32,9 +32,9 @@ class Items:
         said: Utterance | None,
         now: Now,
     ) -> None:
-        """Look for items in these words.
+        """Initialize for these words.
 
-        heard: which verbs they have. said: what they are a part of. now: what is on the lists.
+        heard: matches of their verbs. said: their utterance. now: contents of the lists.
         """
         self._words = words
         self._language = language
@@ -44,13 +44,13 @@ class Items:
         self._written = said.written if said else {}
         lengths = [len(one.words) for one in said.clauses] if said else []
         is_whole = sum(lengths) == len(words)
-        # Where the clauses begin behind the first one.
+        # Where the clauses after the first begin.
         self._starts = [*accumulate(lengths)][:-1] if is_whole else []
 
     def known(self, sentence: Sentence, thing: ExposedEntity) -> list[str]:
-        """Return the items of which each word was said, or told to be missing, and nothing else.
+        """Return the items to remove that are on the list, or those reported as missing.
 
-        They are on the list, if they are to be taken off it.
+        All of an item's words must be in the utterance; none without the sentence's verb.
         """
         if "item" not in sentence.slots or not self._verb(sentence):
             return []
@@ -60,7 +60,7 @@ class Items:
         return [one for one in items if _are_all(words_of(one), self._words)]
 
     def of(self, sentence: Sentence, thing: ExposedEntity | None) -> list[str]:
-        """Return what a list is to have or to lose: what is left without the verb and the list."""
+        """Return the items to add or remove: the words without the verb and the list."""
         if thing and (known := self.known(sentence, thing)):
             return known
         words = self._behind_verb(sentence, thing)
@@ -70,10 +70,10 @@ class Items:
         return self._heard[sentence].places if sentence in self._heard else frozenset()
 
     def _behind_verb(self, sentence: Sentence, thing: ExposedEntity | None) -> Sequence[str]:
-        """Return the words behind the verb, or before it if it is last, without the list.
+        """Return the words behind the verb, or before it if it comes last, without the list.
 
-        None of a clause before it: `we are out of milk, put it on the list`; and none if they are
-        only such as `it`.
+        Skips earlier clauses: `we are out of milk, put it on the list`. None if all words are
+        small, such as `it`.
         """
         verb = self._verb(sentence)
         if not verb:
@@ -86,7 +86,7 @@ class Items:
         return words if len(small_places(words, self._language)) < len(words) else ()
 
     def _without_list(self, words: Sequence[str], listed: Iterable[str]) -> Sequence[str]:
-        """Return words without the list's at either end, and without small ones there."""
+        """Strip the words of the list, and small words, from both ends."""
         small = small_places(words, self._language)
         around = {one[0] for name in AROUND for one in self._language.lists[name] if len(one) == 1}
         small |= {
@@ -100,7 +100,7 @@ class Items:
         return words[first : behind + 1]
 
     def _missing(self) -> list[str]:
-        """Return what is said to be missing, in a clause beside that with the verb."""
+        """Return the items that another clause reports as missing."""
         found = []
         for start, end in zip((0, *self._starts), (*self._starts, len(self._words)), strict=True):
             words = self._words[start:end]
@@ -113,7 +113,7 @@ class Items:
 
 
 def _first_but(places: range, small: set[int], of_list: set[int]) -> int:
-    """Return the first of some places that is neither small nor, if all before are, of a list."""
+    """Return the first place that is not small nor, if all before it are, of the list."""
     both = small | of_list
     end = next((one for one in places if one not in both), places.stop)
     if of_list.intersection(range(places.start, end, places.step)):
@@ -122,7 +122,7 @@ def _first_but(places: range, small: set[int], of_list: set[int]) -> int:
 
 
 def _words_for(thing: ExposedEntity | None, language: Language) -> set[str]:
-    """Return the words of a thing's names and kinds."""
+    """Return the words of an entity's names and kinds."""
     if thing is None:
         return set()
     kinds = (language.kinds[one].words for one in thing.kinds if one in language.kinds)

@@ -1,4 +1,4 @@
-"""Values that are told as a difference: `two degrees less` is computed from what is so now."""
+"""Compute relative values, such as `two degrees less`, from the present state."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from ..home.language import Language, Phrase, Sentence
 
-# So many degrees are never what somebody wants to have: they are a difference.
+# Up to this many degrees are a difference, not a target temperature.
 MAX_DIFFERENCE = 8
-# By slot, where an entity tells its value, and what that is at 100 percent.
+# By slot: the entity's attribute, and its value at 100 percent.
 ATTRIBUTES = {
     "brightness": ("brightness", 255),
     "percentage": ("percentage", 100),
@@ -27,9 +27,9 @@ ATTRIBUTES = {
     "humidity": ("humidity", 100),
     "temperature": ("temperature", 100),
 }
-# By slot, how much `brighter` or `warmer` is where nobody says how much; in percent or degrees.
+# By slot: the step of a bare `brighter` or `warmer`, in percent or degrees.
 STEPS = {"brightness": 20, "percentage": 20, "temperature": 1, "humidity": 5}
-# By tool and domain, what things are when it has worked.
+# By tool and domain: the state after success.
 SWITCHED = {
     "HassTurnOn": {"": "on", "cover": "open", "valve": "open", "lock": "locked"},
     "HassTurnOff": {"": "off", "cover": "closed", "valve": "closed", "lock": "unlocked"},
@@ -38,16 +38,16 @@ MAX_DEGREES = {UnitOfTemperature.CELSIUS: 40, UnitOfTemperature.FAHRENHEIT: 110}
 
 
 class Now:
-    """What can be set, as it is now. It may be asked in any thread."""
+    """Present states of the home; thread-safe."""
 
     def __init__(self, hass: HomeAssistant | None = None) -> None:
-        """Begin with Home Assistant, None: nothing is known."""
+        """Initialize. hass: None if no states are known."""
         self._hass = hass
         unit = hass.config.units.temperature_unit if hass else UnitOfTemperature.CELSIUS
         self.max_degrees = MAX_DEGREES[UnitOfTemperature(unit)]
 
     def value(self, entity_id: str, slot: str) -> float | None:
-        """Return what a slot has now, in percent or degrees; None if that is not known."""
+        """Return the present value of a slot in percent or degrees, None if unknown."""
         name, whole = ATTRIBUTES.get(slot, ("", 0))
         state = self._hass.states.get(entity_id) if self._hass else None
         value = state.attributes.get(name) if state else None
@@ -56,7 +56,7 @@ class Now:
         return value * 100 / whole if isinstance(value, (int, float)) else None
 
     def items(self, entity_id: str, *, is_open: bool) -> list[str]:
-        """Return what is on a to-do list; is_open: only what is not done yet."""
+        """Return the items of a to-do list. is_open: only those not completed."""
         component = self._hass.data.get(DATA_COMPONENT) if self._hass else None
         entity = component.get_entity(entity_id) if component else None
         return [
@@ -66,7 +66,7 @@ class Now:
         ]
 
     def is_done(self, tool: str, entity_id: str) -> bool:
-        """Tell whether switching something with this tool would change nothing."""
+        """Return whether this tool would not change the entity's state."""
         state = self._hass.states.get(entity_id) if self._hass else None
         if state is None or tool not in SWITCHED:
             return False
@@ -75,9 +75,9 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a value is told. sign: 1 for more, -1 for less, 0: it is not clear which.
+    """A relative value. sign: 1 for more, -1 for less, 0: unclear.
 
-    places: of the words that tell it.
+    places: of its words in the utterance.
     """
 
     sign: int
@@ -87,7 +87,7 @@ class Difference:
 def difference(
     words: Sequence[str], language: Language, *, is_degrees: bool = False
 ) -> Difference | None:
-    """Return how the first number of some words is a difference, None if it is the value itself."""
+    """Return the first number in the words as a difference, None if it is an absolute value."""
     words = tuple(words)
     found = _first_number(words, language) or (
         half_degrees(words, language) if is_degrees else None
@@ -116,35 +116,35 @@ def difference(
     if not sign and not (is_by or is_points or is_few):
         return None
     places = ups | downs | {*range(start - is_by, behind)}
-    # `Close it 20 percent more` says one thing, and `more` alone another.
+    # A leading `close` and `more` contradict each other: `Close it 20 percent more`.
     is_clear = not _begins(downs if sign > 0 else ups if sign < 0 else set(), words, language)
     return Difference(sign if is_clear else 0, frozenset(places))
 
 
 def direction(words: Sequence[str], language: Language) -> int:
-    """Return which way a number goes that no word such as `to` stands before, 0: neither."""
+    """Return the direction of a number without a word such as `to` before it, 0: neither."""
     said = tuple(words)
     found = _first_number(said, language)
     to = language.lists["to"]
     if found is None or _ends(said[: found[1]], to):
         return 0
-    # German `auf` is `to` also where the kind of value stands before the number.
+    # German `auf` is `to` even if the kind of value comes before the number.
     ways = ([one for one in language.lists[name] if one not in to] for name in ("up", "down"))
     ups, downs = (_places(one, said) for one in ways)
     return _sign(ups, downs)
 
 
 def _begins(places: set[int], words: Phrase, language: Language) -> bool:
-    """Return whether what was said begins with some of its words, small ones apart."""
+    """Return whether the utterance begins with one of these places, ignoring small words."""
     small = language.lists["small"]
     first = next((index for index, word in enumerate(words) if (word,) not in small), len(words))
     return min(places, default=len(words)) <= first
 
 
 def step(words: Sequence[str], sentence: Sentence, language: Language) -> Difference | None:
-    """Return which way a value is to go where words do not say how far, None if they say neither.
+    """Return the direction of a change without an amount, None if there is none.
 
-    Words such as `up` tell it only where they are the verb of the sentence: `open` is none.
+    Words such as `up` count only as the sentence's verb, which `open` is not.
     """
     slot = next(iter(sentence.slots), "")
     words = tuple(words)
@@ -175,7 +175,7 @@ def _more_or_less(words: Phrase, language: Language) -> tuple[set[int], set[int]
 
 
 def _without_parts(found: set[tuple[int, int]], others: set[tuple[int, int]]) -> set[int]:
-    """Return the places of phrases that are no part of a longer one of the others."""
+    """Return the places of phrases that are not part of a longer one of the others."""
     return {
         place
         for start, end in found
@@ -199,12 +199,12 @@ def _sign(more: set[int], less: set[int]) -> int:
 
 
 def _longest(phrases: Iterable[Phrase], words: Phrase, start: int) -> int:
-    """Return how many words the longest phrase has that stands at a place."""
+    """Return the length in words of the longest phrase at `start`."""
     return max((len(one) for one in phrases if words[start : start + len(one)] == one), default=0)
 
 
 def _ends(words: Phrase, phrases: Iterable[Phrase]) -> int:
-    """Return how many words the longest of the phrases has with which words end."""
+    """Return the length in words of the longest phrase at the end of the words."""
     return max((len(one) for one in phrases if words[-len(one) :] == one), default=0)
 
 
@@ -223,7 +223,7 @@ def _places(phrases: Iterable[Phrase], words: Phrase) -> set[int]:
 
 
 def _apart(phrases: Iterable[Phrase], words: Phrase) -> set[int]:
-    """Return the places of phrases whose words may have others between: `turn it down`."""
+    """Return the places of phrases, also with words in between: `turn it down`."""
     found: set[int] = set()
     for phrase in phrases:
         start, places = 0, []

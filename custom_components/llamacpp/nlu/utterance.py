@@ -1,4 +1,4 @@
-"""What somebody said: its parts, when it is to be done, and whether it is a question or a chat."""
+"""Parse an utterance: its parts, its delay, and whether it is a question or a chat."""
 
 import re
 import unicodedata
@@ -18,28 +18,27 @@ if TYPE_CHECKING:
     from ..home.durations import Length
     from ..home.language import Language, Phrase
 
-# As `words_of` divides a text, but a word keeps an apostrophe behind it.
+# Splits like `words_of`, but a word keeps its trailing apostrophe.
 _WRITTEN = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+['\u2019]?")
-# Behind a colon is what somebody else says.
 _WORD = re.compile(r"[^\W_]+")
+# Without the colon: quoted speech follows it.
 _CLAUSE_ENDS = re.compile(r"[,.;!](?!\d)")
-# What is longer than this is no order, whatever words it has.
+# A longer text is never an order.
 MAX_CHARACTERS = 500
 MAX_WORDS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What was said.
+    """A parsed text of the user.
 
-    words: all of it, none of a text that is too long to be an order. written: how these were
-    written. joins: the places of words such as `and`. parts: what is between these. is_yes: it is
-    an agreement and nothing else. delay: the length of time by units after which it is to be done,
-    empty if that was not said. at_once: the same without the words for that, None if it was not
-    said. but: the words before and behind such as `except`, None if there is none. clauses: the
-    pieces between punctuation marks and before words such as `because`, each understood alone, if
-    there are several. is_reason: it is such a piece that tells why. pieces: the words between these
-    marks and those such as `and`, if there are marks.
+    words: all of it, none if the text is too long for an order. written: their original spelling.
+    joins: places of words such as `and`. parts: the words between these. is_yes: it is only an
+    agreement. delay: duration by units until it is due, empty if there is none. at_once: the
+    utterance without the words of the delay, None without a delay. but: the words before and behind
+    such as `except`, None without these. clauses: the pieces between punctuation marks and before
+    words such as `because`, each parsed alone, if there are several. is_reason: it is a clause that
+    gives a reason. pieces: the words between punctuation marks and joins, if there are marks.
     """
 
     words: tuple[str, ...]
@@ -64,7 +63,7 @@ NOTHING = Utterance(
 
 
 def understand(text: str, language: Language) -> Utterance:
-    """Return what somebody said in a language; a text that is too long is a chat."""
+    """Parse a text; one of more than MAX_CHARACTERS or MAX_WORDS counts as a chat."""
     return NOTHING if len(text) > MAX_CHARACTERS else _understand(text, language)
 
 
@@ -77,7 +76,7 @@ def _understand(text: str, language: Language) -> Utterance:
     times = lengths(words, language)
     joins = _joins(text, words, lists["also"]).difference(*(range(*one.places) for one in times))
     joins = frozenset(one for one in joins if not _is_half(words[one + 1 :], language))
-    # What comes first can be the reason for it.
+    # The text before may be the reason for the order.
     ends_in_order = any(is_order(words_of(one), language) for one in _CLAUSE_ENDS.split(text)[1:])
     said = Utterance(
         words=words,
@@ -110,7 +109,7 @@ def _understand(text: str, language: Language) -> Utterance:
 
 
 def _is_yes(words: tuple[str, ...], language: Language) -> bool:
-    """Tell whether all that was said is an agreement, perhaps with a polite word."""
+    """Return whether the words are only an agreement, perhaps with a polite word."""
     agreed = [*language.lists["yes"], *language.lists["thanks"]]
     rest = words
     while rest and (n_words := n_begin(rest, agreed)):
@@ -119,7 +118,7 @@ def _is_yes(words: tuple[str, ...], language: Language) -> bool:
 
 
 def _but(words: tuple[str, ...], phrases: Iterable[Phrase]) -> tuple[Phrase, Phrase] | None:
-    """Return the words before and behind the first of these phrases, None if there is none."""
+    """Return the words before and behind the first of these phrases, None without any."""
     phrases = [*phrases]
     for index in range(1, len(words)):
         if n_words := n_begin(words[index:], phrases):
@@ -128,9 +127,9 @@ def _but(words: tuple[str, ...], phrases: Iterable[Phrase]) -> tuple[Phrase, Phr
 
 
 def _but_first(text: str, language: Language) -> tuple[Phrase, Phrase] | None:
-    """Return the same of what begins with such a phrase: `except the attic, lock all doors`.
+    """Return the same for a leading exception: `except the attic, lock all doors`.
 
-    What is excepted ends at a mark, or before a word such as `all`.
+    The exception ends at a punctuation mark, or before a word such as `all`.
     """
     words, first = words_of(text), words_of(_CLAUSE_ENDS.split(text)[0])
     start = n_begin(words, language.lists["except"])
@@ -144,15 +143,15 @@ def _but_first(text: str, language: Language) -> tuple[Phrase, Phrase] | None:
 
 
 def _but_kept(text: str, language: Language) -> tuple[Phrase, Phrase] | None:
-    """Return the same of what ends with what stays as it is: `all lights off, only leave this on`.
+    """Return the same for a trailing exception: `all lights off, only leave this on`.
 
-    None if not all of something was meant.
+    None unless all of something is meant.
     """
     *before, last = _CLAUSE_ENDS.split(text)
     words = tuple(word for one in before for word in words_of(one))
     if found := _kept(words, words_of(last), language):
         return found
-    # Who speaks makes no marks.
+    # Speech has no punctuation.
     said, only = words_of(text), language.lists["only"]
     places = (index for index in range(1, len(said)) if n_begin(said[index:], only))
     cut = (_kept(said[:index], said[index:], language) for index in places)
@@ -160,7 +159,7 @@ def _but_kept(text: str, language: Language) -> tuple[Phrase, Phrase] | None:
 
 
 def _kept(words: Phrase, kept: Phrase, language: Language) -> tuple[Phrase, Phrase] | None:
-    """Return words, and of those behind them what stays as it is; None if none does."""
+    """Return the words, and the exception behind them; None if there is none."""
     keep = language.lists["keep"]
     only = n_begin(kept, language.lists["only"])
     plurals = (one for kind in language.kinds.values() for one in kind.plurals)
@@ -175,9 +174,9 @@ def _all(language: Language) -> Sequence[Phrase]:
 
 
 def _pieces(text: str, language: Language) -> tuple[Phrase, ...]:
-    """Return the words between marks and words that join, none if there is no mark."""
+    """Return the words between punctuation marks and joins, none if there is no mark."""
     clauses = [one for one in _CLAUSE_ENDS.split(text) if words_of(one)]
-    if len(clauses) < 2:  # noqa: PLR2004 - there is no mark between
+    if len(clauses) < 2:  # noqa: PLR2004 - no mark between clauses
         return ()
     found = []
     for one in clauses:
@@ -197,7 +196,7 @@ def _clauses(text: str, language: Language) -> tuple[Utterance, ...]:
         found += [(first, place > 0 and n_begin(words_of(first), behind_mark) > 0)]
         found += [(one, True) for one in others]
     pieces = [one for one in found if words_of(one[0])]
-    if len(pieces) < 2:  # noqa: PLR2004 - there is nothing between
+    if len(pieces) < 2:  # noqa: PLR2004 - a single clause
         return ()
     return tuple(
         replace(_understand(one, language), is_reason=is_reason) for one, is_reason in pieces
@@ -205,7 +204,7 @@ def _clauses(text: str, language: Language) -> tuple[Utterance, ...]:
 
 
 def _before_each(text: str, phrases: Iterable[Phrase]) -> list[str]:
-    """Return a text cut before each of these phrases but one that it begins with."""
+    """Split a text before each of these phrases, except a leading one."""
     words = [*_WORD.finditer(text)]
     plain = tuple(word for one in words for word in words_of(one.group())[:1])
     if len(plain) != len(words):
@@ -223,7 +222,7 @@ def joins_in(words: Sequence[str], language: Language) -> frozenset[int]:
 
 
 def is_any(phrases: Iterable[Phrase], words: Sequence[str], language: Language) -> bool:
-    """Tell whether one of the phrases was said."""
+    """Return whether the words contain one of the phrases."""
     return any(has_phrase(one, words, language.common) for one in phrases)
 
 
@@ -235,7 +234,7 @@ def _is_question(
     has_mark: bool,
     ends_in_order: bool,
 ) -> bool:
-    """Tell whether something is asked: by how it begins, or by its question mark.
+    """Return whether the utterance is a question: by its beginning or its question mark.
 
     `Can you` begins no question, but the longer `can you tell me` does; not so `tell me a`, with
     which a chat begins.
@@ -244,10 +243,10 @@ def _is_question(
     n_other = max(n_begin(words, language.lists[name]) for name in ("polite", "chat"))
     n_asking = 0 if 0 in joins else n_begin(words, asking)
     if n_other or n_asking:
-        # Several words can also begin a statement, such as that a light is on.
+        # Several words may also begin a statement, such as that a light is on.
         is_statement = n_asking > 1 and ends_in_order and not has_mark
         return n_asking > n_other and not is_statement
-    # An order with a question mark can be a wish, unless words within ask for a state.
+    # An order with a question mark can be a request, unless words in it ask for a state.
     return has_mark and (
         any(_is_within(one, words) for one in asking if len(one) > 1)
         or not is_order(words, language)
@@ -257,7 +256,7 @@ def _is_question(
 def _delay(
     words: tuple[str, ...], times: Iterable[Length], language: Language
 ) -> tuple[Mapping[str, int], range]:
-    """Return a length of time after which something is to be done, and the places of its words."""
+    """Return the delay of an order by units, and the places of its words; both may be empty."""
     for one in times:
         start, end = one.places
         for phrase in language.later.hear:
@@ -267,7 +266,7 @@ def _delay(
 
 
 def n_begin(words: tuple[str, ...], phrases: Iterable[Phrase]) -> int:
-    """Return how many words the longest of the phrases has with which the words begin."""
+    """Return the length in words of the longest phrase at the start of the words."""
     return max((len(one) for one in phrases if words[: len(one)] == one), default=0)
 
 
@@ -276,20 +275,20 @@ def _is_within(phrase: Phrase, words: tuple[str, ...]) -> bool:
 
 
 def _joins(text: str, words: tuple[str, ...], also: Iterable[Phrase]) -> frozenset[int]:
-    """Return where the words are that join parts: with their accents, `è` is not the word `e`."""
+    """Return the places of the joining words, comparing accents: `è` is not the word `e`."""
     plain = unicodedata.normalize("NFC", text.casefold().replace("%", " percent "))
     written = _WRITTEN.findall(plain)
     joining = {one[0] for one in also}
     return frozenset(
         index
         for index, word in enumerate(words)
-        # Signs that are taken apart make more words of it: accents are then passed over.
+        # If signs make the word counts differ, ignore accents.
         if word in joining and (len(written) != len(words) or written[index] == word)
     )
 
 
 def _is_half(words: tuple[str, ...], language: Language) -> bool:
-    """Return whether words go on with the half of a number: `sixteen and a half`."""
+    """Return whether the words continue with half of a number: `sixteen and a half`."""
     phrase = first_phrase(words, language.parts)
     return bool(phrase) and language.parts[phrase] == HALF
 

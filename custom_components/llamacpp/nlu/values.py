@@ -1,4 +1,4 @@
-"""Values for the arguments of calls, taken from what was said."""
+"""Extract the values of arguments from an utterance."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ MIN_KELVIN, MAX_KELVIN = 1000, 10000
 
 
 class Values:
-    """The values that one part of what was said holds."""
+    """The values in one part of an utterance."""
 
     def __init__(
         self,
@@ -34,10 +34,10 @@ class Values:
         said: Utterance | None,
         now: Now,
     ) -> None:
-        """Look for values in these words.
+        """Initialize for these words.
 
-        shortlist: what they name. heard: which verbs they have. said: what they are a part of. now:
-        what things are like.
+        shortlist: entities that they name. heard: matches of their verbs. said: their utterance.
+        now: states of the entities.
         """
         self._now = now
         self._words = words
@@ -47,16 +47,16 @@ class Values:
         self._lengths = lengths(words, self._language)
 
     def has(self, kind: str, sentence: Sentence) -> bool:
-        """Return whether a slot of this kind can be filled, whatever it is that has it.
+        """Return whether the words have a value for a slot of this kind, of whatever entity.
 
-        What a difference comes to depends on that: `two degrees warmer` is no value by itself.
+        The result of a difference depends on the entity: `two degrees warmer` has no value alone.
         """
         if kind in {"percent", "degrees"}:
             return any(self._told(kind, self._unnamed(None)))
         return any(self.of(kind, sentence, None))
 
     def _unnamed(self, thing: ExposedEntity | None) -> list[str]:
-        """Return the words that name neither a thing nor a length of time."""
+        """Return the words that are in neither a name nor a duration."""
         names = self._shortlist.naming(thing)
         times = {index for one in self._lengths for index in range(*one.places)}
         return [
@@ -68,7 +68,7 @@ class Values:
     def of(
         self, kind: str, sentence: Sentence, thing: ExposedEntity | None
     ) -> Iterator[tuple[str, Any]]:
-        """Yield what a slot of this kind can be filled with: in words, and for the tool."""
+        """Yield the values for a slot of this kind: as text, and as the tool's argument."""
         words = self._unnamed(thing)
         match kind:
             case "percent" | "degrees":
@@ -93,7 +93,7 @@ class Values:
     def _numbers(
         self, kind: str, sentence: Sentence, thing: ExposedEntity | None, words: Sequence[str]
     ) -> Iterator[tuple[str, float]]:
-        """Yield the values that are told as numbers, or as differences from what is so now."""
+        """Yield absolute numbers, or differences added to the present value."""
         told = difference(words, self._language, is_degrees=kind == "degrees")
         values = self._told(kind, words)
         if told is None:
@@ -104,7 +104,7 @@ class Values:
     def _going(
         self, sentence: Sentence, thing: ExposedEntity | None, values: Iterable[tuple[str, float]]
     ) -> Iterator[tuple[str, float]]:
-        """Yield values; a difference where one would go the other way than was said.
+        """Yield the values, but as a difference if one contradicts the direction.
 
         `Up ten degrees` is no order to cool down to ten. But an open cover may `open` to less.
         """
@@ -127,7 +127,7 @@ class Values:
         sign: int,
         values: Iterable[tuple[str, float]],
     ) -> Iterator[tuple[str, float]]:
-        """Yield values that are so much above or below what a thing has now."""
+        """Yield values above or below the entity's present value by these amounts."""
         slot, kind = next(iter(sentence.slots.items()))
         now = self._now.value(thing.entity_id, slot)
         if now is None:
@@ -141,20 +141,20 @@ class Values:
     def _by_step(
         self, sentence: Sentence, thing: ExposedEntity | None, sign: int
     ) -> Iterator[tuple[str, float]]:
-        """Yield the value a step above or below what a thing has now, if that is another one."""
+        """Yield the value a step above or below the entity's present one, if it differs."""
         slot = next(iter(sentence.slots))
         now = self._now.value(thing.entity_id, slot) if thing else None
         if now is None:
             return
         wanted = now + sign * STEPS[slot]
         if sentence.slots[slot] == "percent":
-            # What gets darker does not go off.
+            # `Darker` never turns a light off.
             wanted = min(max(round(wanted), min(round(now), 1)), MAX_PERCENT)
         if wanted != now:
             yield f"{wanted:g}", wanted
 
     def tell(self, kind: str) -> bool:
-        """Tell whether a value of this kind needs no verb: what to do with it is clear."""
+        """Return whether a value of this kind implies its verb."""
         match kind:
             case "percent":
                 levels = self._language.levels

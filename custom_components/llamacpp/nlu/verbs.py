@@ -1,4 +1,4 @@
-"""Which sentences' verbs were said, and where."""
+"""Match the verbs of an utterance to the language's sentences."""
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from ..home.language import Language, Phrase, Sentence
 
-# The kind of value that is a length of time, and what sentences call it.
+# Slot kind of durations.
 DURATION = "duration"
-# Lists of words that name nothing.
+# Lists of words that are in no name.
 SMALL = ("fillers", "prepositions", "all", "home", "also", "polite")
-# A word of so many letters can have another ending; of a shorter one each counts: `auf`, `aus`.
+# Shortest word whose ending may change, in letters; in shorter ones each counts: `auf`, `aus`.
 STEM = 4
-# Prefixes turn verbs into their opposites (`unlock`, `déverrouille`): what changes as
-# many letters at the beginning is no slip of the pen.
+# Prefixes turn verbs into their opposites (`unlock`, `déverrouille`): a change in so many letters
+# at the start is no typo.
 PREFIX = 2
 EXACT, ENDING, SLIP = 2, 1, 0
 ON_OFF = ("HassTurnOn", "HassTurnOff")
@@ -29,10 +29,10 @@ ON_OFF = ("HassTurnOn", "HassTurnOff")
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A sentence whose verb was said.
+    """A sentence whose verb is in the utterance.
 
-    words: of its best phrase, as the language has it. places: where the words of all its phrases
-    are in the utterance. quality: EXACT, ENDING or SLIP, of the worst word of the best phrase.
+    words: of its best phrase, as in the language pack. places: of the words of all its phrases in
+    the utterance. quality: EXACT, ENDING or SLIP, of the worst word of the best phrase.
     """
 
     sentence: Sentence
@@ -42,11 +42,11 @@ class Heard:
 
     @property
     def rank(self) -> tuple[int, int, int, int]:
-        """Return how well it fits: by more words, better ones, in more places, longer ones."""
+        """Return the sort key of the match: more, better, more places, longer words."""
         return len(self.words), self.quality, len(self.places), sum(map(len, self.words))
 
     def contradicts(self, other: Heard) -> bool:
-        """Return whether the two are opposite orders for one kind of thing."""
+        """Return whether the two are opposite orders for the same kind of entity."""
         one, two = self.sentence, other.sentence
         if one.target != two.target or (one.kinds and not one.kinds & two.kinds):
             return False
@@ -55,7 +55,7 @@ class Heard:
         )
 
 
-# Tools, with the arguments that are always the same.
+# Tools with their fixed arguments.
 OPPOSITES = frozenset(
     frozenset(map(tuple, pair))
     for pair in (
@@ -77,23 +77,23 @@ class Verbs:
     """Finds the verbs of one language."""
 
     def __init__(self, language: Language) -> None:
-        """Begin with a language."""
+        """Initialize for a language."""
         self._language = language
 
     def found(self, words: Sequence[str]) -> list[Heard]:
-        """Return what was heard: `carry on` is not the verb `on`.
+        """Return the matches: `carry on` is not the verb `on`.
 
-        Nor is `pause the timer` about music. Of two opposites the one that fits better counts, of
-        two that fit equally neither.
+        Nor is `pause the timer` about music. Of two opposites only the better match remains,
+        neither if they match equally.
         """
         return list(_found(self._language, tuple(words)))
 
     def heard(self, words: Sequence[str]) -> list[Sentence]:
-        """Return the sentences whose verb was said."""
+        """Return the sentences whose verb is in the words."""
         return [one.sentence for one in self.found(words)]
 
     def implied(self, words: Sequence[str]) -> frozenset[str]:
-        """Return the kind of things that a verb is only used for, such as `lock`; empty if none."""
+        """Return the only kind that a verb applies to, such as `lock`; empty if there is none."""
         found = _phrases(self._language, tuple(words))
         kinds = {
             one.sentence.kinds
@@ -104,12 +104,12 @@ class Verbs:
         return only if len(kinds) == len(only) == 1 else frozenset()
 
     def named_besides(self, words: Sequence[str]) -> list[str]:
-        """Return the words that are neither a verb nor small ones."""
+        """Return the words that are neither small nor part of a verb."""
         verbs = self._words(words)
         return [one for one in self.without_first(words) if find(one, verbs) is None]
 
     def without_first(self, words: Sequence[str]) -> list[str]:
-        """Return words without small ones, and without a verb that comes first.
+        """Return the words without small ones and without a leading verb.
 
         Further behind, the same word can name something: `switch on the switch`.
         """
@@ -123,9 +123,9 @@ class Verbs:
 
 
 def is_order(words: Sequence[str], language: Language, *, is_clear: bool = False) -> bool:
-    """Return whether the verb of a command that changes something was said.
+    """Return whether the words have the verb of a command that changes something.
 
-    is_clear: by more than words that are also prepositions: `we are out of coffee` is no order.
+    is_clear: ignore verbs made of prepositions only: `we are out of coffee` is no order.
     """
     small = frozenset[str]()
     if is_clear:
@@ -138,13 +138,13 @@ def is_order(words: Sequence[str], language: Language, *, is_clear: bool = False
 
 
 def has_opposites(words: Sequence[str], language: Language) -> bool:
-    """Tell whether it was said both to turn something on and to turn something off."""
+    """Return whether the words have verbs both for on and for off."""
     return {one.sentence.tool for one in _phrases(language, tuple(words))} >= {*ON_OFF}
 
 
 @lru_cache(maxsize=1024)
 def _found(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
-    """Return what was heard, as `Verbs.found`."""
+    """Return the matches, as `Verbs.found`."""
     found = _phrases(language, words)
     longest = [
         one
@@ -164,7 +164,7 @@ def _found(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
 
 @lru_cache(maxsize=1024)
 def _phrases(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
-    """Return the sentences whose verb was said, each by its best phrase."""
+    """Return the sentences whose verb is in the words, each with its best phrase."""
     times = lengths(words, language)
     no_verbs = {index for one in times for index in range(*one.places)}
     forms = _Forms.of(language)
@@ -178,7 +178,7 @@ def _phrases(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
             matches[number].append(match)
     found = []
     for _, matched in sorted(matches.items()):
-        # `Dim it to 30 percent` has two of them.
+        # `Dim it to 30 percent` matches two phrases.
         places = frozenset[int]().union(*(one.places for one in matched))
         found.append(replace(max(matched, key=lambda one: one.rank), places=places))
     return tuple(found)
@@ -187,7 +187,7 @@ def _phrases(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
 def _match(
     sentence: Sentence, phrase: Phrase, said: Mapping[str, Sequence[tuple[int, int, int]]]
 ) -> Heard | None:
-    """Return where a phrase was said, its words in this order, perhaps with others between."""
+    """Match the words of a phrase in order, perhaps with others in between."""
     start, quality = 0, EXACT
     places: set[int] = set()
     for word in phrase:
@@ -201,12 +201,12 @@ def _match(
 
 
 class _Forms:
-    """The words of a language's verbs, found by their forms."""
+    """Index of the words of a language's verbs by their forms."""
 
     def __init__(self, language: Language) -> None:
         self._language = language
         self._words = {word for one in language.sentences for phrase in one.hear for word in phrase}
-        # By the first word of a phrase, the number of its sentence and itself.
+        # By the first word of a phrase: its sentence's index and the phrase.
         self.by_first: dict[str, list[tuple[int, Phrase]]] = defaultdict(list)
         for number, sentence in enumerate(language.sentences):
             for phrase in sentence.hear:
@@ -224,7 +224,7 @@ class _Forms:
     def places(
         self, words: Sequence[str], no_verbs: Iterable[int]
     ) -> dict[str, list[tuple[int, int, int]]]:
-        """Return by word of a verb where it was said: its place, the place behind, how well."""
+        """Return the matches of each verb word: start, end and quality."""
         without = set(no_verbs)
         found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
         for index, word in enumerate(words):
@@ -232,7 +232,7 @@ class _Forms:
                 for meant, how in self._of(word):
                     found[meant].append((index, index + 1, how))
         for index, (one, other) in enumerate(pairwise(words)):
-            # Written as two: `auf machen`.
+            # Written as two words: `auf machen`.
             if len(one + other) > LONG and one + other in self._words:
                 found[one + other].append((index, index + 2, EXACT))
         return found
@@ -240,13 +240,13 @@ class _Forms:
     def _of(self, word: str) -> tuple[tuple[str, int], ...]:
         found = self._meant.get(word)
         if found is None:
-            if len(self._meant) > 4096:  # noqa: PLR2004 - a bound, as people type anything
+            if len(self._meant) > 4096:  # noqa: PLR2004 - bounded, as people type anything
                 self._meant.clear()
             found = self._meant[word] = tuple(self._find(word))
         return found
 
     def _find(self, word: str) -> list[tuple[str, int]]:
-        """Return the words of verbs that this one can be a form of, else a slip of."""
+        """Return the verb words of which this one is a form, else a typo."""
         own = [(word, EXACT)] if word in self._words else []
         if word in self._language.common or not word.isalpha():
             return own
@@ -258,14 +258,14 @@ class _Forms:
         slips = [
             (n_slips(word, one), one)
             for one in near
-            if len(one) >= ONE_SLIP and abs(len(one) - len(word)) <= 2  # noqa: PLR2004 - as many slips
+            if len(one) >= ONE_SLIP and abs(len(one) - len(word)) <= 2  # noqa: PLR2004 - two slips
         ]
         allowed = 2 if len(word) >= TWO_SLIPS else 1
         least = min((n for n, _ in slips), default=allowed + 1)
         return [(one, SLIP) for n, one in slips if n == least <= allowed]
 
     def _is_form(self, one: str, other: str) -> bool:
-        """Return whether two words differ by an ending that the language uses in orders."""
+        """Return whether two words differ in an ending that the language uses in orders."""
         shorter, longer = sorted((one, other), key=len)
         if self._language.endings is not None:
             return len(shorter) >= SHORT and longer.removeprefix(shorter) in self._language.endings

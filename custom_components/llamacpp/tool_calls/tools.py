@@ -117,11 +117,11 @@ _RANGE = ("minimum", "maximum")
 def to_tools(api: llm.APIInstance) -> list[ToolParam]:
     """Return the API's tools in OpenAI's format, sorted by name; they must not be changed.
 
-    Home Assistant orders them by the setup of integrations; a prompt whose order changes with every
+    Home Assistant orders them as integrations happen to start; a prompt that changes with every
     restart would miss the KV cache.
     """
     # The schemas do not enumerate the names of the home, though the grammar would then let a model
-    # write no others. In a home of 58 entities they make the prompt 6,247 tokens longer: domains by
+    # write no others. In a home of 58 entities they lengthen a prompt of 6,247 tokens: domains by
     # 299, floors by 204, areas by 1,118, entities by 1,835, all by 3,456. And a model that has
     # begun a call must finish it: SmolLM2 135M, asked for 12 entities that do not exist, moved
     # another one 12 times, and none without enumerations. `ToolCallValidator` corrects names for no
@@ -181,7 +181,7 @@ def _to_tool(tool: llm.Tool, api: llm.APIInstance) -> ToolParam:
 
 
 class GuardedApi(llm.APIInstance):
-    """An API whose tools raise one kind of error only, which is sent to the model.
+    """An API whose tools only raise errors that Home Assistant sends to the model.
 
     Any other exception of a tool would end the turn without an answer.
     """
