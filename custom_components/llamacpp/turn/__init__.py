@@ -1,1 +1,1 @@
-"""How a turn is made: the strategies, in the order in which they are tried."""
+"""Run a turn: the strategies in the order of their use."""

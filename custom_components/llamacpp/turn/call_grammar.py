@@ -1,7 +1,7 @@
-"""The grammar under which a model writes calls of tools: only what there is, or any words.
+"""The grammar for tool calls written as text: calls with valid names only, or any words.
 
-A server samples freely as long as the grammar allows what comes, so words cost nothing. Names of
-the home are no part of the prompt here: as enumerations in a grammar they take no tokens.
+A server samples freely while the grammar allows the token, so plain text costs nothing. The prompt
+does not enumerate the names of the home: in the grammar they take no tokens.
 """
 
 from itertools import groupby, takewhile
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from ..tool_calls.arguments import Schema
     from .written import WrittenTool
 
-# The tool by its full name, and the argument: the only names that it can have, None: any text.
+# (tool's full name, argument) -> the names that it can have; None: any text.
 type Names = Callable[[str, str], Sequence[str] | None]
 
-# A model that has begun must come to an end: a text and a list cannot be longer.
+# A model must end what it begins: limits on texts, lists and numbers.
 MAX_CHARACTERS = 240
 MAX_ITEMS = 16
 MAX_DIGITS = 9
 FENCE = "```"
 TEXT = rf'"\"" ([^"\\\x00-\x1F] | "\\" ["\\n]){{0,{MAX_CHARACTERS}}} "\""'
-# Python knows no number that begins with another zero.
+# Python has no integer with a leading zero.
 WHOLE = f'("0" | [1-9] [0-9]{{0,{MAX_DIGITS - 1}}})'
 FRACTION = f'("." [0-9]{{1,{MAX_DIGITS}}})?'
-# Words, by where they are: at the beginning of a line, behind one or two signs of a block of code
-# there, within a line, and behind one or two such signs there. No block begins within a line.
-# Behind those that begin like a block of code and are none of calls: until that ends.
+# Plain text by state: at the start of a line, behind one or two backticks there, within a line, and
+# behind one or two backticks there. No block starts within a line. `code` is the rest of a code
+# block that is not `tool_code`, up to its end.
 WORDS = r"""
 line ::= "" | [^`\n] within | "\n" line | "`" line1
 line1 ::= "" | [^`\n] within | "\n" line | "`" line2
@@ -47,10 +47,10 @@ end ::= "" | "\n" line"""
 
 
 def call_grammar(tools: Sequence[WrittenTool], names: Names, as_read: Callable[[str], str]) -> str:
-    """Return a grammar in GBNF, the form of llama-server.
+    """Return a grammar in GBNF, llama-server's format.
 
-    An answer is words, calls, or words and then calls. as_read: returns a text as the model reads
-    it in its prompt.
+    An answer is text, calls, or text and then calls. as_read: returns a text as it stands in the
+    model's prompt.
     """
     rules = _Rules(names, as_read)
     call = rules.add(" | ".join(map(rules.call, tools)))
@@ -63,11 +63,11 @@ def call_grammar(tools: Sequence[WrittenTool], names: Names, as_read: Callable[[
 
 
 class _Rules:
-    """Rules, each with a name: those that say the same are one."""
+    """Named rules; equal rules share a name."""
 
     def __init__(self, names: Names, as_read: Callable[[str], str]) -> None:
         self._rules: dict[str, str] = {}
-        # Most tools take the same names.
+        # Cache: most tools take the same names.
         self._choices: dict[str, str] = {}
         self._names = names
         self._as_read = as_read
@@ -77,7 +77,7 @@ class _Rules:
         return (f"{name} ::= {rule}" for rule, name in self._rules.items())
 
     def add(self, rule: str) -> str:
-        """Return the name of a rule."""
+        """Return the name of a rule, adding it if it is new."""
         return self._rules.setdefault(rule, f"r{len(self._rules)}")
 
     def call(self, tool: WrittenTool) -> str:
@@ -93,7 +93,7 @@ class _Rules:
     def _entries(self, values: Mapping[str, tuple[str, bool]]) -> str:
         """Return a rule for values in their order, empty if there are none.
 
-        values: by what stands before them, their rules and whether they must be there.
+        values: by the text before the value, its rule and whether it is required.
         """
         first = more = ""
         for key, (value, is_required) in reversed([*values.items()]):
@@ -104,7 +104,7 @@ class _Rules:
         return first
 
     def _value(self, schema: Schema, names: Sequence[str] | None = None) -> str:
-        """Return the name of the rule for a value. names: those that its texts can be."""
+        """Return the name of the rule for a value. names: the valid names of its strings."""
         options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf", ())[:1]
         if options:
             return self.add(" | ".join(self._value(one, names) for one in options))
@@ -145,7 +145,7 @@ class _Rules:
         return self._choices[known]
 
     def _properties(self, schema: Schema) -> str:
-        """Return a rule for what is in an object."""
+        """Return a rule for the contents of an object."""
         required = schema.get("required", ())
         if properties := schema.get("properties"):
             values = {key: (self._value(one), key in required) for key, one in properties.items()}
@@ -159,9 +159,9 @@ def _or(rule: str, other: str) -> str:
 
 
 def _any(texts: Iterable[str]) -> str:
-    """Return what one of these texts is, in a tree: a server tries all that is still possible.
+    """Return a rule for one of these texts, as a prefix tree.
 
-    A list of a thousand names would have it try a thousand at each letter of each token.
+    With a flat list of a thousand names the server would try a thousand at each character.
     """
     different = sorted(set(texts))
     pairs = zip(different[0], different[-1], strict=False)

@@ -1,4 +1,4 @@
-"""Calls of models that move what must not move by mistake, such as locks: on a plain order only."""
+"""Guard calls that move locks, doors and the like: only an explicit order may."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 AREA, FLOOR = "area", "floor"
 TARGET = (NAME, AREA, FLOOR, DOMAIN, DEVICE_CLASS)
-# The argument of a timer with what Home Assistant's own agent is to be told at its end.
+# A timer's argument with the command that Home Assistant's own agent runs at its end.
 LATER = "conversation_command"
-# How Home Assistant's intents begin that change nothing, or only things of a harmless kind.
+# Prefixes of Home Assistant's intents that change nothing, or harmless kinds only.
 HARMLESS = (
     *("HassGet", "HassClimate", "HassLight", "HassFan", "HassHumidifier", "HassMedia"),
     *("HassSetVolume", "HassVacuum", "HassLawnMower", "HassList", "HassShoppingList"),
@@ -36,14 +36,14 @@ HARMLESS = (
 
 
 class Call(NamedTuple):
-    """A call of a tool, by its full name."""
+    """A tool call, by the tool's full name."""
 
     tool: str
     args: Mapping[str, Any]
 
 
 class CriticalCalls:
-    """Knows the calls of one turn that need a plain order, and what is asked otherwise."""
+    """Decides which calls of a turn need an explicit order, and asks for confirmation."""
 
     def __init__(
         self,
@@ -52,10 +52,10 @@ class CriticalCalls:
         reading: Collection[str],
         llm_context: llm.LLMContext,
     ) -> None:
-        """Look at the home of an assistant.
+        """Initialize for a turn.
 
-        tools: in OpenAI's format. reading: the names of those that change nothing. llm_context: who
-        speaks, where, and in which language.
+        tools: in OpenAI's format. reading: names of read-only tools. llm_context: the speaker,
+        their device, assistant and language.
         """
         self._hass = hass
         self._tools = tools
@@ -63,10 +63,10 @@ class CriticalCalls:
         self._llm_context = llm_context
 
     async def async_is_allowed(self, said: str, call: Call) -> bool:
-        """Return whether a call may be run, as it moves nothing critical or was ordered.
+        """Return whether a call may run: it moves nothing critical, or the user ordered it.
 
-        said: the words of the user. Raises CallError for a command that is to be run later and that
-        Home Assistant would not understand then.
+        said: the user's message. Raises InvalidCallError for a delayed command that Home Assistant
+        would not understand when it is due.
         """
         if call.tool in self._reading:
             return True
@@ -84,10 +84,10 @@ class CriticalCalls:
         return any(self._is_same(order, one) for one in await self._async_orders(said))
 
     async def async_is_exact(self, order: Order) -> bool:
-        """Return whether an order, done by Home Assistant itself, moves nothing else than ordered.
+        """Return whether Home Assistant would move only the critical entities that were ordered.
 
-        It finds things by their names, whatever kind was said, and has timers run commands that it
-        does not understand.
+        It matches entities by name, whatever the kind in the utterance, and lets timers run
+        commands that it does not understand.
         """
         if later := order.args.get(LATER):
             at_end = await async_recognized(self._hass, str(later), self._llm_context)
@@ -98,35 +98,35 @@ class CriticalCalls:
         return set(self._moved(Order(order.tool, named))) <= set(self._moved(order))
 
     async def async_question(self, calls: Sequence[Call]) -> str:
-        """Return what asks whether to run calls; empty if a yes would not be understood."""
+        """Return the question whether to run calls; empty if we could not understand a yes."""
         if (language := await self._async_language()) is None:
             return ""
         texts = [command_text(one.tool, self._with_kind(one), language) for one in calls]
         return str(language.texts["sure"]).format(command=", ".join(dict.fromkeys(texts)))
 
     async def async_agrees(self, said: str) -> bool:
-        """Return whether somebody says yes, and nothing else."""
+        """Return whether the user's message is a yes and nothing else."""
         language = await self._async_language()
         return language is not None and understand(said, language).is_yes
 
     def names(self, calls: Sequence[Call]) -> list[str]:
-        """Return the names of the critical things that calls would move."""
+        """Return the names of the critical entities that the calls would move."""
         things = (one for call in calls for one in self._moved_by(call))
         return list(dict.fromkeys(one.name for one in things))
 
     @property
     def _home(self) -> Home:
-        # Calls can be about all that is exposed.
+        # Calls can target any exposed entity.
         return exposed_home(self._hass, self._llm_context.assistant or "", without=())
 
     async def _async_language(self) -> Language | None:
-        """Return the language of the speaker, None if we have no words in it."""
+        """Return the speaker's language, None if we have no language pack for it."""
         code = self._llm_context.language or self._hass.config.language
         language = await async_load(self._hass, code)
         return language if language.code in (code, code.partition("-")[0]) else None
 
     async def _async_orders(self, said: str) -> list[Order]:
-        """Return what was ordered in so many words."""
+        """Return the explicit orders in the user's message."""
         found = await async_recognized(self._hass, said, self._llm_context)
         orders = [found] if found else []
         if (language := await self._async_language()) is None:
@@ -144,7 +144,7 @@ class CriticalCalls:
         return orders
 
     def _is_same(self, order: Order, ordered: Order) -> bool:
-        """Return whether an order moves nothing else, and nowhere else, than what was ordered."""
+        """Return whether an order has the values of another and moves no other critical entity."""
         values = {name: value for name, value in order.args.items() if name not in TARGET}
         return (
             order.tool == ordered.tool
@@ -157,7 +157,7 @@ class CriticalCalls:
         return self._moved(Order(bare(call.tool), call.args))
 
     def _moved(self, order: Order) -> list[ExposedEntity]:
-        """Return the critical things that an order moves."""
+        """Return the critical entities that an order moves."""
         args = order.args
         is_harmless = order.tool.startswith(HARMLESS) or TIMER in order.tool
         if not order.tool.startswith(OWN) or is_harmless or not args.keys() & {*TARGET}:
@@ -183,7 +183,7 @@ class CriticalCalls:
         )
 
     def _with_kind(self, call: Call) -> Mapping[str, Any]:
-        """Return the arguments with the domain: a lock is unlocked, and not turned off."""
+        """Return the arguments with the domain: we unlock a lock, and do not turn it off."""
         domains = {one.domain for one in self._moved_by(call)}
         return {DOMAIN: [*domains], **call.args} if len(domains) == 1 else call.args
 
@@ -197,5 +197,5 @@ def _is_place(wanted: object, place_id: str | None, place: Place | None) -> bool
 
 
 def _is_among(value: str | None, wanted: object) -> bool:
-    """Return whether a value is one of those that are wanted; None: any is."""
+    """Return whether a value is among the wanted ones; None: any is."""
     return wanted is None or value in (wanted if isinstance(wanted, (list, tuple)) else (wanted,))

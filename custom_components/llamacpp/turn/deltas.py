@@ -1,4 +1,4 @@
-"""The events of a server's stream as the deltas of Home Assistant's chat log."""
+"""Convert the events of a server's stream to deltas of Home Assistant's chat log."""
 
 import json
 import time
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ..model.thoughts import Part
     from ..tool_calls.validator import ToolCallValidator
 
-# So many calls of one answer are run. More are a model that repeats itself.
+# Maximum number of calls per answer. More come from a model that repeats itself.
 MAX_CALLS = 10
 
 type Refuse = Callable[[str, Mapping[str, Any]], Awaitable[str]]
@@ -54,34 +54,34 @@ type ChatLogDelta = AssistantContentDeltaDict | ToolResultContentDeltaDict
 
 @dataclass(slots=True)
 class _PartialCall:
-    """A tool call as far as it has arrived."""
+    """The part of a tool call that has arrived."""
 
     id: str = ""
     name: str = ""
     arguments: str = ""
 
     def add(self, part: ToolCallDelta) -> None:
-        """Add a further part of the same call."""
+        """Append a further part of the same call."""
         self.id = self.id or part.id or ""
         self.name = self.name or part.name or ""
         self.arguments += part.arguments
 
 
 class ChatLogStream:
-    """One answer of the model on its way into a chat log.
+    """Converts one answer of the model to deltas of the chat log.
 
-    After `from_events` has ended, `completion` tells what the answer took, as far as the server
-    told, `finish_reason` why the model stopped, `first_text_time` when its first words came (of
-    `time.monotonic()`), None if there were none, `thought_aloud` how many characters at the
-    beginning of its words were thoughts, as it turned out later, and `has_impossible_calls` whether
-    it has called what cannot be called.
+    After `from_events` has ended: `completion` has the usage and timings that the server reported,
+    `finish_reason` why the model stopped, `first_text_time` the time of its first text (of
+    `time.monotonic()`), None without any, `thought_aloud` the number of characters at the start of
+    its text that turned out to be thoughts, and `has_impossible_calls` whether it made invalid
+    calls.
     """
 
     def __init__(self, possible: ToolCallValidator | None, refuse: Refuse | None = None) -> None:
-        """Begin an answer.
+        """Initialize for one answer.
 
-        possible: what the model can call, None: it was offered nothing. refuse: says why a call
-        that is possible is not run all the same, None: each is.
+        possible: validates the model's calls, None: the request has no tools. refuse: returns why a
+        valid call must not run, None: every one runs.
         """
         self.completion = Completion(usage=None, timings=None)
         self.finish_reason = FinishReason.UNKNOWN
@@ -96,11 +96,11 @@ class ChatLogStream:
         self._calls: dict[int, _PartialCall] = {}
 
     async def from_events(self, events: AsyncIterable[StreamEvent]) -> AsyncGenerator[ChatLogDelta]:
-        """Yield the deltas as the events come, and the tool calls once all have arrived.
+        """Yield the deltas as the events arrive, and the tool calls after the last one.
 
-        Calls that the model has printed are calls like others, and not among its words; nor are its
-        thoughts. A call that is impossible yields its own result, an error that tells the model
-        what is possible. Raises what `events` raises.
+        Calls and thoughts printed in the text become tool calls and thinking content. An invalid
+        call yields its own result, an error that tells the model what is valid. Raises what
+        `events` raises.
         """
         yield {"role": "assistant"}
         async for event in events:
@@ -117,7 +117,7 @@ class ChatLogStream:
                 case Completion():
                     self.completion = event
                 case _:
-                    # Progress only keeps the connection's time limit from passing.
+                    # Progress events only keep the connection from timing out.
                     pass
         for delta in self._end_of_text():
             yield delta
@@ -133,7 +133,7 @@ class ChatLogStream:
 
     def _of_part(self, part: Part) -> list[ChatLogDelta]:
         if part.is_all:
-            # Nor are those calls meant that were thought of.
+            # Drop the calls among the thoughts.
             self.thought_aloud = self._n_spoken
             self._printed = self._no_printed()
         if part.is_thought:
@@ -141,16 +141,16 @@ class ChatLogStream:
         return self._spoken(self._printed.feed(part.text))
 
     def _spoken(self, words: str) -> list[ChatLogDelta]:
-        """Return the delta with words, none without them."""
+        """Return the delta for a text, none if it is empty."""
         if words and self.first_text_time is None:
             self.first_text_time = time.monotonic()
         self._n_spoken += len(words)
         return [{"content": words}] if words else []
 
     def _end_of_text(self) -> list[ChatLogDelta]:
-        """Return the words that were held back, and add the calls that were printed.
+        """Return the text held back, and add the printed calls.
 
-        Not those that the model has made as well.
+        Skips those that the model has also made as tool calls.
         """
         deltas = list(self._of_parts(self._thoughts.end()))
         words = self._printed.end(is_cut=self.finish_reason is FinishReason.LENGTH)
@@ -161,9 +161,9 @@ class ChatLogStream:
         return [*deltas, *self._spoken(words)]
 
     async def _tool_call_deltas(self) -> list[ChatLogDelta]:
-        """Return one delta with the calls, then one for each that is impossible or refused.
+        """Return a delta with the calls, then one result for each invalid or refused call.
 
-        Of those that are too many only the first is among them: its result speaks for all.
+        Of the calls beyond MAX_CALLS it keeps the first: its result stands for all.
         """
         if not self._calls:
             return []
@@ -196,7 +196,7 @@ class ChatLogStream:
         return [{"tool_calls": tool_calls}, *results]
 
     def _possible_call(self, name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Return a call as Home Assistant can run it; raises CallError."""
+        """Return the call as Home Assistant can run it. Raises InvalidCallError."""
         if self._possible is None:
             raise InvalidCallError("There are no tools. Answer in words.")
         return self._possible.corrected(name, arguments)
@@ -206,7 +206,7 @@ class ChatLogStream:
             return {}
         try:
             arguments = json.loads(call.arguments)
-            # Home Assistant must be able to write them, too.
+            # Home Assistant must be able to serialize them.
             json_dumps(arguments)
         except (ValueError, TypeError, RecursionError) as err:
             if self.finish_reason is FinishReason.LENGTH:
@@ -220,14 +220,14 @@ class ChatLogStream:
 
 
 def _apart(call: _PartialCall) -> list[_PartialCall]:
-    """Return a call, or one for each thing that an action is about."""
+    """Split an action with several targets into a call for each."""
     try:
         arguments = json.loads(call.arguments)
     except ValueError, RecursionError:
         return [call]
     name = call.name.removeprefix(NAMESPACE)
     each = each_of(name, arguments) if isinstance(arguments, dict) else []
-    if len(each) < 2:  # noqa: PLR2004 - it is about one
+    if len(each) < 2:  # noqa: PLR2004 - a single target
         return [call]
     ids = (call.id, *[""] * (len(each) - 1))
     return [
@@ -237,7 +237,7 @@ def _apart(call: _PartialCall) -> list[_PartialCall]:
 
 
 def _check_number(number: int, n_calls: int) -> None:
-    """Raise CallError for a call that comes after too many others."""
+    """Raise InvalidCallError for a call beyond MAX_CALLS."""
     if number >= MAX_CALLS:
         raise InvalidCallError(
             f"Too many calls: {n_calls - MAX_CALLS} of {n_calls} were not made. "

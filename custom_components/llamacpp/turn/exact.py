@@ -1,4 +1,4 @@
-"""What Home Assistant understands by itself is done by Home Assistant, without asking a model."""
+"""Let Home Assistant answer the sentences that it understands, without a model."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers import llm
 
 
-# What is put on a list has no more words: the slot takes any, also those of a whole sentence.
+# Most words of a list item: the slot takes any text, also a whole sentence.
 MAX_ITEM_WORDS = 6
 
 
@@ -24,16 +24,15 @@ async def async_answer_exactly(
     chat_log: conversation.ChatLog,
     llm_context: llm.LLMContext,
 ) -> conversation.ConversationResult | None:
-    """Return Home Assistant's own answer, None if it has no such sentence.
+    """Return Home Assistant's own answer, None to leave the answer to the model.
 
-    It takes its sentences to the letter: what is only like one of them is not its to answer. Nor is
-    what would move a lock or a door that was not named as one: Home Assistant finds things by their
-    name alone, whatever they are. Nor is a whole sentence an item of a list. What it has done
-    stands in the chat log as a call of a tool, so later turns know of it. If it does nothing, the
-    chat log stays as it is.
+    Matches Home Assistant's sentences strictly. The model gets what is only similar, what would
+    move a lock or a door that the utterance does not name as one (Home Assistant matches names of
+    any kind), and a whole sentence as the item of a list. Home Assistant's actions go to the chat
+    log as tool calls, so that later turns see them; without any, the chat log stays unchanged.
 
-    Where a pipeline has asked Home Assistant before, nothing is recognised twice: it remembers what
-    its sentences said to the newest texts, also that they said nothing.
+    After a pipeline that prefers local handling, nothing is recognized twice: Home Assistant caches
+    its results for the newest texts, also misses.
     """
     found = await async_recognize(hass, user_input)
     critical = CriticalCalls(hass, (), (), llm_context)
@@ -49,7 +48,7 @@ async def async_answer_exactly(
     else:
         response = await conversation.async_handle_intents(hass, user_input, chat_log)
     if response is None:
-        # Until 2026.11 a call that finds no target is left behind.
+        # Until 2026.11 Home Assistant leaves a call without a target behind.
         del chat_log.content[n_contents:]
         return None
     speech = str(response.speech.get("plain", {}).get("speech", ""))

@@ -1,16 +1,16 @@
-"""What is heard where nobody has said anything."""
+"""Detect transcripts of noise."""
 
 import re
 import unicodedata
 
-# Sounds that people make in all languages while they think: hm, mm, äh, ah, eh, uhm, umm.
+# Filler sounds common to all languages: hm, mm, äh, ah, eh, uhm, umm.
 _SOUND = re.compile(r"h*m+|[aeou]+h+m*|u+m+")
 _WORD = re.compile(r"[^\W_]+")
 
 
 def is_noise(text: str) -> bool:
-    """Tell whether a text has no letter and no digit, or only sounds that are no words."""
-    # Marks above and below letters are signs of their own then.
+    """Return whether a text has no letter and no digit, or only filler sounds."""
+    # NFD splits accents off as separate characters.
     plain = unicodedata.normalize("NFD", text.casefold())
     folded = "".join(one for one in plain if not unicodedata.combining(one))
     return all(_SOUND.fullmatch(word) for word in _WORD.findall(folded))

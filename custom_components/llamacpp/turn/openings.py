@@ -1,7 +1,7 @@
-"""Windows and doors that only a sensor tells of.
+"""Answer questions about windows and doors that only have a contact sensor.
 
-Home Assistant's sentences about windows, doors and gates are for covers. Of a home with contact
-sensors they would say that nothing is open, or that all is closed.
+Home Assistant's sentences about windows, doors and gates are for covers. In a home with contact
+sensors they would answer that nothing is open, or that all is closed.
 """
 
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .recognizer import Order, Recognized
 
 STATE = "state"
-# By the kind of a cover the sensors of its like. Of a gate none is known: it is an opening.
+# By a cover's device class: that of its sensors. Gates have none: they are openings.
 SENSORS = {
     CoverDeviceClass.WINDOW: BinarySensorDeviceClass.WINDOW,
     CoverDeviceClass.DOOR: BinarySensorDeviceClass.DOOR,
@@ -34,39 +34,39 @@ SENSORS = {
     CoverDeviceClass.GATE: None,
 }
 STATES = {CoverState.OPEN: STATE_ON, CoverState.CLOSED: STATE_OFF}
-# How Home Assistant calls an answer that is a number.
+# Home Assistant's name of a response with a number.
 COUNT = "how_many"
 
 
 class Openings:
-    """What is exposed of the windows, or of the doors, that a question is about."""
+    """The exposed windows or doors that a question is about."""
 
     def __init__(self, hass: HomeAssistant, asked: str) -> None:
-        """Look for them. asked: the device class of covers."""
+        """Find the exposed entities. asked: device class of the covers."""
         self.classes = {asked, SENSORS[CoverDeviceClass(asked)]} - {None}
         exposed = exposed_home(hass, conversation.DOMAIN, without=()).things
         of_sensors = [one.device_class for one in exposed if one.domain == BINARY_SENSOR]
         self.has_covers = any(one.domain == COVER and one.device_class == asked for one in exposed)
         self.has_sensors = not self.classes.isdisjoint(of_sensors)
-        # They may be what is asked about, or not.
+        # These may or may not be of the class in question.
         self.has_unknown = BinarySensorDeviceClass.OPENING in of_sensors
 
     @classmethod
     def asked_about(cls, hass: HomeAssistant, order: Order) -> Openings | None:
-        """Return those that an order is about, None if it is none about several."""
+        """Return the openings of a question about covers, None for any other order."""
         asked = order.args.get(DEVICE_CLASS)
         is_question = order.tool == intent.INTENT_GET_STATE and order.args.get(DOMAIN) == COVER
         return cls(hass, asked) if is_question and asked in SENSORS else None
 
     @property
     def are_covers(self) -> bool:
-        """Return whether Home Assistant looks at all of them by itself."""
+        """Return whether Home Assistant's own answer covers all of them."""
         return self.has_covers and not (self.has_sensors or self.has_unknown)
 
     def is_known(self, recognized: Recognized) -> bool:
-        """Return whether what Home Assistant would say of covers and sensors is so.
+        """Return whether an answer from covers and sensors would be true.
 
-        A door may be a cover and have a sensor, so nobody can count them.
+        A door may be a cover and have a sensor, so their number is unknown.
         """
         is_counted_twice = self.has_covers and recognized.response == COUNT
         return self.has_sensors and not (self.has_unknown or is_counted_twice)
@@ -78,7 +78,7 @@ async def async_tell(
     recognized: Recognized,
     openings: Openings,
 ) -> intent.IntentResponse | None:
-    """Return what Home Assistant says of covers, said of sensors as well; None if nobody knows."""
+    """Return Home Assistant's answer for covers and sensors; None if it may be untrue."""
     order = recognized.order
     language = user_input.language or hass.config.language
     agent = async_get_agent(hass, conversation.HOME_ASSISTANT_AGENT)
@@ -121,7 +121,7 @@ async def async_tell(
 def _speech(
     hass: HomeAssistant, template: str, recognized: Recognized, response: intent.IntentResponse
 ) -> str:
-    """Return an answer in the words of Home Assistant."""
+    """Render Home Assistant's response template."""
     query = {"matched": response.matched_states, "unmatched": response.unmatched_states}
     told = {
         "slots": recognized.texts,

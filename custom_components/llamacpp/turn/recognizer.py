@@ -1,4 +1,4 @@
-"""What Home Assistant's own agent understands of a sentence, without a doubt."""
+"""Recognize sentences with Home Assistant's own agent, strictly."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Order(NamedTuple):
-    """What is to be done.
+    """An order of the user.
 
-    tool: its name without a namespace. args: by the names of its slots. is_domain_known: a domain
-    in them is one that Home Assistant goes by, and not only what the words were about.
+    tool: short name. args: by slot. is_domain_known: Home Assistant acts by the domain in them,
+    which is otherwise only that of the sentence.
     """
 
     tool: str
@@ -27,9 +27,9 @@ class Order(NamedTuple):
 
 
 class Recognized(NamedTuple):
-    """What was said, and how Home Assistant answers.
+    """A recognized sentence.
 
-    response: which of its answers it gives, if it says. texts: what was said for each argument.
+    response: key of Home Assistant's response, if there is one. texts: the words of each argument.
     """
 
     order: Order
@@ -40,7 +40,7 @@ class Recognized(NamedTuple):
 async def async_recognized(
     hass: HomeAssistant, sentence: str, llm_context: llm.LLMContext
 ) -> Order | None:
-    """Return what a sentence of somebody orders, as `async_order_of`."""
+    """Return the order in a speaker's sentence, as `async_order_of`."""
     said = conversation.ConversationInput(
         text=sentence,
         context=llm_context.context or Context(),
@@ -54,7 +54,7 @@ async def async_recognized(
 
 
 async def async_order_of(hass: HomeAssistant, said: conversation.ConversationInput) -> Order | None:
-    """Return what was ordered, None if Home Assistant has no such sentence."""
+    """Return the order, None if Home Assistant has no such sentence."""
     found = await async_recognize(hass, said)
     return found.order if found else None
 
@@ -62,9 +62,9 @@ async def async_order_of(hass: HomeAssistant, said: conversation.ConversationInp
 async def async_recognize(
     hass: HomeAssistant, said: conversation.ConversationInput
 ) -> Recognized | None:
-    """Return what Home Assistant understands, None if it has no such sentence.
+    """Return the match of Home Assistant's agent, None if it has no such sentence.
 
-    It takes its own sentences to the letter here: nothing fuzzy, and no word is passed over.
+    Strict: no fuzzy matching, and no word is skipped.
     """
     agent = async_get_agent(hass, conversation.HOME_ASSISTANT_AGENT)
     if not isinstance(agent, DefaultAgent):
@@ -75,8 +75,7 @@ async def async_recognize(
     args = {name: entity.value for name, entity in found.entities.items()}
     domain = (found.context or {}).get("domain")
     is_known = domain is None or "domain" in args
-    # Of several entities with one name a sentence is for one kind: who closes a door unlocks no
-    # lock.
+    # Among entities with one name, a sentence is for one kind: closing a door unlocks no lock.
     own = args if is_known else {**args, "domain": domain}
     return Recognized(
         Order(found.intent.name, own, is_domain_known=is_known),

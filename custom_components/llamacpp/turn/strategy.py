@@ -1,4 +1,4 @@
-"""How a model is offered tools, and what is made of its answers."""
+"""The interface of a turn's strategy, and the strategy with native tools."""
 
 from dataclasses import replace
 from functools import partial
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from .deltas import ChatLogDelta
 
 
-# Why a call is not run: the model is told.
+# Results for the model that explain why a call did not run.
 ASK_FIRST = "Not done: the user is asked first."
 NOT_PLAIN = "Not done: locks, doors and the like move only if exactly that was ordered."
 
 
 class Speaker(Protocol):
-    """Says a sentence of the translations to the user."""
+    """Returns translated sentences for the user."""
 
     async def __call__(self, key: str, placeholders: dict[str, str]) -> str:
-        """Return the sentence with this key."""
+        """Return the sentence with this translation key."""
         ...
 
 
 class Deltas(Protocol):
-    """One answer of the model on its way into a chat log, as `ChatLogStream`."""
+    """Converts one answer of the model to chat log deltas, as `ChatLogStream`."""
 
     completion: Completion
     finish_reason: FinishReason
@@ -49,21 +49,21 @@ class Deltas(Protocol):
     thought_aloud: int
 
     def from_events(self, events: AsyncIterable[StreamEvent]) -> AsyncGenerator[ChatLogDelta]:
-        """Yield the deltas as the events come; raises what `events` raises."""
+        """Yield the deltas as the events arrive. Raises what `events` raises."""
         ...
 
 
 class Strategy(Protocol):
-    """Makes the requests of one turn, and reads the answers.
+    """Makes the requests of one turn and reads the answers.
 
-    tools: what the requests tell of the tools, beside the system prompt of the chat log.
+    tools: the description of the tools in the requests, besides the system prompt.
     """
 
     tools: Sequence[object]
 
     @property
     def has_given_up(self) -> bool:
-        """Tell whether the model is not to be asked any more: it does not get its calls right."""
+        """Return whether to stop asking the model: it keeps making invalid calls."""
         ...
 
     @property
@@ -72,28 +72,28 @@ class Strategy(Protocol):
         ...
 
     async def async_check(self, contents: Sequence[Content]) -> None:
-        """Find out, before anything is asked or run, what that takes."""
+        """Prepare for the user's message before the first request."""
         ...
 
     def note_on(self, words: str) -> str:
-        """Return what the model has to know beside the words of a user, perhaps nothing."""
+        """Return the context that the model needs for the user's message; may be empty."""
         ...
 
     def ready(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
-        """Return what comes next in a chat log without asking the model, empty: it is asked."""
+        """Return the next deltas without asking the model; empty: ask it."""
         ...
 
     def request(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
-        """Return the body of the request that has the model answer a chat log."""
+        """Return the body of the request for the model's answer to a chat log."""
         ...
 
     def deltas(self, request: ChatRequest) -> Deltas:
-        """Return what reads the answer to a request."""
+        """Return the converter for the answer to a request."""
         ...
 
 
 class NativeStrategy:
-    """Offers tools in the request: the model's chat template tells the model of them."""
+    """Offers tools in the request: the model's chat template renders them."""
 
     # What it asks about stands in the chat log as calls that were refused.
     question: Question | None = None
@@ -107,10 +107,10 @@ class NativeStrategy:
         critical: CriticalCalls | None = None,
         say: Speaker | None = None,
     ) -> None:
-        """Offer these tools, perhaps none.
+        """Initialize with the tools, which may be none.
 
-        possible: what the model can call of them. critical: which calls need a plain order, None:
-        none do. say: says a sentence to somebody who can be asked, None: nobody can.
+        possible: validates calls. critical: decides which calls need an explicit order, None: none
+        do. say: returns a sentence for a user who can answer, None: there is no such user.
         """
         self.tools: Sequence[object] = tools
         self._tools = tools
@@ -119,19 +119,19 @@ class NativeStrategy:
         self._say = say
         self._answers: list[ChatLogStream] = []
         self._said = ""
-        # What was refused in this turn, and what is said then.
+        # Calls refused in this turn, and the question about them.
         self._refused: list[Call] = []
         self._question = ""
-        # What was refused in the turn before, and is agreed to now.
+        # Calls refused in the last turn that the user now agrees to.
         self._agreed: list[Call] = []
 
     @property
     def has_given_up(self) -> bool:
-        """Tell whether the model has called what is impossible, was told, and did so again."""
+        """Return whether the model made invalid calls again after an error result."""
         return sum(one.has_impossible_calls for one in self._answers) > 1
 
     async def async_check(self, contents: Sequence[Content]) -> None:
-        """Find out whether the user agrees to what was refused in the turn before."""
+        """Check whether the user agrees to the calls refused in the last turn."""
         last = contents[-1]
         if not (isinstance(last, UserContent) and self._critical):
             return
@@ -140,11 +140,11 @@ class NativeStrategy:
             self._agreed = asked
 
     def note_on(self, words: str) -> str:  # noqa: ARG002 - of the protocol
-        """Return nothing: the model asks for what it wants to know."""
+        """Return nothing: the model uses tools to look up the context."""
         return ""
 
     def ready(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
-        """Return the question about calls that were refused, or calls that the user agrees to."""
+        """Return the question about refused calls, or the calls that the user agrees to."""
         if isinstance(contents[-1], ToolResultContent) and self._question:
             words, self._question = self._question, ""
             return [{"role": "assistant"}, {"content": words}]
@@ -155,7 +155,7 @@ class NativeStrategy:
         return []
 
     def request(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
-        """Return the request with the tools, unless the answer must have a form of its own."""
+        """Return the request with the tools, unless the answer needs a response format."""
         said = (one.content for one in reversed(contents) if isinstance(one, UserContent))
         self._said = next(said, "")
         return self._body(contents, settings)
@@ -164,14 +164,14 @@ class NativeStrategy:
         return to_request(contents, without_clipping(self._tools), settings)
 
     def deltas(self, request: ChatRequest) -> ChatLogStream:
-        """Return what reads words and calls; those of a model without tools are refused."""
+        """Return the converter for text and calls; without tools it rejects every call."""
         possible = self._possible if self._offering in request else None
         answer = ChatLogStream(possible, self._refuse if self._critical else None)
         self._answers.append(answer)
         return answer
 
     async def _refuse(self, tool: str, args: Mapping[str, Any]) -> str:
-        """Return why a call is not run, empty if it is; raises CallError."""
+        """Return why a call must not run, empty if it may. Raises InvalidCallError."""
         call = Call(tool, args)
         if not self._critical or await self._critical.async_is_allowed(self._said, call):
             return ""
@@ -191,16 +191,16 @@ def native_strategy(
     language: str | None = None,
     kind: type[NativeStrategy] = NativeStrategy,
 ) -> NativeStrategy:
-    """Return the offer of a chat log's tools, perhaps none.
+    """Return the strategy for a chat log's tools, which may be none.
 
-    say: says a sentence to somebody who can be asked, None: nobody can. language: what they speak,
-    None: as the chat log's API has it. kind: how the tools are offered.
+    say: returns a sentence for a user who can answer, None: there is no such user. language: of the
+    user, None: that of the chat log's API. kind: how to offer the tools.
     """
     api = chat_log.llm_api
     tools = to_tools(api) if api else []
     if api is None or not api.llm_context.assistant:
         return kind(tools, ToolCallValidator(tools))
-    # Calls can be about all that is exposed, also where there are tools of their own for it.
+    # Calls can target any exposed entity, also if it has a tool of its own.
     home = partial(exposed_home, chat_log.hass, api.llm_context.assistant, without=())
     reading = {one.name for one in api.tools if one.annotations.read_only}
     context = replace(api.llm_context, language=language or api.llm_context.language)
@@ -210,7 +210,7 @@ def native_strategy(
 
 
 def _refused_before(contents: Sequence[Content]) -> list[Call]:
-    """Return the calls about which the user was asked in the turn before."""
+    """Return the calls that the user was asked to confirm in the last turn."""
     calls: dict[str, Call] = {}
     asked: list[Call] = []
     for content in contents[:-1]:

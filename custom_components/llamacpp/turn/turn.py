@@ -1,4 +1,4 @@
-"""One turn: the model answers a chat log, calling tools until it speaks."""
+"""Run one turn: the model answers a chat log, calling tools until it speaks."""
 
 import asyncio
 import time
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from .deltas import ChatLogDelta
     from .strategy import Deltas, Speaker, Strategy
 
-# How often a model may call tools before it has to speak. Core's own agents allow as many.
+# Maximum number of tool rounds, as in core's own agents.
 MAX_TOOL_ROUNDS = 10
-# A model that rambles is stopped after this many seconds: longer than any answer that somebody
-# still waits for, even on a Raspberry Pi. Tools that it has called before get some more.
+# Seconds until a rambling model is stopped: longer than any answer that users wait for, even on a
+# Raspberry Pi. Tools that it has called before get some more.
 TURN_SECONDS = 300.0
 TOOL_SECONDS = 10.0
 NO_TOKENS = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0, cached_tokens=0)
@@ -54,13 +54,12 @@ NO_TOKENS = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0, cached_t
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a turn ended.
+    """The result of a turn.
 
-    silent: the translations' key of the reason why the model has said nothing, None if it has.
-    finish_reason: of its last request. completion: what all its requests took together.
-    first_text_seconds: from the beginning of the turn to the first words of the model, None if
-    there were none. failure: why the answer was cut, None if it is complete. has_acted: tools have
-    changed something.
+    silent: translation key of the reason why the model has no answer, None if it has one.
+    finish_reason: of its last request. completion: sum over all requests. first_text_seconds: from
+    the start of the turn to the model's first text, None without any. failure: the error that cut
+    the answer, None if it is complete. has_acted: a tool has changed something.
     """
 
     silent: str | None
@@ -72,21 +71,21 @@ class Outcome:
 
     @classmethod
     def without_model(cls, chat_log: ChatLog) -> Self:
-        """Return the outcome of a turn that Home Assistant has answered by itself."""
+        """Return the outcome of a turn that Home Assistant has answered itself."""
         nothing = Completion(usage=None, timings=None)
         has_acted = Done.by(chat_log).is_something
         return cls(None, FinishReason.STOP, nothing, None, has_acted=has_acted)
 
     @property
     def usage(self) -> Usage:
-        """Return the tokens of all requests; none if the server did not tell."""
+        """Return the tokens of all requests; zeros if the server did not report any."""
         return self.completion.usage or NO_TOKENS
 
 
 class Turn:
-    """A turn in the making."""
+    """A turn in progress."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a turn is made of, given in one place
+    def __init__(  # noqa: PLR0913, PLR0917 - all parts of a turn
         self,
         client: LlamaServerClient,
         chat_log: ChatLog,
@@ -96,11 +95,11 @@ class Turn:
         on_answer: Callable[[ChatRequest, Completion], Changed],
         say: Speaker,
     ) -> None:
-        """Prepare a turn for a chat log that ends with what the user says.
+        """Prepare a turn for a chat log that ends with the user's message.
 
-        agent_id: entity id of who answers. offer: how the model is offered tools. on_answer: told
-        of each request that was answered, and of what that took; returns from which part on the
-        prompt was another than before. say: returns what is said where an answer is cut.
+        agent_id: the agent's entity id. offer: the strategy. on_answer: called with each answered
+        request and its usage; returns the first part of the prompt that has changed. say: returns
+        translated sentences for an answer that was cut.
         """
         self._client = client
         self._chat_log = chat_log
@@ -117,14 +116,14 @@ class Turn:
         self._offer = offer
 
     async def run(self) -> Outcome:
-        """Have the model answer, and return how it ended; raises LlamaServerError.
+        """Run the turn and return its outcome. Raises LlamaServerError.
 
-        A conversation that has outgrown the context loses its oldest turns and is asked again,
-        once: ContextExceededError then means that the home alone is too large.
+        A conversation that exceeds the context loses its oldest turns and is sent again, once:
+        ContextExceededError then means that the home alone is too large.
 
-        A turn that fails once words were said or tools have acted does not raise: what was said and
-        done stays in the chat log, which says so at its end, and the outcome has the `failure`.
-        Nor is a model silent whose tools have acted: it is told what they have done.
+        A turn that fails after its first text or action does not raise: both stay in the chat log,
+        which ends with a sentence about the failure, and the outcome has the `failure`. If the
+        model is silent after an action, we say what its tools have done.
         """
         try:
             async with asyncio.timeout_at(self._deadline + TOOL_SECONDS):
@@ -156,7 +155,7 @@ class Turn:
         return "too_many_tool_calls"
 
     def _silence(self) -> str:
-        """Return the key of what is said for a model that says nothing."""
+        """Return the translation key of the sentence for a silent model."""
         return "looked_up" if Done.by(self._chat_log).has_read else "empty_answer"
 
     @property
@@ -174,15 +173,15 @@ class Turn:
         )
 
     async def _speak(self, silent: str | None = None) -> None:
-        """Say what was done, in place of a model that does not."""
+        """Say what the tools have done, in place of the model."""
         words = await self._words_at_end(silent)
         await self._add(_stream([{"role": "assistant"}, {"content": words}]))
 
     async def _words_at_end(self, silent: str | None = None, *, has_spoken: bool = False) -> str:
-        """Return what is said at the end of an answer that was cut, or did not come.
+        """Return the end of an answer that was cut, or that never came.
 
-        Where the server does not understand its model, what was done is all that there is to tell,
-        unless the model has_spoken.
+        If the server cannot parse the model's output, only what the tools have done, unless the
+        model has_spoken.
         """
         done = Done.by(self._chat_log)
         words = [await self._say(silent, {})] if silent == "too_many_tool_calls" else []
@@ -199,11 +198,11 @@ class Turn:
         return " ".join(words)
 
     async def _keep_budget(self) -> None:
-        """Take the oldest turns out of a history that is longer than the agent is to send."""
+        """Drop the oldest turns if the history exceeds the agent's token budget."""
         contents = self._chat_log.content
         history = "".join(map(words_of, history_of(contents)))
         budget = self._settings.options.get(CONF_HISTORY_TOKENS)
-        # A token is a byte or more: most histories need not be counted.
+        # A token has at least one byte: most histories need no tokenizing.
         if budget is None or len(history.encode()) <= budget:
             return
         tokens = await self._client.tokenize(
@@ -212,7 +211,7 @@ class Turn:
         self._drop(history_surplus(contents, len(tokens), int(budget)))
 
     async def _ask_fitting(self) -> bool:
-        """Send the chat log, and once more without its oldest turns if it does not fit."""
+        """Send the chat log, and again without its oldest turns if it exceeds the context."""
         try:
             return await self._ask()
         except ContextExceededError as err:
@@ -221,7 +220,7 @@ class Turn:
         return await self._ask()
 
     async def _ask(self) -> bool:
-        """Send the chat log, and add what the model answers and what its tools return.
+        """Send the chat log; add the model's answer and the results of its tools.
 
         Returns whether the model has called tools, so that it must be asked again.
         """
@@ -257,7 +256,7 @@ class Turn:
     async def _take(
         self, request: ChatRequest, stream: AsyncGenerator[StreamEvent]
     ) -> tuple[bool, Completion]:
-        """Add an answer; returns whether tools were called, and what it took."""
+        """Add an answer; return whether it has called tools, and its usage."""
         deltas = self._offer.deltas(request)
         start = len(self._chat_log.content)
         try:
@@ -280,7 +279,7 @@ class Turn:
         return self._client.stream_chat(request)
 
     async def _kept(self, deltas: AsyncGenerator[ChatLogDelta]) -> AsyncGenerator[ChatLogDelta]:
-        """Yield deltas; if they fail once words were said, end with a sentence that tells so.
+        """Yield deltas; if they fail after the first text, end with a sentence about the failure.
 
         Raises LlamaServerError if they fail before.
         """
@@ -306,14 +305,14 @@ class Turn:
         yield {"content": between + await self._words_at_end(has_spoken=True)}
 
     async def _add(self, deltas: AsyncGenerator[ChatLogDelta]) -> bool:
-        """Add deltas to the chat log, running the tools; returns whether there were any."""
+        """Add deltas to the chat log and run the tools; return whether there were any."""
         has_called = False
         async for content in self._chat_log.async_add_delta_content_stream(self._agent_id, deltas):
             has_called |= isinstance(content, ToolResultContent)
         return has_called
 
     def _take_back(self, length: int, start: int) -> None:
-        """Take so many characters of the words from a place in the chat log for thoughts."""
+        """Turn the first `length` characters of the text behind `start` into thoughts."""
         contents = self._chat_log.content
         for index, one in enumerate(contents[start:] if length else (), start):
             if isinstance(one, AssistantContent) and one.content:
@@ -330,7 +329,7 @@ class Turn:
             self._first_text_seconds = deltas.first_text_time - self._started
 
     def _trim(self, err: ContextExceededError) -> bool:
-        """Take the oldest turns out of the chat log; returns whether there were any."""
+        """Drop the oldest turns from the chat log; return whether there were any."""
         if not (err.n_prompt_tokens and err.n_ctx):
             return False
         count = surplus(self._chat_log.content, err.n_prompt_tokens, err.n_ctx)
@@ -338,7 +337,7 @@ class Turn:
         return count > 0
 
     def _drop(self, count: int) -> None:
-        """Take as many contents behind the system prompt out of the chat log."""
+        """Drop `count` contents behind the system prompt from the chat log."""
         contents = self._chat_log.content
         first = next(index for index, one in enumerate(contents) if isinstance(one, UserContent))
         del contents[first : first + count]
@@ -364,7 +363,7 @@ def _has_words(content: Content) -> bool:
 
 
 def _stats(completion: Completion) -> dict[str, Any]:
-    """Return the tokens of a request under the names that Home Assistant's agents trace them."""
+    """Return the tokens of a request under the keys that Home Assistant's agents trace."""
     stats: dict[str, Any] = {}
     if usage := completion.usage:
         stats["stats"] = {

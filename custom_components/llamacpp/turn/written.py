@@ -1,7 +1,7 @@
-"""Calls of tools as a model writes them into its answer, where its chat template knows no tools.
+"""Tool calls as text in the answer, for models whose chat template does not know tools.
 
-They are lines of Python in a block of code: the form in which Gemma was taught to call, and the
-shortest that other models read off the tools' signatures.
+They are lines of Python in a code block: the format in which Gemma was trained to call, and the
+shortest that other models infer from the tools' signatures.
 """
 
 import json
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 OPEN, CLOSE = "```tool_code\n", "\n```"
 OPEN_RESULT = "```tool_output\n"
-# Stands for a name that a model has in mind, and that does not exist.
+# Written in place of a name that does not exist.
 UNKNOWN = "?"
-# A signature names so many choices at most: the grammar knows the others.
+# Maximum number of choices in a signature: the grammar knows the others.
 MAX_CHOICES = 6
 PROTOCOL = f"""\
 You can call these tools. What has a "?" may be left out; arguments come in this order:
@@ -36,46 +36,46 @@ plain words."""
 
 @dataclass(frozen=True, slots=True)
 class WrittenTool:
-    """A tool as it is written. name: as short as it is unique. full_name: that of the API."""
+    """A tool in the prompt. name: the shortest unique one. full_name: that of the API."""
 
     name: str
     full_name: str
     description: str
     parameters: Schema
-    # Python has no name for some arguments: then all of them are in a dictionary.
+    # False if an argument's name is no Python identifier: then all are in a dictionary.
     is_plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look at the names of the arguments."""
+        """Check the names of the arguments."""
         is_plain = all(one.isidentifier() and not keyword.iskeyword(one) for one in self.properties)
         object.__setattr__(self, "is_plain", is_plain)
 
     @property
     def properties(self) -> Mapping[str, Schema]:
-        """Return the schemas of the arguments that are worth writing, by name, in their order."""
+        """Return the schemas of the arguments worth writing, by name, in their order."""
         properties: Mapping[str, Schema] = self.parameters.get("properties", {})
         return {
             key: schema
             for key, schema in properties.items()
-            # One choice is none.
+            # An optional argument with a single choice is not worth writing.
             if self.is_required(key) or len(schema.get("items", schema).get("enum", "??")) > 1
         }
 
     @property
     def brackets(self) -> tuple[str, str]:
-        """Return what stands before and behind the arguments."""
+        """Return the opening and closing brackets of the arguments."""
         return ("(", ")") if self.is_plain else ("({", "})")
 
     def is_required(self, key: str) -> bool:
-        """Tell whether an argument must be given."""
+        """Return whether an argument is required."""
         return key in self.parameters.get("required", ())
 
     def key(self, key: str) -> str:
-        """Return what stands before the value of an argument."""
+        """Return the text before the value of an argument."""
         return f"{key}=" if self.is_plain else f"{json.dumps(key)}: "
 
     def call(self, arguments: Mapping[str, Any]) -> str:
-        """Return a call with these arguments."""
+        """Return the text of a call with these arguments."""
         order = [*(key for key in self.properties if key in arguments), *arguments]
         written = (
             f"{self.key(key)}{written_value(arguments[key])}" for key in dict.fromkeys(order)
@@ -84,7 +84,7 @@ class WrittenTool:
         return f"{self.name}{begin}{', '.join(written)}{end}"
 
     def signature(self) -> str:
-        """Return what a model has to know of the tool, on one line."""
+        """Return the tool's signature and description for the prompt, on one line."""
         arguments = (
             f"{key}{'' if self.is_required(key) else '?'}{_type_text(schema)}"
             for key, schema in self.properties.items()
@@ -94,10 +94,10 @@ class WrittenTool:
 
 
 class WrittenTools:
-    """The tools that a model is told of in its prompt. prompt: what it is told."""
+    """The tools that a model finds in its prompt. prompt: their protocol and signatures."""
 
     def __init__(self, tools: Sequence[ToolParam]) -> None:
-        """Know these tools."""
+        """Initialize with these tools."""
         functions = [one["function"] for one in tools]
         names = self._names = ToolNames(one["name"] for one in functions)
         self.tools = [
@@ -114,14 +114,13 @@ class WrittenTools:
         self.prompt = PROTOCOL.format(signatures=signatures)
 
     def messages(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-        """Return messages for a template that knows only a system, a user and an assistant.
+        """Return messages for a template that only knows the roles system, user and assistant.
 
-        The tools are told first: they change less often than the home. messages: as `to_messages`
-        makes them.
+        The tools come first: they change less often than the home. messages: from `to_messages`.
         """
         written: list[ChatMessage] = [{"role": "system", "content": self.prompt}]
         for message in messages:
-            # Templates want them in turns.
+            # Templates require alternating roles.
             add_merged(written, self._plain(message))
         return written
 
@@ -129,7 +128,7 @@ class WrittenTools:
         if message["role"] == "system":
             content = message["content"]
             for tool in self.tools:
-                # Home Assistant tells of tools by their full names.
+                # Home Assistant's prompt has the tools' full names.
                 content = content.replace(tool.full_name, tool.name)
             return {"role": "system", "content": content}
         if message["role"] == "tool":
@@ -149,12 +148,12 @@ class WrittenTools:
 
 
 def written_value(value: Any) -> str:
-    """Return a value as it is written: in JSON, which is read in Python's place, too."""
+    """Return a value as JSON, which the parser of Python calls also accepts."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def _type_text(schema: Schema) -> str:
-    """Return what a model has to know of the type of an argument; nothing of a text."""
+    """Return the type of an argument for the signature; empty for a text."""
     types = list(dict.fromkeys(_types(schema)))
     return f": {'|'.join(types)}" if types and types != ["text"] else ""
 

@@ -1,4 +1,4 @@
-"""Tools for a model whose chat template knows none: told in the prompt, called under a grammar."""
+"""Tools for models whose chat template does not know any: in the prompt, under a grammar."""
 
 from typing import TYPE_CHECKING, ClassVar, override
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class WrittenStrategy(NativeStrategy):
     """Offers tools in the system prompt; the model writes calls into its answer.
 
-    They are guarded like others. The server makes sure that there are such tools and names.
+    Critical calls are guarded as usual. The server's grammar ensures valid tools and names.
     """
 
     _offering: ClassVar[str] = "grammar"
@@ -36,7 +36,7 @@ class WrittenStrategy(NativeStrategy):
         critical: CriticalCalls | None = None,
         say: Speaker | None = None,
     ) -> None:
-        """Offer these tools, as `NativeStrategy` does."""
+        """Initialize as `NativeStrategy` does."""
         super().__init__(tools, possible, critical, say)
         self._written = WrittenTools(tools)
         self._grammar = ""
@@ -47,14 +47,14 @@ class WrittenStrategy(NativeStrategy):
     def _body(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
         if not self._tools:
             return to_request(contents, [], settings)
-        # Under a grammar a model cannot think, and the prompt is to be the same in all requests.
+        # A model cannot think under a grammar, and all requests must share the prompt's prefix.
         request = to_request(contents, [], settings, Thinking.OFF)
         messages = self._written.messages(to_messages(contents, settings.images))
         request["messages"] = settings.told(messages)
         if "response_format" in request:
-            # It is a grammar itself, but what was called before is to be understood.
+            # It is a grammar itself, but the model must understand its earlier calls.
             return request
-        # The home and the tools are those of one turn.
+        # The home and the tools stay the same for a turn.
         self._grammar = self._grammar or call_grammar(
             self._written.tools, self._possible.names(), settings.markers.broken
         )

@@ -1,1 +1,1 @@
-"""The strategy in which a small model chooses among commands."""
+"""The strategy in which a small model chooses from commands."""

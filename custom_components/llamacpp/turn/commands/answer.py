@@ -1,4 +1,4 @@
-"""What a model answers under a grammar of commands, on its way into a chat log."""
+"""Convert an answer under a grammar of commands to deltas of the chat log."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 class CommandDeltas:
-    """One answer: commands, which are not spoken, or words, which are handed on as they come.
+    """Converts one answer: commands become tool calls, other text streams as it arrives.
 
     After `from_events` has ended, `completion`, `finish_reason`, `first_text_time` and
-    `thought_aloud` tell what `ChatLogStream` tells.
+    `thought_aloud` are those of `ChatLogStream`.
     """
 
     def __init__(self, parts: Sequence[Sequence[Command]], question: str, failed: str) -> None:
-        """Begin an answer.
+        """Initialize for one answer.
 
-        parts: for each part of what was said the commands that the model chooses among. question:
-        asks whether to do `{command}`. failed: what is said of a command that was cut off.
+        parts: for each part of the utterance the commands in the grammar. question: asks whether to
+        do `{command}`. failed: sentence for a command that was cut off.
         """
         self.completion = Completion(usage=None, timings=None)
         self.finish_reason = FinishReason.UNKNOWN
@@ -51,7 +51,7 @@ class CommandDeltas:
         self.question: Question | None = None
 
     async def from_events(self, events: AsyncIterable[StreamEvent]) -> AsyncGenerator[ChatLogDelta]:
-        """Yield the words as the events come, and the calls once all commands have arrived.
+        """Yield the text as the events arrive, and the calls after all commands.
 
         Raises what `events` raises.
         """
@@ -69,7 +69,7 @@ class CommandDeltas:
                 case Completion():
                     self.completion = event
                 case _:
-                    # Progress only keeps the connection's time limit from passing.
+                    # Progress events only keep the connection from timing out.
                     pass
         for part in self._thoughts.end():
             yield self._of_part(part)
@@ -77,7 +77,7 @@ class CommandDeltas:
             yield self._decided()
 
     def _take(self, text: str) -> str:
-        """Return what can be spoken now: all, once it is not the beginning of a command."""
+        """Return the text to stream now: all, once it cannot be the start of a command."""
         if self._is_talk:
             return text
         self._held += text
@@ -100,7 +100,7 @@ class CommandDeltas:
         return {"content": words}
 
     def _decided(self) -> ChatLogDelta:
-        """Return the calls, or a question about all of them if one is not quite what was said."""
+        """Return the calls, or a question about all of them if one needs a confirmation."""
         chosen: list[Command] = []
         is_sure = True
         for text, part in zip(self._held.split(BETWEEN), self._parts, strict=False):
@@ -117,7 +117,7 @@ class CommandDeltas:
         return {"tool_calls": [to_call(one.tool, one.args) for one in chosen]}
 
     def _is_clear(self, command: Command, part: Sequence[Command]) -> bool:
-        """Return whether the model had no other command in mind, where a wrong one does harm."""
+        """Return whether the model is confident, if the command is critical."""
         others = [one.text for one in part if one is not command]
         return not command.is_critical or is_clear(command.text, others, self._tokens)
 

@@ -1,4 +1,4 @@
-"""Whether a model was sure of what it chose, by its own probabilities."""
+"""Measure a model's confidence in its choice by the probabilities of its tokens."""
 
 from typing import TYPE_CHECKING
 
@@ -7,15 +7,15 @@ if TYPE_CHECKING:
 
     from ...client import TextDelta
 
-# The logarithm of 2: what was chosen must be twice as likely as anything else.
+# ln 2: the chosen token must be twice as likely as one of another command.
 MIN_MARGIN = 0.69
 
 
 def is_clear(chosen: str, others: Sequence[str], tokens: Sequence[TextDelta]) -> bool:
-    """Tell whether no other command was nearly as likely as the chosen one.
+    """Return whether no other command was nearly as likely as the chosen one.
 
-    tokens: of the answer, each with what else the model thought of at that place. A grammar only
-    forbids: the probabilities are those of all words, and what begins no command is passed over.
+    tokens: of the answer, with their top_logprobs. A grammar masks sampling, not logprobs:
+    alternatives that start no command are skipped.
     """
     said = ""
     for token in tokens:

@@ -1,4 +1,4 @@
-"""Commands for later, which Home Assistant's own agent runs when their time has come."""
+"""Delayed commands, which Home Assistant's own agent runs when they are due."""
 
 from typing import TYPE_CHECKING
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
     from ...nlu.candidates import Command
 
-# So many commands of one sentence are looked at.
+# Maximum number of commands per utterance.
 MAX_COMMANDS = 8
 
 
 async def async_sentences(
     hass: HomeAssistant, commands: Iterable[Command], own: str, llm_context: llm.LLMContext
 ) -> dict[str, str]:
-    """Return for the words of each command what Home Assistant's own agent can be told.
+    """Return a sentence for each command's text that Home Assistant's own agent understands.
 
-    It must understand that without a doubt, and as this very command: a timer that says something
-    else would promise what is never done. own: the words of the user, without the time. A command
-    without such a sentence is left out.
+    It must match strictly and mean this very command: otherwise the timer would promise what never
+    happens. own: the user's message without the delay. Commands without such a sentence are
+    missing.
     """
     found: dict[str, str] = {}
     for command in list(commands)[:MAX_COMMANDS]:

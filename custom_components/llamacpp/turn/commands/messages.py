@@ -1,7 +1,7 @@
-"""Home Assistant's chat log as messages for a model that chooses among commands.
+"""Convert Home Assistant's chat log to messages for a model that chooses from commands.
 
-What was called is a command again, and a result is left out where the model has nothing to say of
-it: each turn reads as the model has made it, and templates see user and assistant in turns.
+A call becomes its command again; results that the model need not comment on are dropped. Each turn
+reads as the model has made it, and templates see alternating roles.
 """
 
 from typing import TYPE_CHECKING
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def to_command_messages(
     contents: Sequence[Content], language: Language, images: Mapping[Path, str]
 ) -> list[ChatMessage]:
-    """Return the messages, in OpenAI's format, that say the same as these parts of a chat log.
+    """Return the contents of a chat log as messages in OpenAI's format.
 
-    images: attached pictures as `data:` URLs, as `to_messages` takes them.
+    images: attached pictures as `data:` URLs by path, as in `to_messages`.
     """
     plain = iter(to_messages([one for one in contents if _is_plain(one)], images))
     messages: list[ChatMessage] = []
@@ -47,7 +47,7 @@ def to_command_messages(
             _add(messages, "assistant", "\n".join(command_text(*one, language) for one in calls))
         elif content.content or isinstance(content, UserContent):
             message = next(plain)
-            # The words that follow a command are our own, on what it has done.
+            # The text after a command is our own confirmation.
             if isinstance(content, UserContent):
                 messages.append(message)
             elif not (is_told and isinstance(content, AssistantContent)):
@@ -57,7 +57,7 @@ def to_command_messages(
 
 
 def has_failed(result: llm.ToolResult) -> bool:
-    """Tell whether a tool has not done what it was called for."""
+    """Return whether a tool has failed."""
     return result.error or "error" in result.data
 
 
@@ -69,7 +69,7 @@ def _is_plain(content: Content) -> bool:
 
 
 def _add(messages: list[ChatMessage], role: str, text: str) -> None:
-    """Add a message, or to the last one if the same speaks."""
+    """Add a message, or append the text to the last one if the role is the same."""
     if messages and messages[-1]["role"] == role and isinstance(messages[-1]["content"], str):
         messages[-1]["content"] += f"\n{text}"
     else:

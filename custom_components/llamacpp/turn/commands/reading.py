@@ -1,4 +1,4 @@
-"""What is said of a list that was read: a small model makes up what is on it."""
+"""Read lists out ourselves: a small model invents items."""
 
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,11 @@ LIST_TOOL = "get_items"
 
 
 def read_out(call: llm.ToolInput, result: llm.ToolResult | None) -> str:
-    """Return the items of a list with its name, empty if it was something else that was read."""
+    """Return a list's name and items, empty for the result of any other tool."""
     items = result.data.get("items") if result else None
     if bare(call.tool_name) != LIST_TOOL or not isinstance(items, list):
         return ""
-    # The number needs no words in the language of the user.
+    # The number of an empty list needs no translation.
     told = ", ".join(_item(one) for one in items if isinstance(one, dict)) or len(items)
     return f"{call.tool_args.get('todo_list', '')}: {told}."
 

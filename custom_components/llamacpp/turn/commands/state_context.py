@@ -1,4 +1,4 @@
-"""What the model has to know beside the words of a user: the states of what is asked about."""
+"""The context for a question: the states of the entities that it is about."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from ...nlu.utterance import Utterance
 
 MAX_THINGS = 12
-# Of so many the states are looked at, so that none is left out that differs from the others.
+# Maximum number of entities to compare, so that none with an unusual state is missing.
 MAX_LOOKED_AT = 96
 ATTRIBUTES = ("current_temperature", "temperature", "brightness", "percentage", "volume_level")
-# By the kinds of covers the sensors of their like: who asks for windows means both.
+# By a cover's kind: that of its sensors; a question about windows means both.
 SENSORS = {
     "cover.window": "binary_sensor.window",
     "cover.door": "binary_sensor.door",
     "cover.garage": "binary_sensor.garage_door",
 }
-# Where Home Assistant has its words for states.
+# Translation category of the states.
 STATES = "entity_component"
 OPENINGS = {*SENSORS.values(), "binary_sensor.opening"}
 
@@ -39,15 +39,15 @@ OPENINGS = {*SENSORS.values(), "binary_sensor.opening"}
 async def async_read_states(
     hass: HomeAssistant, language: Language, things: Iterable[ExposedEntity]
 ) -> None:
-    """Read the words of Home Assistant for the states of things."""
+    """Load Home Assistant's translations of the entities' states."""
     domains = {one.domain for one in things}
     await async_get_translations(hass, language.code, STATES, domains)
 
 
 def live_note(hass: HomeAssistant, home: Home, language: Language, said: Utterance) -> str:
-    """Return what a question is about as it is now, empty if it is about nothing here.
+    """Return the states that a question is about, empty if it is about nothing here.
 
-    Of a home that is too large for the prompt, what was named is told of other sentences as well.
+    If the home is too large for the prompt, other utterances get the names of their entities.
     """
     meant = meant_by(home, language, said)
     texts = language.texts
@@ -64,9 +64,9 @@ def live_note(hass: HomeAssistant, home: Home, language: Language, said: Utteran
 
 
 def meant_by(home: Home, language: Language, said: Utterance) -> list[ExposedEntity]:
-    """Return what is told: the things that were named, else all of the place or of the kind.
+    """Return the entities for the context: those named, else all of the place or kind.
 
-    Empty if nothing has to be. More than are looked at tell that there are more.
+    Empty if none are needed. MAX_LOOKED_AT + 1 of them mean that there are more.
     """
     if not said.is_question and is_listed(home):
         return []
@@ -74,7 +74,7 @@ def meant_by(home: Home, language: Language, said: Utterance) -> list[ExposedEnt
     things = [one.thing for one in shortlist.things]
     is_sure = any(one.is_sure for one in shortlist.things)
     if not is_sure:
-        # A question seldom names a sensor: it asks how warm it is somewhere.
+        # A question seldom names a sensor: it asks for the temperature of a room.
         things = [*(one for one in home.things if one.area in shortlist.areas), *things]
     if said.is_question:
         things += _sensors_of(shortlist)
@@ -90,9 +90,9 @@ def meant_by(home: Home, language: Language, said: Utterance) -> list[ExposedEnt
 
 
 def _sensors_of(shortlist: EntityLinker) -> Iterator[ExposedEntity]:
-    """Yield the sensors of doors and windows that are named as what was said, with other words.
+    """Yield the door and window sensors whose names contain those of the named entities.
 
-    A `Front Door` may be a lock, which does not tell whether it is open: its contact does.
+    A `Front Door` may be a lock, which does not know whether it is open: its contact does.
     """
     by_word = shortlist.index.by_word
     for meant in shortlist.things:
@@ -106,7 +106,7 @@ def _sensors_of(shortlist: EntityLinker) -> Iterator[ExposedEntity]:
 def _told(
     hass: HomeAssistant, home: Home, language: Language, things: Sequence[ExposedEntity]
 ) -> list[str]:
-    """Return how things are, each with its name; of many those that differ from the most, first."""
+    """Return the names and states of entities; of many, first those in the rarest states."""
     found = [(one, state) for one in things if (state := hass.states.get(one.entity_id))]
     namesakes = Counter(thing.name for thing, _ in found)
     told = [
@@ -138,7 +138,7 @@ def _words(hass: HomeAssistant, language: Language, state: State) -> str:
 
 
 def _state(hass: HomeAssistant, language: Language, state: State) -> str:
-    """Return a state in words: a window is not `on`, but open."""
+    """Return a state in words: a window is open, not `on`."""
     domain = state.domain
     words = async_get_cached_translations(hass, language.code, STATES, domain)
     for kind in (state.attributes.get("device_class"), "_"):

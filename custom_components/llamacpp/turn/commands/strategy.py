@@ -1,4 +1,4 @@
-"""A turn with a model that chooses among commands."""
+"""The strategy for a model that chooses from commands."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -45,18 +45,18 @@ if TYPE_CHECKING:
     from ..deltas import ChatLogDelta
     from ..strategy import Deltas
 
-# Of so many other words the server tells how likely they were.
+# Number of top_logprobs per token.
 N_OTHERS = 20
-# So many things are named when it is asked which of them is meant.
+# Maximum number of names in the question which one the user means.
 MAX_NAMES = 8
 
 
 class CommandsStrategy:
-    """Has the model choose among the commands that what was said can mean."""
+    """Lets the model choose from the commands that an utterance can mean."""
 
-    # None of them is in the requests.
+    # The requests have no tools.
     tools: Sequence[object] = ()
-    # What it chooses is always possible.
+    # Every choice is valid.
     has_given_up = False
 
     def __init__(
@@ -65,10 +65,10 @@ class CommandsStrategy:
         languages: tuple[Language, Language],
         llm_context: llm.LLMContext,
     ) -> None:
-        """Begin a turn.
+        """Initialize for a turn.
 
-        api: of the chat log. languages: of the home, and of the speaker. llm_context: who speaks,
-        and where.
+        api: of the chat log. languages: of the home, and of the user. llm_context: the speaker and
+        their device.
         """
         self._hass = api.api.hass
         self._llm_context = llm_context
@@ -78,7 +78,7 @@ class CommandsStrategy:
         functions = to_tools(api)
         device = llm_context.device_id
         if device is None or not async_device_supports_timers(self._hass, device):
-            # They are in the API for other devices, so that one prompt is for all.
+            # The API has them for other devices, so that all share one prompt.
             functions = [one for one in functions if not _is_timer(one["function"]["name"])]
         self._functions = functions
         self._reading = {one.name for one in api.tools if one.annotations.read_only}
@@ -103,9 +103,9 @@ class CommandsStrategy:
         return self._answer.question if self._answer else self._asked
 
     async def async_check(self, contents: Sequence[Content]) -> None:
-        """Understand what was said, away from the event loop.
+        """Parse the user's message, in an executor.
 
-        And find out how Home Assistant's own agent is to be told what is to be done later.
+        Also find sentences for delayed commands that Home Assistant's own agent understands.
         """
         text, meant = await self._hass.async_add_executor_job(self._understand, contents)
         await async_read_states(self._hass, self._language, meant)
@@ -118,10 +118,10 @@ class CommandsStrategy:
             )
 
     def _understand(self, contents: Sequence[Content]) -> tuple[str, Sequence[ExposedEntity]]:
-        """Return what the user has said, once what is asked of it later in the turn is known.
+        """Return the resolved text of the user, and the entities for the context.
 
-        And the things that the model is told of. All of that depends on nothing but the words, the
-        home and the language.
+        Fills the caches for the rest of the turn: all depends only on the text, the home and the
+        language.
         """
         text = self._whole(contents)
         self._interpreter.to_be_delayed(text)
@@ -135,11 +135,11 @@ class CommandsStrategy:
         return text, meant_by(self._home, self._language, said)
 
     def note_on(self, words: str) -> str:
-        """Return the states of what a question is about."""
+        """Return the states that a question is about."""
         return live_note(self._hass, self._home, self._language, understand(words, self._language))
 
     def ready(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
-        """Return our words on commands that were run, or the command that the user agrees to."""
+        """Return our confirmation, our question, or the calls that the user agrees to."""
         last = contents[-1]
         if isinstance(last, ToolResultContent):
             words = self._words_on_results(contents)
@@ -153,9 +153,9 @@ class CommandsStrategy:
         return [{"role": "assistant"}, {"content": words}] if words else []
 
     def _asked_back(self, text: str) -> tuple[str, Asks | None]:
-        """Return what we say where the model would only guess, or promise; empty if it may.
+        """Return our reply where the model would only guess or promise, and what it asks.
 
-        And what that asks the user.
+        The reply is empty if the model may answer.
         """
         texts = self._language.texts
         said = understand(text, self._language)
@@ -180,10 +180,10 @@ class CommandsStrategy:
         return str(texts["what"]), Asks.WHAT
 
     def request(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
-        """Return the request under whose grammar the model chooses, or one for words alone."""
-        # Under a grammar a model cannot think, and the prompt is to begin alike in all requests.
+        """Return the request with a grammar of the commands, or without if there are none."""
+        # A model cannot think under a grammar, and all requests must share the prompt's prefix.
         request = to_request(contents, [], settings, Thinking.OFF)
-        # The examples are in turns by themselves, and none of what was said belongs to them.
+        # The examples alternate roles on their own; keep them separate from the conversation.
         system, *said = settings.told(
             to_command_messages(contents, self._language, settings.images)
         )
@@ -191,27 +191,27 @@ class CommandsStrategy:
         last = contents[-1]
         is_said = isinstance(last, UserContent)
         commands = self._interpreter.meaning(self._whole(contents)).parts if is_said else []
-        # As the model reads the names in its prompt.
+        # As the names stand in the model's prompt.
         self._parts = [
             [replace(one, text=settings.markers.broken(one.text)) for one in part]
             for part in commands
         ]
         if self._parts:
-            # What is not plain is asked back: the model has to say which command.
+            # We ask back unless it is plain: the model must name the command.
             is_heard = all(
                 any(one.is_heard and (one.is_named or one.is_critical) for one in part)
                 for part in self._parts
             )
             texts = [[one.text for one in part] for part in self._parts]
             request["grammar"] = grammar_for(texts, may_talk=not is_heard)
-            # A command is right or wrong: nothing is gained by variety.
+            # A command is right or wrong: variety gains nothing.
             request["temperature"] = 0
             if any(one.is_critical for part in self._parts for one in part):
                 request |= {"logprobs": True, "top_logprobs": N_OTHERS}
         return request
 
     def deltas(self, request: ChatRequest) -> Deltas:
-        """Return what reads the answer to the newest request."""
+        """Return the converter for the answer to the newest request."""
         if "grammar" not in request:
             self._answer = None
             return ChatLogStream(None)
@@ -220,7 +220,7 @@ class CommandsStrategy:
         return self._answer
 
     def _needs_timers(self, text: str) -> bool:
-        """Tell whether only timers could do it, and there are none: the model would promise it."""
+        """Return whether an order needs timers and there are none: the model would promise it."""
         said = understand(text, self._language)
         is_clear = any(
             one.is_heard for part in self._interpreter.meaning(text).parts for one in part
@@ -229,9 +229,9 @@ class CommandsStrategy:
         return is_order and self._candidates.needs_timers(said)
 
     def _whole(self, contents: Sequence[Content]) -> str:
-        """Return what the user has said, with what it is about where that was said before.
+        """Return the user's text, with the target or order from earlier turns added.
 
-        It was if we have asked what is meant, or if the user says only what to do: `make it blue`.
+        After our question what the user means, or if the text is only an order: `make it blue`.
         """
         *before, last = [one.content for one in contents if isinstance(one, UserContent)]
         last = after_all(last, self._language, self._interpreter, self._before)
@@ -251,7 +251,7 @@ class CommandsStrategy:
         return self._before.with_name(last, before)
 
     def _for_all(self, names: Sequence[str], text: str) -> str:
-        """Return an order for each of the things of which one was to be chosen."""
+        """Return an order for each of the entities that the user could choose from."""
         commands = [
             one
             for part in self._interpreter.meaning(text).parts
@@ -271,7 +271,7 @@ class CommandsStrategy:
         return question.calls if question and question.asks is Asks.WHETHER else ()
 
     def _words_on_results(self, contents: Sequence[Content]) -> str:
-        """Return what is to be said of commands that were run, empty if the model is to speak."""
+        """Return our confirmation of the commands that ran, empty to let the model speak."""
         calls = next(one for one in reversed(contents) if isinstance(one, AssistantContent))
         results = [one for one in contents if isinstance(one, ToolResultContent)]
         by_id = {one.tool_call_id: one.result for one in results}
@@ -289,7 +289,7 @@ class CommandsStrategy:
                     return ""
                 words[self._language.texts["done"]] = None
                 continue
-            # Nobody wants to hear the arguments of what has no words.
+            # Users do not want to hear arguments of a tool without a sentence.
             text = bare(call.tool_name)
             if sentence:
                 args = call.tool_args
@@ -306,10 +306,10 @@ def _is_timer(tool: str) -> bool:
 
 
 def _tells(result: llm.ToolResult | None) -> bool:
-    """Tell whether a result has something to speak of, beside that it worked."""
+    """Return whether a result has content beyond success."""
     if result is None:
         return False
     if result.data.get("response_type") == IntentResponseType.ACTION_DONE.value:
-        # What it was done to was named in the command.
+        # The command has named the targets.
         return bool(result.data.get("speech"))
     return any(value and value is not True for value in result.data.values())
