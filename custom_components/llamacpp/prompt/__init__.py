@@ -1,1 +1,1 @@
-"""What a model is told: the shared prefix, the turn's notes, the messages."""
+"""Build prompts: the shared prefix, the turn's notes, the messages."""

@@ -1,4 +1,4 @@
-"""Home Assistant's Assist API, rendered again only when something of the home has changed."""
+"""Home Assistant's Assist API, rendered only after a change of the home."""
 
 from collections import OrderedDict
 from dataclasses import replace
@@ -18,38 +18,37 @@ if TYPE_CHECKING:
 
     from ..home.exposed import ExposedHome
 
-# Of so many devices it is remembered what they are told.
+# Maximum number of devices in the cache.
 MAX_DEVICES = 32
 CORE = "homeassistant.components."
 
-# By device: on what the rendering depends besides the device, and what was rendered.
+# By device: the cache key, and the rendered API instance.
 type _Rendered = OrderedDict[
     str | None, tuple[tuple[int, bool, tuple[intent.IntentHandler, ...]], llm.APIInstance]
 ]
 
 _RENDERED: WeakKeyDictionary[ExposedHome, _Rendered] = WeakKeyDictionary()
-# By home: its version, and whether only Home Assistant's integrations had a part in the API then.
+# By home: its version, and whether only core integrations contributed to the API.
 _IS_CORES: WeakKeyDictionary[ExposedHome, tuple[int, bool]] = WeakKeyDictionary()
 
 
 def is_assist(hass: HomeAssistant, apis: Iterable[str] | None) -> bool:
-    """Tell whether these are the ids of one API, which is Assist."""
+    """Return whether these API ids are just Assist's."""
     return [*(apis or ())] == [llm.LLM_API_ASSIST] and any(
         one.id == llm.LLM_API_ASSIST for one in llm.async_get_apis(hass)
     )
 
 
 class RememberedAssist(llm.API):
-    """The Assist API; what it tells of the home is made once for each device and each home.
+    """The Assist API with a cache by device and version of the home.
 
-    In a large home that is nearly all of the time between the words and the request, and Home
-    Assistant does it for each conversation, or even for each turn. It is not remembered where
-    other integrations than those of Home Assistant have a part in it: nobody knows on what theirs
-    depends.
+    In a large home, rendering takes nearly all of the time before the request, and Home Assistant
+    renders for each conversation, or even for each turn. There is no cache if integrations other
+    than Home Assistant's contribute: we cannot know what their part depends on.
     """
 
     def __init__(self, hass: HomeAssistant) -> None:
-        """Make the API; it is not registered."""
+        """Initialize the API without registering it."""
         super().__init__(hass=hass, id=llm.LLM_API_ASSIST, name="Assist")
 
     @override
@@ -73,7 +72,7 @@ class RememberedAssist(llm.API):
         return replace(instance, llm_context=llm_context, tools=[*instance.tools])
 
     async def _is_cores(self, exposed: ExposedHome) -> bool:
-        """Return whether only integrations of Home Assistant have a part in the API."""
+        """Return whether only core integrations contribute to the API."""
         version = exposed.version
         if _IS_CORES.get(exposed, (None,))[0] != version:
             platforms = await self.hass.data[DATA_PLATFORMS].async_get_platforms()

@@ -1,12 +1,12 @@
-"""Prompts that begin with the same words for every satellite, user and restart.
+"""Build prompts with one prefix for every satellite, user and restart.
 
 Home Assistant writes the speaker's area, whether their device has timers, and perhaps their name
-into the middle of the prompt. A server that has processed the prompt of one speaker would have to
-process most of it again for the next. So the prefix is what nobody in particular is told, without
-the lines that are about a speaker; these go behind everything else, to the words of the user.
+into the middle of the prompt. After the prompt of one speaker, the server would have to prefill
+most of it again for the next. So the prefix is the prompt without any speaker; the lines about the
+speaker follow behind everything else, with the user's message.
 
-Which lines are about a speaker is found with two prompts of others: of somebody with a name at a
-device that has timers, and of a device that is in an area. It does not matter who is in the home.
+Two more renderings tell which lines are about a speaker: of a named user at a device with timers,
+and of a device in an area. They do not depend on the people in the home.
 """
 
 import asyncio
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
     from ..home.language import Language
 
-# Of so many satellites and users the notes are made before they speak for the first time.
+# Maximum number of satellites and users whose notes are made in advance.
 MAX_DEVICES = 16
 MAX_USERS = 8
-# So many speakers are remembered whose prompts differ in more lines than those of others.
+# Maximum number of speakers whose prompts lack lines of the prefix.
 MAX_UNUSUAL = 8
 SATELLITES = "assist_satellite"
 # A name that no user has: lines with it are about the user.
@@ -51,12 +51,12 @@ SOMEBODY = "Somebody"
 
 @dataclass(frozen=True, slots=True)
 class PromptSpec:
-    """What an agent's prompt is made of.
+    """The parts of an agent's prompt.
 
-    apis: Home Assistant's APIs that the model may use, None for none. prompt: a template with the
-    instructions. is_own: it is that of the agent's options, which is kept warm. commands: the
-    language in which the model chooses among commands, None: it is offered tools. is_written: it
-    writes calls, as its chat template knows no tools.
+    apis: ids of Home Assistant's APIs for the model, None for none. prompt: template of the
+    instructions. is_own: the template is the one in the agent's options, whose prefix is prefilled.
+    commands: language of the commands that the model chooses from, None: it gets tools. is_written:
+    it writes tool calls as text, as its chat template does not know tools.
     """
 
     apis: tuple[str, ...] | None
@@ -70,18 +70,18 @@ class SharedPrefixBuilder:
     """Gives chat logs their system prompts and tools."""
 
     def __init__(self, hass: HomeAssistant) -> None:
-        """Begin with no prompt known."""
+        """Initialize without a prefix."""
         self._hass = hass
         self._lock = asyncio.Lock()
-        # A device that is nowhere, and has timers while the prefix is made.
+        # A device without an area; it has timers while its prompt is rendered.
         self._timer_device = f"llamacpp_{ulid_now()}"
         self._prefix: SharedPrefix | None = None
-        # Of what the prefix was made, and of which version of the home.
+        # The spec and the version of the home that the prefix was built from.
         self._key: tuple[Any, ...] | None = None
         self._version = -1
-        # By id, speakers whose prompts lack lines that the prompts of the others have.
+        # By id: speakers whose prompts lack lines of the prefix.
         self._unusual: dict[str, llm.LLMContext] = {}
-        # By id, what speakers are told beside the prefix; nobody's id is empty.
+        # By id: the note on each speaker; "" is the id without a speaker.
         self._notes: dict[str, str] = {}
 
     async def async_provide(
@@ -91,16 +91,16 @@ class SharedPrefixBuilder:
         wanted: PromptSpec,
         extra_prompt: str | None = None,
     ) -> str:
-        """Give a chat log its system prompt and tools; return what goes with the user's words.
+        """Set a chat log's system prompt and tools; return the note for the user's message.
 
-        Raises ConverseError if an API or the template does not work.
+        Raises ConverseError if an API or the template fails.
         """
         before = chat_log.content[0]
         await chat_log.async_provide_llm_data(
             llm_context, self._apis(wanted), wanted.prompt, extra_prompt
         )
         if chat_log.content[0] is before:
-            # Home Assistant lets a conversation go on with the prompt and tools that it has.
+            # Home Assistant keeps the prompt and tools of a continued conversation.
             return note_of(before)
         whole = system_prompt_of(chat_log.content)
         extra = chat_log.extra_system_prompt
@@ -118,10 +118,10 @@ class SharedPrefixBuilder:
     async def async_draft(
         self, llm_context: llm.LLMContext, wanted: PromptSpec, *, anew: bool = False
     ) -> conversation.ChatLog:
-        """Return a chat log with the agent's own prompt and tools that nobody else hears of.
+        """Return a private chat log with the agent's own prompt and tools.
 
-        anew: make the prefix again, as more than the home may have changed. Raises
-        HomeAssistantError if an API or the template does not work.
+        anew: rebuild the prefix first, as changes outside the home may affect it. Raises
+        HomeAssistantError if an API or the template fails.
         """
         if anew:
             await self.async_renew(llm_context, wanted)
@@ -133,10 +133,9 @@ class SharedPrefixBuilder:
         return chat_log
 
     async def async_renew(self, llm_context: llm.LLMContext, wanted: PromptSpec) -> SharedPrefix:
-        """Make the prefix of an agent's own prompt again.
+        """Rebuild the prefix of the agent's own prompt.
 
-        llm_context: of one who may ask. Raises HomeAssistantError if an API or the template does
-        not work.
+        llm_context: of any speaker. Raises HomeAssistantError if an API or the template fails.
         """
         async with self._lock:
             if self._key != (key := _key_of(wanted)):
@@ -158,10 +157,10 @@ class SharedPrefixBuilder:
     async def async_notes(
         self, speakers: Iterable[str], llm_context: llm.LLMContext, wanted: PromptSpec
     ) -> dict[str, str]:
-        """Return what satellites, users and these speakers are told beside the agent's own prefix.
+        """Return the notes on satellites, users and these speakers for the agent's own prefix.
 
-        speakers: ids of devices and users. llm_context: of one who may ask. The result is by id;
-        who is told nothing is left out.
+        speakers: ids of devices and users. llm_context: of any speaker. Returns the notes by id,
+        without the empty ones.
         """
         prefix = self._prefix
         if prefix is None or self._key != _key_of(wanted) or self._needs_admin(wanted):
@@ -170,7 +169,7 @@ class SharedPrefixBuilder:
         for one in await self._async_speakers(speakers, self._nobody(llm_context)):
             speaker = speaker_of(one) or ""
             if speaker not in notes:
-                # Each rendering takes a while, and the home has other things to do in between.
+                # Each rendering takes a while: yield to the event loop in between.
                 await asyncio.sleep(0)
                 with suppress(HomeAssistantError):
                     prompt, _ = await self._async_render(one, wanted)
@@ -186,9 +185,9 @@ class SharedPrefixBuilder:
         llm_context: llm.LLMContext,
         wanted: PromptSpec,
     ) -> tuple[SharedPrefix, str]:
-        """Return a prefix that fits a speaker's prompt and tools, and the note on the speaker."""
+        """Return a prefix for a speaker's prompt and tools, and the note on the speaker."""
         if not wanted.is_own or self._needs_admin(wanted):
-            # Others' prompts are not made, or cannot be.
+            # We do not render the prompts of other speakers, or cannot.
             return SharedPrefix(prompt), ""
         speaker, names = speaker_of(llm_context) or "", set[str]()
         if api and llm_context.device_id:
@@ -196,7 +195,7 @@ class SharedPrefixBuilder:
         prefix = self._prefix if self._key == _key_of(wanted) else None
         note = prefix.note_on(prompt) if prefix else None
         is_same_home = self._version == self._version_of(llm_context)
-        # Who is told what they were told before lives in the same home, too.
+        # A speaker with the same note as before lives in the same home.
         if prefix is None or not (is_same_home or note == self._notes.get(speaker, False)):
             try:
                 prefix = await self.async_renew(llm_context, wanted)
@@ -204,8 +203,8 @@ class SharedPrefixBuilder:
                 return SharedPrefix(prompt), ""
             note = prefix.note_on(prompt)
         if note is None or not prefix.tools.keys() >= names:
-            # A line that a speaker is not told, or that has changed while the home has not, as one
-            # with the state of an entity, is not for the prefix.
+            # Remove lines that this speaker's prompt lacks, or that change without the home, such
+            # as the state of an entity.
             tools = {one.name: one for one in api.tools} if api and names else {}
             prefix = shared_prefix([prefix.prompt, prompt], {**tools, **prefix.tools})
             self._prefix, self._notes = prefix, {}
@@ -215,25 +214,25 @@ class SharedPrefixBuilder:
         return prefix, note
 
     def _note_unusual(self, speaker: str, llm_context: llm.LLMContext) -> None:
-        """Take note of a speaker whose prompt is to be made, too, when the prefix is."""
+        """Remember a speaker whose prompt must be rendered for the prefix."""
         self._unusual.pop(speaker, None)
         self._unusual[speaker] = llm_context
         if len(self._unusual) > MAX_UNUSUAL:
             del self._unusual[next(iter(self._unusual))]
 
     async def _async_make(self, llm_context: llm.LLMContext, wanted: PromptSpec) -> SharedPrefix:
-        """Return what the prompts of nobody in particular and of all kinds of speakers share."""
+        """Build the prefix: the lines that the prompts of all kinds of speakers share."""
         nobody = self._nobody(llm_context)
         prompts, tools = list[str](), dict[str, llm.Tool]()
         failure: HomeAssistantError | None = None
         for one in (nobody, *self._other_kinds(nobody)):
-            # Each rendering takes a while, and the home has other things to do in between.
+            # Each rendering takes a while: yield to the event loop in between.
             await asyncio.sleep(0)
             try:
                 with self._timers_at(one.device_id):
                     prompt, api = await self._async_render(one, wanted)
             except HomeAssistantError as err:
-                # A template may want a user, of whom nobody has a name.
+                # A template may need a user's name, which this speaker does not have.
                 failure = failure or err
                 continue
             prompts.append(prompt)
@@ -245,7 +244,7 @@ class SharedPrefixBuilder:
 
     @contextmanager
     def _timers_at(self, device_id: str | None) -> Iterator[None]:
-        """Let our own device have timers, for as long as its prompt is made."""
+        """Register timers for our own device while its prompt is rendered."""
         if device_id != self._timer_device:
             yield
             return
@@ -256,7 +255,7 @@ class SharedPrefixBuilder:
             end()
 
     def _other_kinds(self, nobody: llm.LLMContext) -> Iterable[llm.LLMContext]:
-        """Return speakers that differ from nobody in all that Home Assistant tells of speakers."""
+        """Return speakers that differ in everything that Home Assistant's prompt says of them."""
         yield replace(nobody, device_id=self._timer_device)
         for device in dr.async_get(self._hass).devices:
             if dr.async_get_effective_area_id(self._hass, device):
@@ -265,7 +264,7 @@ class SharedPrefixBuilder:
         yield from list(self._unusual.values())
 
     def _nobody(self, llm_context: llm.LLMContext) -> llm.LLMContext:
-        """Return nobody in particular, who speaks the home's language."""
+        """Return a context without user and device, in the home's language."""
         language = self._hass.config.language
         return replace(llm_context, device_id=None, context=Context(), language=language)
 
@@ -273,7 +272,7 @@ class SharedPrefixBuilder:
         return async_exposed(self._hass, llm_context.assistant).version
 
     def _apis(self, wanted: PromptSpec) -> list[str] | llm.API:
-        """Return the APIs as Home Assistant takes them."""
+        """Return the APIs as Home Assistant expects them."""
         if wanted.apis and wanted.commands:
             return CommandsApi(self._hass, wanted.apis, wanted.commands)
         if wanted.apis and is_assist(self._hass, wanted.apis):
@@ -281,7 +280,7 @@ class SharedPrefixBuilder:
         return list(wanted.apis) if wanted.apis else DateApi(self._hass)
 
     def _needs_admin(self, wanted: PromptSpec) -> bool:
-        """Tell whether an API is not for everybody: then nobody else's prompt can be made."""
+        """Return whether an API requires an admin: then we cannot render it for others."""
         return any(
             getattr(api, "requires_admin", False)
             for api in llm.async_get_apis(self._hass)
@@ -291,7 +290,7 @@ class SharedPrefixBuilder:
     async def _async_speakers(
         self, speakers: Iterable[str], nobody: llm.LLMContext
     ) -> list[llm.LLMContext]:
-        """Return those who may ask: those that are known to, each satellite and each user."""
+        """Return the known speakers, then each satellite and each user."""
         registry, known = dr.async_get(self._hass), [*speakers]
         satellites = {
             entry.device_id
@@ -319,10 +318,10 @@ class SharedPrefixBuilder:
     async def _async_render(
         self, llm_context: llm.LLMContext, wanted: PromptSpec
     ) -> tuple[str, llm.APIInstance]:
-        """Return the prompt and the API that somebody would be given.
+        """Render the prompt and the API of a speaker.
 
-        It is what a chat log of Home Assistant is given, of which it would tell all that follow the
-        conversations of the home.
+        The result is that of a chat log, whose creation Home Assistant would announce to all
+        listeners for conversations.
         """
         apis = self._apis(wanted)
         if isinstance(apis, llm.API):
@@ -348,18 +347,18 @@ class SharedPrefixBuilder:
 
 
 def speaker_of(llm_context: llm.LLMContext) -> str | None:
-    """Return an id of who speaks: somebody at a device, else a user; None if neither is known."""
+    """Return the id of the speaker's device, else of the user, None if neither is known."""
     context = llm_context.context
     return llm_context.device_id or (context.user_id if context else None)
 
 
 def _key_of(wanted: PromptSpec) -> tuple[Any, ...]:
-    """Return a word for what an agent's own prompt is made of."""
+    """Return the key of an agent's own prompt."""
     return wanted, wanted.commands and wanted.commands.code, wanted.is_written
 
 
 def _with_tools(api: llm.APIInstance | None, prefix: SharedPrefix) -> llm.APIInstance | None:
-    """Return an API that offers what some devices can do to all: a call elsewhere is refused."""
+    """Add tools that only some devices can use: Home Assistant rejects calls from others."""
     if api is None:
         return None
     names = {tool.name for tool in api.tools}

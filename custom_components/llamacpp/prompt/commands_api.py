@@ -1,4 +1,4 @@
-"""Home Assistant's APIs with a short prompt for models that know no tools."""
+"""Home Assistant's APIs with a short prompt for models that do not know tools."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, override
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class CommandsApi(llm.API):
-    """The tools of other APIs, with Assist's prompt in our words."""
+    """The tools of other APIs, with our own prompt instead of Assist's."""
 
     def __init__(self, hass: HomeAssistant, apis: tuple[str, ...], language: Language) -> None:
-        """Make the API; it is not registered. apis: ids of those whose tools it has."""
+        """Initialize the API without registering it. apis: ids of the APIs with the tools."""
         super().__init__(
             hass=hass, id=f"llamacpp_commands_{language.code}_{'_'.join(apis)}", name="Commands"
         )

@@ -12,14 +12,14 @@ API_ID = "llamacpp_date"
 
 
 class DateApi(llm.API):
-    """An API with nothing but a tool for the date.
+    """An API whose only tool is the date.
 
-    Without any, Home Assistant writes the seconds of its clock into the system prompt, so that
-    nothing of a conversation could be kept warm from one turn to the next.
+    Without an API, Home Assistant writes its clock with seconds into the system prompt, so that the
+    KV cache would miss on every turn.
     """
 
     def __init__(self, hass: HomeAssistant) -> None:
-        """Make the API; it is not registered, as only agents without another one use it."""
+        """Initialize the API without registering it: only agents without another one use it."""
         super().__init__(hass=hass, id=API_ID, name="Date")
 
     @override

@@ -1,4 +1,4 @@
-"""The home in as few tokens as possible: names by area, without states."""
+"""Describe the home in as few tokens as possible: names by area, without states."""
 
 from typing import TYPE_CHECKING
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from ..home.language import Language
     from ..home.things import ExposedEntity, Home
 
-# A longer list would take too much of a small model's context, at four characters or so a token:
-# then only what was named is told, with the words of the user.
+# A longer list would take too much of a small model's context, at about four characters per token:
+# then only the named entities go with the user's message.
 MAX_LIST_CHARACTERS = 6000
 
 
 def home_prompt(home: Home, language: Language, here: str | None) -> str:
-    """Return what a model is told of the home, and how it does something in it.
+    """Return the description of the home and of the commands.
 
-    here: id of the area in which somebody speaks; its sentence is the last line.
+    here: id of the speaker's area; its sentence is the last line.
     """
     texts = language.texts
     lines = _lines(home) if is_listed(home) else []
@@ -35,18 +35,18 @@ def home_prompt(home: Home, language: Language, here: str | None) -> str:
 
 @remembered
 def is_listed(home: Home) -> bool:
-    """Tell whether the home is short enough for a prompt."""
-    # The names alone are quickly counted.
+    """Return whether the home is short enough for a prompt."""
+    # Counting the names alone is fast.
     if sum(map(len, {thing.name for thing in home.things})) > MAX_LIST_CHARACTERS:
         return False
     return sum(map(len, _lines(home))) <= MAX_LIST_CHARACTERS
 
 
 def examples(home: Home, language: Language) -> list[tuple[str, str]]:
-    """Return words and answers that show how it is done: commands of this home, then a chat.
+    """Return pairs of user message and answer: commands of this home, then a chat.
 
-    Without them a small model hardly knows what to make of a command; the other half of an answer
-    is read off their form.
+    Without them a small model hardly knows what to do with a command; it infers the other half of
+    an answer from their form.
     """
     known = _examples(home)
     if language.code not in known:
@@ -56,14 +56,14 @@ def examples(home: Home, language: Language) -> list[tuple[str, str]]:
 
 @remembered
 def _examples(home: Home) -> dict[str, list[tuple[str, str]]]:  # noqa: ARG001 - one for each home
-    """Return the examples of a home by the codes of languages."""
+    """Return the examples of a home by language code."""
     return {}
 
 
 def _find_examples(home: Home, language: Language) -> list[tuple[str, str]]:
     asked = language.texts["examples"]
     found: dict[str, str] = {}
-    # What has been seen of things that there was no more to say of.
+    # Kinds and abilities without a further example.
     done: set[tuple[tuple[str, ...], frozenset[str]]] = set()
     for thing in home.things:
         if len(found) == len(asked):
@@ -85,12 +85,12 @@ def _find_examples(home: Home, language: Language) -> list[tuple[str, str]]:
 
 @remembered
 def _lines(home: Home) -> list[str]:
-    """Return a line for what needs no place, then one for each area."""
+    """Return a line for entities without an area, then one for each area."""
     words = {area_id: set(words_of(area.name)) for area_id, area in home.areas.items()}
     unplaced: list[ExposedEntity] = []
     placed: dict[str, list[ExposedEntity]] = {area_id: [] for area_id in home.areas}
     for thing in home.things:
-        # A name can say where the thing is.
+        # The name may contain the area.
         area = words.get(thing.area) if thing.area else None
         needs_place = area is not None and not area <= set(name_words(thing.name))
         (placed[thing.area] if thing.area and needs_place else unplaced).append(thing)

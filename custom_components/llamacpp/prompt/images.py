@@ -1,4 +1,4 @@
-"""Pictures that a turn carries, for a model that sees."""
+"""Images of a turn, for multimodal models."""
 
 import base64
 import re
@@ -9,36 +9,36 @@ if TYPE_CHECKING:
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 
-# By type, how such files begin; any byte may stand for a dot.
+# Signatures by type; `.` matches any byte.
 _SIGNATURES = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "image/jpeg": re.compile(rb"\xff\xd8\xff"),
     "image/gif": re.compile(rb"GIF8[79]a"),
     "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
-    # The size of the file, then four bytes that are reserved.
+    # The size of the file, then four reserved bytes.
     "image/bmp": re.compile(rb"BM....\0\0\0\0", re.DOTALL),
 }
 
 
 class AttachmentError(Exception):
-    """A file that cannot be shown to the model; `key` is the translations' name of the reason."""
+    """An attachment that the model cannot get; `key` is the translation key of the reason."""
 
     def __init__(self, key: str, path: Path) -> None:
-        """Keep the reason, and the name of the file for the message."""
+        """Initialize with the reason; the message has the file's name."""
         super().__init__(f"{key}: {path.name}")
         self.key = key
         self.placeholders = {"file": path.name}
 
 
 def image_url(path: Path) -> str:
-    """Return a picture as a `data:` URL. Reads the file: not for the event loop.
+    """Return an image as a `data:` URL. Reads the file: not for the event loop.
 
-    Its type is what its first bytes say. Raises AttachmentError for what is no picture, too large,
-    or not to be read.
+    Its first bytes decide its type. Raises AttachmentError if it is no image, too large, or
+    unreadable.
     """
     try:
         if not path.is_file():
-            # Reading from a device or a pipe may never end.
+            # Reading a device or a pipe may never end.
             raise AttachmentError("attachment_unreadable", path)
         with path.open("rb") as file:
             content = file.read(MAX_IMAGE_BYTES + 1)

@@ -1,4 +1,4 @@
-"""What we know of contents of a chat log, which are Home Assistant's and stay as they are."""
+"""Our data on contents of a chat log, which are Home Assistant's and stay unchanged."""
 
 from typing import TYPE_CHECKING
 from weakref import ref
@@ -8,23 +8,23 @@ if TYPE_CHECKING:
 
 
 class Marks[T]:
-    """Values by content, for as long as the content lives.
+    """Values by content, as long as the content lives.
 
-    Home Assistant knows contents by their identity, and two that say the same are equal: so they
-    are told apart by identity here, too.
+    Keyed by identity: contents with the same text are equal, and Home Assistant also tells them
+    apart by identity.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing marked."""
+        """Initialize without values."""
         self._known: dict[int, tuple[ref[Content], T]] = {}
 
     def set(self, content: Content, value: T) -> None:
-        """Mark a content; a mark that it had is gone."""
+        """Set the value of a content, replacing any other."""
         key = id(content)
-        # The id is free for another content as soon as this one is no more.
+        # Another content may reuse the id after this one is gone.
         self._known[key] = (ref(content, lambda _: self._known.pop(key, None)), value)
 
     def get(self, content: Content) -> T | None:
-        """Return the content's mark, None if it has none."""
+        """Return the value of a content, None if it has none."""
         known = self._known.get(id(content))
         return known[1] if known and known[0]() is content else None

@@ -1,4 +1,4 @@
-"""Home Assistant's chat log as the messages of a chat completion."""
+"""Convert Home Assistant's chat log to the messages of a chat completion."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 def to_messages(
     contents: Sequence[Content], images: Mapping[Path, str] | None = None
 ) -> list[ChatMessage]:
-    """Return the messages, in OpenAI's format, that say the same as these parts of a chat log.
+    """Return the contents of a chat log as messages in OpenAI's format.
 
-    images: attached pictures as `data:` URLs; an attachment without one is left out.
+    images: attached pictures as `data:` URLs by path; attachments without one are left out.
 
-    A note goes with the words of the user that it is new for. What the model thought goes back to
-    it only within the turn that it belongs to: a model that calls tools needs its plan until it has
-    spoken, and only old thoughts would fill the context.
+    A note goes with the first user message that has it. Thinking goes back to the model only within
+    its turn: a model that calls tools needs its plan until it has spoken, and old thoughts would
+    only fill the context.
     """
     turn_start = max(
         (index for index, content in enumerate(contents) if isinstance(content, UserContent)),
@@ -52,7 +52,7 @@ def to_messages(
 
 
 def _is_empty(content: Content) -> bool:
-    """Tell whether there is nothing in it that a chat template could show."""
+    """Return whether the content has nothing for a chat template to render."""
     if isinstance(content, AssistantContent):
         return not (content.content or content.tool_calls)
     return isinstance(content, SystemContent) and not content.content
@@ -88,15 +88,15 @@ def _to_message(
 
 
 def _as_written_by_models(arguments: Mapping[str, Any]) -> str:
-    """Return arguments in JSON with the spaces that models learn to write.
+    """Return arguments as JSON with the spaces that models learn to write.
 
-    A template that shows it as it is then makes the tokens again that the server has in memory.
+    A template that renders it verbatim then reproduces the tokens in the KV cache.
     """
     return json.dumps(arguments, ensure_ascii=False, default=str)
 
 
 def _of_user(content: UserContent, images: Mapping[Path, str], note: str) -> ChatMessage:
-    """Return the words alone, or the parts of a message with words and pictures."""
+    """Return a user message: the text alone, or parts with text and images."""
     words = with_note(note, content.content)
     urls = [images[one.path] for one in content.attachments or () if one.path in images]
     if not urls:

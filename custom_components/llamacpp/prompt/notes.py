@@ -1,6 +1,6 @@
-"""What is told to the model beside the words of a user: who asks, where, in which language.
+"""Notes that go with the user's message: the speaker, their area, their language.
 
-It goes with the words, behind everything that the server can keep from one question to the next.
+They come after everything that the KV cache can keep between questions.
 """
 
 from typing import TYPE_CHECKING
@@ -10,13 +10,13 @@ from .marks import Marks
 if TYPE_CHECKING:
     from homeassistant.components.conversation import Content
 
-# Some 15 tokens.
+# About 15 tokens.
 PIECE_CHARACTERS = 60
 _NOTES = Marks[str]()
 
 
 def set_note(content: Content, note: str) -> None:
-    """Add a note to a content of a chat log, in place of the one that it has."""
+    """Set the note of a content of a chat log, replacing any other."""
     _NOTES.set(content, note)
 
 
@@ -26,14 +26,14 @@ def note_of(content: Content) -> str:
 
 
 def with_note(note: str, words: str) -> str:
-    """Return a note and the words that it goes with as one message."""
+    """Return a note and the user's message as one text."""
     return f"[{note}]\n{words}" if note else words
 
 
 def beginnings_of(note: str) -> list[str]:
-    """Return the beginnings of a message with this note, by some words longer each, then all of it.
+    """Return growing beginnings of a message with this note, in steps of some words.
 
-    Who asks while one is processed waits for these words only.
+    A request that arrives during their prefill only waits for one step.
     """
     whole = with_note(note, "")
     ends = (

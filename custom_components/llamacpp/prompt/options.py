@@ -1,4 +1,4 @@
-"""What people set for an agent, as the fields of a chat completion."""
+"""Convert an agent's options to the fields of a chat completion."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -19,8 +19,8 @@ CONF_THINKING_BUDGET: Final = "thinking_budget"
 CONF_TOP_K: Final = "top_k"
 CONF_TOP_P: Final = "top_p"
 
-# The names are llama-server's, too. A form gives every number as a float, and the server refuses
-# one where it wants a whole number.
+# The names are also llama-server's. Forms return every number as a float, and the server rejects a
+# float for an integer.
 _NUMBERS: Mapping[str, Callable[[Any], float | int]] = {
     CONF_MAX_TOKENS: int,
     CONF_MIN_P: float,
@@ -33,7 +33,7 @@ _NUMBERS: Mapping[str, Callable[[Any], float | int]] = {
 
 
 class Thinking(StrEnum):
-    """Whether a reasoning model is to think before it answers."""
+    """Whether a reasoning model thinks before it answers."""
 
     DEFAULT = "default"
     ON = "on"
@@ -45,9 +45,9 @@ def to_request_options(
 ) -> dict[str, Any]:
     """Return the fields of a chat completion for an agent's options.
 
-    usually: whether the model is to think where the user has not chosen.
+    usually: whether the model thinks if the user has not chosen.
 
-    What is not set is not sent: the server and its model know their own defaults.
+    Options that are not set are not sent: the server and its model have their own defaults.
     """
     fields: dict[str, Any] = {
         name: to_number(options[name]) for name, to_number in _NUMBERS.items() if name in options
@@ -58,7 +58,7 @@ def to_request_options(
     if thinking == Thinking.DEFAULT:
         thinking = usually
     if thinking != Thinking.DEFAULT:
-        # Read by the chat templates of Qwen and its kin; others ignore it.
+        # For the chat templates of Qwen and related models; others ignore it.
         fields["chat_template_kwargs"] = {"enable_thinking": thinking == Thinking.ON}
     if CONF_THINKING_BUDGET in options and thinking != Thinking.OFF:
         fields["thinking_budget_tokens"] = int(options[CONF_THINKING_BUDGET])

@@ -1,4 +1,4 @@
-"""A chat log and an agent's settings as the request for a chat completion."""
+"""Build the request for a chat completion from a chat log and an agent's settings."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,13 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnSettings:
-    """How a turn is to be made.
+    """The settings of a turn.
 
-    options: of the agent, by the names of `options.py`. model: for a router. slot: of the server,
-    None: it chooses one. images: pictures of the turn as `data:` URLs. response_format: what the
-    answer must look like; the model is offered no tools then. markers: what the model's template
-    and tokenizer take for their own; it is broken in all texts. fitting: what the template wants of
-    messages.
+    options: of the agent, by the names in `options.py`. model: for a router. slot: of the server,
+    None: the server chooses. images: pictures of the turn as `data:` URLs. response_format: of the
+    answer; the request then has no tools. markers: special tokens of the model's template and
+    tokenizer, which are broken in all texts. fitting: the template's requirements for messages.
     """
 
     options: Mapping[str, Any]
@@ -38,7 +37,7 @@ class TurnSettings:
     fitting: Fitting = field(default=Fitting())
 
     def told(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-        """Return messages as the model's template takes them, and without its markers."""
+        """Return the messages as the model's template requires them, without its markers."""
         return self.markers.broken_in(self.fitting.fitted(messages))
 
 
@@ -48,9 +47,9 @@ def to_request(
     settings: TurnSettings,
     thinking: Thinking = Thinking.DEFAULT,
 ) -> ChatRequest:
-    """Return the body of the request that has a model answer these contents of a chat log.
+    """Return the body of the request for the model's answer to these contents.
 
-    thinking: whether it is to think where the user has not chosen.
+    thinking: whether the model thinks if the user has not chosen.
     """
     request: ChatRequest = {
         "messages": settings.told(to_messages(contents, settings.images)),

@@ -1,4 +1,4 @@
-"""The part of a prompt that is the same whoever asks, and what a speaker is told besides."""
+"""Split a prompt into the part that all speakers share and the note on the speaker."""
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
@@ -13,44 +13,44 @@ if TYPE_CHECKING:
 
     from homeassistant.components.conversation import Content
 
-# Home Assistant's sentence with the seconds of its clock begins with this.
+# The start of Home Assistant's sentence with its clock in seconds.
 _CLOCK = llm.DATE_TIME_PROMPT.partition("{{")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class SharedPrefix:
-    """What the prompts of all speakers have in common.
+    """The common part of all speakers' prompts.
 
-    prompt: the lines. tools: by name, all that are offered, also those that only some can use.
+    prompt: its lines. tools: all tools by name, including those that only some devices can use.
     """
 
     prompt: str
     tools: Mapping[str, llm.Tool] = field(default_factory=dict)
 
     def note_on(self, prompt: str) -> str | None:
-        """Return the lines that a speaker's prompt has besides; None if it lacks some of ours."""
+        """Return the additional lines of a speaker's prompt; None if it lacks some of ours."""
         _, (common, rest), _ = _trimmed((self.prompt, prompt))
         return _beyond(common.split("\n") if common else [], rest.split("\n"))
 
     def is_like(self, other: SharedPrefix) -> bool:
-        """Tell whether a model is told the same and offered tools of the same names."""
+        """Return whether the prompt and the names of the tools are the same."""
         return self.prompt == other.prompt and self.tools.keys() == other.tools.keys()
 
 
 def shared_prefix(prompts: Sequence[str], tools: Mapping[str, llm.Tool]) -> SharedPrefix:
-    """Return what these prompts have in common; there must be one at least."""
+    """Return the common part of these prompts, of which there must be at least one."""
     start, middles, end = _trimmed(prompts)
     common, *others = [middle.split("\n") for middle in middles]
     for other in others:
         common = _common(common, other)
     if not common:
-        # Where nothing is between them, one end of a line is enough.
+        # With nothing in between, keep only one of the two newlines.
         end = end.removeprefix("\n")
     return SharedPrefix((start + "\n".join(common) + end).rstrip(), tools)
 
 
 def split_clock(prompt: str) -> tuple[str, str]:
-    """Return a prompt without Home Assistant's clock, and the clock's sentence, perhaps empty."""
+    """Return a prompt without Home Assistant's clock, and its sentence, which may be empty."""
     if _CLOCK not in prompt:
         return prompt.rstrip(), ""
     lines = prompt.split("\n")
@@ -60,21 +60,20 @@ def split_clock(prompt: str) -> tuple[str, str]:
 
 
 def system_prompt_of(contents: Sequence[Content]) -> str:
-    """Return the words that a chat log begins with."""
+    """Return the system prompt of a chat log, empty if it has none."""
     first = contents[0]
     return first.content if isinstance(first, SystemContent) else ""
 
 
 def join_notes(notes: Iterable[str | None]) -> str:
-    """Return notes as one, a line each."""
+    """Return the notes as one, a line each."""
     return "\n".join(note for note in notes if note)
 
 
 def _trimmed(texts: Sequence[str]) -> tuple[str, list[str], str]:
-    """Return the whole lines with which all texts begin, what is between, and those at the end.
+    """Return the common first lines, each text's middle, and the common last lines.
 
-    Homes have thousands of lines, of which prompts differ in a few: the others are not looked at
-    one by one.
+    Prompts have thousands of lines and differ in a few: comparing line by line would be slow.
     """
     start = texts[0][: _n_same(texts)]
     start = start[: start.rfind("\n") + 1]
@@ -87,8 +86,8 @@ def _trimmed(texts: Sequence[str]) -> tuple[str, list[str], str]:
 
 
 def _n_same(texts: Sequence[str]) -> int:
-    """Return with how many characters all texts begin alike."""
-    # Whatever these two have in common, all that are between them have.
+    """Return the length in characters of the texts' common beginning."""
+    # All texts sort between these two, and share what these share.
     one, other = min(texts), max(texts)
     return bisect_left(
         range(1, min(len(one), len(other)) + 1), x=True, key=lambda n: one[:n] != other[:n]
@@ -101,7 +100,7 @@ def _common(one: Sequence[str], other: Sequence[str]) -> list[str]:
     rest_of_one, rest_of_other = one[start:], other[start:]
     end = _n_equal(zip(reversed(rest_of_one), reversed(rest_of_other), strict=False))
     n_one, n_other = len(rest_of_one) - end, len(rest_of_other) - end
-    # Homes have hundreds of lines; prompts differ in a few, mostly side by side.
+    # Prompts have hundreds of lines and differ in a few, mostly adjacent ones.
     matcher = SequenceMatcher(None, rest_of_one[:n_one], rest_of_other[:n_other], autojunk=False)
     middle = [
         line
@@ -121,7 +120,7 @@ def _n_equal(pairs: Iterable[tuple[str, str]]) -> int:
 
 
 def _beyond(common: Sequence[str], lines: Sequence[str]) -> str | None:
-    """Return the lines that are not among the common ones; None if some of those are missing."""
+    """Return the lines that are not common ones; None if some common ones are missing."""
     found: list[str] = []
     left = iter(common)
     expected = next(left, None)

@@ -1,4 +1,4 @@
-"""What of a conversation fits into the model's context, or into what an agent is to send."""
+"""Trim a conversation to the model's context or to the agent's history budget."""
 
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -14,31 +14,30 @@ if TYPE_CHECKING:
 
     from homeassistant.components.conversation import Content
 
-# After trimming what was measured fills this share of its limit: the room that is left lets the
-# conversation go on for a while with the same beginning, which the server can keep warm.
+# After trimming, the measured part fills this share of its limit: the conversation then keeps its
+# prefix for a while, and the KV cache matches.
 TARGET_SHARE = 0.5
-# Tools are what is large if they take so many times as much as all that is told of the home.
+# Tools are the largest part from this multiple of the home's description.
 TOOLS_SHARE = 4
-# What a message takes besides its words, in characters: the template's marks.
+# Characters of the template's markup per message.
 MESSAGE_CHARACTERS = 20
 
 
 def surplus(contents: Sequence[Content], n_prompt_tokens: int, n_ctx: int) -> int:
-    """Return how many contents behind the system prompt have to go, so that the rest fits well.
+    """Return how many contents behind the system prompt to drop, so that the rest fits well.
 
-    contents: a chat log, system prompt first. n_prompt_tokens: what all of it takes, tools
-    included, by the server's count. n_ctx: the context in tokens. Whole turns go, the oldest
-    first, so a tool call never loses its result; the turn that is being answered always stays.
-    Returns 0 if there is nothing that could go.
+    contents: a chat log, system prompt first. n_prompt_tokens: of all of it, tools included, as the
+    server counts. n_ctx: the context in tokens. Drops whole turns, the oldest first, so a tool call
+    never loses its result; the current turn always stays. Returns 0 if there is nothing to drop.
     """
     return _oldest(contents, _excess(_characters(contents), n_prompt_tokens, n_ctx))
 
 
 def history_surplus(contents: Sequence[Content], n_tokens: int, budget: int) -> int:
-    """Return how many contents have to go, so that the earlier turns fit well into a budget.
+    """Return how many contents to drop, so that the earlier turns fit well into a budget.
 
-    contents: a chat log. n_tokens: what `history_of` it takes, by the server's count. budget: in
-    tokens. The same contents go as with `surplus`; none if the budget holds all of them.
+    contents: a chat log. n_tokens: of its `history_of`, as the server counts. budget: in tokens.
+    Drops the same contents as `surplus`; none if the budget holds all of them.
     """
     if n_tokens <= budget:
         return 0
@@ -51,11 +50,11 @@ def is_home_too_large(
     n_prompt_tokens: int | None,
     n_ctx: int | None,
 ) -> bool:
-    """Tell whether it is for the home, rather than for what was said, that a prompt is too long.
+    """Return whether the home, rather than the conversation, makes a prompt too long.
 
-    contents: a chat log that was refused, system prompt first. tools: those offered with it. It is
-    for the home if system prompt and tools take more than half of the context. Of numbers that the
-    server did not tell (None), it is taken that the prompt is just too long.
+    contents: a chat log that was refused, system prompt first. tools: of the same request. The home
+    does if system prompt and tools take more than half of the context. If the server did not report
+    a number (None), the prompt counts as just too long.
     """
     home = len(words_of(contents[0])) + len(json_dumps(tools))
     said = _characters(contents[1:])
@@ -64,7 +63,7 @@ def is_home_too_large(
 
 
 class Large(Enum):
-    """What of a prompt is so large that it does not fit."""
+    """The part of a prompt that is too large for the context."""
 
     HOME = auto()
     TOOLS = auto()
@@ -77,7 +76,7 @@ def what_is_large(
     n_prompt_tokens: int | None,
     n_ctx: int | None,
 ) -> Large:
-    """Return what it is that makes a prompt too long, of what `is_home_too_large` takes."""
+    """Return the part that makes a prompt too long. Arguments as for `is_home_too_large`."""
     states = sum(len(words_of(one)) for one in contents if is_of_home(one))
     told = len(words_of(contents[0])) + states
     if len(json_dumps(tools)) > TOOLS_SHARE * told:
@@ -87,13 +86,13 @@ def what_is_large(
 
 
 def history_of(contents: Sequence[Content]) -> Sequence[Content]:
-    """Return the turns of a chat log before the one that is being answered."""
+    """Return the turns of a chat log before the current one."""
     starts = _starts(contents)
     return contents[starts[0] : starts[-1]] if starts else []
 
 
 def words_of(content: Content) -> str:
-    """Return all that a message says to the model, tools' arguments and results included."""
+    """Return the text of a message for the model, tools' arguments and results included."""
     if isinstance(content, ToolResultContent):
         return result_text(content)
     if isinstance(content, UserContent):
@@ -111,12 +110,12 @@ def _characters(contents: Sequence[Content]) -> int:
 
 
 def _excess(n_characters: int, n_tokens: int, limit: int) -> float:
-    """Return how many characters are too many: the server counts tokens, this shares them out."""
+    """Return how many characters are too many, estimated from the server's token count."""
     return n_characters * (1 - TARGET_SHARE * limit / n_tokens)
 
 
 def _oldest(contents: Sequence[Content], n_characters: float) -> int:
-    """Return how many contents the oldest turns have that hold as many characters."""
+    """Return how many contents to drop with the oldest turns to remove as many characters."""
     first, *others = _starts(contents) or [0]
     for start in others:
         if _characters(contents[first:start]) >= n_characters:
