@@ -7,9 +7,12 @@ import pytest
 from homeassistant.components import conversation
 from homeassistant.helpers import intent
 
+from custom_components.llamacpp.home.language import load
 from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
+from tests.integration.conftest import AGENT
 from tests.integration.entities import rename
-from tests.integration.talk import ask, contents, speech, state_of, without_note
+from tests.integration.talk import ask, contents, nobodys_session, speech, state_of, without_note
+from tests.integration.test_owners import forget_sessions
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -206,6 +209,36 @@ async def test_yes_does_it(talk: Talk, words: str) -> None:
     assert speech(result) == "Unlocked Side Door."
     assert after == ["unlocked", *before[1:]]
     assert len(talk.requests) == 1
+
+
+async def test_questions_outlive_a_restart(talk: Talk) -> None:
+    """What was asked is stored: a yes has it done, an answer tells which one, each once."""
+    asked = await ask_unclear(talk)
+    which = await ask(talk.hass, "Open the door")
+    await talk.hass.config_entries.async_reload(talk.entry.entry_id)
+    forget_sessions(talk.hass)
+    await ask(talk.hass, "The garage door", which.conversation_id)
+    assert state_of(talk.hass, "cover.garage_door").state in ("open", "opening")
+    before = critical(talk.hass)
+    result = await ask(talk.hass, "Yes", asked.conversation_id)
+    assert speech(result) == "Unlocked Side Door."
+    assert critical(talk.hass) == ["unlocked", *before[1:]]
+    assert len(talk.requests) == 2
+
+
+async def test_words_alone_are_no_question(talk: Talk) -> None:
+    """Whatever a model says, a yes to it moves nothing: only what we have asked counts."""
+    before = critical(talk.hass)
+    question = load("en").texts["sure"].format(command="unlock Side Door")
+    log = conversation.AssistantContent(AGENT, content=question)
+    with (
+        nobodys_session(talk.hass) as session,
+        conversation.async_get_chat_log(talk.hass, session) as chat_log,
+    ):
+        chat_log.async_add_user_content(conversation.UserContent("Hello"))
+        chat_log.async_add_assistant_content_without_tools(log)
+    await ask(talk.hass, "Yes", session.conversation_id)
+    assert critical(talk.hass) == before
 
 
 @pytest.mark.parametrize("words", ["No", "No, do not", "Never mind", "What time is it?"])

@@ -21,6 +21,7 @@ from homeassistant.helpers import llm
 
 from custom_components.llamacpp.history import Conversation, Turn, contents_of, messages_of
 from custom_components.llamacpp.history.plain import MAX_LEVELS, to_plain
+from custom_components.llamacpp.prompt.question import Asks, Question, question_of, set_question
 from tests.integration.talk import nobodys_session
 
 from .samples import AGENT, THEN, conversation
@@ -52,6 +53,19 @@ def stored(contents: list[Content]) -> Conversation:
 def test_there_and_back() -> None:
     """Every content of a turn comes back equal, with its time; the system prompt does not."""
     assert contents_of(stored([SystemContent("Be brief."), *TURN])) == TURN
+
+
+def test_a_question_comes_back() -> None:
+    """What the user was asked comes back with the words; what another version wrote is none."""
+    asked = AssistantContent(AGENT, content="Unlock the door?")
+    question = Question(Asks.WHETHER, (("intent__HassTurnOn", {"name": "Door"}),))
+    set_question(asked, question)
+    kept = stored([UserContent("Open it"), asked])
+    assert question_of(contents_of(kept)[-1]) == question
+    others: list[dict[str, Any]] = [{}, {"asks": "whether"}, {"asks": "how", "calls": []}]
+    for other in (*others, {"asks": "what", "calls": [1]}):
+        assert Question.from_json(other) is None
+    assert question_of(AssistantContent(AGENT, content="Unlock the door?")) is None
 
 
 async def test_a_chat_log_that_is_continued(hass: HomeAssistant) -> None:
