@@ -101,7 +101,5 @@ class Paths:
 
     @property
     def worker(self) -> Path:
-        """The program that computes for another machine; Debian names it otherwise."""
-        names = ("ggml-rpc-server", "rpc-server")
-        found = (self.programs / name for name in names if (self.programs / name).exists())
-        return next(found, self.programs / names[0])
+        """The program that computes for another machine."""
+        return self.programs / "ggml-rpc-server"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from . import rpc
+from .build import why_refused
 from .catalog import CatalogError, ModelState, UnknownModelError
 from .command import Launch, server_command
 from .memory import (
@@ -59,6 +60,8 @@ class Runner:
         self._n_waiting = n_waiting
         self._served: tuple[LocalModel, ...] = ()
         self._selected: str | None = None
+        # Why llama-server is not started at all.
+        self.refused: str | None = None
         self.workers: tuple[str, ...] = ()
         self._process = ServerProcess(self._command, self._is_ready, self._advice)
 
@@ -97,7 +100,10 @@ class Runner:
 
     async def run(self) -> None:
         """Run until this is cancelled; start anew when there are other models or workers."""
-        while True:
+        self.refused = await why_refused(self._setup.paths.server)
+        if self.refused:
+            _LOGGER.error("%s", self.refused)
+        while not self.refused:
             self._catalog.changed.clear()
             self._served = self._catalog.ready()
             if not self._served:
@@ -243,6 +249,8 @@ class Runner:
     def why_not(self) -> str:
         """Return in words why nothing can be answered."""
         status = self.status
+        if self.refused:
+            return self.refused
         if self._served and status.crashes == 0:
             return "The model is being loaded: try again in a moment."
         if self._served:

@@ -95,7 +95,7 @@ class Service:
         """Return one word for the whole app."""
         if self.runner.is_ready:
             return "ok"
-        if self.runner.status.state is ProcessState.CRASHING:
+        if self.runner.refused or self.runner.status.state is ProcessState.CRASHING:
             return "error"
         if self.runner.is_serving:
             return "loading"

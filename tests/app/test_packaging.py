@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from llamacpp_app.build import OLDEST
 from llamacpp_app.paths import Paths
 from llamacpp_app.process import DIE_WITH_PARENT
+
+from .llama_env import of_llama_env
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "addon"
@@ -123,18 +126,24 @@ def test_what_can_be_written_cannot_be_run() -> None:
 
 
 def test_what_is_started_may_run() -> None:
-    """Python, the tool that ties llama-server to the launcher, and what the image compiles."""
+    """Python, the tool that ties llama-server to the launcher, and what llama.cpp brings."""
     programs = {path.rpartition("/")[2] for path, rights in rules(".") if "x" in rights}
-    env = (APP / "llama.env").read_text()
-    match = re.search(r"LLAMA_TARGETS='(.*)'", env)
-    assert match is not None
-    for program in match[1].split():
+    of_llama = of_llama_env("LLAMA_PROGRAMS").split()
+    for program in of_llama:
         assert program in programs
         assert (Paths.of({}).programs / program).as_posix() in {path for path, _ in rules("/opt")}
     assert DIE_WITH_PARENT[0] in programs
     assert 'CMD ["python3"' in DOCKERFILE
     assert "python3*" in programs
-    assert programs <= {*match[1].split(), DIE_WITH_PARENT[0], "python3*", "docker-init"}
+    assert programs <= {*of_llama, DIE_WITH_PARENT[0], "python3*", "docker-init"}
+
+
+def test_one_place_says_which_llama_cpp() -> None:
+    """The Dockerfile reads the versions, and the app takes both builds that it may make."""
+    assert int(of_llama_env("LLAMA_BUILD")) >= OLDEST
+    assert int(of_llama_env("LLAMA_SOURCE_BUILD")) == OLDEST
+    assert re.fullmatch(r"\d{8}T\d{6}Z", of_llama_env("LLAMA_SNAPSHOT"))
+    assert not re.search(r"\d{8}T\d{6}Z|sha256:[0-9a-f]|\d\.\d+\.\d", DOCKERFILE)
 
 
 def test_root_can_be_given_up() -> None:
