@@ -41,7 +41,8 @@ class Launch:
 
     models: at least one, the first is loaded at once. rpc_servers: those that answer. cache_mib:
     memory for prompts that are not in use just now, in MiB; None: llama-server's own default.
-    slots: conversations that it holds, None: as many as are answered at the same time.
+    slots: conversations that it holds, None: as many as are answered at the same time. on_card: a
+    graphics card computes.
     """
 
     ports: Ports
@@ -49,6 +50,7 @@ class Launch:
     rpc_servers: tuple[str, ...] = ()
     cache_mib: int | None = None
     slots: int | None = None
+    on_card: bool = False
 
 
 def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
@@ -68,7 +70,7 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
         *("--parallel", str(slots)),
         # Our context is that of one conversation, llama-server's that of all together.
         *("--ctx-size", str(options.context_size * slots)),
-        *("--n-gpu-layers", str(options.gpu_layers)),
+        *_offloading(options, launch),
         *("--flash-attn", options.flash_attention),
         *("--cache-type-k", options.cache_type, "--cache-type-v", options.cache_type),
         # What processes a prompt ahead gives way to somebody's question after each batch.
@@ -100,6 +102,15 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
         *("--models-preset", str(paths.preset)),
         *("--models-max", str(MODELS_IN_MEMORY)),
     ]
+
+
+def _offloading(options: Options, launch: Launch) -> list[str]:
+    """Return what computes besides the processor: graphics cards and workers, or nothing."""
+    if launch.on_card or launch.rpc_servers:
+        layers = "auto" if options.gpu_layers is None else str(options.gpu_layers)
+        return ["--n-gpu-layers", layers]
+    # Long prompts and pictures would go to a card even if no layer does.
+    return ["--n-gpu-layers", "0", "--device", "none", "--no-mmproj-offload"]
 
 
 def _single(options: Options, paths: Paths, model: LocalModel) -> list[str]:

@@ -25,6 +25,7 @@ DEFAULT_MODEL_NAME: Final = "gemma-3-1b-it-Q4_K_M"
 DEFAULT_CONTEXT_SIZE: Final = 8192
 MAX_MODELS: Final = 32
 MAX_ENTRIES: Final = 64
+MAX_LAYERS: Final = 999
 
 _NAME: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.+@-]{0,127}", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -68,7 +69,7 @@ class Options:
     hf_token: str | None = None
     context_size: int = DEFAULT_CONTEXT_SIZE
     threads: int | None = None
-    gpu_layers: int = 0
+    gpu_layers: int | None = None
     parallel_requests: int = 1
     log_level: str = "info"
     api_key: str | None = None
@@ -145,6 +146,16 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
     return check
 
 
+def _layers(value: object) -> int | None:
+    """Check a number of layers; `auto` is as many as fit."""
+    if value == "auto":
+        return None
+    try:
+        return _whole(0, MAX_LAYERS)(value)
+    except vol.Invalid as err:
+        raise vol.Invalid(f"auto, or {err.msg}") from None
+
+
 def _one_of(*names: str) -> Callable[[object], str]:
     def check(value: object) -> str:
         if value not in names:
@@ -207,7 +218,7 @@ CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "hf_token": _secret,
     "context_size": _whole(512, 32768),
     "threads": _whole(1, 32),
-    "gpu_layers": _whole(0, 999),
+    "gpu_layers": _layers,
     "parallel_requests": _whole(1, 8),
     "log_level": _one_of("debug", "info", "warning", "error"),
     "api_key": _secret,

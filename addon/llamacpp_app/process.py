@@ -96,7 +96,8 @@ class ServerProcess:
 
     make_command: returns the command, anew for each start; what it raises ends `run`. is_ready:
     asks whether the server answers and has its model. advise: returns what helps against a lack of
-    memory, or nothing.
+    memory, or nothing. blame: is told why a server has ended, its last words, and whether it was
+    ready; returns what follows from that, or nothing.
     """
 
     def __init__(
@@ -104,11 +105,13 @@ class ServerProcess:
         make_command: Callable[[], Awaitable[Sequence[str]]],
         is_ready: Callable[[], Awaitable[bool]],
         advise: Callable[[], str | None] = lambda: None,
+        blame: Callable[[str, Sequence[str], bool], str | None] = lambda *_: None,
     ) -> None:
         """Take note; nothing is started yet."""
         self._make_command = make_command
         self._is_ready = is_ready
         self._advise = advise
+        self._blame = blame
         self._process: asyncio.subprocess.Process | None = None
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
         # Why we have ended a server ourselves.
@@ -213,6 +216,9 @@ class ServerProcess:
         lacks_memory = not self._given_up and out_of_memory(returncode, self._lines)
         if lacks_memory and (advice := self._advise()):
             reason = f"{reason} {advice}"
+        was_ready = self.status.state is ProcessState.READY
+        if told := self._blame(reason, self._lines, was_ready):
+            reason = f"{reason} {told}"
         crashes = self.status.crashes + 1
         looping = crashes >= CRASH_LOOP
         self._set(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import rpc
 from .build import why_refused
+from .cards import Cards
 from .catalog import CatalogError, ModelState, UnknownModelError
 from .command import Launch, server_command
 from .memory import (
@@ -25,7 +26,7 @@ from .resident import resident_bytes
 from .upstream import NotReadyError, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from .catalog import Catalog, Entry
     from .command import LocalModel
@@ -63,7 +64,8 @@ class Runner:
         # Why llama-server is not started at all.
         self.refused: str | None = None
         self.workers: tuple[str, ...] = ()
-        self._process = ServerProcess(self._command, self._is_ready, self._advice)
+        self.cards = Cards(setup.paths.server, setup.options.gpu_layers)
+        self._process = ServerProcess(self._command, self._is_ready, self._advice, self._blame)
 
     @property
     def status(self) -> ProcessStatus:
@@ -109,6 +111,7 @@ class Runner:
             if not self._served:
                 await self._catalog.changed.wait()
                 continue
+            self.cards.forgive()
             running = asyncio.create_task(self._process.run())
             others = asyncio.create_task(self._others_are_wanted())
             try:
@@ -164,6 +167,7 @@ class Runner:
         self.workers = await rpc.alive(self._options.rpc_servers)
         for address in set(self._options.rpc_servers) - set(self.workers):
             _LOGGER.warning("The worker %s does not answer: it is left out until it does", address)
+        await self.cards.look(has_workers=bool(self.workers))
         if advice := self._advice():
             _LOGGER.warning("%s", advice)
         _LOGGER.info("Starting llama-server with %s", ", ".join(one.name for one in self._served))
@@ -172,7 +176,9 @@ class Runner:
 
     def _launch(self) -> Launch:
         """Return what llama-server is started with; what memory is left goes to conversations."""
-        launch = Launch(self._setup.ports, self._served, self.workers)
+        launch = Launch(
+            self._setup.ports, self._served, self.workers, on_card=bool(self.cards.used)
+        )
         entry = self._catalog.entries.get(self._served[0].name)
         if entry is None or entry.info is None:
             return launch
@@ -183,16 +189,25 @@ class Runner:
         )
         one = conversation_bytes(entry.info, context_size=context_size, kv_type=kv_type)
         slots = parallel
-        if not (self.workers or self._options.gpu_layers):
+        if not self._is_elsewhere:
             # Of the memory of graphics cards and of other machines nothing is known.
             slots = slot_count(parallel, conversation=one, free_bytes=free)
         cache = cache_mib(free - 2 * one * (slots - parallel))
         return replace(launch, cache_mib=cache, slots=slots)
 
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether the model is in memory of which nothing is known."""
+        return bool(self.workers or self.cards.used)
+
+    def _blame(self, reason: str, lines: Sequence[str], was_ready: bool) -> str | None:  # noqa: FBT001
+        # Which of them was to blame, cards or workers, cannot be told.
+        return None if self.workers else self.cards.blame(reason, lines, was_ready=was_ready)
+
     def _advice(self) -> str | None:
         """Return what would fit, if the model that is loaded first does not."""
         entry = self._catalog.entries.get(self._served[0].name) if self._served else None
-        if entry is None or entry.info is None or self.workers or self._options.gpu_layers:
+        if entry is None or entry.info is None or self._is_elsewhere:
             return None
         return explain(
             entry.info,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -86,6 +86,8 @@ class Service:
             "waiting": self.turns.n_present,
             "crashes": runner.status.crashes,
             "workers": list(runner.workers),
+            "cards": [asdict(one) for one in runner.cards.used],
+            "cards_message": runner.cards.message,
             "downloads": [
                 _progress_of(one) for one in entries if one.state is ModelState.DOWNLOADING
             ],

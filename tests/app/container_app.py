@@ -25,7 +25,9 @@ def image() -> str | None:
 class ContainerApp(RunningApp):
     """Runs the image with its folders below `folder`; options come in the Supervisor's file."""
 
-    def __init__(self, folder: Path, **options: object) -> None:
+    def __init__(
+        self, folder: Path, environment: dict[str, str] | None = None, **options: object
+    ) -> None:
         """Describe it; nothing is started yet."""
         super().__init__(folder)
         for name in ("data", "config/models"):
@@ -34,10 +36,11 @@ class ContainerApp(RunningApp):
         (folder / "data" / "options.json").write_text(json.dumps(options))
         self.name = f"llamacpp-test-{os.getpid()}-{self.api_port}"
         self._tool = shlex.split(os.environ["LLAMACPP_CONTAINER_TOOL"])
-        environment = {
+        variables = {
             "BIND_ADDRESS": LOOPBACK,
             "SERVER_PORT": self.server_port,
             "API_PORT": self.api_port,
+            **(environment or {}),
         }
         self.process = ChildProcess(
             "the container",
@@ -45,7 +48,7 @@ class ContainerApp(RunningApp):
                 *self._tool,
                 *("run", "--rm", "--name", self.name, "--network", "host", *LIMITS),
                 *("-v", f"{folder / 'data'}:/data", "-v", f"{folder / 'config'}:/config"),
-                *(word for item in environment.items() for word in ("-e", f"{item[0]}={item[1]}")),
+                *(word for item in variables.items() for word in ("-e", f"{item[0]}={item[1]}")),
                 str(image()),
             ],
             folder / "log.txt",

@@ -5,6 +5,7 @@ import subprocess
 from configparser import ConfigParser
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,31 @@ def test_context_is_that_of_one_conversation(paths: Paths) -> None:
     command = server_command(options, paths, launch)
     assert value_of(command, "--parallel") == "4"
     assert value_of(command, "--ctx-size") == "16384"
+
+
+@pytest.mark.parametrize(
+    ("layers", "launch", "expected"),
+    [
+        (None, {}, "0"),
+        (35, {}, "0"),
+        (None, {"on_card": True}, "auto"),
+        (35, {"on_card": True}, "35"),
+        (99, {"rpc_servers": ("a:1",)}, "99"),
+    ],
+)
+def test_what_computes(
+    paths: Paths, layers: int | None, launch: dict[str, Any], expected: str
+) -> None:
+    """Layers go to cards and workers where there are some, and nothing goes there otherwise."""
+    command = server_command(
+        Options(gpu_layers=layers),
+        paths,
+        Launch(PORTS, (LocalModel("a", Path("/a.gguf")),), **launch),
+    )
+    assert value_of(command, "--n-gpu-layers") == expected
+    assert ("--device" in command) == (not launch)
+    if not launch:
+        assert value_of(command, "--device") == "none"
 
 
 def test_prompts_stay_warm(paths: Paths) -> None:

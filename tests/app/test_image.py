@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dev.made_models import write_cut_model
 from dev.processes import LOOPBACK, free_port, port_is_taken
 from llamacpp_app.build import build_of
 
@@ -25,6 +26,11 @@ pytestmark = [
     pytest.mark.skipif(image() is None, reason="no image can be built here"),
 ]
 
+# Without the second, what computes on the processor is no card.
+SOFTWARE_VULKAN = {
+    "VK_DRIVER_FILES": "/usr/share/vulkan/icd.d/lvp_icd.json",
+    "GGML_VK_VISIBLE_DEVICES": "0",
+}
 HELLO = {"message": "Say hello.", "max_tokens": 4}
 
 
@@ -33,10 +39,12 @@ def containers(tmp_path: Path, model: Path) -> Generator[MakeContainer]:
     """Return what makes containers, each with the model in a folder of its own."""
     found: list[ContainerApp] = []
 
-    def make(folder: str = "app", **options: object) -> ContainerApp:
+    def make(
+        folder: str = "app", environment: dict[str, str] | None = None, **options: object
+    ) -> ContainerApp:
         path = tmp_path / folder
         options = {"model_url": "http://127.0.0.1:1/smol.gguf", "model_name": "smol", **options}
-        app = ContainerApp(path, **options)
+        app = ContainerApp(path, environment, **options)
         file = path / "config" / "models" / "smol.gguf"
         if not file.exists():
             shutil.copy(model, file)
@@ -91,6 +99,34 @@ def test_stopped_while_it_answers(containers: MakeContainer) -> None:
     assert time.monotonic() - started < 10
     assert "Stopped" in app.log()
     connection.close()
+
+
+def test_a_graphics_card(containers: MakeContainer, tmp_path: Path, model: Path) -> None:
+    """All layers go to the card: here Vulkan on the processor, which is slow, with two layers."""
+    file = tmp_path / "app" / "config" / "models" / "smol.gguf"
+    file.parent.mkdir(parents=True)
+    write_cut_model(file, model, 2)
+    app = containers(environment=SOFTWARE_VULKAN)
+    app.wait_ready()
+    assert app.ask("POST", "/api/chat", HELLO)[0] == 200
+    health = app.ask("GET", "/api/health")[1]
+    (card,) = health["cards"]
+    assert (card["name"], health["cards_message"], health["crashes"]) == ("Vulkan0", None, 0)
+    assert "llvmpipe" in card["description"]
+    assert f"The graphics card {card['description']} (Vulkan0) computes." in app.log()
+    # It tells so only in more words than the app lets it have.
+    server = "llama-server --model /config/models/smol.gguf --n-gpu-layers auto --log-verbosity 4"
+    command = f"timeout 20 /opt/llama/{server} --port {free_port()} 2>&1 | grep -m 1 offloaded"
+    assert "offloaded 3/3 layers to GPU" in app.run("sh", "-c", command).stdout
+    app.stop()
+    without = containers(gpu_layers="35", environment={"VK_DRIVER_FILES": "/nothing"})
+    without.wait_ready()
+    assert without.ask("POST", "/api/chat", HELLO)[0] == 200
+    health = without.ask("GET", "/api/health")[1]
+    assert health["cards"] == []
+    assert "gpu_layers is 35, but llama-server finds no graphics card" in health["cards_message"]
+    slots = without.run("sh", "-c", "tr '\\0' ' ' < /proc/$(pidof llama-server)/cmdline").stdout
+    assert "--parallel 4 " in slots
 
 
 def memory_of(app: ContainerApp, program: str) -> int:

@@ -55,10 +55,20 @@ def test_ranges_are_those_of_the_supervisor(name: str) -> None:
             parse_options({name: value})
 
 
+@pytest.mark.parametrize(("value", "layers"), [("auto", None), ("35", 35), (0, 0), (999, 999)])
+def test_layers(value: object, layers: int | None) -> None:
+    """The Supervisor hands them over as a text."""
+    assert parse_options({"gpu_layers": value}).gpu_layers == layers
+    pattern = CONFIG["schema"]["gpu_layers"].removeprefix("match(").removesuffix(")")
+    assert re.match(pattern, str(value))
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
         ({"context_size": "many"}, "The option context_size must be a whole number .* not 'many'"),
+        ({"gpu_layers": "all"}, "gpu_layers must be auto, or a whole number from 0 to 999, not"),
+        ({"gpu_layers": 1000}, "gpu_layers must be auto, or a whole number from 0 to 999, not"),
         ({"context_size": True}, "context_size must be a whole number"),
         ({"log_level": "loud"}, "log_level must be one of debug, info, warning, error"),
         ({"model_name": "../x"}, "The option model_name must be a name of letters"),

@@ -98,6 +98,7 @@ async def test_state_and_log(browser: Browser, shared_app: RunningApp) -> None:
         facts = page.page.locator("#facts")
         await expect(facts).to_contain_text("smol")
         await expect(facts).to_contain_text("8,192 tokens")
+        await expect(facts).to_contain_text("the processor")
         taken = (await ask(shared_app, "GET", "/api/health"))["memory_bytes"]
         # The model's file alone has 98 MB, which the server has mapped and read.
         assert 98e6 < taken < 2e9
@@ -317,6 +318,22 @@ async def test_port_of_ingress(tmp_path: Path, session: aiohttp.ClientSession, m
             async with session.get(url, headers=app.headers) as answer:
                 assert answer.status == 403
                 assert "ingress alone" in (await answer.json())["error"]["message"]
+    finally:
+        app.stop()
+
+
+async def test_a_card_that_is_missed(browser: Browser, tmp_path: Path, model: Path) -> None:
+    """Who wants a graphics card to compute sees that none does, and why."""
+    (tmp_path / "config" / "models").mkdir(parents=True)
+    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    app = RunningApp(tmp_path, model_url="http://127.0.0.1:1/smol.gguf", gpu_layers="35")
+    app.start()
+    try:
+        await asyncio.to_thread(app.wait_ready)
+        async with visit(browser, app.url, key=app.key) as page:
+            words = "gpu_layers is 35, but llama-server finds no graphics card"
+            await expect(page.page.locator("#facts")).to_contain_text(words)
+            await expect(page.page.locator("#status")).to_have_text("Ready")
     finally:
         app.stop()
 

@@ -34,6 +34,13 @@ function showFacts(health, current) {
   if (current?.context_length) {
     facts.push([text("longest_context"), text("tokens", { n: number(current.context_length) })]);
   }
+  const cards = health.cards.map((one) => one.description).join(", ");
+  if (health.status === "ok" && (cards || !health.workers.length)) {
+    facts.push([text("computes"), cards || text("processor")]);
+  }
+  if (health.cards_message) {
+    facts.push([text("card"), health.cards_message]);
+  }
   facts.push([text("active"), number(health.active_conversations)]);
   if (health.workers.length) {
     facts.push([text("workers"), health.workers.join(", ")]);
