@@ -114,6 +114,8 @@ def test_a_graphics_card(containers: MakeContainer, tmp_path: Path, model: Path)
     assert (card["name"], health["cards_message"], health["crashes"]) == ("Vulkan0", None, 0)
     assert "llvmpipe" in card["description"]
     assert f"The graphics card {card['description']} (Vulkan0) computes." in app.log()
+    # Compiled for the card, and kept for the next start.
+    assert any((tmp_path / "app" / "data" / "shaders").iterdir())
     # It tells so only in more words than the app lets it have.
     server = "llama-server --model /config/models/smol.gguf --n-gpu-layers auto --log-verbosity 4"
     command = f"timeout 20 /opt/llama/{server} --port {free_port()} 2>&1 | grep -m 1 offloaded"

@@ -146,6 +146,26 @@ def test_one_place_says_which_llama_cpp() -> None:
     assert not re.search(r"\d{8}T\d{6}Z|sha256:[0-9a-f]|\d\.\d+\.\d", DOCKERFILE)
 
 
+def test_what_can_be_made_again_is_in_no_backup() -> None:
+    """Models, processed prompts, and what was compiled for a graphics card."""
+    paths = Paths.of({})
+    match = re.search(r"^ENV MESA_SHADER_CACHE_DIR=(\S+)", DOCKERFILE, re.MULTILINE)
+    assert match is not None
+    shaders = Path(match[1])
+    assert shaders.parent == paths.data
+    assert CONFIG["backup_exclude"] == [paths.models.name, paths.slots.name, shaders.name]
+
+
+def test_build_arguments() -> None:
+    """Those that are told of or passed are the Dockerfile's."""
+    texts = [APP / "DOCS.md", ROOT / "README.md", ROOT / "scripts" / "build-app"]
+    told = {
+        name for path in texts for name in re.findall(r'--build-arg "?([A-Z_]+)=', path.read_text())
+    }
+    known = set(re.findall(r"^ARG ([A-Z_]+)", DOCKERFILE, re.MULTILINE))
+    assert {"LLAMA_FROM", "BUILD_FROM", "DEBIAN_SNAPSHOT"} <= told <= known
+
+
 def test_root_can_be_given_up() -> None:
     """The capabilities are those of chown, setgid and setuid, and of the init that stops it."""
     allowed = set(re.findall(r"^  capability (\w+),$", PROFILE, re.MULTILINE))
