@@ -4,17 +4,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from homeassistant.const import Platform
-from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.event import async_track_time_interval
-from homeassistant.helpers.start import async_at_started
 
-from .const import DOMAIN, HOME_CHANGE_SECONDS, LOGGER
+from .const import DOMAIN
 from .coordinator import LlamaCppCoordinator
 from .history import History, HistoryError, Retention
-from .home.changes import async_track_home
 from .home.exposed import async_forget_exposed
 from .issues import (
     async_delete_certificate_issue,
@@ -74,26 +70,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     entry.async_on_unload(async_track_time_interval(hass, prune, PRUNE_INTERVAL))
-    _async_keep_warm(hass, entry)
+    coordinator.cache_monitor.async_watch_home()
     return True
-
-
-@callback
-def _async_keep_warm(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:
-    """Have the prompts of the agents processed anew whenever the home has changed."""
-    warm_soon = entry.runtime_data.warmth.async_warm_soon
-    # A change seldom comes alone.
-    changes = Debouncer(
-        hass, LOGGER, cooldown=HOME_CHANGE_SECONDS, immediate=False, function=warm_soon
-    )
-    entry.async_on_unload(changes.async_shutdown)
-    entry.async_on_unload(async_track_home(hass, changes.async_schedule_call))
-
-    @callback
-    def started(_hass: HomeAssistant) -> None:
-        warm_soon()
-
-    entry.async_on_unload(async_at_started(hass, started))
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> bool:

@@ -34,7 +34,7 @@ class LlamaCppWarmUpButton(LlamaCppEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         try:
-            await self.coordinator.warmer.warm_all(anew=True, autoload=True)
+            await self.coordinator.prefiller.warm_all(anew=True, autoload=True)
         except LlamaServerError as err:
             raise to_home_assistant_error(err) from err
 

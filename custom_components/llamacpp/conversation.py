@@ -214,9 +214,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if stored := await self.async_get_last_extra_data():
             self._languages = {**stored.as_dict().get(SPEAKERS, {}), **self._languages}
         self.async_on_remove(
-            self.coordinator.warmer.register(self.subentry.subentry_id, self.async_warm_up)
+            self.coordinator.prefiller.register(self.subentry.subentry_id, self.async_warm_up)
         )
-        self.coordinator.warmth.async_warm_soon()
+        self.coordinator.cache_monitor.async_warm_soon()
 
     @override
     async def async_prepare(self, language: str | None = None) -> None:
@@ -230,13 +230,13 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             )
         if not (self.available and self.subentry.data.get(CONF_KEEP_WARM, True)):
             return
-        warmth = self.coordinator.warmth
-        await warmth.async_notice(self.model)
+        monitor = self.coordinator.cache_monitor
+        await monitor.async_notice(self.model)
         try:
             await self.async_warm_up(autoload=True)
         except (LlamaServerError, HomeAssistantError) as err:
             LOGGER.debug("%s is not warmed up: %s", self.entity_id, err)
-        warmth.async_follow_up()
+        monitor.async_follow_up()
 
     async def async_warm_up(self, *, autoload: bool) -> None:
         """Have the server process the agent's prompt, unless somebody waits for an answer.

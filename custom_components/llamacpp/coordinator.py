@@ -12,6 +12,7 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from yarl import URL
 
+from .cache_monitor import CacheMonitor
 from .client import (
     AuthenticationError,
     CannotConnectError,
@@ -41,7 +42,6 @@ from .const import (
 from .errors import translation_key, translation_placeholders
 from .issues import async_create_certificate_issue, async_delete_certificate_issue
 from .state import IN_MEMORY, ON_THE_WAY, ServerState, ServerStatus
-from .warmth import Warmth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,8 +91,8 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         self._n_active = 0
         self._app = self._app_client()
         self._is_starting = False
-        self.warmth = Warmth(self)
-        self.warmer = self.warmth.warmer
+        self.cache_monitor = CacheMonitor(self)
+        self.prefiller = self.cache_monitor.prefiller
         self.last_answer: AnswerStats | None = None
         self._error: LlamaServerError | None = None
         self._told: ServerStatus | None = None
@@ -166,7 +166,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     async def _async_begin_to_load(self, model: str) -> None:
         """Have a router load a model, which it refuses while those in its memory are at work."""
         deadline = time.monotonic() + BUSY_SECONDS
-        with self.warmer.paused():
+        with self.prefiller.paused():
             while True:
                 try:
                     return await self.client.load_model(model)
@@ -183,7 +183,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         if (model := self.data.model) is None:
             return
         try:
-            with self.warmer.paused():
+            with self.prefiller.paused():
                 await self.client.unload_model(model.id)
             await self._async_wait_while(model.id, (*IN_MEMORY, *ON_THE_WAY), UNLOADING_SECONDS)
         finally:
@@ -207,7 +207,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
 
     @override
     async def _async_update_data(self) -> ServerState:
-        self.warmth.async_begin_look()
+        self.cache_monitor.async_begin_look()
         try:
             state = await self._async_ask()
         except LlamaServerError as err:
@@ -330,7 +330,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     @callback
     def _async_refresh_finished(self) -> None:
         if not self._error:
-            self.warmth.async_look(self.data)
+            self.cache_monitor.async_look(self.data)
         # The base class tells the entities only of other data of the server: not that the reason
         # for its absence has changed, nor that a conversation is over because nobody goes on.
         n_active = self.history.active_count()

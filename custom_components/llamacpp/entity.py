@@ -129,7 +129,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             _telling_what_is_large(chat_log, offer),
             self._telling_if_too_large(chat_log, offer),
             self._noting_failures(),
-            coordinator.warmer.asking(agent_id, is_own=is_own) as note,
+            coordinator.prefiller.asking(agent_id, is_own=is_own) as note,
         ):
             if talk is not None:
                 async with coordinator.client.waiting():
@@ -142,13 +142,15 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         if keeps_warm and outcome.completion.usage and not outcome.failure:
             # Pictures are shown in the turn that they came with.
             following = [*chat_log.content, conversation.UserContent("")]
-            coordinator.warmth.async_follow(offer.request(following, replace(settings, images={})))
+            coordinator.cache_monitor.async_follow(
+                offer.request(following, replace(settings, images={}))
+            )
         return outcome
 
     def _note_outcome(self, outcome: Outcome) -> None:
         """Have the coordinator take note of an answer, or of what has cut it."""
         if outcome.failure:
-            self.coordinator.warmer.spending.add_unknown()
+            self.coordinator.prefiller.spending.add_unknown()
             self.coordinator.async_note_failure(outcome.failure)
             return
         self.coordinator.async_record_answer(
@@ -172,10 +174,10 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         talk: ConversationRef,
     ) -> int | None:
         """Return the slot of the server in which a conversation finds its prompt processed."""
-        warmer, agent_id = self.coordinator.warmer, self.subentry.subentry_id
-        await self.coordinator.warmth.async_notice(self.model, keeps_open=True)
+        prefiller, agent_id = self.coordinator.prefiller, self.subentry.subentry_id
+        await self.coordinator.cache_monitor.async_notice(self.model, keeps_open=True)
         request = offer.request(chat_log.content, settings)
-        return await warmer.slot_for(agent_id, request, talk)
+        return await prefiller.slot_for(agent_id, request, talk)
 
     async def _async_warm(
         self,
@@ -208,7 +210,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
                 for beginning in settings.markers.broken_in(beginnings_of(note))
             ]
         with self._telling_if_too_large(chat_log, offer):
-            await self.coordinator.warmer.warm(
+            await self.coordinator.prefiller.warm(
                 self.subentry.subentry_id, request, autoload=autoload, told=told
             )
 

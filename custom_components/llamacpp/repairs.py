@@ -83,7 +83,7 @@ class ContextRepairFlow(_RepairFlow):
         """Prefill the agent's prompt; raises LlamaServerError, or HomeAssistantError."""
         for entry in self._entries():
             if self._subentry_id in entry.subentries:
-                await entry.runtime_data.warmer.warm_up(self._subentry_id)
+                await entry.runtime_data.prefiller.warm_up(self._subentry_id)
                 return
         raise HomeAssistantError(f"The agent {self._subentry_id} is not set up")
 

@@ -10,7 +10,7 @@ from benchmarks.lib.assist_set.report import summary
 from benchmarks.lib.assist_set.results import AfterYes, Column, Outcome
 from benchmarks.lib.assist_set.without_model import play
 from benchmarks.lib.first_choice import first_choice, first_commands
-from custom_components.llamacpp.nlu.grammar import grammar_for
+from custom_components.llamacpp.nlu.gbnf import grammar_for
 
 from .test_assist_cases import write_home
 

@@ -154,7 +154,7 @@ class Day:
             await coordinator.async_refresh()
             await warmed(self._hass)
             # A note for each slot.
-            n_slots = coordinator.warmer.filling.n_slots
+            n_slots = coordinator.prefiller.filling.n_slots
             assert await processed(coordinator) < FEW_TOKENS * 2 * n_slots
 
 

@@ -64,15 +64,15 @@ def prompt_of(agent: str) -> dict[str, Any]:
 
 async def warmer_for(server: Server, peers: Peers, *agents: str) -> Prefiller:
     """Return what keeps the agents' prompts warm."""
-    warmer = Prefiller(peers.client(await peers.http(server.handle)))
-    warmer.filling.n_slots = 2
+    prefiller = Prefiller(peers.client(await peers.http(server.handle)))
+    prefiller.filling.n_slots = 2
 
     async def warm_up(*, autoload: bool) -> None:
         """Do nothing."""
 
     for agent in agents:
-        warmer.register(agent, warm_up)
-    return warmer
+        prefiller.register(agent, warm_up)
+    return prefiller
 
 
 @pytest.mark.parametrize("asked", [(), ("a",), ("b",), ("a", "b"), ("b", "a")])
@@ -82,13 +82,13 @@ async def test_each_agent_has_a_slot_of_its_own(
 ) -> None:
     """Whoever was asked between, two agents are never made warm in one of two slots."""
     server = Server()
-    warmer = await warmer_for(server, peers, "a", "b")
+    prefiller = await warmer_for(server, peers, "a", "b")
     first, second = agents
-    await warmer.warm(first, prompt_of(first), autoload=False)
+    await prefiller.warm(first, prompt_of(first), autoload=False)
     for agent in asked:
-        with warmer.asking(agent, is_own=agent == first) as note:
+        with prefiller.asking(agent, is_own=agent == first) as note:
             note(prompt_of(agent), DONE)
-    await warmer.warm(second, prompt_of(second), autoload=False)
+    await prefiller.warm(second, prompt_of(second), autoload=False)
     slots = [body["id_slot"] for body in server.bodies]
     assert sorted(slots) == [0, 1]
 
@@ -97,17 +97,17 @@ async def test_a_slot_where_the_next_turn_failed_is_not_idle(peers: Peers) -> No
     """It may be at work with what somebody else has asked."""
     server = Server()
     server.can_write = True
-    warmer = await warmer_for(server, peers, "a")
-    await warmer.warm("a", prompt_of("a"), autoload=False)
+    prefiller = await warmer_for(server, peers, "a")
+    await prefiller.warm("a", prompt_of("a"), autoload=False)
     talk = ConversationRef("conversation")
-    slot = await warmer.slot_for("a", prompt_of("a"), talk)
+    slot = await prefiller.slot_for("a", prompt_of("a"), talk)
     assert slot is not None
     server.busy = {0, 1}
-    assert await warmer.slot_for("a", prompt_of("a"), talk) is None
+    assert await prefiller.slot_for("a", prompt_of("a"), talk) is None
     server.fails = True
     with pytest.raises(LlamaServerError):
-        await warmer.follow({**prompt_of("a"), "id_slot": slot}, warmer.ahead.n_begun)
-    assert await warmer.slot_for("a", prompt_of("a"), talk) is None
+        await prefiller.follow({**prompt_of("a"), "id_slot": slot}, prefiller.ahead.n_begun)
+    assert await prefiller.slot_for("a", prompt_of("a"), talk) is None
 
 
 async def test_a_request_ends_with_who_has_sent_it(peers: Peers) -> None:

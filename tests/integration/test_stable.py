@@ -14,6 +14,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import llm
 
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
+from custom_components.llamacpp.conversation import MAX_SPEAKERS
 from custom_components.llamacpp.prompt.builder import PromptSpec, SharedPrefixBuilder
 from custom_components.llamacpp.prompt.messages import to_messages
 from custom_components.llamacpp.prompt.notes import set_note
@@ -178,6 +179,30 @@ async def test_devices_that_nobody_has_seen_before(
             await ask_all(device, None)
         await ask_all(speakers[2], ann.id)
         await ask_all(None, ann.id)
+
+
+async def test_who_has_spoken_is_known_after_a_restart(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """Home Assistant keeps it, of those who spoke last; what they are told can be prefilled."""
+    url, _requests = await llama_peer(peers, *[ANSWER] * (MAX_SPEAKERS + 2))
+    entry = await add_server(url)
+    panels = [plain_device(home, f"Panel {number}", None) for number in range(MAX_SPEAKERS + 1)]
+    for panel in panels:
+        await ask_as(home, device=panel)
+    await ask_as(home, device=panels[1])
+    await home.config_entries.async_reload(entry.entry_id)
+    agent = home.data[conversation.const.DATA_COMPONENT].get_entity(AGENT)
+    assert agent
+    stored = agent.extra_restore_state_data
+    assert stored
+    newest = [*panels[2:], panels[1]]
+    assert [*stored.as_dict()["speakers"]] == newest
+    prompts, wanted = SharedPrefixBuilder(home), PromptSpec(("assist",), None, is_own=True)
+    nobody = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
+    await prompts.async_renew(nobody, wanted)
+    notes = await prompts.async_notes(reversed(newest), nobody, wanted)
+    assert panels[1] in notes
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ async def test_a_question_goes_before(
         question = home.async_create_task(ask(home, "Are you there?"))
         await server.ended.wait()
         await conversation.async_prepare_agent(home, AGENT, "en")
-        await entry.runtime_data.warmer.warm_all()
+        await entry.runtime_data.prefiller.warm_all()
         assert server.n_warm_ups == 1
         server.may_answer.set()
         assert speech(await question) == "Here."

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.llamacpp import warmth
+from custom_components.llamacpp import cache_monitor
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
 from custom_components.llamacpp.serving import prefill as warm
 
@@ -84,7 +84,7 @@ async def test_the_next_turn_is_not_processed_between_quick_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody who asks soon finds a request that is being given up: one comes after all of them."""
-    monkeypatch.setattr(warmth, "FOLLOW_SECONDS", 3.0)
+    monkeypatch.setattr(cache_monitor, "FOLLOW_SECONDS", 3.0)
     entry = await add_server(own_server.base_url)
     coordinator = entry.runtime_data
     await settled(home)
@@ -106,7 +106,7 @@ async def test_the_next_turn_is_left_to_a_server_that_was_started_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It would have to process all of the conversation; the home is read from its disk."""
-    monkeypatch.setattr(warmth, "FOLLOW_SECONDS", 3.0)
+    monkeypatch.setattr(cache_monitor, "FOLLOW_SECONDS", 3.0)
     with keeping_slots(tmp_path, scripted_model, n_slots=2) as server:
         entry = await add_server(server.base_url)
         await settled(home)

@@ -25,7 +25,7 @@ MAX_TURNS = 3
 NUMBERS = ("percent", "degrees", "kelvin")
 
 
-class Before:
+class Coreference:
     """Resolves references in one home and one language."""
 
     def __init__(self, home: Home, language: Language) -> None:

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..home.language import Language, Phrase
-    from .coreference import Before
+    from .coreference import Coreference
     from .interpret import Interpreter
     from .utterance import Utterance
 
 
-def after_all(text: str, language: Language, interpreter: Interpreter, before: Before) -> str:
+def after_all(text: str, language: Language, interpreter: Interpreter, before: Coreference) -> str:
     """Return the corrected order of a text that corrects itself, else the text.
 
     Unchanged unless the first words are a complete order: otherwise it is unclear which of them the

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..home.durations import lengths
 from .explained import beside, cautions_in, phrase_places
+from .gbnf import writable
 from .generic import generic_commands
-from .grammar import writable
 from .utterance import n_begin, understand
 from .verbs import is_order
 

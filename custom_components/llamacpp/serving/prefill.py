@@ -33,7 +33,7 @@ OTHER_WORDS = "?"
 
 
 class PrefillJob(Protocol):
-    """Makes an agent's prompt and has the warmer process it."""
+    """Makes an agent's prompt and has the prefiller process it."""
 
     async def __call__(self, *, autoload: bool) -> None:
         """autoload: whether the model may be loaded for that. Raises what that raises."""

@@ -8,7 +8,7 @@ from itertools import groupby, takewhile
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from ..nlu.grammar import quoted, writable
+from ..nlu.gbnf import quoted, writable
 from .deltas import MAX_CALLS
 from .written import CLOSE, OPEN, UNKNOWN, written_value
 

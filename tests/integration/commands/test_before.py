@@ -8,7 +8,7 @@ from homeassistant.components.conversation import UserContent
 from custom_components.llamacpp.home.language import load
 from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
 from custom_components.llamacpp.nlu.candidates import Candidates
-from custom_components.llamacpp.nlu.coreference import MAX_TURNS, Before
+from custom_components.llamacpp.nlu.coreference import MAX_TURNS, Coreference
 from custom_components.llamacpp.nlu.interpret import Interpreter
 from tests.integration.talk import ask, contents, speech, state_of
 
@@ -48,7 +48,7 @@ PAIR = Home(
 )
 def test_only_a_verb(text: str, *, is_bare: bool) -> None:
     """It is told from what names something, of the home or not, and from a question."""
-    assert Before(HOME, load("en")).is_bare(text) is is_bare
+    assert Coreference(HOME, load("en")).is_bare(text) is is_bare
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_only_a_verb(text: str, *, is_bare: bool) -> None:
 )
 def test_what_was_named_before(before: list[str], text: str, whole: str) -> None:
     """The newest thing is meant, if it was one, and if nothing is named now."""
-    assert Before(HOME, load("en")).with_name(text, before) == whole
+    assert Coreference(HOME, load("en")).with_name(text, before) == whole
 
 
 async def test_it(talk: Talk) -> None:
@@ -131,7 +131,7 @@ def test_the_same_for_something_else(before: str, text: str, whole: str) -> None
     language = load("en")
     interpreter = Interpreter(Candidates(PAIR, language, DECLARED), language)
     commands = [part[0] for part in interpreter.meaning(before).parts]
-    found = Before(PAIR, language).same_for(text, commands)
+    found = Coreference(PAIR, language).same_for(text, commands)
     assert found == whole
     if whole and whole.rsplit(maxsplit=1)[-1] not in {"Lamp", "Light"}:
         assert not interpreter.meaning(found).is_plain
@@ -166,7 +166,7 @@ def test_the_same_with_another_value_or_elsewhere(before: str, text: str, whole:
     language = load("en")
     interpreter = Interpreter(Candidates(HOME, language, DECLARED), language)
     commands = [part[0] for part in interpreter.meaning(before).parts]
-    assert Before(HOME, language).same_for(text, commands) == whole
+    assert Coreference(HOME, language).same_for(text, commands) == whole
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_the_same_with_another_value_or_elsewhere(before: str, text: str, whole:
 )
 def test_a_no_before_an_order(text: str, rest: str) -> None:
     """It is left out only where a mark ends it."""
-    assert Before(HOME, load("en")).without_no(text) == rest
+    assert Coreference(HOME, load("en")).without_no(text) == rest
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_no_before_an_order(text: str, rest: str) -> None:
 )
 def test_both(code: str, text: str, *, is_all: bool) -> None:
     """It is all that is said: what takes it back makes it something else."""
-    assert Before(PAIR, load(code)).is_for_all(text) is is_all
+    assert Coreference(PAIR, load(code)).is_for_all(text) is is_all
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_not_the_other_one(code: str, before: str, text: str) -> None:
     interpreter = Interpreter(Candidates(PAIR, language, DECLARED), language)
     commands = [part[0] for part in interpreter.meaning(before).parts]
     assert [one.thing for one in commands] == ["Left Lamp"]
-    found = Before(PAIR, language).same_for(text, commands)
+    found = Coreference(PAIR, language).same_for(text, commands)
     assert not (found and interpreter.meaning(found).is_plain)
 
 
@@ -240,7 +240,7 @@ def test_not_the_other_one(code: str, before: str, text: str) -> None:
 )
 def test_what_begins_with_an_order(text: str, *, is_order: bool) -> None:
     """What fits nothing of the home is no chat for all that: the model would say it is done."""
-    assert Before(HOME, load("en")).begins_with_order(text) is is_order
+    assert Coreference(HOME, load("en")).begins_with_order(text) is is_order
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.llamacpp.client import LlamaServerClient, LlamaServerError, TextDelta
-from custom_components.llamacpp.nlu.grammar import BETWEEN, grammar_for, writable
+from custom_components.llamacpp.nlu.gbnf import BETWEEN, grammar_for, writable
 
 from .homes import parts_of
 

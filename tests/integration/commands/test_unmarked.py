@@ -8,7 +8,7 @@ import pytest
 from custom_components.llamacpp.home.language import load
 from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
 from custom_components.llamacpp.nlu.candidates import Candidates
-from custom_components.llamacpp.nlu.coreference import Before
+from custom_components.llamacpp.nlu.coreference import Coreference
 from custom_components.llamacpp.nlu.corrections import after_all
 from custom_components.llamacpp.nlu.interpret import Interpreter
 from custom_components.llamacpp.nlu.verbs import is_order
@@ -73,7 +73,7 @@ def done(meaning: Meaning) -> list[tuple[str, str]]:
 def corrected(text: str, code: str) -> list[tuple[str, str]]:
     """Return what is done by a text in which somebody may have corrected themselves."""
     understood = interpreter(code)
-    meant = after_all(text, load(code), understood, Before(HOME, load(code)))
+    meant = after_all(text, load(code), understood, Coreference(HOME, load(code)))
     return done(understood.meaning(meant))
 
 

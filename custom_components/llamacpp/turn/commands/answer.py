@@ -9,7 +9,7 @@ from homeassistant.util.ulid import ulid_now
 from ...client import Completion, Finish, FinishReason, TextDelta, ThinkingDelta
 from ...model.markers import mended
 from ...model.thoughts import Thoughts
-from ...nlu.grammar import BETWEEN
+from ...nlu.gbnf import BETWEEN
 from ...prompt.question import Asks, Question
 from .confidence import is_clear
 

@@ -11,9 +11,9 @@ from ...home.exposed import area_of_device, exposed_home
 from ...home.spoken import bare, command_text, sentence_of
 from ...home.words import as_written
 from ...nlu.candidates import Candidates
-from ...nlu.coreference import Before
+from ...nlu.coreference import Coreference
 from ...nlu.corrections import after_all
-from ...nlu.grammar import grammar_for
+from ...nlu.gbnf import grammar_for
 from ...nlu.interpret import Interpreter
 from ...nlu.relative import Now
 from ...nlu.utterance import understand
@@ -87,7 +87,7 @@ class CommandsStrategy:
         self._interpreter = Interpreter(
             self._candidates, self._language, self._functions, self._reading
         )
-        self._before = Before(home, self._language)
+        self._before = Coreference(home, self._language)
         self._examples = [
             {"role": role, "content": text}
             for pair in examples(home, of_home)

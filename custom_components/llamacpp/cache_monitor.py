@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.debounce import Debouncer
+from homeassistant.helpers.start import async_at_started
 
 from .client import BadRequestError, LlamaServerError
-from .const import CONF_API_PORT, DOMAIN, LOGGER, NOTICE_SECONDS
+from .const import CONF_API_PORT, DOMAIN, HOME_CHANGE_SECONDS, LOGGER, NOTICE_SECONDS
+from .home.changes import async_track_home
 from .issues import async_create_loss_issue, async_delete_loss_issue
 from .serving.diagnosis import CacheProblem
 from .serving.prefill import Prefiller
 
 if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
     from .client import ChatRequest
     from .coordinator import LlamaCppCoordinator
     from .state import ServerState
@@ -23,13 +28,13 @@ if TYPE_CHECKING:
 FOLLOW_SECONDS = 0.5
 
 
-class Warmth:
+class CacheMonitor:
     """Has the prompts of one server's agents processed whenever the server may not know them."""
 
     def __init__(self, coordinator: LlamaCppCoordinator) -> None:
         """Begin with a server that has told nothing yet."""
         self._coordinator = coordinator
-        self.warmer = Prefiller(coordinator.client, self.async_warm_soon)
+        self.prefiller = Prefiller(coordinator.client, self.async_warm_soon)
         self._task: asyncio.Task[None] | None = None
         self._due = asyncio.Event()
         # Somebody who asked has found the server in another state than it was in before.
@@ -41,50 +46,74 @@ class Warmth:
         self._in_memory: dict[str, str] | None = None
 
     @callback
+    def async_watch_home(self) -> None:
+        """Prefill the agents' prompts at the start and whenever the home has changed.
+
+        Until the entry is unloaded.
+        """
+        hass, entry = self._coordinator.hass, self._coordinator.config_entry
+        # A change seldom comes alone.
+        changes = Debouncer(
+            hass,
+            LOGGER,
+            cooldown=HOME_CHANGE_SECONDS,
+            immediate=False,
+            function=self.async_warm_soon,
+        )
+        entry.async_on_unload(changes.async_shutdown)
+        entry.async_on_unload(async_track_home(hass, changes.async_schedule_call))
+
+        @callback
+        def started(_hass: HomeAssistant) -> None:
+            self.async_warm_soon()
+
+        entry.async_on_unload(async_at_started(hass, started))
+
+    @callback
     def async_begin_look(self) -> None:
         """Take note that the server is about to be asked for its state."""
-        ahead = self.warmer.ahead
+        ahead = self.prefiller.ahead
         self._n_begun = None if ahead.is_busy else ahead.n_begun
 
     @callback
     def async_look(self, state: ServerState) -> None:
         """Have the prompts processed anew that the server has forgotten, or may have."""
-        self.warmer.filling.n_slots = state.slots_total or 1
-        self.warmer.is_router = state.is_router
-        self.warmer.served_by(f"{state.props.build_info} {state.props.model_path}")
+        self.prefiller.filling.n_slots = state.slots_total or 1
+        self.prefiller.is_router = state.is_router
+        self.prefiller.served_by(f"{state.props.build_info} {state.props.model_path}")
         if not state.props.is_front:
             self._tell_losses()
-        ahead = self.warmer.ahead
+        ahead = self.prefiller.ahead
         if ahead.is_busy or ahead.n_begun != self._n_begun:
             # A model may be on its way, and what is asked is not counted by the server when it is
             # by us. It was also asked if that was over before the server had told all of its state.
             return
         self._look_at_memory(state)
-        if self.warmer.is_to_write or self.warmer.seconds_until_telling is not None:
+        if self.prefiller.is_to_write or self.prefiller.seconds_until_telling is not None:
             self.async_warm_soon()
         n_tokens = state.prompt_tokens
         if n_tokens == self._n_tokens:
             # Nothing was asked, or the server was too busy to tell: then it is told next time.
             return
-        n_own, before = self.warmer.spending.take_own(), self._n_tokens
+        n_own, before = self.prefiller.spending.take_own(), self._n_tokens
         self._n_tokens = n_tokens
         if before is None:
             # A prompt that was given up before a restart or reload is counted a batch later.
-            self.warmer.spending.add_unknown()
+            self.prefiller.spending.add_unknown()
         if n_tokens is None or before is None or n_own is None:
             return
         if n_tokens - before > n_own:
             # Somebody else has used the server.
-            self.warmer.displaced()
+            self.prefiller.displaced()
 
     def _look_at_memory(self, state: ServerState) -> None:
         """Compare the models in memory with those of the time before."""
         before, now = self._in_memory, state.in_memory
         if before is None:
             # A server that has been running since before Home Assistant may know the prompts.
-            self.warmer.forget(now, is_empty=not state.prompt_tokens)
+            self.prefiller.forget(now, is_empty=not state.prompt_tokens)
         elif changed := {one for one in {*before, *now} if _has_changed(one, before, now)}:
-            self.warmer.forget(changed)
+            self.prefiller.forget(changed)
         else:
             self._in_memory = {one: word or before[one] for one, word in now.items()}
             return
@@ -102,12 +131,12 @@ class Warmth:
             return
         placeholders = {
             "server": coordinator.name,
-            "tokens": str(self.warmer.n_tokens_lost),
-            "agents": str(self.warmer.n_agents),
-            "slots": str(self.warmer.filling.n_slots),
+            "tokens": str(self.prefiller.n_tokens_lost),
+            "agents": str(self.prefiller.n_agents),
+            "slots": str(self.prefiller.filling.n_slots),
         }
         for loss in CacheProblem:
-            is_suffered = self.warmer.suffers(loss)
+            is_suffered = self.prefiller.suffers(loss)
             if is_suffered:
                 async_create_loss_issue(hass, entry.entry_id, loss, placeholders)
             elif is_suffered is False:
@@ -140,7 +169,7 @@ class Warmth:
         self._in_memory = {**before, key: word or ""}
         now = {} if word is None else {key: word}
         if word is None or _has_changed(key, before, now):
-            self.warmer.forget([key])
+            self.prefiller.forget([key])
             self._is_outdated = True
 
     @callback
@@ -163,7 +192,7 @@ class Warmth:
         )
 
     async def _async_follow(self, request: ChatRequest) -> None:
-        n_begun = self.warmer.ahead.n_begun
+        n_begun = self.prefiller.ahead.n_begun
         await asyncio.sleep(FOLLOW_SECONDS)
         await self.async_notice(request.get("model"))
         if self._is_outdated:
@@ -171,7 +200,7 @@ class Warmth:
             self.async_follow_up()
             return
         try:
-            await self.warmer.follow(request, n_begun)
+            await self.prefiller.follow(request, n_begun)
         except LlamaServerError as err:
             LOGGER.debug("%s does not prepare the next turn: %s", self._coordinator.name, err)
 
@@ -199,16 +228,16 @@ class Warmth:
                 if (await self._coordinator.client.props()).is_sleeping:
                     # Since it was asked last: only somebody who speaks may wake it.
                     return
-                await self.warmer.warm_all()
+                await self.prefiller.warm_all()
                 await self._async_tell()
             except (LlamaServerError, HomeAssistantError) as err:
                 LOGGER.debug("%s is not warmed up: %s", self._coordinator.name, err)
 
     async def _async_tell(self) -> None:
         """Have notes on those who may speak processed when it is quiet, unless more is due."""
-        while (wait := self.warmer.seconds_until_telling) is not None and not self._due.is_set():
+        while (wait := self.prefiller.seconds_until_telling) is not None and not self._due.is_set():
             if not wait:
-                await self._async_tell_now(self.warmer.model_to_tell)
+                await self._async_tell_now(self.prefiller.model_to_tell)
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
@@ -222,7 +251,7 @@ class Warmth:
         if self._coordinator.data.is_in_memory(model):
             await self.async_notice(model)
             if not self._is_outdated:
-                await self.warmer.tell()
+                await self.prefiller.tell()
 
 
 def _has_changed(model: str, before: dict[str, str], now: dict[str, str]) -> bool:
