@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 PARALLEL_UPDATES = 0
 # So many of those who spoke last are remembered.
 MAX_SPEAKERS = 24
-SPEAKERS = "speakers"
+SPEAKERS, TIMERS = "speakers", "timers"
 
 
 async def async_setup_entry(
@@ -96,7 +96,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     @override
     def extra_restore_state_data(self) -> RestoredExtraData:
         # Home Assistant keeps it over its restarts.
-        return RestoredExtraData({SPEAKERS: self._languages})
+        return RestoredExtraData({SPEAKERS: self._languages, TIMERS: self._prompts.has_timers})
 
     @property
     @override
@@ -212,7 +212,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         """Have the prompt processed as soon as Home Assistant knows all of the home."""
         await super().async_added_to_hass()
         if stored := await self.async_get_last_extra_data():
-            self._languages = {**stored.as_dict().get(SPEAKERS, {}), **self._languages}
+            known = stored.as_dict()
+            self._languages = {**known.get(SPEAKERS, {}), **self._languages}
+            self._prompts.has_timers |= known.get(TIMERS) is True
         self.async_on_remove(
             self.coordinator.prefiller.register(self.subentry.subentry_id, self.async_warm_up)
         )

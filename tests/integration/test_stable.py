@@ -152,7 +152,7 @@ async def test_devices_that_nobody_has_seen_before(
     entry = await add_server(own_server.base_url)
     await settled(home)
     areas = [one.id for one in ar.async_get(home).async_list_areas()]
-    assert satellites(home)
+    with_timers(home, satellites(home)[0])
 
     async def ask_all(device: str | None, user: str | None) -> None:
         await ask_as(home, device=device, user=user)
@@ -188,9 +188,11 @@ async def test_who_has_spoken_is_known_after_a_restart(
     url, _requests = await llama_peer(peers, *[ANSWER] * (MAX_SPEAKERS + 2))
     entry = await add_server(url)
     panels = [plain_device(home, f"Panel {number}", None) for number in range(MAX_SPEAKERS + 1)]
+    end_timers = async_register_timer_handler(home, panels[0], lambda _event, _timer: None)
     for panel in panels:
         await ask_as(home, device=panel)
     await ask_as(home, device=panels[1])
+    end_timers()
     await home.config_entries.async_reload(entry.entry_id)
     agent = home.data[conversation.const.DATA_COMPONENT].get_entity(AGENT)
     assert agent
@@ -198,6 +200,8 @@ async def test_who_has_spoken_is_known_after_a_restart(
     assert stored
     newest = [*panels[2:], panels[1]]
     assert [*stored.as_dict()["speakers"]] == newest
+    # Also that some device had timers, which may be on its way.
+    assert stored.as_dict()["timers"] is True
     prompts, wanted = SharedPrefixBuilder(home), PromptSpec(("assist",), None, is_own=True)
     nobody = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
     await prompts.async_renew(nobody, wanted)

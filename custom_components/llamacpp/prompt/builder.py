@@ -5,8 +5,9 @@ into the middle of the prompt. After the prompt of one speaker, the server would
 most of it again for the next. So the prefix is the prompt without any speaker; the lines about the
 speaker follow behind everything else, with the user's message.
 
-Two more renderings tell which lines are about a speaker: of a named user at a device with timers,
-and of a device in an area. They do not depend on the people in the home.
+Two more renderings tell which lines are about a speaker: of a named user at a device, which has
+timers if any device ever had some, and of a device in an area. They do not depend on the people in
+the home.
 """
 
 import asyncio
@@ -15,7 +16,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components import conversation
-from homeassistant.components.intent import async_register_timer_handler
+from homeassistant.components.intent import (
+    async_device_supports_timers,
+    async_register_timer_handler,
+)
 from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
@@ -73,7 +77,10 @@ class SharedPrefixBuilder:
         """Initialize without a prefix."""
         self._hass = hass
         self._lock = asyncio.Lock()
-        # A device without an area; it has timers while its prompt is rendered.
+        # Whether a device has timers, or had some: satellites connect long after a restart. Without
+        # any, the tools of timers only make the prompt longer.
+        self.has_timers = False
+        # A device without an area; it may have timers while its prompt is rendered.
         self._timer_device = f"llamacpp_{ulid_now()}"
         self._prefix: SharedPrefix | None = None
         # The spec and the version of the home that the prefix was built from.
@@ -223,6 +230,10 @@ class SharedPrefixBuilder:
     async def _async_make(self, llm_context: llm.LLMContext, wanted: PromptSpec) -> SharedPrefix:
         """Build the prefix: the lines that the prompts of all kinds of speakers share."""
         nobody = self._nobody(llm_context)
+        self.has_timers = self.has_timers or any(
+            async_device_supports_timers(self._hass, one.id)
+            for one in dr.async_get(self._hass).devices
+        )
         prompts, tools = list[str](), dict[str, llm.Tool]()
         failure: HomeAssistantError | None = None
         for one in (nobody, *self._other_kinds(nobody)):
@@ -245,7 +256,7 @@ class SharedPrefixBuilder:
     @contextmanager
     def _timers_at(self, device_id: str | None) -> Iterator[None]:
         """Register timers for our own device while its prompt is rendered."""
-        if device_id != self._timer_device:
+        if device_id != self._timer_device or not self.has_timers:
             yield
             return
         end = async_register_timer_handler(self._hass, device_id, lambda _event, _timer: None)
