@@ -89,6 +89,7 @@ VALUES = {
     "volume_level": 0.5,
     "temperature": 20,
 }
+STARTS = ("HassVacuumStart", "HassLawnMowerStartMowing", "HassTurnOn")
 # Whose values tell no more than its name does.
 OF_KINDS = ("domain", "device_class")
 
@@ -167,3 +168,29 @@ def test_every_word_is_wanted(code: str) -> None:
         if rest := {word for phrase in phrases for word in phrase} - found:
             unwanted.append((name, template, sorted(rest)))
     assert not unwanted
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_off_starts_nothing(code: str) -> None:
+    """Whatever switches a light off, in whatever order of words, starts no vacuum and no mower."""
+    language = load(code)
+    off = {
+        phrase
+        for sentence in language.sentences
+        if sentence.tool == "HassTurnOff" and "light" in sentence.kinds
+        for phrase in sentence.hear
+        if len(phrase) <= 2
+    }
+    assert off
+    interpreter = Interpreter(Candidates(HOME, language, TOOLS), language)
+    for name in ("Utopia", "Arcadia"):
+        for first, *rest in off:
+            last = " ".join(rest)
+            for text in (
+                f"{first} {last} {name}",
+                f"{first} {name} {last}",
+                f"{name} {first} {last}",
+            ):
+                meaning = interpreter.meaning(text)
+                tools = {part[0].tool for part in meaning.parts} if meaning.is_plain else set()
+                assert not [one for one in tools if one.endswith(STARTS)], text
