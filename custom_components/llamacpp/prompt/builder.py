@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 # Maximum number of satellites and users whose notes are made in advance.
 MAX_DEVICES = 16
 MAX_USERS = 8
-# Maximum number of speakers whose prompts lack lines of the prefix.
-MAX_UNUSUAL = 8
+# Maximum number of speakers whose prompts lack lines of the prefix: each is one more rendering when
+# the home has changed, for which the first speaker after that waits.
+MAX_UNUSUAL = 3
 SATELLITES = "assist_satellite"
 # A name that no user has: lines with it are about the user.
 SOMEBODY = "Somebody"
