@@ -61,6 +61,30 @@ def test_app_repository() -> None:
     assert found <= {"addon"}
 
 
+def test_name_is_the_same_everywhere() -> None:
+    """One name wherever a user looks, found by "llama" and not to be taken for core's."""
+    manifest = json.loads((INTEGRATION / "manifest.json").read_text())
+    name = manifest["name"]
+    assert "llama" in name.lower().split()
+    assert "cpp" not in name.lower()
+    assert json.loads((ROOT / "hacs.json").read_text())["name"] == name
+    assert yaml.safe_load((ROOT / "repository.yaml").read_text())["name"] == name
+    app = yaml.safe_load((ROOT / "addon" / "config.yaml").read_text())
+    assert (app["name"], app["panel_title"]) == (name, name)
+    page = (ROOT / "addon" / "llamacpp_app" / "web" / "index.html").read_text()
+    assert f"<title>{name}</title>" in page
+    assert f"<h1>{name}</h1>" in page
+    const = (INTEGRATION / "const.py").read_text()
+    assert f'DEFAULT_AGENT_NAME: Final = "{name}"' in const
+    assert f'DEFAULT_TASK_NAME: Final = "{name} AI Task"' in const
+    for language in (INTEGRATION / "translations").glob("*.json"):
+        steps = json.loads(language.read_text())["config"]["step"]
+        for step in ("user", "reconfigure", "hassio_confirm"):
+            assert name in steps[step]["title"], (language.name, step)
+    for text in (ROOT / "README.md", ROOT / "addon" / "README.md", ROOT / "addon" / "DOCS.md"):
+        assert text.read_text().startswith(f"# {name}\n"), text
+
+
 @pytest.mark.parametrize(("name", "size"), [("icon.png", 256), ("icon@2x.png", 512)])
 def test_brand_images(name: str, size: int) -> None:
     """Icons are squares of the sizes that Home Assistant asks for."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigEntry
 
-AGENT = "conversation.llama_cpp"
+AGENT = "conversation.house_llama"
 # Where the homes of the benchmarks are.
 TIME_ZONE, LATITUDE, LONGITUDE = "Europe/Rome", 45.46, 9.19
 

@@ -93,6 +93,10 @@ SECURE_REAUTH_SCHEMA = probatio.Schema({**REAUTH_SCHEMA.schema, **VERIFY_SSL})
 # Error key if the server speaks the other scheme, by the scheme of the address.
 _OTHER_SCHEME_ERRORS = {"http": "needs_tls", "https": "no_tls"}
 OTHER_SCHEME_SECONDS = 2.0
+# Home Assistant's own integration for llama-server, and the field of its entries with the address.
+CORE_DOMAIN = "llama_cpp"
+CORE_CONF_URL = "base_url"
+CORE_SECONDS = 2.0
 MAX_REDIRECTS = 5
 FAILED = (ConfigEntryState.SETUP_ERROR, ConfigEntryState.SETUP_RETRY)
 
@@ -110,6 +114,10 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         # The model that was a part of the address, and the proxy in front of the servers.
         self._named_model: str | None = None
         self._front: Front | None = None
+        # Unique for each server and each start; empty if unknown.
+        self._instance = ""
+        # Title of the entry that Home Assistant's own integration has for the server.
+        self._core_title = ""
         # Reason why the wait for a model failed.
         self._error: LlamaServerError | AbortFlow | None = None
         self._waiting: asyncio.Task[None] | None = None
@@ -224,24 +232,26 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
                 return await self.async_step_llama_swap()
             case Front.LITELLM:
                 return await self.async_step_litellm()
-        return self._finish()
+        return await self._async_tell_core()
 
     async def async_step_llama_swap(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Show the limits of llama-swap in front of the servers."""
-        return self._step_front("llama_swap", user_input)
+        return await self._async_step_front("llama_swap", user_input)
 
     async def async_step_litellm(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Show the limits of LiteLLM in front of the servers."""
-        return self._step_front("litellm", user_input)
+        return await self._async_step_front("litellm", user_input)
 
-    def _step_front(self, step_id: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
+    async def _async_step_front(
+        self, step_id: str, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
         if user_input is not None:
             self._abort_if_address_is_known()
-            return self._finish()
+            return await self._async_tell_core()
         return self.async_show_form(
             step_id=step_id,
             data_schema=EMPTY_SCHEMA,
@@ -249,6 +259,43 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
                 CONF_URL: self._data[CONF_URL],
                 CONF_MODEL: self._model or "",
             },
+        )
+
+    async def _async_tell_core(self) -> ConfigFlowResult:
+        """Say how we differ from Home Assistant's own integration, if it uses the server, too."""
+        if self.source != SOURCE_RECONFIGURE:
+            for entry in self.hass.config_entries.async_entries(CORE_DOMAIN, include_ignore=False):
+                if await self._async_is_core_of(entry):
+                    self._core_title = entry.title
+                    return await self.async_step_core_integration()
+        return self._finish()
+
+    async def _async_is_core_of(self, entry: ConfigEntry) -> bool:
+        """Return whether an entry of Home Assistant's own integration has our server."""
+        try:
+            url = parse_address(entry.data.get(CORE_CONF_URL, ""))
+        except ValueError:
+            return False
+        if url == self._data[CONF_URL]:
+            return True
+        # The same server may have another address there.
+        client = async_client(self.hass, {**entry.data, CONF_URL: url})
+        with contextlib.suppress(LlamaServerError, TimeoutError):
+            async with asyncio.timeout(CORE_SECONDS):
+                return bool(self._instance) and (await client.props()).instance == self._instance
+        return False
+
+    async def async_step_core_integration(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show what differs from Home Assistant's own integration before creating the entry."""
+        if user_input is not None:
+            self._abort_if_address_is_known()
+            return self._finish()
+        return self.async_show_form(
+            step_id="core_integration",
+            data_schema=EMPTY_SCHEMA,
+            description_placeholders={CONF_NAME: self._core_title},
         )
 
     @property
@@ -294,6 +341,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         client, props = await self._async_find()
         if props.instance and await self._async_is_known(props.instance):
             raise AbortFlow("already_configured")
+        self._instance = props.instance
         self._model = None
         if props.is_router:
             models = await client.models()

@@ -25,8 +25,8 @@ CONF_KEEP_WARM: Final = "keep_warm"
 
 SUBENTRY_CONVERSATION: Final = "conversation"
 SUBENTRY_AI_TASK: Final = "ai_task_data"
-DEFAULT_AGENT_NAME: Final = "Llama.cpp"
-DEFAULT_TASK_NAME: Final = "Llama.cpp AI Task"
+DEFAULT_AGENT_NAME: Final = "House Llama"
+DEFAULT_TASK_NAME: Final = "House Llama AI Task"
 
 # Polling intervals in seconds: long while all is well, short while the server is away or loading,
 # so that it is back soon after a restart, and growing to the longest while it stays away.

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     type Attach = Callable[[str, bytes], dict[str, str]]
     type AddServer = Callable[..., Awaitable[ConfigEntry[Any]]]
 
-AGENT = "conversation.llama_cpp"
-TASK_AGENT = "ai_task.llama_cpp_ai_task"
+AGENT = "conversation.house_llama"
+TASK_AGENT = "ai_task.house_llama_ai_task"
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )

@@ -223,7 +223,7 @@ async def test_an_answer_that_stays_cut(
         await generate(home, "Tell", t={"text": {"multiple": True}})
     assert len(requests) == 2
     assert caught.value.translation_key == "answer_too_long"
-    assert caught.value.translation_placeholders == {"agent": "Llama.cpp AI Task"}
+    assert caught.value.translation_placeholders == {"agent": "House Llama AI Task"}
 
 
 async def test_a_text_that_is_cut(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:

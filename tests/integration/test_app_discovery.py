@@ -42,7 +42,7 @@ async def test_from_the_app_to_an_entry(assist: HomeAssistant, tmp_path: Path, m
             assert config["api_port"] == app.api_port
             assert config["api_key"] == app.key
             # Nobody but a real Supervisor knows the container by its name.
-            info = HassioServiceInfo({**config, "host": LOOPBACK}, "Llama.cpp", DOMAIN, "0" * 32)
+            info = HassioServiceInfo({**config, "host": LOOPBACK}, "House Llama", DOMAIN, "0" * 32)
             step = await assist.config_entries.flow.async_init(
                 DOMAIN, context={"source": SOURCE_HASSIO}, data=info
             )

@@ -101,9 +101,9 @@ async def test_every_spelling_of_an_address(
     assert entry.title == f"{LOOPBACK}:{scripted_server.port}"
     assert entry.data == {CONF_URL: scripted_server.base_url}
     agent, task = entry.subentries.values()
-    assert (agent.subentry_type, agent.title) == ("conversation", "Llama.cpp")
+    assert (agent.subentry_type, agent.title) == ("conversation", "House Llama")
     assert agent.data == {CONF_LLM_HASS_API: ["assist"]}
-    assert (task.subentry_type, task.title) == ("ai_task_data", "Llama.cpp AI Task")
+    assert (task.subentry_type, task.title) == ("ai_task_data", "House Llama AI Task")
     assert task.data == {}
 
 

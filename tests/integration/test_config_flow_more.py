@@ -45,8 +45,8 @@ FLAGS = ("--ctx-size", "512")
 async def discover(hass: HomeAssistant, port: int, **config: Any) -> ConfigFlowResult:
     """Have the Supervisor tell of the app."""
     info = HassioServiceInfo(
-        config={"host": LOOPBACK, "port": port, "addon": "Llama.cpp app", **config},
-        name="Llama.cpp app",
+        config={"host": LOOPBACK, "port": port, "addon": "House Llama app", **config},
+        name="House Llama app",
         slug="local_llamacpp",
         uuid="0123456789abcdef",
     )
@@ -70,12 +70,12 @@ async def test_discovery_of_the_app(
         step = await discover(assist, server.port, api_key="one", api_port=5000)
         assert (step["type"], step["step_id"]) == (FlowResultType.FORM, "hassio_confirm")
         (flow,) = assist.config_entries.flow.async_progress()
-        assert flow["context"]["title_placeholders"] == {"name": "Llama.cpp app"}
+        assert flow["context"]["title_placeholders"] == {"name": "House Llama app"}
         step = await assist.config_entries.flow.async_configure(step["flow_id"], {})
         assert step["type"] is FlowResultType.CREATE_ENTRY
         await assist.async_block_till_done()
         entry = step["result"]
-        assert entry.title == "Llama.cpp app"
+        assert entry.title == "House Llama app"
         assert entry.data == {
             CONF_URL: server.base_url,
             CONF_API_KEY: "one",
@@ -322,16 +322,19 @@ async def test_two_servers(assist: HomeAssistant, add_server: AddServer, peers: 
     url = await Pretender().start(peers)
     second = await add_server(url)
     host = url.removeprefix("http://")
-    assert [one.title for one in first.subentries.values()] == ["Llama.cpp", "Llama.cpp AI Task"]
+    assert [one.title for one in first.subentries.values()] == [
+        "House Llama",
+        "House Llama AI Task",
+    ]
     assert [one.title for one in second.subentries.values()] == [
-        f"Llama.cpp ({host})",
-        f"Llama.cpp AI Task ({host})",
+        f"House Llama ({host})",
+        f"House Llama AI Task ({host})",
     ]
     names = {one.name for one in assist.states.async_all("conversation")}
-    assert {"Llama.cpp", f"Llama.cpp ({host})"} <= names
+    assert {"House Llama", f"House Llama ({host})"} <= names
     step = await assist.config_entries.subentries.async_init(
         (first.entry_id, "conversation"), context=SubentryFlowContext(source=SOURCE_USER)
     )
     assert step["data_schema"] is not None
     shown = {str(key): key.description for key in step["data_schema"].schema}
-    assert shown["name"] == {"suggested_value": f"Llama.cpp ({first.title})"}
+    assert shown["name"] == {"suggested_value": f"House Llama ({first.title})"}

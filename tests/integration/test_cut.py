@@ -463,7 +463,11 @@ async def test_an_ai_task_has_no_half_answer(
         await home.services.async_call(
             "ai_task",
             "generate_data",
-            {"task_name": "t", "instructions": "Write.", "entity_id": "ai_task.llama_cpp_ai_task"},
+            {
+                "task_name": "t",
+                "instructions": "Write.",
+                "entity_id": "ai_task.house_llama_ai_task",
+            },
             blocking=True,
             return_response=True,
         )

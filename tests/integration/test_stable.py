@@ -284,7 +284,7 @@ async def test_tasks_begin_alike(home: HomeAssistant, add_server: AddServer, pee
     """The seconds of the clock stand behind the instructions of a task, not within them."""
     url, requests = await llama_peer(peers, ANSWER)
     await add_server(url)
-    data = {"task_name": "t", "instructions": "Hello", "entity_id": "ai_task.llama_cpp_ai_task"}
+    data = {"task_name": "t", "instructions": "Hello", "entity_id": "ai_task.house_llama_ai_task"}
     await home.services.async_call(
         "ai_task", "generate_data", data, blocking=True, return_response=True
     )

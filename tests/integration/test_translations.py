@@ -50,7 +50,7 @@ OWN = {
     "too_many_tool_calls",
 }
 # The same word in every language.
-INTERNATIONAL = {"{name}", "Llama.cpp", "llama-swap", "LiteLLM", "Top P", "Top K", "Min P"}
+INTERNATIONAL = {"{name}", "House Llama", "llama-swap", "LiteLLM", "Top P", "Top K", "Min P"}
 
 
 def texts(language: str) -> dict[str, str]:

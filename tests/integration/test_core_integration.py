@@ -1,0 +1,102 @@
+"""Set-up of a server that Home Assistant's own llama.cpp integration uses, too."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+from homeassistant.config_entries import SOURCE_RECONFIGURE
+from homeassistant.const import CONF_URL
+from homeassistant.data_entry_flow import FlowResultType
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.llamacpp.const import DOMAIN
+from dev.processes import LOOPBACK, free_port
+
+from .test_config_flow import start
+from .test_config_flow_more import discover
+
+if TYPE_CHECKING:
+    import aiohttp
+    from homeassistant.config_entries import ConfigFlowResult
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+
+    from .conftest import AddServer
+    from .peers import Peers
+
+
+def add_core(hass: HomeAssistant, url: str, **data: str) -> None:
+    """Have Home Assistant's own integration know a server."""
+    entry = MockConfigEntry(domain="llama_cpp", title="Core's", data={"base_url": url, **data})
+    entry.add_to_hass(hass)
+
+
+def is_told(step: ConfigFlowResult) -> bool:
+    """Return whether the step says how the two differ."""
+    return step["type"] is FlowResultType.FORM and step["step_id"] == "core_integration"
+
+
+@pytest.mark.parametrize("spelling", ["http://{0}:{1}/v1", "http://{0}:{1}", "http://{0}:{1}/v1/"])
+async def test_the_difference_is_told(
+    assist: HomeAssistant, scripted_server: LlamaServer, spelling: str
+) -> None:
+    """One form more says it, with core's title; the server is then set up as ever."""
+    add_core(assist, spelling.format(LOOPBACK, scripted_server.port))
+    step = await start(assist, scripted_server.base_url)
+    assert is_told(step)
+    assert step["description_placeholders"] == {"name": "Core's"}
+    step = await assist.config_entries.flow.async_configure(step["flow_id"], {})
+    assert step["type"] is FlowResultType.CREATE_ENTRY
+    assert step["data"] == {CONF_URL: scripted_server.base_url}
+
+
+async def test_the_same_server_at_another_address(
+    assist: HomeAssistant,
+    scripted_server: LlamaServer,
+    peers: Peers,
+    session: aiohttp.ClientSession,
+) -> None:
+    """The server itself is recognised, here behind a proxy; the key is the one that core has."""
+    keys: list[str | None] = []
+
+    async def forward(request: web.Request) -> web.Response:
+        keys.append(request.headers.get("Authorization"))
+        async with session.get(scripted_server.base_url + request.path) as answer:
+            return web.json_response(await answer.json(), status=answer.status)
+
+    add_core(assist, await peers.http(forward), api_key="core's")
+    assert is_told(await start(assist, scripted_server.base_url))
+    assert keys == ["Bearer core's"]
+
+
+@pytest.mark.parametrize("url", [f"http://{LOOPBACK}:{free_port()}/v1", "ftp://here", ""])
+async def test_another_server(
+    assist: HomeAssistant, scripted_server: LlamaServer, url: str
+) -> None:
+    """Nothing is said of a server that is another one, away, or no address."""
+    add_core(assist, url)
+    step = await start(assist, scripted_server.base_url)
+    assert step["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_the_app(assist: HomeAssistant, scripted_server: LlamaServer) -> None:
+    """A server that is discovered says it, too."""
+    add_core(assist, f"{scripted_server.base_url}/v1")
+    step = await discover(assist, scripted_server.port)
+    assert is_told(await assist.config_entries.flow.async_configure(step["flow_id"], {}))
+
+
+async def test_not_at_a_change(
+    assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
+) -> None:
+    """Who has set up the server knows."""
+    entry = await add_server(scripted_server.base_url)
+    add_core(assist, f"{scripted_server.base_url}/v1")
+    form = await assist.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
+    step = await assist.config_entries.flow.async_configure(
+        form["flow_id"], {CONF_URL: scripted_server.base_url}
+    )
+    assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
