@@ -10,7 +10,18 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 INTEGRATION = ROOT / "custom_components" / "llamacpp"
-DOCS = (ROOT / "docs" / "integration.md").read_text()
+PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+# All texts for users and for those who change the code, by path.
+TEXTS_OF_ALL = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for pattern in ("*.md", "docs/*.md", "addon/*.md", "benchmarks/README.md")
+    for path in sorted(ROOT.glob(pattern))
+}
+REPOSITORY = "https://github.com/llamacpp-home-assistant/llamacpp-home-assistant"
+# A number, or what stands for one in a text.
+NUMBER = re.compile(r"\{\w+\}|\d[\d,]*")
+# A link or a picture of Markdown.
+LINK = re.compile(r"\]\(([^()\s]+)\)")
 TEXTS: dict[str, Any] = json.loads((INTEGRATION / "translations" / "en.json").read_text())
 SERVICES: dict[str, Any] = yaml.safe_load((INTEGRATION / "services.yaml").read_text())
 # https://developers.home-assistant.io/docs/core/integration-quality-scale/rules
@@ -84,12 +95,21 @@ def labels(value: Any) -> set[str]:
     return own.union(*(labels(child) for child in value.values()))
 
 
-def part(heading: str) -> str:
-    """Return the text below a heading of the docs, up to the next one of its level."""
+def part(page: str, heading: str = "") -> str:
+    """Return a page of the docs, or its text below a heading up to the next one of its level."""
+    if not heading:
+        return PAGES[page]
     level = heading.partition(" ")[0]
-    _, found, rest = DOCS.partition(f"\n{heading}\n")
+    _, found, rest = PAGES[page].partition(f"\n{heading}\n")
     assert found, heading
     return rest.partition(f"\n{level} ")[0]
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a text's headings, as GitHub and the site make them."""
+    without_code = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", without_code, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_quality_scale() -> None:
@@ -103,24 +123,25 @@ def test_quality_scale() -> None:
 
 def test_every_option_is_described() -> None:
     """Each field of each form has its label in the docs."""
-    forms = [TEXTS["config"], TEXTS["options"], TEXTS["config_subentries"]]
-    for label in set().union(*map(labels, forms)):
-        assert label in DOCS
+    for label in labels(TEXTS["config"]):
+        assert label in part("quick-start")
+    for label in labels(TEXTS["options"]) | labels(TEXTS["config_subentries"]):
+        assert label in part("options")
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_action_is_described(name: str) -> None:
     """Each action has a heading, and below it all of its fields."""
-    text = part(f"### `llamacpp.{name}`")
+    text = part("automations", f"### `llamacpp.{name}`")
     if "those of `chat`" in text:
-        text += part("### `llamacpp.chat`")
+        text += part("automations", "### `llamacpp.chat`")
     for field in SERVICES[name]["fields"]:
         assert f"`{field}`" in text
 
 
 def test_every_entity_is_described() -> None:
     """Each name of an entity, and each state of the status, is in the docs."""
-    text = part("## Entities")
+    text = part("entities")
     for entities in TEXTS["entity"].values():
         for entity in entities.values():
             for name in (entity["name"], *entity.get("state", {}).values()):
@@ -131,46 +152,114 @@ def test_every_repair_is_described() -> None:
     """Each issue is explained by the title that it, or its dialogue, has."""
     for issue in TEXTS["issues"].values():
         steps = issue.get("fix_flow", {"step": {"": issue}})["step"].values()
-        assert any(step["title"] in part("## Troubleshooting") for step in steps)
+        assert any(step["title"] in part("troubleshooting") for step in steps)
+
+
+def strings(value: Any) -> list[str]:
+    """Return all texts below a value of JSON."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, dict | list):
+        return []
+    children = value.values() if isinstance(value, dict) else value
+    return [text for child in children for text in strings(child)]
+
+
+def test_messages_are_those_of_the_integration() -> None:
+    """What troubleshooting quotes is said by the integration; numbers are filled in."""
+    spoken = json.loads((INTEGRATION / "home" / "sentences" / "en.json").read_text())
+    said = [NUMBER.sub("0", text) for text in (*strings(TEXTS), *strings(spoken))]
+    rows = re.findall(r"^\| (.+?) \|", PAGES["troubleshooting"], re.MULTILINE)
+    quoted = [one for row in rows for one in re.findall(r'"([^"]+)"', row)]
+    # A question has a name of the home in it.
+    messages = [NUMBER.sub("0", one.strip(". ")) for one in quoted if not one.endswith("?")]
+    assert len(messages) > 15
+    for message in messages:
+        assert any(message in text for text in said), message
 
 
 def test_learn_more() -> None:
-    """The issues lead to headings that the docs have."""
+    """The issues lead to pages and headings that the docs have."""
     source = (INTEGRATION / "issues.py").read_text()
-    anchors = set(re.findall(r"\{DOCS_URL\}#([\w-]+)", source))
-    headings = {line.lstrip("# ").lower().replace(" ", "-") for line in DOCS.splitlines()}
-    assert anchors
-    assert anchors <= headings
+    links = re.findall(r"\{DOCS_URL\}/([\w-]+)\.md#([\w-]+)", source)
+    assert len(links) == source.count("learn_more_url")
+    for page, anchor in links:
+        assert anchor in anchors(PAGES[page])
 
 
 @pytest.mark.parametrize(
-    "heading",
+    ("page", "heading"),
     [
-        "## What it is good for",
-        "## What it works with",
-        "## Installation",
-        "## Settings of a server",
-        "### Examples",
-        "## How data is updated",
-        "## Known limitations",
-        "## Removal",
+        ("index", ""),
+        ("servers", "## What it works with"),
+        ("quick-start", "## Home Assistant OS"),
+        ("quick-start", "## A server of your own"),
+        ("options", "## Settings of a server"),
+        ("automations", "## Examples"),
+        ("entities", "## How data is updated"),
+        ("faq", "## Known limitations"),
+        ("quick-start", "## Removal"),
     ],
 )
-def test_what_the_rules_ask_for(heading: str) -> None:
+def test_what_the_rules_ask_for(page: str, heading: str) -> None:
     """The docs have a part for each rule about them, and it says something."""
-    assert len(part(heading).split()) > 40
+    assert len(part(page, heading).split()) > 40
 
 
 def test_links_lead_somewhere() -> None:
-    """The table of contents names all parts, and each link within leads to a heading."""
-    headings = {
-        line.lstrip("# ").lower().replace(" ", "-"): line.count("#")
-        for line in DOCS.splitlines()
-        if line.startswith("##")
+    """Each link to a file leads to one that is there, and to a heading in it."""
+    for name, text in TEXTS_OF_ALL.items():
+        for absolute in LINK.findall(text):
+            link = absolute.removeprefix(f"{REPOSITORY}/blob/main/")
+            if "://" in link:
+                assert not link.startswith(f"{REPOSITORY}#"), (name, link)
+                continue
+            base = ROOT / name if link == absolute else ROOT / "README.md"
+            file, _, anchor = link.partition("#")
+            path = base.parent / file if file else base
+            assert path.exists(), (name, link)
+            if anchor:
+                assert anchor in anchors(path.read_text()), (name, link)
+
+
+def test_every_page_is_in_the_contents() -> None:
+    """The first page leads to all others."""
+    linked = {link.removesuffix(".md") for link in LINK.findall(PAGES["index"])}
+    assert PAGES.keys() - linked == {"index"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.it.md", "docs/faq.md", "docs/models.md"])
+def test_figures_are_measured(name: str) -> None:
+    """Each figure of commands, tokens and seconds is one that was measured."""
+    measured = TEXTS_OF_ALL["benchmarks/README.md"] + TEXTS_OF_ALL["addon/DOCS.md"]
+    measured = measured.replace(",", "")
+    text = TEXTS_OF_ALL[name]
+    if name.endswith(".it.md"):
+        text = re.sub(r"(?<=\d)\.(?=\d{3})", "", text)
+        text = re.sub(r"(?<=\d),(?=\d)", ".", text).replace(" su ", " of ")
+    text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+    figures = {
+        *re.findall(r"\b\d+ of (?:the )?\d+\b", text),
+        *re.findall(r"\b\d{4,}\b(?=[^.\d]* (?:token|comm))", text),
+        *re.findall(r"\b[\d.]+ s\b", text),
     }
-    links = set(re.findall(r"\]\(#([\w-]+)\)", DOCS))
-    assert links <= headings.keys()
-    assert links >= {name for name, level in headings.items() if level == 2}
+    assert figures
+    for figure in figures:
+        said = {"0.4 s": "401 ms"}.get(figure, figure.replace("the ", ""))
+        assert said in measured, figure
+
+
+def test_both_readmes_lead_alike() -> None:
+    """The README has the same links and commands in each language."""
+    ours, theirs = (TEXTS_OF_ALL[name] for name in ("README.md", "README.it.md"))
+
+    def parts(text: str) -> list[list[str]]:
+        links = [one for one in LINK.findall(text) if "#" not in one or "/" in one]
+        code = re.findall(r"^ *```.*?```$", text, re.MULTILINE | re.DOTALL)
+        headings = [line.partition(" ")[0] for line in text.splitlines() if line.startswith("#")]
+        return [sorted(one for one in links if not one.startswith("README")), code, headings]
+
+    assert parts(ours) == parts(theirs)
 
 
 def test_every_entity_and_action_has_an_icon() -> None:

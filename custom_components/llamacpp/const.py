@@ -6,8 +6,7 @@ from typing import Final
 DOMAIN: Final = "llamacpp"
 LOGGER: Final = logging.getLogger(__package__)
 DOCS_URL: Final = (
-    "https://github.com/llamacpp-home-assistant/llamacpp-home-assistant"
-    "/blob/main/docs/integration.md"
+    "https://github.com/llamacpp-home-assistant/llamacpp-home-assistant/blob/main/docs"
 )
 
 # Port of our app's own API for conversations, beside that of llama-server.

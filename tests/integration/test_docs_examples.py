@@ -1,0 +1,172 @@
+"""The automations of the docs, run as they stand in a home that has what they name."""
+
+import logging
+import re
+from datetime import time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, override
+
+import pytest
+import yaml
+from homeassistant.components import camera
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import EVENT_CALL_SERVICE
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import (
+    async_capture_events,
+    async_fire_time_changed,
+)
+
+from tests.conftest import serving
+
+from .conftest import PICTURE
+from .talk import PROPS, llama_peer, piece
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+    from dev.llama import LlamaServer
+
+    from .conftest import AddServer
+    from .peers import Peers
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^ *```yaml\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+EXAMPLES: dict[str, dict[str, Any]] = {
+    example["alias"]: example
+    for path in sorted(ROOT.glob("docs/*.md"))
+    for block in BLOCK.findall(path.read_text())
+    if "actions" in (example := yaml.safe_load(block))
+}
+SEEING = PROPS | {"modalities": {"vision": True}}
+# What is so after an example that lets the model control the home.
+ENDS = {
+    "light.floor_lamp": "off",
+    "cover.living_room_curtain": "closed",
+    "lock.side_door": "locked",
+}
+MESSAGE = "The water in the cellar is rising!"
+
+
+class FrontDoor(camera.Camera):
+    """A camera that always sees the same."""
+
+    _attr_name = "Front Door"
+
+    def __init__(self) -> None:
+        """Make a camera whose pictures are PNG files."""
+        super().__init__()
+        self.content_type = "image/png"
+
+    @override
+    async def async_camera_image(
+        self, width: int | None = None, height: int | None = None
+    ) -> bytes | None:
+        return PICTURE
+
+
+@pytest.fixture(autouse=True)
+def _large_models() -> None:
+    """Have a small model choose among commands, as users have it."""
+
+
+@pytest.fixture(autouse=True)
+def _model_first() -> None:
+    """Have Home Assistant's sentences tried first, as users have it."""
+
+
+@pytest.fixture
+async def house(home: HomeAssistant) -> HomeAssistant:
+    """Return the demo's home, with a camera and a bell at the front door."""
+    assert await async_setup_component(home, "camera", {})
+    assert await async_setup_component(home, "persistent_notification", {})
+    await home.data["camera"].async_add_entities([FrontDoor()])
+    home.states.async_set("binary_sensor.front_door_bell", "off")
+    await home.async_block_till_done()
+    return home
+
+
+def fire(hass: HomeAssistant, trigger: dict[str, Any]) -> None:
+    """Have happen what a trigger waits for."""
+    match trigger["trigger"]:
+        case "time":
+            at = time.fromisoformat(trigger["at"])
+            day = dt_util.now() + timedelta(days=1)
+            async_fire_time_changed(
+                hass, dt_util.as_utc(day.replace(hour=at.hour, minute=0, second=0))
+            )
+        case "state":
+            hass.states.async_set(trigger["entity_id"], trigger["to"])
+        case "event":
+            hass.bus.async_fire(trigger["event_type"], {"text": MESSAGE})
+        case other:
+            pytest.fail(f"nobody here makes a trigger {other} happen")
+
+
+@pytest.fixture
+async def requests(
+    request: pytest.FixtureRequest, add_server: AddServer, peers: Peers
+) -> list[Any]:
+    """Set up a real server for the example, or one that sees; return what the latter is asked."""
+    if "attachments" in str(EXAMPLES[request.node.callspec.params["name"]]):
+        answer = [piece(content="A dot."), piece("stop")]
+        url, requests = await llama_peer(peers, answer, props=SEEING)
+        await add_server(url)
+        return requests
+    server: LlamaServer = request.getfixturevalue("llama_server")
+    await add_server(server.base_url)
+    return []
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+async def test_it_works(
+    house: HomeAssistant, requests: list[Any], caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """What it waits for happens, each of its actions returns, and the notification has words."""
+    example = EXAMPLES[name]
+    notified = async_capture_events(house, EVENT_CALL_SERVICE)
+    assert await async_setup_component(house, "automation", {"automation": [example]})
+    (state,) = house.states.async_all("automation")
+    assert state.state == "on"
+    caplog.clear()
+    for trigger in example["triggers"]:
+        fire(house, trigger)
+        await house.async_block_till_done()
+    every = {"entity_id": "all"}
+    await house.services.async_call("automation", "turn_off", every, blocking=True)
+    loggers = ("homeassistant.components.automation", "custom_components.llamacpp")
+    records = [one for one in caplog.records if one.name.startswith(loggers)]
+    assert not [one for one in records if one.levelno > logging.INFO]
+    messages = [
+        event.data["service_data"]["message"].strip()
+        for event in notified
+        if event.data["domain"] == "persistent_notification"
+    ]
+    # Whether one comes at all may be the model's choice.
+    assert messages or "'if'" in str(example["actions"])
+    assert not {"", "None"} & {*messages}
+    assert all("image_url" in str(one) for one in requests[-1:])
+    if "llm_hass_api" in str(example):
+        states = {one: house.states.get(one) for one in ENDS}
+        assert {one: state and state.state for one, state in states.items()} == ENDS
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md", "docs/servers.md"])
+async def test_the_line_that_starts_a_server(
+    assist: HomeAssistant, add_server: AddServer, model: Path, tmp_path: Path, page: str
+) -> None:
+    """llama-server takes its flags, and the integration takes the server with the key."""
+    (line,) = re.findall(r"^ *llama-server (-.*)$", (ROOT / page).read_text(), re.MULTILINE)
+    flags = line.split()
+    where, api_key = flags[0], flags[flags.index("--api-key") + 1]
+    assert where in ("-hf", "-m")
+    # A model, an address and a port of the test's own.
+    for name in (where, "--host", "--port", "--api-key"):
+        del flags[flags.index(name) : flags.index(name) + 2]
+    with serving(tmp_path / "log.txt", *flags, model=model, api_key=api_key) as server:
+        entry = await add_server(server.base_url, api_key)
+        assert entry.state is ConfigEntryState.LOADED
+        sensors = {one.entity_id.partition(".")[2] for one in assist.states.async_all("sensor")}
+        assert any(one.endswith("prompt_tokens_processed") for one in sensors)
+        await assist.config_entries.async_unload(entry.entry_id)
