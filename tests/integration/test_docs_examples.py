@@ -24,6 +24,8 @@ from .conftest import PICTURE
 from .talk import PROPS, llama_peer, piece
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
@@ -87,15 +89,18 @@ async def house(home: HomeAssistant) -> HomeAssistant:
     return home
 
 
+def next_time(at: str) -> datetime:
+    """Return when it is this time of the day tomorrow."""
+    wanted = time.fromisoformat(at)
+    day = dt_util.now() + timedelta(days=1)
+    return dt_util.as_utc(day.replace(hour=wanted.hour, minute=wanted.minute, second=0))
+
+
 def fire(hass: HomeAssistant, trigger: dict[str, Any]) -> None:
     """Have happen what a trigger waits for."""
     match trigger["trigger"]:
         case "time":
-            at = time.fromisoformat(trigger["at"])
-            day = dt_util.now() + timedelta(days=1)
-            async_fire_time_changed(
-                hass, dt_util.as_utc(day.replace(hour=at.hour, minute=0, second=0))
-            )
+            async_fire_time_changed(hass, next_time(trigger["at"]))
         case "state":
             hass.states.async_set(trigger["entity_id"], trigger["to"])
         case "event":
