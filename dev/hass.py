@@ -43,7 +43,8 @@ logbook:
 system_health:
 virtual_home:
   home: {home}
-{scripts}logger:
+{scripts}automation: !include automations.yaml
+logger:
   default: warning
   logs:
     custom_components.llamacpp: info
@@ -123,6 +124,8 @@ class HomeAssistant(ChildProcess):
         (self.config_dir / "configuration.yaml").write_text(
             CONFIGURATION.format(home=json.dumps(str(home)), scripts=scripts)
         )
+        # What the editor of automations writes.
+        (self.config_dir / "automations.yaml").touch()
         self._seed(
             "http", 2, 2, {"stable": self._http(), "pending": None, "yaml_migration_done": True}
         )

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import hass_frontend
 import pytest
 import yaml
 
@@ -23,6 +24,7 @@ NUMBER = re.compile(r"\{\w+\}|\d[\d,]*")
 # A link or a picture of Markdown.
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 TEXTS: dict[str, Any] = json.loads((INTEGRATION / "translations" / "en.json").read_text())
+MANIFEST = json.loads((INTEGRATION / "manifest.json").read_text())
 SERVICES: dict[str, Any] = yaml.safe_load((INTEGRATION / "services.yaml").read_text())
 # https://developers.home-assistant.io/docs/core/integration-quality-scale/rules
 RULES = {
@@ -220,6 +222,28 @@ def test_links_lead_somewhere() -> None:
             assert path.exists(), (name, link)
             if anchor:
                 assert anchor in anchors(path.read_text()), (name, link)
+
+
+def frontend(language: str) -> set[str]:
+    """Return all texts of Home Assistant's user interface in a language."""
+    folder = Path(hass_frontend.__file__).parent / "static" / "translations"
+    files = folder.rglob(f"{language}-*.json")
+    return {text for file in files for text in json.loads(file.read_text()).values()}
+
+
+def test_ways_through_the_settings() -> None:
+    """Each place that a text names in Home Assistant is called so there, in its language."""
+    for language, first in (("en", "Settings"), ("it", "Impostazioni")):
+        known = frontend(language)
+        assert first in known
+        places = [
+            (name, place)
+            for name, text in TEXTS_OF_ALL.items()
+            for way in re.findall(rf"\*({first} > [^*]+)\*", " ".join(text.split()))
+            for place in way.split(" > ")
+        ]
+        assert places
+        assert not [one for one in places if one[1] not in known | {MANIFEST["name"]}]
 
 
 def test_every_page_is_in_the_contents() -> None:

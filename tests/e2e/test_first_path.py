@@ -97,6 +97,12 @@ async def test_first_path(tmp_path: Path, model: Path) -> None:
             agent = await find_agent(client)
             await prefer_agent(client, agent)
 
+            # An automation that is saved in the editor is there.
+            saved = {"alias": "Saved", "triggers": [], "actions": []}
+            await client.request("POST", "/api/config/automation/config/1", saved)
+            async with asyncio.timeout(BACK_SECONDS):
+                await until_available(client, "automation.saved", available=True)
+
             answer = await client.ask("What is the capital of France?")
             assert not answer.is_error
             assert len(answer.pieces) > 1

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
-from homeassistant.config_entries import SOURCE_RECONFIGURE
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigSubentryData
 from homeassistant.const import CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.llamacpp.const import DOMAIN
@@ -85,6 +86,32 @@ async def test_the_app(assist: HomeAssistant, scripted_server: LlamaServer) -> N
     add_core(assist, f"{scripted_server.base_url}/v1")
     step = await discover(assist, scripted_server.port)
     assert is_told(await assist.config_entries.flow.async_configure(step["flow_id"], {}))
+
+
+async def test_agents_keep_their_names(assist: HomeAssistant, scripted_server: LlamaServer) -> None:
+    """An agent of the time when the integration was called like core's has its name and id."""
+    agent = ConfigSubentryData(
+        subentry_type="conversation", title="Llama.cpp", unique_id=None, data={}
+    )
+    data = {CONF_URL: scripted_server.base_url}
+    entry = MockConfigEntry(domain=DOMAIN, title="Llama.cpp", data=data, subentries_data=[agent])
+    entry.add_to_hass(assist)
+    (subentry,) = entry.subentries.values()
+    registry = er.async_get(assist)
+    registry.async_get_or_create(
+        "conversation",
+        DOMAIN,
+        subentry.subentry_id,
+        suggested_object_id="llama_cpp",
+        config_entry=entry,
+        config_subentry_id=subentry.subentry_id,
+    )
+    assert await assist.config_entries.async_setup(entry.entry_id)
+    await assist.async_block_till_done()
+    (state,) = [one for one in assist.states.async_all("conversation") if one.name == "Llama.cpp"]
+    assert state.entity_id == "conversation.llama_cpp"
+    assert entry.title == "Llama.cpp"
+    await assist.config_entries.async_unload(entry.entry_id)
 
 
 async def test_not_at_a_change(
