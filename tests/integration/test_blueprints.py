@@ -130,6 +130,15 @@ async def phone(home: HomeAssistant, peers: Peers) -> tuple[str, list[dict[str, 
     return device.id, pushed
 
 
+def asked(events: list[Event[Any]]) -> str:
+    """Return what the model was asked first."""
+    return next(
+        str(event.data["service_data"]["message"])
+        for event in events
+        if (event.data["domain"], event.data["service"]) == ("llamacpp", "chat")
+    )
+
+
 async def until(condition: Callable[[], Any]) -> None:
     """Wait for a condition while an automation waits for something else."""
     for _ in range(1200):
@@ -163,12 +172,16 @@ def test_what_a_blueprint_says(name: str) -> None:
 @pytest.mark.usefixtures("server")
 async def test_morning_greeting(home: HomeAssistant, use: Use, notified: Notified) -> None:
     """The first motion is greeted with the facts, the second is not."""
+    events = async_capture_events(home, EVENT_CALL_SERVICE)
     day = {"after": "00:00:00", "before": "23:59:59"}
     await use("morning_greeting", motion=MOTION, agent=AGENT, facts=FACTS, **day)
     for state in ("on", "off", "on"):
         home.states.async_set(MOTION, state)
         await home.async_block_till_done()
     (text,) = notified()
+    assert "Garden Temperature: 11.3 °C" in asked(events)
+    assert "Side Door: locked" in asked(events)
+    assert "nothing" not in asked(events)
     assert text
     await stop(home)
 
@@ -188,10 +201,14 @@ async def test_announcement(home: HomeAssistant, use: Use, notified: Notified) -
 @pytest.mark.usefixtures("server")
 async def test_summary_of_the_day(home: HomeAssistant, use: Use, notified: Notified) -> None:
     """In the evening there is a text."""
+    events = async_capture_events(home, EVENT_CALL_SERVICE)
     await use("summary_of_the_day", facts=FACTS, agent=AGENT)
     async_fire_time_changed(home, next_time("21:00:00"))
     await home.async_block_till_done()
     (text,) = notified()
+    assert "Garden Temperature: 11.3 °C" in asked(events)
+    assert "Side Door: locked" in asked(events)
+    assert "nothing" not in asked(events)
     assert text
     await stop(home)
 

@@ -18,6 +18,10 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.llamacpp import action_turn, attachments, const
+from custom_components.llamacpp.model import abilities
+from custom_components.llamacpp.nlu import utterance
+from custom_components.llamacpp.turn import turn
 from tests.conftest import serving
 
 from .conftest import PICTURE
@@ -155,6 +159,26 @@ async def test_it_works(
     if "llm_hass_api" in str(example):
         states = {one: house.states.get(one) for one in ENDS}
         assert {one: state and state.state for one, state in states.items()} == ENDS
+
+
+@pytest.mark.parametrize(
+    ("page", "said", "value"),
+    [
+        ("options", "| Rounds of tool calls | {} |", turn.MAX_TOOL_ROUNDS),
+        ("automations", "at most {} characters", action_turn.MAX_CHARACTERS),
+        ("automations", "up to {} pictures", attachments.MAX_ATTACHMENTS),
+        ("entities", "every {} seconds", const.POLL_SECONDS),
+        ("entities", "after {} seconds", const.RETRY_SECONDS),
+        ("how-it-works", "of more than {} words", utterance.MAX_WORDS),
+        ("how-it-works", "or of {} characters", utterance.MAX_CHARACTERS),
+        ("how-it-works", "below {} billion", abilities.MIN_TOOL_PARAMS / 10**9),
+        ("models", "Models of {} billion", abilities.MIN_TOOL_PARAMS / 10**9),
+    ],
+)
+def test_numbers_are_those_of_the_code(page: str, said: str, value: float) -> None:
+    """What the docs say of limits is so."""
+    text = " ".join((ROOT / "docs" / f"{page}.md").read_text().split())
+    assert said.format(f"{value:,}") in text
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md", "docs/servers.md"])
