@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import hass_frontend
 import pytest
@@ -222,6 +223,29 @@ def test_links_lead_somewhere() -> None:
             assert path.exists(), (name, link)
             if anchor:
                 assert anchor in anchors(path.read_text()), (name, link)
+
+
+def test_buttons() -> None:
+    """Each link into one's own Home Assistant is about this repository, or its integration."""
+    owner, _, repository = REPOSITORY.removeprefix("https://github.com/").partition("/")
+    hacs = {"owner": owner, "repository": repository, "category": "integration"}
+    wanted = {
+        "supervisor_add_addon_repository": {"repository_url": REPOSITORY},
+        "hacs_repository": hacs,
+        "config_flow_start": {"domain": MANIFEST["domain"]},
+        "voice_assistants": {},
+    }
+    pressed = set()
+    for name, text in TEXTS_OF_ALL.items():
+        for link in LINK.findall(text):
+            parts = urlsplit(link)
+            if parts.netloc == "my.home-assistant.io" and parts.path.startswith("/redirect/"):
+                button = parts.path.removeprefix("/redirect/").strip("/")
+                # The blueprints have a test of their own.
+                if button != "blueprint_import":
+                    assert dict(parse_qsl(parts.query)) == wanted[button], (name, link)
+                    pressed.add(button)
+    assert pressed == wanted.keys()
 
 
 def frontend(language: str) -> set[str]:
