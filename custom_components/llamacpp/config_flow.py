@@ -55,6 +55,7 @@ from .const import (
     SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
+from .core_integration import assistants_of, async_change_over, async_core_entry
 from .errors import translation_key, translation_placeholders
 from .naming import free_name
 from .options_flow import LlamaCppOptionsFlow
@@ -86,6 +87,10 @@ USER_SCHEMA = probatio.Schema(
     }
 )
 EMPTY_SCHEMA = probatio.Schema({})
+CONF_CHANGE_OVER = "change_over"
+CHANGE_OVER_SCHEMA = probatio.Schema(
+    {probatio.Optional(CONF_CHANGE_OVER, default=True): BooleanSelector()}
+)
 REAUTH_SCHEMA = probatio.Schema({probatio.Required(CONF_API_KEY): API_KEY_SELECTOR})
 SECURE_REAUTH_SCHEMA = probatio.Schema({**REAUTH_SCHEMA.schema, **VERIFY_SSL})
 
@@ -93,10 +98,6 @@ SECURE_REAUTH_SCHEMA = probatio.Schema({**REAUTH_SCHEMA.schema, **VERIFY_SSL})
 # Error key if the server speaks the other scheme, by the scheme of the address.
 _OTHER_SCHEME_ERRORS = {"http": "needs_tls", "https": "no_tls"}
 OTHER_SCHEME_SECONDS = 2.0
-# Home Assistant's own integration for llama-server, and the field of its entries with the address.
-CORE_DOMAIN = "llama_cpp"
-CORE_CONF_URL = "base_url"
-CORE_SECONDS = 2.0
 MAX_REDIRECTS = 5
 FAILED = (ConfigEntryState.SETUP_ERROR, ConfigEntryState.SETUP_RETRY)
 
@@ -116,8 +117,10 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._front: Front | None = None
         # Unique for each server and each start; empty if unknown.
         self._instance = ""
-        # Title of the entry that Home Assistant's own integration has for the server.
-        self._core_title = ""
+        # Entry of Home Assistant's own integration for the server, and whether the voice assistants
+        # that use its agents are to use ours.
+        self._core: ConfigEntry | None = None
+        self._change_over = False
         # Reason why the wait for a model failed.
         self._error: LlamaServerError | AbortFlow | None = None
         self._waiting: asyncio.Task[None] | None = None
@@ -264,39 +267,34 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
     async def _async_tell_core(self) -> ConfigFlowResult:
         """Say how we differ from Home Assistant's own integration, if it uses the server, too."""
         if self.source != SOURCE_RECONFIGURE:
-            for entry in self.hass.config_entries.async_entries(CORE_DOMAIN, include_ignore=False):
-                if await self._async_is_core_of(entry):
-                    self._core_title = entry.title
-                    return await self.async_step_core_integration()
+            self._core = await async_core_entry(self.hass, self._data[CONF_URL], self._instance)
+            if self._core:
+                return await self.async_step_core_integration()
         return self._finish()
-
-    async def _async_is_core_of(self, entry: ConfigEntry) -> bool:
-        """Return whether an entry of Home Assistant's own integration has our server."""
-        try:
-            url = parse_address(entry.data.get(CORE_CONF_URL, ""))
-        except ValueError:
-            return False
-        if url == self._data[CONF_URL]:
-            return True
-        # The same server may have another address there.
-        client = async_client(self.hass, {**entry.data, CONF_URL: url})
-        with contextlib.suppress(LlamaServerError, TimeoutError):
-            async with asyncio.timeout(CORE_SECONDS):
-                return bool(self._instance) and (await client.props()).instance == self._instance
-        return False
 
     async def async_step_core_integration(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Show what differs from Home Assistant's own integration before creating the entry."""
-        if user_input is not None:
-            self._abort_if_address_is_known()
-            return self._finish()
-        return self.async_show_form(
-            step_id="core_integration",
-            data_schema=EMPTY_SCHEMA,
-            description_placeholders={CONF_NAME: self._core_title},
-        )
+        """Show what differs from Home Assistant's own integration; offer to change over."""
+        if user_input is None and self._core:
+            assistants = assistants_of(self.hass, self._core)
+            return self.async_show_form(
+                step_id="core_integration",
+                data_schema=CHANGE_OVER_SCHEMA if assistants else EMPTY_SCHEMA,
+                description_placeholders={
+                    CONF_NAME: self._core.title,
+                    "assistants": ", ".join(one.name for one in assistants),
+                },
+            )
+        self._abort_if_address_is_known()
+        self._change_over = (user_input or {}).get(CONF_CHANGE_OVER, False)
+        return self._finish()
+
+    @override
+    async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
+        if self._core and self._change_over:
+            await async_change_over(self.hass, self._core, result["result"])
+        return result
 
     @property
     def _scheme(self) -> str:

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
+from homeassistant.components import assist_pipeline
+from homeassistant.components.assist_pipeline.pipeline import KEY_ASSIST_PIPELINE
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigSubentryData
 from homeassistant.const import CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
@@ -13,6 +15,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.llamacpp.const import DOMAIN
 from dev.processes import LOOPBACK, free_port
 
+from .conftest import AGENT
 from .test_config_flow import start
 from .test_config_flow_more import discover
 
@@ -27,10 +30,11 @@ if TYPE_CHECKING:
     from .peers import Peers
 
 
-def add_core(hass: HomeAssistant, url: str, **data: str) -> None:
-    """Have Home Assistant's own integration know a server."""
+def add_core(hass: HomeAssistant, url: str, **data: str) -> MockConfigEntry:
+    """Have Home Assistant's own integration know a server; return its entry."""
     entry = MockConfigEntry(domain="llama_cpp", title="Core's", data={"base_url": url, **data})
     entry.add_to_hass(hass)
+    return entry
 
 
 def is_told(step: ConfigFlowResult) -> bool:
@@ -46,10 +50,36 @@ async def test_the_difference_is_told(
     add_core(assist, spelling.format(LOOPBACK, scripted_server.port))
     step = await start(assist, scripted_server.base_url)
     assert is_told(step)
-    assert step["description_placeholders"] == {"name": "Core's"}
+    assert step["description_placeholders"] == {"name": "Core's", "assistants": ""}
+    assert step["data_schema"] is not None
+    assert not step["data_schema"].schema
     step = await assist.config_entries.flow.async_configure(step["flow_id"], {})
     assert step["type"] is FlowResultType.CREATE_ENTRY
     assert step["data"] == {CONF_URL: scripted_server.base_url}
+
+
+@pytest.mark.parametrize("change_over", [True, False])
+async def test_assistants_are_changed_over(
+    assist: HomeAssistant, scripted_server: LlamaServer, *, change_over: bool
+) -> None:
+    """Those that use an agent of core's entry use ours, if that is wanted; no other."""
+    core = add_core(assist, f"{scripted_server.base_url}/v1")
+    theirs = er.async_get(assist).async_get_or_create(
+        "conversation", "llama_cpp", "one", suggested_object_id="theirs", config_entry=core
+    )
+    (first,) = assist_pipeline.async_get_pipelines(assist)
+    another = {key: value for key, value in first.to_json().items() if key != "id"}
+    await assist.data[KEY_ASSIST_PIPELINE].pipeline_store.async_create_item(another)
+    second = assist_pipeline.async_get_pipelines(assist)[1]
+    await assist_pipeline.async_update_pipeline(assist, first, conversation_engine=theirs.entity_id)
+    step = await start(assist, scripted_server.base_url)
+    assert step["description_placeholders"] == {"name": "Core's", "assistants": first.name}
+    step = await assist.config_entries.flow.async_configure(
+        step["flow_id"], {"change_over": change_over}
+    )
+    assert step["type"] is FlowResultType.CREATE_ENTRY
+    engines = [one.conversation_engine for one in assist_pipeline.async_get_pipelines(assist)]
+    assert engines == [AGENT if change_over else theirs.entity_id, second.conversation_engine]
 
 
 async def test_the_same_server_at_another_address(
