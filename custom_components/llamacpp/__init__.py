@@ -1,27 +1,30 @@
 """Llama.cpp for Home Assistant: a private language model as conversation agent."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.const import Platform
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.event import async_track_time_interval
 
+from .connection import async_client
 from .const import DOMAIN
-from .coordinator import LlamaCppCoordinator
+from .coordinator import LlamaCppCoordinator, LlamaCppData
 from .history import History, HistoryError, Retention
 from .home.exposed import async_forget_exposed
 from .issues import (
+    async_delete_cache_issues,
     async_delete_certificate_issue,
-    async_delete_loss_issue,
-    async_withdraw_loss_issues,
+    async_withdraw_cache_issues,
 )
 from .options_flow import retention_of
 from .services import async_register_services
-from .serving.diagnosis import CacheProblem
+from .serving.owner import Serving
 
 if TYPE_CHECKING:
+    from asyncio import Task
+    from collections.abc import Coroutine
     from datetime import datetime
 
     from homeassistant.core import HomeAssistant
@@ -44,15 +47,21 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant calls it with this
-    """Set up what all servers share: the actions."""
+    """Register the actions, which all servers share."""
     async_register_services(hass)
     return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> bool:
     """Set up one server; raises ConfigEntryNotReady as long as it, or the disk, cannot answer."""
+    client = async_client(hass, entry.data)
     history = History(hass, entry.entry_id, retention_of(entry.options))
-    coordinator = LlamaCppCoordinator(hass, entry, history)
+
+    def start(work: Coroutine[Any, Any, None]) -> Task[None]:
+        return entry.async_create_background_task(hass, work, f"{DOMAIN} prefill of {entry.title}")
+
+    serving = Serving(client, start)
+    coordinator = LlamaCppCoordinator(hass, entry, client, serving, history)
     await coordinator.async_config_entry_first_refresh()
     try:
         await history.async_load()
@@ -66,19 +75,18 @@ async def async_setup_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> 
     async def prune(_now: datetime) -> None:
         await history.async_prune()
 
-    entry.runtime_data = coordinator
+    entry.runtime_data = LlamaCppData(client, serving, history, coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     entry.async_on_unload(async_track_time_interval(hass, prune, PRUNE_INTERVAL))
-    coordinator.cache_monitor.async_watch_home()
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> bool:
-    """Take one server away again; its conversations stay stored."""
+    """Unload one server; its conversations stay stored."""
     is_unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if is_unloaded:
-        async_withdraw_loss_issues(hass, entry.entry_id)
+        async_withdraw_cache_issues(hass, entry.entry_id)
         await entry.runtime_data.history.async_unload()
         if hass.config_entries.async_loaded_entries(DOMAIN) in ([], [entry]):
             async_forget_exposed(hass)
@@ -86,9 +94,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) ->
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:
-    """Remove the conversations of a server that is removed for good, and what was told of it."""
-    for loss in CacheProblem:
-        async_delete_loss_issue(hass, entry.entry_id, loss)
+    """Remove the conversations and repair issues of a server."""
+    async_delete_cache_issues(hass, entry.entry_id)
     async_delete_certificate_issue(hass, entry.entry_id)
     await History(hass, entry.entry_id, Retention()).async_remove()
 

@@ -69,7 +69,7 @@ class ActionTurn:
         """
         message = self._message()
         failure: HomeAssistantError | None = None
-        history = self.agent.coordinator.history
+        history = self.agent.history
         async with attached(self.hass, self.call.data[ATTR_ATTACHMENTS]) as attachments:
             said = conversation.UserContent(message, attachments=attachments or None)
             with (
@@ -105,7 +105,7 @@ class ActionTurn:
 
         Raises HomeAssistantError for any failure.
         """
-        history = self.agent.coordinator.history
+        history = self.agent.history
         if not await async_claim(history, session, self.caller):
             raise invalid("conversation_not_yours")
         await async_recall(history, chat_log)
@@ -115,7 +115,7 @@ class ActionTurn:
         """Store the turn and return whether it is on disk; a failure keeps the answer."""
         try:
             await async_remember(
-                self.agent.coordinator.history,
+                self.agent.history,
                 chat_log,
                 self.agent.entity_id,
                 outcome,
@@ -156,7 +156,7 @@ class ActionTurn:
     def _response(
         self, answer: conversation.Content, outcome: Outcome, *, is_stored: bool
     ) -> ServiceResponse:
-        summary = self.agent.coordinator.history.summary(self.conversation_id)
+        summary = self.agent.history.summary(self.conversation_id)
         usage = outcome.usage
         return {
             "response": (isinstance(answer, conversation.AssistantContent) and answer.content)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, override
 from homeassistant.components.button import ButtonEntity
 
 from .client import LlamaServerError
+from .conversation import async_prefill_all
 from .entity import LlamaCppEntity
 from .errors import to_home_assistant_error
 
@@ -24,7 +25,7 @@ async def async_setup_entry(
 ) -> None:
     """Add the buttons; only a router can unload its models."""
     async_add_entities([LlamaCppWarmUpButton(entry, "warm_up")])
-    if entry.runtime_data.data.loads_models:
+    if entry.runtime_data.coordinator.data.loads_models:
         async_add_entities([LlamaCppUnloadButton(entry, "unload_model")])
 
 
@@ -34,7 +35,7 @@ class LlamaCppWarmUpButton(LlamaCppEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         try:
-            await self.coordinator.prefiller.warm_all(anew=True, autoload=True)
+            await async_prefill_all(self.hass, self.coordinator.config_entry)
         except LlamaServerError as err:
             raise to_home_assistant_error(err) from err
 

@@ -1,15 +1,18 @@
 """The conversation agents of a server."""
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, override
 
 from homeassistant.components import conversation
 from homeassistant.const import CONF_LLM_HASS_API, CONF_PROMPT, MATCH_ALL
-from homeassistant.core import Context
+from homeassistant.core import Context, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import intent, llm
 from homeassistant.helpers.chat_session import current_session
+from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.restore_state import RestoredExtraData
+from homeassistant.helpers.start import async_at_started
 
 from .access import Caller
 from .client import CannotConnectError, LlamaServerError
@@ -19,12 +22,14 @@ from .const import (
     CONF_KEEP_WARM,
     DEFAULT_EXACT_FIRST,
     DOMAIN,
+    HOME_CHANGE_SECONDS,
     LOGGER,
     SUBENTRY_CONVERSATION,
 )
 from .entity import LlamaCppAgentEntity
 from .errors import async_answer_language, async_spoken, translation_key, translation_placeholders
 from .history import HistoryError, Source
+from .home.changes import async_track_home
 from .home.exposed import exposed_home
 from .home.language import async_load
 from .memory import (
@@ -41,6 +46,7 @@ from .prompt.builder import PromptSpec, SharedPrefixBuilder, speaker_of
 from .prompt.notes import set_note
 from .prompt.shared_prefix import join_notes
 from .serving.slot_affinity import ConversationRef
+from .state import ServerStatus
 from .turn.commands.strategy import CommandsStrategy
 from .turn.exact import async_answer_exactly
 from .turn.noise import is_noise
@@ -89,8 +95,13 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if subentry.data.get(CONF_LLM_HASS_API):
             self._attr_supported_features = conversation.ConversationEntityFeature.CONTROL
         self._prompts = SharedPrefixBuilder(self.coordinator.hass)
-        # By device and user, in which language was spoken last; the newest comes last.
+        # By id of a device or user, the language spoken last; the newest comes last.
         self._languages: dict[str, str] = {}
+        # Makes the prompt after a change.
+        self._update: asyncio.Task[None] | None = None
+        self._is_outdated = False
+        # What it was made for last, as in `_served`.
+        self._made_for: tuple[str | None, str | None] | None = None
 
     @property
     @override
@@ -209,22 +220,66 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Have the prompt processed as soon as Home Assistant knows all of the home."""
+        """Prefill the prompt once Home Assistant knows all of the home, and after each change."""
         await super().async_added_to_hass()
         if stored := await self.async_get_last_extra_data():
             known = stored.as_dict()
             self._languages = {**known.get(SPEAKERS, {}), **self._languages}
             self._prompts.has_timers |= known.get(TIMERS) is True
-        self.async_on_remove(
-            self.coordinator.prefiller.register(self.subentry.subentry_id, self.async_warm_up)
+        self.async_on_remove(self.serving.add_agent(self.subentry.subentry_id))
+        # A change seldom comes alone.
+        changes = Debouncer(
+            self.hass,
+            LOGGER,
+            cooldown=HOME_CHANGE_SECONDS,
+            immediate=False,
+            function=self._async_update_prompt_soon,
         )
-        self.coordinator.cache_monitor.async_warm_soon()
+        self.async_on_remove(changes.async_shutdown)
+        self.async_on_remove(async_track_home(self.hass, changes.async_schedule_call))
+
+        @callback
+        def started(_hass: HomeAssistant) -> None:
+            self._async_update_prompt_soon()
+
+        self.async_on_remove(async_at_started(self.hass, started))
+
+    @override
+    @callback
+    def _handle_coordinator_update(self) -> None:
+        super()._handle_coordinator_update()
+        if self._made_for != self._served and self.available:
+            self._async_update_prompt_soon()
+
+    @property
+    def _served(self) -> tuple[str | None, str | None]:
+        """Return what the prompt depends on of the server: the model, and this start of it."""
+        return self.model, self.serving.instance_of(self.model)
+
+    @callback
+    def _async_update_prompt_soon(self) -> None:
+        """Make the prompt in the background, and again if more changes meanwhile."""
+        self._is_outdated = True
+        self._made_for = self._served
+        if not self.hass.is_running or (self._update and not self._update.done()):
+            return
+        self._update = self.coordinator.config_entry.async_create_background_task(
+            self.hass, self._async_update_prompts(), f"{DOMAIN} prompt of {self.entity_id}"
+        )
+
+    async def _async_update_prompts(self) -> None:
+        while self._is_outdated:
+            self._is_outdated = False
+            try:
+                await self.async_update_prompt()
+            except (LlamaServerError, HomeAssistantError) as err:
+                LOGGER.debug("The prompt of %s is not prefilled: %s", self.entity_id, err)
 
     @override
     async def async_prepare(self, language: str | None = None) -> None:
-        """Have the prompt processed while somebody still speaks; wakes a sleeping server.
+        """Prefill the prompt while somebody still speaks; wakes a sleeping server.
 
-        Home Assistant's own sentences are read, too: those of a language take a while at first.
+        Loads Home Assistant's own sentences, too: those of a language take a while at first.
         """
         if self._is_exact_first:
             await conversation.async_prepare_agent(
@@ -232,39 +287,38 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             )
         if not (self.available and self.subentry.data.get(CONF_KEEP_WARM, True)):
             return
-        monitor = self.coordinator.cache_monitor
-        await monitor.async_notice(self.model)
+        await self.serving.notice(self.model)
         try:
-            await self.async_warm_up(autoload=True)
+            await self.async_update_prompt(is_wanted=True)
         except (LlamaServerError, HomeAssistantError) as err:
-            LOGGER.debug("%s is not warmed up: %s", self.entity_id, err)
-        monitor.async_follow_up()
+            LOGGER.debug("The prompt of %s is not prefilled: %s", self.entity_id, err)
 
-    async def async_warm_up(self, *, autoload: bool) -> None:
-        """Have the server process the agent's prompt, unless somebody waits for an answer.
+    async def async_update_prompt(self, *, is_wanted: bool = False, is_anew: bool = False) -> None:
+        """Make the agent's prompt, and have the server prefill it.
 
-        autoload: somebody asks for it, so the model may be loaded or woken; otherwise the agent's
-        options decide. Raises LlamaServerError, and HomeAssistantError if the prompt cannot be
-        made.
+        is_wanted: somebody is about to ask, so the model may be loaded or woken; otherwise the
+        agent's options decide. is_anew: prefill it even if it counts as prefilled. Raises
+        LlamaServerError, and HomeAssistantError if the prompt cannot be made.
         """
         options = self.subentry.data
-        if not (autoload or self.available):
+        is_asleep = self.coordinator.data.status is ServerStatus.SLEEPING
+        if not is_wanted and (is_asleep or not self.available):
             return
         wanted = await self._async_wanted(
-            options.get(CONF_LLM_HASS_API), options.get(CONF_PROMPT), autoload=autoload
+            options.get(CONF_LLM_HASS_API), options.get(CONF_PROMPT), autoload=is_wanted
         )
         nobody = self.llm_context(Context())
-        if not autoload and not (
-            options.get(CONF_KEEP_WARM, True) and self.coordinator.data.is_in_memory(self.model)
+        if not is_wanted and not (
+            options.get(CONF_KEEP_WARM, True) and self.serving.instance_of(self.model) is not None
         ):
-            # So that who asks first need not wait for what the others are told.
+            # Only the prefix, which the first one who asks need not wait for.
             await self._prompts.async_renew(nobody, wanted)
             return
-        chat_log = await self._prompts.async_draft(nobody, wanted, anew=not autoload)
+        chat_log = await self._prompts.async_draft(nobody, wanted, anew=not is_wanted)
         chat_log.content.append(conversation.UserContent(""))
         offer = await self._async_offer(chat_log, wanted, nobody)
         notes = await self._async_notes(nobody, wanted)
-        await self._async_warm(chat_log, offer, notes, autoload=autoload)
+        await self._async_prefill(chat_log, offer, notes, is_wanted=is_wanted, is_anew=is_anew)
 
     async def _async_notes(self, nobody: llm.LLMContext, wanted: PromptSpec) -> list[str]:
         """Return notes on those who may speak next, the likeliest first."""
@@ -286,7 +340,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         A stored conversation is continued under its own id. The conversation of another user is
         refused with a spoken error.
         """
-        history, conversation_id = self.coordinator.history, user_input.conversation_id
+        history, conversation_id = self.history, user_input.conversation_id
         try:
             async with async_turn_of(self.hass, conversation_id):
                 with (
@@ -319,7 +373,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
                 if is_noise(user_input.text):
                     forget(chat_log, said)
                     return await self._async_on_noise(user_input, chat_log.conversation_id)
-                await async_recall(self.coordinator.history, chat_log)
+                await async_recall(self.history, chat_log)
                 if result := await self._async_answer_exactly(user_input, chat_log, llm_context):
                     return result
                 outcome = await self.async_converse(
@@ -365,7 +419,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         """Return whether who speaks may continue the conversation."""
         session = current_session.get()
         caller = await Caller.async_of(self.hass, user_input.context)
-        return session is None or await async_claim(self.coordinator.history, session, caller)
+        return session is None or await async_claim(self.history, session, caller)
 
     async def _async_refusal(
         self, user_input: conversation.ConversationInput
@@ -395,7 +449,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         """Store the turn; a disk that does not take it must not take the answer away."""
         try:
             await async_remember(
-                self.coordinator.history,
+                self.history,
                 chat_log,
                 self.entity_id,
                 outcome,
@@ -435,6 +489,32 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         return conversation.ConversationResult(
             response=response, conversation_id=conversation_id or user_input.conversation_id
         )
+
+
+def agents_of(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> list[LlamaCppConversationEntity]:
+    """Return the conversation agents of a server."""
+    return [
+        entity
+        for entity in hass.data[conversation.const.DATA_COMPONENT].entities
+        if isinstance(entity, LlamaCppConversationEntity)
+        and entity.coordinator.config_entry is entry
+    ]
+
+
+async def async_prefill_all(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> None:
+    """Prefill the prompts of all agents of a server, also those that count as prefilled.
+
+    Raises LlamaServerError, or HomeAssistantError, once all were tried.
+    """
+    results = await asyncio.gather(
+        *(
+            agent.async_update_prompt(is_wanted=True, is_anew=True)
+            for agent in agents_of(hass, entry)
+        ),
+        return_exceptions=True,
+    )
+    for error in filter(None, results):
+        raise error
 
 
 def explanation(

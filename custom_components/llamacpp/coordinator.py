@@ -1,7 +1,8 @@
-"""The state of one server, asked for now and then."""
+"""Poll the state of one server."""
 
 import asyncio
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, override
 
@@ -12,7 +13,6 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from yarl import URL
 
-from .cache_monitor import CacheMonitor
 from .client import (
     AuthenticationError,
     CannotConnectError,
@@ -40,7 +40,12 @@ from .const import (
     UNLOADING_SECONDS,
 )
 from .errors import translation_key, translation_placeholders
-from .issues import async_create_certificate_issue, async_delete_certificate_issue
+from .issues import (
+    async_create_certificate_issue,
+    async_delete_certificate_issue,
+    async_update_cache_issues,
+)
+from .serving.events import Polled
 from .state import IN_MEMORY, ON_THE_WAY, ServerState, ServerStatus
 
 if TYPE_CHECKING:
@@ -50,16 +55,17 @@ if TYPE_CHECKING:
 
     from .client import LlamaServerClient, Model, ServerProps
     from .history import History
+    from .serving.owner import Serving
     from .state import AnswerStats
 
-type LlamaCppConfigEntry = ConfigEntry[LlamaCppCoordinator]
+type LlamaCppConfigEntry = ConfigEntry[LlamaCppData]
 
 POLL_INTERVAL = timedelta(seconds=POLL_SECONDS)
 RETRY_INTERVAL = timedelta(seconds=RETRY_SECONDS)
 LONGEST_RETRY_INTERVAL = timedelta(seconds=LONGEST_RETRY_SECONDS)
 
 
-# From the particular to the general: the first class that fits gives the status.
+# The first class that fits gives the status.
 _STATUS_OF_ERROR: tuple[tuple[type[LlamaServerError], ServerStatus], ...] = (
     (CannotConnectError, ServerStatus.UNREACHABLE),
     (ModelLoadingError, ServerStatus.LOADING),
@@ -68,15 +74,33 @@ _STATUS_OF_ERROR: tuple[tuple[type[LlamaServerError], ServerStatus], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class LlamaCppData:
+    """The parts of a config entry: one server, its cache, its conversations, its polls."""
+
+    client: LlamaServerClient
+    serving: Serving
+    history: History
+    coordinator: LlamaCppCoordinator
+
+
 class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
-    """Keeps what the server tells of itself, and knows whether it can answer at all."""
+    """Polls a server."""
 
     config_entry: LlamaCppConfigEntry
 
-    def __init__(self, hass: HomeAssistant, entry: LlamaCppConfigEntry, history: History) -> None:
-        """Make the client for the entry's server; nothing is asked yet.
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: LlamaCppConfigEntry,
+        client: LlamaServerClient,
+        serving: Serving,
+        history: History,
+    ) -> None:
+        """Initialize without sending anything.
 
-        history: the conversations with the entry's agents.
+        client: of the entry's server. serving: learns of each poll. history: tells how many
+        conversations are active, which sensors show.
         """
         super().__init__(
             hass,
@@ -86,13 +110,12 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             update_interval=POLL_INTERVAL,
             always_update=False,
         )
-        self.client = async_client(hass, entry.data)
-        self.history = history
+        self.client = client
+        self._serving = serving
+        self._history = history
         self._n_active = 0
         self._app = self._app_client()
         self._is_starting = False
-        self.cache_monitor = CacheMonitor(self)
-        self.prefiller = self.cache_monitor.prefiller
         self.last_answer: AnswerStats | None = None
         self._error: LlamaServerError | None = None
         self._told: ServerStatus | None = None
@@ -166,7 +189,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     async def _async_begin_to_load(self, model: str) -> None:
         """Have a router load a model, which it refuses while those in its memory are at work."""
         deadline = time.monotonic() + BUSY_SECONDS
-        with self.prefiller.paused():
+        with self._serving.paused():
             while True:
                 try:
                     return await self.client.load_model(model)
@@ -183,7 +206,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         if (model := self.data.model) is None:
             return
         try:
-            with self.prefiller.paused():
+            with self._serving.paused():
                 await self.client.unload_model(model.id)
             await self._async_wait_while(model.id, (*IN_MEMORY, *ON_THE_WAY), UNLOADING_SECONDS)
         finally:
@@ -207,7 +230,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
 
     @override
     async def _async_update_data(self) -> ServerState:
-        self.cache_monitor.async_begin_look()
+        self._serving.poll_begins()
         try:
             state = await self._async_ask()
         except LlamaServerError as err:
@@ -330,11 +353,25 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     @callback
     def _async_refresh_finished(self) -> None:
         if not self._error:
-            self.cache_monitor.async_look(self.data)
+            self._serving.polled(_polled(self.data))
+            if not self.data.props.is_front:
+                async_update_cache_issues(self.hass, self.config_entry, self._serving)
         # The base class tells the entities only of other data of the server: not that the reason
         # for its absence has changed, nor that a conversation is over because nobody goes on.
-        n_active = self.history.active_count()
+        n_active = self._history.active_count()
         if (self._error and self._told is not self.status) or n_active != self._n_active:
             self.async_update_listeners()
         self._told = self.status if self._error else None
         self._n_active = n_active
+
+
+def _polled(state: ServerState) -> Polled:
+    """Return what the server's cache depends on."""
+    return Polled(
+        n_slots=state.slots_total or 1,
+        is_router=state.is_router,
+        is_front=state.props.is_front,
+        build=f"{state.props.build_info} {state.props.model_path}",
+        in_memory=state.in_memory,
+        n_prompt_tokens=state.prompt_tokens,
+    )

@@ -19,7 +19,7 @@ async def async_get_config_entry_diagnostics(
     entry: LlamaCppConfigEntry,
 ) -> dict[str, Any]:
     """Return a server's settings, properties and counters; no key, prompt or conversation."""
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     answer = coordinator.last_answer
     return {
         "entry": async_redact_data(dict(entry.data), TO_REDACT),
@@ -33,5 +33,5 @@ async def async_get_config_entry_diagnostics(
         # The template is public: it belongs to the model.
         "server": asdict(coordinator.data),
         "last_answer": asdict(answer) if answer else None,
-        "active_conversations": coordinator.history.active_count(),
+        "active_conversations": entry.runtime_data.history.active_count(),
     }

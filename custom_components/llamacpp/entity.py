@@ -1,4 +1,4 @@
-"""What all entities of a server share, and how a turn is made."""
+"""Base classes of the entities, and how an agent answers."""
 
 import asyncio
 from contextlib import contextmanager
@@ -22,6 +22,7 @@ from .prompt.images import AttachmentError, image_url
 from .prompt.notes import beginnings_of, set_note
 from .prompt.request import TurnSettings
 from .prompt.trimming import Large, is_home_too_large, what_is_large
+from .serving.state import AgentPrompt
 from .state import AnswerStats
 from .turn.strategy import native_strategy
 from .turn.turn import Turn
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from .turn.strategy import Strategy
     from .turn.turn import Outcome
 
-# Somebody may wait.
+# Timeout for the abilities of a model: somebody may wait.
 ABILITIES_SECONDS = 5.0
 
 
@@ -47,8 +48,9 @@ class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
     _attr_has_entity_name = True
 
     def __init__(self, entry: LlamaCppConfigEntry, key: str) -> None:
-        """Make the entity; key: what it is among the entities of one server."""
-        super().__init__(entry.runtime_data)
+        """Initialize the entity. key: of its translations and unique id."""
+        super().__init__(entry.runtime_data.coordinator)
+        self.history = entry.runtime_data.history
         self._attr_unique_id = f"{entry.entry_id}_{key}"
         self._attr_translation_key = key
         self._attr_device_info = dr.DeviceInfo(
@@ -64,7 +66,7 @@ class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
 
 def agent_device(entry: LlamaCppConfigEntry, subentry: ConfigSubentry) -> dr.DeviceInfo:
     """Return the device of an agent."""
-    state = entry.runtime_data.data
+    state = entry.runtime_data.coordinator.data
     return dr.DeviceInfo(
         identifiers={(DOMAIN, subentry.subentry_id)},
         name=subentry.title,
@@ -76,22 +78,25 @@ def agent_device(entry: LlamaCppConfigEntry, subentry: ConfigSubentry) -> dr.Dev
 
 
 class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
-    """An entity that has a language model at work, on a device of its own."""
+    """An entity that uses a language model, on a device of its own."""
 
     _attr_has_entity_name = True
     _attr_name = None
 
     def __init__(self, entry: LlamaCppConfigEntry, subentry: ConfigSubentry) -> None:
-        """Make the entity for one subentry of a server."""
-        super().__init__(entry.runtime_data)
+        """Initialize the entity of a subentry."""
+        super().__init__(entry.runtime_data.coordinator)
+        self.client = entry.runtime_data.client
+        self.serving = entry.runtime_data.serving
+        self.history = entry.runtime_data.history
         self.subentry = subentry
         self._attr_unique_id = subentry.subentry_id
         self._attr_device_info = agent_device(entry, subentry)
-        self._abilities = ModelAbilities(self.coordinator.client)
+        self._abilities = ModelAbilities(self.client)
 
     @property
     def model(self) -> str | None:
-        """Return the model that a router is asked for, None if the server has only one."""
+        """Return the model for requests to a router, None if the server has only one."""
         model: str | None = self.subentry.data.get(CONF_MODEL)
         return model or self.coordinator.data.default_model
 
@@ -105,12 +110,12 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         response_format: Mapping[str, Any] | None = None,
         language: str | None = None,
     ) -> Outcome:
-        """Have the model answer the chat log, running the tools that it calls, until it speaks.
+        """Let the model answer the chat log, running the tools that it calls, until it speaks.
 
-        overrides: options for this turn only. offer: how the model is offered tools, by default in
-        the requests. talk: the conversation, if it is to have a slot. response_format: of the
-        answer. language: of what we say in place of the model, None: that of the home. Raises
-        LlamaServerError, and HomeAssistantError for an attachment that the model cannot be shown.
+        overrides: options for this turn only. offer: the strategy, by default with native tools.
+        talk: the conversation, if it needs a slot. response_format: of the answer. language: of our
+        own sentences, None: that of the home. Raises LlamaServerError, and HomeAssistantError for
+        an attachment that the model cannot see.
         """
         offer = offer or native_strategy(chat_log)
         abilities = await self._async_abilities()
@@ -122,35 +127,30 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             markers=abilities.markers,
             fitting=abilities.fitting,
         )
-        coordinator, agent_id = self.coordinator, self.subentry.subentry_id
         is_own = talk is not None and not talk.is_once
         say = partial(async_spoken, self.hass, language or self.hass.config.language)
         with (
-            _telling_what_is_large(chat_log, offer),
-            self._telling_if_too_large(chat_log, offer),
+            _explaining_what_is_large(chat_log, offer),
+            self._updating_context_issue(chat_log, offer),
             self._noting_failures(),
-            coordinator.prefiller.asking(agent_id, is_own=is_own) as note,
+            self.serving.ask(self.subentry.subentry_id, talk, is_own=is_own) as asked,
         ):
-            if talk is not None:
-                async with coordinator.client.waiting():
-                    slot = await self._async_warm_slot(chat_log, settings, offer, talk)
-                settings = replace(settings, slot=slot)
-            turn = Turn(coordinator.client, chat_log, self.entity_id, settings, offer, note, say)
+            turn = Turn(self.client, chat_log, self.entity_id, settings, offer, asked, say)
             outcome = await turn.run()
+            if outcome.failure:
+                asked.cut()
         self._note_outcome(outcome)
         keeps_warm = is_own and self.subentry.data.get(CONF_KEEP_WARM, True)
         if keeps_warm and outcome.completion.usage and not outcome.failure:
-            # Pictures are shown in the turn that they came with.
+            # Images are only part of the turn that they came with.
             following = [*chat_log.content, conversation.UserContent("")]
-            coordinator.cache_monitor.async_follow(
-                offer.request(following, replace(settings, images={}))
-            )
+            settings = replace(settings, images={}, slot=asked.slot)
+            self.serving.turn_ended(offer.request(following, settings))
         return outcome
 
     def _note_outcome(self, outcome: Outcome) -> None:
-        """Have the coordinator take note of an answer, or of what has cut it."""
+        """Record the statistics of an answer, or the failure that cut it."""
         if outcome.failure:
-            self.coordinator.prefiller.spending.add_unknown()
             self.coordinator.async_note_failure(outcome.failure)
             return
         self.coordinator.async_record_answer(
@@ -159,37 +159,26 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
 
     @contextmanager
     def _noting_failures(self) -> Iterator[None]:
-        """Have the coordinator take note of what keeps the agent from an answer."""
+        """Let the coordinator check the server after an error."""
         try:
             yield
         except LlamaServerError as err:
             self.coordinator.async_note_failure(err)
             raise
 
-    async def _async_warm_slot(
-        self,
-        chat_log: conversation.ChatLog,
-        settings: TurnSettings,
-        offer: Strategy,
-        talk: ConversationRef,
-    ) -> int | None:
-        """Return the slot of the server in which a conversation finds its prompt processed."""
-        prefiller, agent_id = self.coordinator.prefiller, self.subentry.subentry_id
-        await self.coordinator.cache_monitor.async_notice(self.model, keeps_open=True)
-        request = offer.request(chat_log.content, settings)
-        return await prefiller.slot_for(agent_id, request, talk)
-
-    async def _async_warm(
+    async def _async_prefill(
         self,
         chat_log: conversation.ChatLog,
         offer: Strategy,
         notes: Iterable[str],
         *,
-        autoload: bool,
+        is_wanted: bool,
+        is_anew: bool,
     ) -> None:
-        """Have the server process a chat log ahead, which ends with words that are empty.
+        """Have the server prefill a chat log that ends with an empty user message.
 
-        notes: on those who may speak next, the likeliest first. Raises LlamaServerError.
+        notes: on those who may speak next, the likeliest first. is_wanted, is_anew: as in
+        `Serving.prefill`. Raises LlamaServerError.
         """
         abilities = await self._async_abilities()
         settings = TurnSettings(
@@ -199,23 +188,22 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             fitting=abilities.fitting,
         )
         request = offer.request(chat_log.content, settings)
-        told = {}
+        requests = {}
         for note in notes:
             said = conversation.UserContent("")
             set_note(said, note)
             with_note = offer.request([*chat_log.content[:-1], said], settings)
             *others, last = with_note["messages"]
-            told[note] = [
+            requests[note] = [
                 {**with_note, "messages": [*others, {**last, "content": beginning}]}
                 for beginning in settings.markers.broken_in(beginnings_of(note))
             ]
-        with self._telling_if_too_large(chat_log, offer):
-            await self.coordinator.prefiller.warm(
-                self.subentry.subentry_id, request, autoload=autoload, told=told
-            )
+        prompt = AgentPrompt.of(self.subentry.subentry_id, request, requests)
+        with self._updating_context_issue(chat_log, offer):
+            await self.serving.prefill(prompt, is_wanted=is_wanted, is_anew=is_anew)
 
     async def _async_abilities(self) -> Abilities:
-        """Return what matters of the model; what suits all while the server does not tell."""
+        """Return the model's abilities; safe defaults if the server does not report them."""
         instance = self.coordinator.data.props.instance
         try:
             async with asyncio.timeout(ABILITIES_SECONDS):
@@ -224,10 +212,10 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             return Abilities(supports_tools=True, active_params=None)
 
     @contextmanager
-    def _telling_if_too_large(
+    def _updating_context_issue(
         self, chat_log: conversation.ChatLog, offer: Strategy
     ) -> Iterator[None]:
-        """Have Home Assistant show whether the agent's home fits into the model's context."""
+        """Create or delete the repair issue that the home does not fit into the context."""
         try:
             yield
         except ContextExceededError as err:
@@ -238,19 +226,19 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
 
     @override
     async def async_will_remove_from_hass(self) -> None:
-        """Take back what was told of the agent."""
+        """Delete the agent's repair issue."""
         async_delete_context_issue(self.hass, self.subentry)
         await super().async_will_remove_from_hass()
 
     def _shown_with(self, said: Sequence[conversation.UserContent]) -> conversation.UserContent:
-        """Return of all that the user has said what the pictures came with.
+        """Return the user message whose attachments are sent.
 
-        The newest: those of earlier turns were temporary files.
+        The newest: attachments of earlier turns were temporary files.
         """
         return said[-1]
 
     async def _async_images(self, chat_log: conversation.ChatLog) -> dict[Path, str]:
-        """Return the pictures that belong to what is being answered."""
+        """Return the images of the message that is answered, as `data:` URLs."""
         said = self._shown_with(
             [one for one in chat_log.content if isinstance(one, conversation.UserContent)]
         )
@@ -258,7 +246,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             return {}
         props = self.coordinator.data
         if not (props.is_router or props.modalities.vision):
-            # Of a router's models it is not known: there the server refuses the request.
+            # It is unknown for a router's models: there the server refuses the request.
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key="model_is_blind")
         try:
             return {
@@ -274,8 +262,8 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
 
 
 @contextmanager
-def _telling_what_is_large(chat_log: conversation.ChatLog, offer: Strategy) -> Iterator[None]:
-    """Raise, for a prompt that does not fit, the error that says what to do."""
+def _explaining_what_is_large(chat_log: conversation.ChatLog, offer: Strategy) -> Iterator[None]:
+    """For a prompt that does not fit, raise the error that says what to do."""
     try:
         yield
     except ContextExceededError as err:

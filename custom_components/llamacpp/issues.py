@@ -5,17 +5,16 @@ from typing import TYPE_CHECKING
 from homeassistant.core import callback
 from homeassistant.helpers import issue_registry as ir
 
-from .const import DOCS_URL, DOMAIN
+from .const import CONF_API_PORT, DOCS_URL, DOMAIN
 from .errors import translation_placeholders
 from .serving.diagnosis import CacheProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from homeassistant.config_entries import ConfigEntry, ConfigSubentry
     from homeassistant.core import HomeAssistant
 
     from .client import CertificateError, ContextExceededError
+    from .serving.owner import Serving
 
 
 @callback
@@ -51,42 +50,57 @@ def _context_issue(agent: ConfigSubentry) -> str:
 
 
 @callback
-def async_create_loss_issue(
-    hass: HomeAssistant, entry_id: str, loss: CacheProblem, placeholders: Mapping[str, str]
-) -> None:
-    """Create the issue that a server loses cached prompts, with the flags that prevent it."""
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        _loss_issue(entry_id, loss),
-        is_fixable=False,
-        learn_more_url=f"{DOCS_URL}/troubleshooting.md#prompts-that-do-not-stay-warm",
-        severity=ir.IssueSeverity.WARNING,
-        translation_key=loss.value,
-        translation_placeholders=dict(placeholders),
-    )
+def async_update_cache_issues(hass: HomeAssistant, entry: ConfigEntry, serving: Serving) -> None:
+    """Create or delete the issues that a server loses prompts, with the flags that prevent it.
+
+    Not for the server of our app: it sets its flags itself.
+    """
+    if CONF_API_PORT in entry.data:
+        return
+    for problem in CacheProblem:
+        is_suffered = serving.suffers(problem)
+        if is_suffered:
+            ir.async_create_issue(
+                hass,
+                DOMAIN,
+                _cache_issue(entry.entry_id, problem),
+                is_fixable=False,
+                learn_more_url=f"{DOCS_URL}/troubleshooting.md#prompts-that-do-not-stay-warm",
+                severity=ir.IssueSeverity.WARNING,
+                translation_key=problem.value,
+                translation_placeholders={
+                    "server": entry.title,
+                    "tokens": str(serving.n_tokens_lost),
+                    "agents": str(serving.n_agents),
+                    "slots": str(serving.n_slots),
+                },
+            )
+        elif is_suffered is False:
+            ir.async_delete_issue(hass, DOMAIN, _cache_issue(entry.entry_id, problem))
 
 
 @callback
-def async_delete_loss_issue(hass: HomeAssistant, entry_id: str, loss: CacheProblem) -> None:
-    """Delete the issue, if there is one."""
-    ir.async_delete_issue(hass, DOMAIN, _loss_issue(entry_id, loss))
+def async_delete_cache_issues(hass: HomeAssistant, entry_id: str) -> None:
+    """Delete the issues, if there are any."""
+    for problem in CacheProblem:
+        ir.async_delete_issue(hass, DOMAIN, _cache_issue(entry_id, problem))
 
 
 @callback
-def async_withdraw_loss_issues(hass: HomeAssistant, entry_id: str) -> None:
+def async_withdraw_cache_issues(hass: HomeAssistant, entry_id: str) -> None:
     """Delete the issues of a server that is not monitored for now.
 
     Keep dismissed issues, so that they stay dismissed if the problem recurs.
     """
-    for loss in CacheProblem:
-        issue = ir.async_get(hass).async_get_issue(DOMAIN, _loss_issue(entry_id, loss))
+    for problem in CacheProblem:
+        issue_id = _cache_issue(entry_id, problem)
+        issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
         if issue and issue.dismissed_version is None:
-            async_delete_loss_issue(hass, entry_id, loss)
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
 
 
-def _loss_issue(entry_id: str, loss: CacheProblem) -> str:
-    return f"{loss}_{entry_id}"
+def _cache_issue(entry_id: str, problem: CacheProblem) -> str:
+    return f"{problem}_{entry_id}"
 
 
 @callback

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import probatio
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
-from homeassistant.config_entries import ConfigEntryState
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 
 from .client import LlamaServerError
 from .const import DOMAIN
+from .conversation import agents_of
 from .errors import translation_key, translation_placeholders
 from .history import remove_file
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from homeassistant.components.repairs import RepairsFlowResult
     from homeassistant.core import HomeAssistant
-
-    from .coordinator import LlamaCppConfigEntry
 
 
 async def async_create_fix_flow(
@@ -81,15 +79,12 @@ class ContextRepairFlow(_RepairFlow):
 
     async def _async_look(self) -> None:
         """Prefill the agent's prompt; raises LlamaServerError, or HomeAssistantError."""
-        for entry in self._entries():
-            if self._subentry_id in entry.subentries:
-                await entry.runtime_data.prefiller.warm_up(self._subentry_id)
-                return
+        for entry in self.hass.config_entries.async_loaded_entries(DOMAIN):
+            for agent in agents_of(self.hass, entry):
+                if agent.subentry.subentry_id == self._subentry_id:
+                    await agent.async_update_prompt(is_wanted=True, is_anew=True)
+                    return
         raise HomeAssistantError(f"The agent {self._subentry_id} is not set up")
-
-    def _entries(self) -> list[LlamaCppConfigEntry]:
-        entries = self.hass.config_entries.async_entries(DOMAIN)
-        return [entry for entry in entries if entry.state is ConfigEntryState.LOADED]
 
 
 class SetAsideRepairFlow(_RepairFlow):

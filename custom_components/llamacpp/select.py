@@ -23,7 +23,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the select entity if the server is a router."""
-    if entry.runtime_data.data.loads_models:
+    if entry.runtime_data.coordinator.data.loads_models:
         async_add_entities([LlamaCppModelSelect(entry, "model")])
 
 

@@ -137,7 +137,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the sensors of a server; assume metrics for a router, as its models may have them."""
-    state = entry.runtime_data.data
+    state = entry.runtime_data.coordinator.data
     is_front = state.props.is_front
     keeps_metrics = state.props.has_metrics or state.loads_models
     async_add_entities(
@@ -193,7 +193,7 @@ class LlamaCppActiveConversations(LlamaCppSensor):
     @property
     @override
     def native_value(self) -> StateType:
-        return self.coordinator.history.active_count()
+        return self.history.active_count()
 
 
 class LlamaCppAgentConversations(LlamaCppActiveConversations):
@@ -210,7 +210,7 @@ class LlamaCppAgentConversations(LlamaCppActiveConversations):
     def native_value(self) -> StateType:
         agents = er.async_get(self.hass)
         agent_id = agents.async_get_entity_id(CONVERSATION_DOMAIN, DOMAIN, self._agent)
-        return self.coordinator.history.active_count(agent_id) if agent_id else 0
+        return self.history.active_count(agent_id) if agent_id else 0
 
 
 class LlamaCppServerSensor(LlamaCppSensor):

@@ -148,7 +148,7 @@ class Actions:
             agent_id=agent.entity_id,
             system_prompt=system_prompt,
         )
-        await agent.coordinator.history.async_create(started)
+        await agent.history.async_create(started)
         agent.coordinator.async_update_listeners()
         return {"conversation_id": started.id, "agent": agent.entity_id}
 
@@ -160,7 +160,7 @@ class Actions:
             if stored.closed:
                 raise invalid("conversation_closed", conversation_id=conversation_id)
             caller, agent = await self._async_allowed(call, stored.agent_id)
-            if agent.coordinator.history is not history:
+            if agent.history is not history:
                 raise invalid("conversation_foreign", conversation_id=conversation_id)
             turn = ActionTurn(
                 self._hass, call, caller, agent, conversation_id, stored.system_prompt
@@ -175,7 +175,7 @@ class Actions:
         if stored.closed or not await history.async_close(conversation_id):
             raise invalid("conversation_closed", conversation_id=conversation_id)
         for entry in self._entries():
-            entry.runtime_data.async_update_listeners()
+            entry.runtime_data.coordinator.async_update_listeners()
         return {"conversation_id": conversation_id}
 
     async def async_history(self, call: ServiceCall) -> ServiceResponse:

@@ -138,10 +138,6 @@ class ServerState:
         loaded = [one.id for one in self.models if one.status is ModelStatus.LOADED]
         return {one: known.get(one, "") for one in loaded}
 
-    def is_in_memory(self, model: str | None) -> bool:
-        """Return whether a model can answer at once. model: its name on a router."""
-        return ((model or "") if self.is_router else "") in self.in_memory
-
     @property
     def context_size(self) -> int | None:
         """Return the context of a slot in tokens."""

@@ -195,7 +195,7 @@ class AgentSubentryFlow(ConfigSubentryFlow):
         fields: Fields = {}
         if self.source == SOURCE_USER:
             fields[probatio.Required(CONF_NAME)] = str
-        if entry.runtime_data.data.is_router:
+        if entry.runtime_data.coordinator.data.is_router:
             models = await entry.runtime_data.client.models()
             fields[probatio.Required(CONF_MODEL)] = SelectSelector(
                 SelectSelectorConfig(options=[model.id for model in models])

@@ -10,11 +10,10 @@ from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.setup import async_setup_component
 
-from custom_components.llamacpp import cache_monitor
 from custom_components.llamacpp import conversation as agents
 from custom_components.llamacpp.const import DOMAIN
 from custom_components.llamacpp.model import abilities
-from custom_components.llamacpp.serving import prefill as warm
+from custom_components.llamacpp.serving import machine
 from dev.hass import DEMO_HOME
 from dev.scripted_model import write_scripted_model
 from tests.conftest import serving
@@ -69,9 +68,9 @@ def _model_first(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what nobody waits for be done soon."""
-    monkeypatch.setattr(cache_monitor, "HOME_CHANGE_SECONDS", SOON_SECONDS)
-    monkeypatch.setattr(warm, "QUIET_SECONDS", SOON_SECONDS)
-    monkeypatch.setattr(cache_monitor, "FOLLOW_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(agents, "HOME_CHANGE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(machine, "QUIET_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(machine, "NEXT_TURN_SECONDS", SOON_SECONDS)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def client_tasks() -> Iterator[asyncio.Task[Any]]:
 
 def status_of(entry: ConfigEntry[Any]) -> ServerStatus:
     """Return what is known of the server of an entry."""
-    status: ServerStatus = entry.runtime_data.status
+    status: ServerStatus = entry.runtime_data.coordinator.status
     return status
 
 
@@ -186,7 +186,7 @@ async def test_a_server_that_is_known_to_be_away_and_back(
 
     for answer in (asked, chatted, generated):
         server.is_away = True
-        await asyncio.wait_for(entry.runtime_data.async_refresh(), WAIT_SECONDS)
+        await asyncio.wait_for(entry.runtime_data.coordinator.async_refresh(), WAIT_SECONDS)
         assert status_of(entry) is ServerStatus.UNREACHABLE
         server.is_away = False
         assert await answer() == "Hi."

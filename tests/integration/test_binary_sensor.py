@@ -31,7 +31,7 @@ async def test_on_while_it_runs(
     assert registered is not None
     assert registered.entity_category is EntityCategory.DIAGNOSTIC
     own_server.kill()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert entity_of(assist, entry, "binary_sensor", "connectivity").state == "off"
 
 
@@ -50,5 +50,5 @@ async def test_who_answers(
     server = Pretender()
     entry = await add_server(await server.start(peers))
     server.health = health
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert entity_of(assist, entry, "binary_sensor", "connectivity").state == state

@@ -35,7 +35,7 @@ async def test_unload(
     with routing(tmp_path, scripted_model) as router:
         entry = await add_server(router.base_url)
         assert entity_of(assist, entry, "button", "unload_model").state == STATE_UNAVAILABLE
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         await coordinator.async_load_model("apple")
         assert entity_of(assist, entry, "button", "unload_model").state != STATE_UNAVAILABLE
         await press(assist, entry)

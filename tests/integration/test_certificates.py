@@ -141,7 +141,7 @@ async def test_a_key_and_a_certificate(
     await assist.async_block_till_done()
     entry = step["result"]
     server.health = REFUSED
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     await assist.async_block_till_done()
     (flow,) = assist.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH

@@ -366,7 +366,7 @@ async def test_a_key_that_is_refused_later(
     with serving(tmp_path / "1.txt", *flags, api_key="old", **options) as server:
         entry = await add_server(server.base_url, api_key="old")
     with serving(tmp_path / "2.txt", *flags, api_key="new", **options):
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         (flow,) = assist.config_entries.flow.async_progress()
         assert flow["context"]["source"] == SOURCE_REAUTH
         step = await assist.config_entries.flow.async_configure(

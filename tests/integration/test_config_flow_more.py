@@ -311,9 +311,9 @@ async def test_an_address_that_points_elsewhere_later(add_server: AddServer, pee
     server = Pretender()
     entry = await add_server(await server.start(peers))
     server.moved_to = "http://elsewhere:8080"
-    await entry.runtime_data.async_refresh()
-    assert not entry.runtime_data.last_update_success
-    assert "http://elsewhere:8080/" in str(entry.runtime_data.last_exception)
+    await entry.runtime_data.coordinator.async_refresh()
+    assert not entry.runtime_data.coordinator.last_update_success
+    assert "http://elsewhere:8080/" in str(entry.runtime_data.coordinator.last_exception)
 
 
 async def test_two_servers(assist: HomeAssistant, add_server: AddServer, peers: Peers) -> None:

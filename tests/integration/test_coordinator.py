@@ -54,7 +54,7 @@ async def until(coordinator: LlamaCppCoordinator, status: ServerStatus) -> set[S
 
 def interval(entry: ConfigEntry[Any]) -> float:
     """Return the seconds until the next poll."""
-    return float(entry.runtime_data.update_interval.total_seconds())
+    return float(entry.runtime_data.coordinator.update_interval.total_seconds())
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ async def test_status_of_a_server_that_cannot_answer(
         (LOADING, ServerStatus.LOADING),
         (health, status),
     ):
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         assert sensor(assist, entry, "status") == expected
         assert sensor(assist, entry, "model") == STATE_UNAVAILABLE
     server.health = OK
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert sensor(assist, entry, "status") == "ok"
     assert sensor(assist, entry, "model") == "apple"
 
@@ -101,7 +101,7 @@ async def test_away_and_back(
     """A server that is away is asked ever more seldom, and there is one log line each way."""
     caplog.set_level(logging.INFO, "custom_components.llamacpp")
     entry = await add_server(own_server.base_url)
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     assert interval(entry) == 30
     own_server.kill()
     caplog.clear()
@@ -133,7 +133,7 @@ async def test_a_loading_server_is_asked_often(
     entry = await add_server(await server.start(peers))
     intervals = []
     for server.health in (CRASHED, CRASHED, CRASHED, LOADING, LOADING, OK):
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         intervals.append(interval(entry))
     assert intervals == [5, 10, 20, 5, 5, 30]
     assert sensor(assist, entry, "status") == "ok"
@@ -149,7 +149,7 @@ async def test_polling_lets_a_server_sleep(
     flags = ("--ctx-size", "512", "--sleep-idle-seconds", "1")
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         await coordinator.client.tokenize("wake up")
         await coordinator.async_refresh()
         assert await until(coordinator, ServerStatus.SLEEPING) <= {
@@ -172,7 +172,7 @@ async def test_polling_loads_no_model(
     with routing(tmp_path, scripted_model) as router:
         entry = await add_server(router.base_url)
         for _ in range(3):
-            await entry.runtime_data.async_refresh()
+            await entry.runtime_data.coordinator.async_refresh()
         models = await entry.runtime_data.client.models()
         assert {one.status.value for one in models} == {"unloaded"}
     assert sensor(assist, entry, "status") == "ok"
@@ -187,7 +187,7 @@ async def test_polling_lets_the_model_of_a_router_sleep(
     """The model of a router goes to sleep although the router is polled."""
     with routing(tmp_path, scripted_model, "--sleep-idle-seconds", "1") as router:
         entry = await add_server(router.base_url)
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         await coordinator.async_load_model("pear")
         assert sensor(assist, entry, "model") == "pear"
         await until(coordinator, ServerStatus.SLEEPING)
@@ -202,7 +202,7 @@ async def test_a_key_that_is_mended_on_the_server(
     """A refused key is asked for once; if the server takes it again, all is well by itself."""
     server = Pretender()
     entry = await add_server(await server.start(peers), api_key="k")
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     flows = assist.config_entries.flow
     server.health = REFUSED
     await coordinator.async_refresh()
@@ -235,7 +235,7 @@ async def test_a_key_that_is_changed_on_the_server(
     with serving(tmp_path / "1.txt", *flags, api_key="old", **options) as server:
         entry = await add_server(server.base_url, api_key="old")
     with serving(tmp_path / "2.txt", *flags, api_key="new", **options):
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         assert sensor(assist, entry, "status") == "wrong_key"
         assert len(assist.config_entries.flow.async_progress()) == 1
 
@@ -249,7 +249,7 @@ async def test_metrics_that_do_not_come(
     entry = await add_server(await server.start(peers))
     assert sensor(assist, entry, "generated_tokens") == "7"
     server.metrics = (500, "busy")
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert sensor(assist, entry, "status") == "ok"
     assert sensor(assist, entry, "generated_tokens") == "7"
     # An older server may not count everything.
@@ -262,7 +262,7 @@ async def test_no_metrics_and_no_slots_are_asked_for_in_vain(
     """A server without metrics is not asked for them, and has no sensors for them."""
     server = Pretender()
     entry = await add_server(await server.start(peers))
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert not {"/metrics", "/slots"} & set(server.asked)
     assert entity_id_of(assist, entry, "sensor", "generated_tokens") is None
     assert sensor(assist, entry, "slots_total") == "3"
@@ -277,7 +277,7 @@ async def test_a_model_that_leaves_while_the_router_is_asked(
     entry = await add_server(await server.start(peers))
     assert sensor(assist, entry, "context_size") == "2048"
     server.model_props = (400, {"error": {"message": "model is not loaded", "code": 400}})
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert sensor(assist, entry, "status") == "ok"
     assert sensor(assist, entry, "context_size") == STATE_UNKNOWN
 
@@ -293,7 +293,7 @@ async def test_a_model_on_its_way(
     assert sensor(assist, entry, "model") == "pear"
     assert interval(entry) == 5
     server.models["pear"] = {"value": "loaded"}
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert sensor(assist, entry, "status") == "ok"
     assert interval(entry) == 30
 
@@ -304,10 +304,10 @@ async def test_another_server_at_the_address(
     """A server that comes back newer, and with metrics, gets its sensors and its version."""
     server = Pretender()
     entry = await add_server(await server.start(peers))
-    before = entry.runtime_data
+    before = entry.runtime_data.coordinator
     await before.async_refresh()
     await assist.async_block_till_done()
-    assert entry.runtime_data is before
+    assert entry.runtime_data.coordinator is before
     server.props |= {"build_info": "b2-test", "endpoint_metrics": True}
     await before.async_refresh()
     await assist.async_block_till_done()
@@ -335,17 +335,17 @@ async def test_a_server_that_our_app_is_about_to_start(
     await assist.async_block_till_done()
     own_server.kill()
     for _ in range(3):
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         assert sensor(assist, entry, "status") == "starting"
         assert interval(entry) == 5
     # Something else at that port is no app of ours.
     health.clear()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert sensor(assist, entry, "status") == "unreachable"
 
     health["llama_server"] = "loading"
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     own_server.start()
     own_server.wait_ready()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert sensor(assist, entry, "status") == "ok"

@@ -30,7 +30,7 @@ def generated(count: int) -> tuple[int, str]:
 
 async def counted(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
     """Have the server asked, and return what the counter says."""
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     return sensor(hass, entry, "generated_tokens")
 
 
@@ -107,7 +107,7 @@ async def test_a_real_server_that_is_restarted(
                 entry = await add_server(server.base_url)
                 # What is processed ahead would be counted between two looks.
                 await set_options(home, entry, keep_warm=False)
-            await entry.runtime_data.async_refresh()
+            await entry.runtime_data.coordinator.async_refresh()
             await ask(home, "Hello")
             totals.append(int(await counted(home, entry)))
             alone = (await entry.runtime_data.client.metrics())["tokens_predicted_total"]

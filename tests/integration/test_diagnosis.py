@@ -8,7 +8,7 @@ from custom_components.llamacpp.client import Usage
 from custom_components.llamacpp.serving.diagnosis import (
     MAX_PROMPTS,
     CacheProblem,
-    Keeping,
+    ModelDiagnosis,
     Observation,
 )
 
@@ -16,101 +16,103 @@ HOME, OTHER = b"home", b"other"
 SIZE = 4000
 
 
-def ask(keeping: Keeping, prefix: bytes, cached: int, *, size: int = SIZE, **how: Any) -> None:
+def ask(
+    diagnosis: ModelDiagnosis, prefix: bytes, cached: int, *, size: int = SIZE, **how: Any
+) -> None:
     """Note an answer of which so much was kept; how: as in `Observation`."""
     usage = Usage(
         prompt_tokens=size, completion_tokens=1, total_tokens=size + 1, cached_tokens=cached
     )
-    asked = {"n_messages": 2, "is_warm_up": False, "was_read": False} | how
-    keeping.note(Observation(prefix, usage, **asked))
+    asked = {"n_messages": 2, "is_prefill": False, "was_restored": False} | how
+    diagnosis.note(Observation(prefix, usage, **asked))
 
 
-def verdict(keeping: Keeping) -> tuple[bool | None, bool | None]:
+def verdict(diagnosis: ModelDiagnosis) -> tuple[bool | None, bool | None]:
     """Return what is told of both losses."""
-    return keeping.suffers(CacheProblem.NOT_CACHED), keeping.suffers(CacheProblem.PUSHED_OUT)
+    return diagnosis.suffers(CacheProblem.NOT_CACHED), diagnosis.suffers(CacheProblem.PUSHED_OUT)
 
 
 @pytest.fixture
-def keeping() -> Keeping:
+def diagnosis() -> ModelDiagnosis:
     """Return what is known of a server that has processed the home and another prompt, once."""
-    keeping = Keeping()
-    ask(keeping, OTHER, 0, is_warm_up=True)
-    ask(keeping, HOME, 0, is_warm_up=True)
-    return keeping
+    diagnosis = ModelDiagnosis()
+    ask(diagnosis, OTHER, 0, is_prefill=True)
+    ask(diagnosis, HOME, 0, is_prefill=True)
+    return diagnosis
 
 
-def test_nothing_is_known_at_first(keeping: Keeping) -> None:
+def test_nothing_is_known_at_first(diagnosis: ModelDiagnosis) -> None:
     """A prompt that is processed for the first time tells nothing."""
-    assert verdict(keeping) == (None, None)
+    assert verdict(diagnosis) == (None, None)
 
 
-def test_nothing_is_cached(keeping: Keeping) -> None:
+def test_nothing_is_cached(diagnosis: ModelDiagnosis) -> None:
     """Three times in a row; the first token that is kept tells that it is not so."""
     for _ in range(2):
-        ask(keeping, HOME, 0, n_messages=4)
-        assert verdict(keeping) == (None, None)
-    ask(keeping, HOME, 0)
-    assert verdict(keeping) == (True, False)
-    assert keeping.n_tokens == SIZE
-    ask(keeping, HOME, 1)
-    assert verdict(keeping) == (False, None)
-    ask(keeping, HOME, 0)
-    assert verdict(keeping) == (None, None)
+        ask(diagnosis, HOME, 0, n_messages=4)
+        assert verdict(diagnosis) == (None, None)
+    ask(diagnosis, HOME, 0)
+    assert verdict(diagnosis) == (True, False)
+    assert diagnosis.n_tokens == SIZE
+    ask(diagnosis, HOME, 1)
+    assert verdict(diagnosis) == (False, None)
+    ask(diagnosis, HOME, 0)
+    assert verdict(diagnosis) == (None, None)
 
 
-def test_prompts_push_each_other_out(keeping: Keeping) -> None:
+def test_prompts_push_each_other_out(diagnosis: ModelDiagnosis) -> None:
     """Three times in a row; the first one that is kept tells that it is not so."""
     for prefix in (OTHER, HOME, OTHER):
-        assert verdict(keeping)[1] is None
-        ask(keeping, prefix, 3)
-    assert verdict(keeping) == (False, True)
-    assert keeping.n_tokens == SIZE - 3
-    ask(keeping, HOME, SIZE - 10)
-    assert verdict(keeping) == (False, False)
+        assert verdict(diagnosis)[1] is None
+        ask(diagnosis, prefix, 3)
+    assert verdict(diagnosis) == (False, True)
+    assert diagnosis.n_tokens == SIZE - 3
+    ask(diagnosis, HOME, SIZE - 10)
+    assert verdict(diagnosis) == (False, False)
 
 
-def test_what_is_alike_or_small_is_not_lost(keeping: Keeping) -> None:
+def test_what_is_alike_or_small_is_not_lost(diagnosis: ModelDiagnosis) -> None:
     """A server may go on from a prompt that shares half of the tokens."""
     for prefix in (OTHER, HOME) * 3:
-        ask(keeping, prefix, SIZE // 2)
-        assert verdict(keeping) == (False, False)
+        ask(diagnosis, prefix, SIZE // 2)
+        assert verdict(diagnosis) == (False, False)
     for prefix in (OTHER, HOME) * 3:
-        ask(keeping, b"third", 3, size=100)
-        ask(keeping, prefix, 50)
-        assert verdict(keeping) == (False, False)
-    small = Keeping()
+        ask(diagnosis, b"third", 3, size=100)
+        ask(diagnosis, prefix, 50)
+        assert verdict(diagnosis) == (False, False)
+    small = ModelDiagnosis()
     for prefix in (OTHER, HOME) * 5:
-        ask(small, prefix, 3, size=100, is_warm_up=True)
+        ask(small, prefix, 3, size=100, is_prefill=True)
     assert verdict(small) == (False, None)
 
 
-def test_what_is_not_comparable(keeping: Keeping) -> None:
+def test_what_is_not_comparable(diagnosis: ModelDiagnosis) -> None:
     """Later turns, and what was read from the server's disk, tell nothing of what it keeps."""
-    ask(keeping, HOME, 10)
+    ask(diagnosis, HOME, 10)
     for prefix in (OTHER, HOME) * 3:
-        ask(keeping, prefix, 3, n_messages=4)
-        ask(keeping, b"third", 3)
-        ask(keeping, prefix, SIZE - 3, was_read=True)
-    assert verdict(keeping) == (False, None)
+        ask(diagnosis, prefix, 3, n_messages=4)
+        ask(diagnosis, b"third", 3)
+        ask(diagnosis, prefix, SIZE - 3, was_restored=True)
+    assert verdict(diagnosis) == (False, None)
 
 
-def test_a_model_that_was_out_of_memory(keeping: Keeping) -> None:
+def test_a_model_that_was_out_of_memory(diagnosis: ModelDiagnosis) -> None:
     """What it has lost with its memory is no fault of its flags."""
     for _ in range(4):
-        ask(keeping, HOME, 3)
-        keeping.interrupt()
-        ask(keeping, HOME, 0)
-        ask(keeping, OTHER, 0)
-        keeping.interrupt()
-        assert verdict(keeping) == (None, None)
+        ask(diagnosis, HOME, 3)
+        diagnosis.interrupt()
+        ask(diagnosis, HOME, 0)
+        ask(diagnosis, OTHER, 0)
+        diagnosis.interrupt()
+        assert verdict(diagnosis) == (None, None)
 
 
 def test_old_prompts_go() -> None:
     """What a home was like long ago is forgotten."""
-    keeping = Keeping()
+    diagnosis = ModelDiagnosis()
     for number in range(MAX_PROMPTS + 1):
-        ask(keeping, b"%d" % number, 3, is_warm_up=True)
+        ask(diagnosis, b"%d" % number, 3, is_prefill=True)
     for _ in range(4):
-        ask(keeping, b"0", 3)
-        ask(keeping, b"1", SIZE)
-    assert verdict(keeping) == (False, False)
+        ask(diagnosis, b"0", 3)
+        ask(diagnosis, b"1", SIZE)
+    assert verdict(diagnosis) == (False, False)

@@ -70,7 +70,7 @@ async def warm_server(
     server = CountingServer()
     entry = await add_server(await peers.http(server.handle))
     await warmed(home)
-    return server, entry.runtime_data
+    return server, entry.runtime_data.coordinator
 
 
 async def test_late_counts_are_nobody_else(

@@ -45,7 +45,7 @@ def flags_in(folder: Path, flags: tuple[str, ...]) -> tuple[str, ...]:
 
 async def hints(hass: HomeAssistant, entry: ConfigEntry[Any]) -> dict[str, ir.IssueEntry]:
     """Look at the server; return what Home Assistant shows of it, by kind."""
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     await until_warm(hass)
     issues = ir.async_get(hass).issues
     return {
@@ -72,7 +72,7 @@ async def test_nothing_is_cached(
     with serving(tmp_path / "1.txt", *flags, model=scripted_model, port=port) as server:
         entry = await add_server(server.base_url)
         await until_warm(home)
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         for _ in range(2):
             await timings_of(home, entry)
             assert await hints(home, entry) == {}
@@ -121,7 +121,7 @@ async def test_agents_push_each_other_out(
     with serving(tmp_path / "1.txt", *bad, model=scripted_model, port=port) as server:
         entry = await add_server(server.base_url)
         await add_agent(home, entry, prompt="You are the second.")
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         assert await hints(home, entry) == {}
         await talk(home, entry, 2)
         found = await hints(home, entry)

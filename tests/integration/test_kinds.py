@@ -96,7 +96,7 @@ class Day:
     async def is_warm(self, words: str, talk: str | None = None, **where: Any) -> str | None:
         """Say this; of the prompt only the words may be read. Return the conversation's id."""
         result = await self.say(words, talk, **where)
-        usage = self._entry.runtime_data.last_answer.completion.usage
+        usage = self._entry.runtime_data.coordinator.last_answer.completion.usage
         assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
         assert usage.cached_tokens > MANY_TOKENS
         return result.conversation_id
@@ -144,7 +144,7 @@ class Day:
     async def restart(self, *, is_noticed: bool) -> None:
         """Start the server anew. is_noticed: before somebody speaks."""
         await warmed(self._hass)
-        coordinator = self._entry.runtime_data
+        coordinator = self._entry.runtime_data.coordinator
         self._server.kill()
         if is_noticed:
             await coordinator.async_refresh()
@@ -154,7 +154,7 @@ class Day:
             await coordinator.async_refresh()
             await warmed(self._hass)
             # A note for each slot.
-            n_slots = coordinator.prefiller.filling.n_slots
+            n_slots = self._entry.runtime_data.serving.n_slots
             assert await processed(coordinator) < FEW_TOKENS * 2 * n_slots
 
 
@@ -215,6 +215,6 @@ async def test_notes_are_processed_ahead(
         for words in (TALE, GO_ON):
             for device_id in satellites(home):
                 await ask(home, words, device_id=device_id)
-                usage = entry.runtime_data.last_answer.completion.usage
+                usage = entry.runtime_data.coordinator.last_answer.completion.usage
                 assert usage.prompt_tokens - usage.cached_tokens < WORDS_TOKENS
                 await warmed(home)

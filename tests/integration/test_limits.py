@@ -85,12 +85,12 @@ async def test_a_stopped_server_is_noticed_and_found_again(
     assert speech(result) == "I cannot reach the language model's server. Is it running?"
     await home.async_block_till_done(wait_background_tasks=True)
     assert state_of(home, AGENT).state == STATE_UNAVAILABLE
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert len([one for one in caplog.records if "Error fetching" in one.message]) == 1
 
     own_server.start()
     own_server.wait_ready()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert state_of(home, AGENT).state != STATE_UNAVAILABLE
     assert len([one for one in caplog.records if "recovered" in one.message]) == 1
     assert speech(await ask(home, "Hello")) == OTHERWISE
@@ -180,6 +180,6 @@ async def test_a_home_that_does_not_fit_is_a_repair(
     assert issue.translation_placeholders["context"] == "512"
     assert int(issue.translation_placeholders["needed"]) > 512
     with serving(tmp_path / "2.txt", *FLAGS, model=scripted_model, port=port):
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         assert speech(await ask(home, "Hello")) == OTHERWISE
     assert issues.async_get_issue("llamacpp", issue_id) is None

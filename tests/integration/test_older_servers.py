@@ -57,12 +57,12 @@ async def restart(hass: HomeAssistant, entry: ConfigEntry[Any], server: LlamaSer
     """Start the server anew; return how many tokens it has processed when all is quiet."""
     await warmed(hass)
     server.kill()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     server.start()
     server.wait_ready()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     await warmed(hass)
-    return int(await processed(entry.runtime_data))
+    return int(await processed(entry.runtime_data.coordinator))
 
 
 @pytest.mark.usefixtures("soon")
@@ -99,7 +99,7 @@ async def test_what_is_of_no_use_is_read_once(  # noqa: PLR0913, PLR0917 - fixtu
             await day.talk()
             # Nothing was read any more, and the home was processed once.
             assert older.n_read == 1
-            usage = entry.runtime_data.last_answer.completion.usage
+            usage = entry.runtime_data.coordinator.last_answer.completion.usage
             assert HOME_TOKENS < n_tokens < usage.prompt_tokens + FEW_TOKENS
 
 
@@ -132,20 +132,19 @@ def used(cached: int) -> Usage:
     return Usage(prompt_tokens=4000, completion_tokens=1, total_tokens=4001, cached_tokens=cached)
 
 
-async def test_what_is_known_of_a_model(peers: Peers) -> None:
+def test_what_is_known_of_a_model() -> None:
     """One zero is enough until it was seen to work, another build or model begins anew."""
-    saved = SlotFiles(peers.client("http://127.0.0.1:9"))
+    saved = SlotFiles()
     saved.served_by("b1")
     saved.note_use("a", used(3999), is_same=True)
-    assert (saved.is_supported("a"), saved.is_proven("a")) == (None, False)
+    assert (saved.supports("a"), saved.is_proven("a")) == (None, False)
     saved.note_use("a", used(3990), is_same=False)
     saved.note_use("b", used(0), is_same=True)
     # Somebody else was there in between.
     saved.note_use("a", used(0), is_same=False)
-    assert (saved.is_supported("a"), saved.is_proven("a")) == (None, True)
-    assert (saved.is_supported("b"), saved.is_proven("b")) == (False, False)
-    saved.forget()
+    assert (saved.supports("a"), saved.is_proven("a")) == (None, True)
+    assert (saved.supports("b"), saved.is_proven("b")) == (False, False)
     saved.served_by("b1")
-    assert saved.is_supported("b") is False
+    assert saved.supports("b") is False
     saved.served_by("b2")
-    assert (saved.is_supported("b"), saved.is_proven("a")) == (None, False)
+    assert (saved.supports("b"), saved.is_proven("a")) == (None, False)

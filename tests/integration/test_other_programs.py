@@ -95,7 +95,7 @@ async def test_llama_swap(home: HomeAssistant, swap: LlamaSwap, peers: Peers, wh
     assert entry.data == {CONF_URL: url}
     assert agent_of(entry).data == {CONF_LLM_HASS_API: ["assist"], CONF_MODEL: model}
     await home.async_block_till_done(wait_background_tasks=True)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert not swap.running
     assert not any("upstream" in path for path in swap.asked)
     assert sensor(home, entry, "model") == "unknown"
@@ -109,10 +109,10 @@ async def test_llama_swap(home: HomeAssistant, swap: LlamaSwap, peers: Peers, wh
     await home.async_block_till_done(wait_background_tasks=True)
 
     swap.asked.clear()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert sensor(home, entry, "model") == model
     swap.running = ()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     await home.async_block_till_done(wait_background_tasks=True)
     assert set(swap.asked) == {"/running", "/v1/models"}
     await home.config_entries.async_unload(entry.entry_id)
@@ -219,7 +219,7 @@ async def test_llama_swap_in_place_of_a_server(
     assert step["reason"] == "reconfigure_successful"
     await assist.async_block_till_done()
     assert entry.data == {CONF_URL: url}
-    assert entry.runtime_data.data.default_model == "apple"
+    assert entry.runtime_data.coordinator.data.default_model == "apple"
     await assist.config_entries.async_unload(entry.entry_id)
 
 
@@ -247,7 +247,7 @@ async def test_litellm(home: HomeAssistant, lite: LiteLlm, peers: Peers) -> None
     assert state_of(home, KITCHEN).state == "on"
     assert all("tools" in one for one in lite.chats)
     await home.async_block_till_done(wait_background_tasks=True)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert "/health" not in lite.asked
     assert sensor(home, entry, "model") == "unknown"
     await home.config_entries.async_unload(entry.entry_id)
@@ -300,7 +300,7 @@ async def test_litellm_whose_key_changes(
     """The new one is asked for, and looked at."""
     entry = await added(assist, "litellm", await lite.start(peers), **{CONF_API_KEY: "sk-1"})
     lite.api_key = "sk-2"
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     await assist.async_block_till_done()
     (flow,) = assist.config_entries.flow.async_progress()
     configure = assist.config_entries.flow.async_configure

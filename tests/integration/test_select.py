@@ -121,11 +121,11 @@ async def test_agents_that_name_no_model(
         home.config_entries.async_update_subentry(entry, agent_of(entry), data={})
         await home.async_block_till_done()
         assert speech(await ask(home, "Hello"))
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         assert sensor(home, entry, "model") == "apple"
         await select(home, entry, "pear")
         assert speech(await ask(home, "Hello again"))
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         assert sensor(home, entry, "model") == "pear"
 
 

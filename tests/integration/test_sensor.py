@@ -97,7 +97,7 @@ async def test_what_the_answers_took(
     await enable_all(home, entry)
     # What is processed ahead would be counted between two looks.
     await set_options(home, entry, keep_warm=False)
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     of_answer = ("time_to_first_token", "cached_share", "prompt_speed", "generation_speed")
     assert {sensor(home, entry, key) for key in of_answer} == {STATE_UNKNOWN}
 
@@ -147,7 +147,7 @@ async def test_busy(
     async def until_busy(slots: str) -> None:
         async with asyncio.timeout(WAIT_SECONDS):
             while sensor(assist, entry, "slots_busy") != slots:
-                await entry.runtime_data.async_refresh()
+                await entry.runtime_data.coordinator.async_refresh()
                 await asyncio.sleep(POLL_SECONDS)
 
     await until_busy("1")
@@ -170,7 +170,7 @@ async def test_an_answer_that_tells_nothing(
     own_server.start()
     own_server.wait_ready()
     await assist.async_block_till_done(wait_background_tasks=True)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     keys = ("cached_share", "prompt_speed", "generation_speed", "time_to_first_token")
     assert {sensor(assist, entry, key) for key in keys} == {STATE_UNKNOWN}
 
@@ -236,9 +236,9 @@ async def test_a_conversation_that_nobody_goes_on_with(
     await ask(home, "Hello")
     assert sensor(home, entry, "active_conversations") == "1"
     freezer.tick(ACTIVE_SECONDS - 1)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert sensor(home, entry, "active_conversations") == "1"
     freezer.tick(2)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert sensor(home, entry, "active_conversations") == "0"
     assert of_agents(home, entry) == {"0"}

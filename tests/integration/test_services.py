@@ -294,7 +294,7 @@ async def test_agents_that_are_refused(
     assert await refused("send", **data, agent=other) == "conversation_foreign"
     assert await refused("history", conversation_id="conv_nothing") == "conversation_unknown"
     own_server.kill()
-    await second.runtime_data.async_refresh()
+    await second.runtime_data.coordinator.async_refresh()
     assert await refused("chat", message="Hello", agent=other) == "agent_unavailable"
 
 

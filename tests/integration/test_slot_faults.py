@@ -7,14 +7,18 @@ import pytest
 from aiohttp import web
 
 from custom_components.llamacpp.client import Completion, LlamaServerError
-from custom_components.llamacpp.serving.background import PreemptibleRequests
-from custom_components.llamacpp.serving.prefill import Prefiller
+from custom_components.llamacpp.serving import machine
+from custom_components.llamacpp.serving.events import Polled
+from custom_components.llamacpp.serving.owner import Serving
 from custom_components.llamacpp.serving.slot_affinity import ConversationRef
+from custom_components.llamacpp.serving.state import AgentPrompt
 
 from .peers import stream_events
-from .talk import no_slots, piece, sse
+from .talk import PROPS, no_slots, piece, sse
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Coroutine
+
     from .peers import Peers
 
 DONE = Completion(usage=None, timings=None)
@@ -39,6 +43,8 @@ class Server:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""
+        if request.path == "/props":
+            return web.json_response(PROPS)
         if request.path == "/slots":
             slots = [{"id": slot, "is_processing": slot in self.busy} for slot in range(2)]
             return web.json_response(slots)
@@ -62,85 +68,155 @@ def prompt_of(agent: str) -> dict[str, Any]:
     return {"messages": [*said], "stream": True}
 
 
-async def warmer_for(server: Server, peers: Peers, *agents: str) -> Prefiller:
-    """Return what keeps the agents' prompts warm."""
-    prefiller = Prefiller(peers.client(await peers.http(server.handle)))
-    prefiller.filling.n_slots = 2
+class Started:
+    """What an entry starts in the background."""
 
-    async def warm_up(*, autoload: bool) -> None:
-        """Do nothing."""
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.tasks: set[asyncio.Task[None]] = set()
 
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start a task."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def done(self) -> None:
+        """Wait until nothing is in progress, nor comes soon."""
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while self.tasks:
+                await asyncio.wait(self.tasks)
+
+    async def unload(self) -> None:
+        """End all tasks."""
+        for task in self.tasks:
+            task.cancel()
+        if self.tasks:
+            await asyncio.wait(self.tasks)
+
+
+@pytest.fixture
+async def started() -> AsyncGenerator[Started]:
+    """Return what is started; it ends with the test."""
+    started = Started()
+    yield started
+    await started.unload()
+
+
+async def serving_of(server: Server, peers: Peers, started: Started, *agents: str) -> Serving:
+    """Return what owns the cache of a server, for these agents."""
+    serving = Serving(peers.client(await peers.http(server.handle)), started.start)
+    state = Polled(
+        n_slots=2,
+        is_router=False,
+        is_front=False,
+        build="b1",
+        in_memory={"": ""},
+        n_prompt_tokens=None,
+    )
+    serving.poll_begins()
+    serving.polled(state)
     for agent in agents:
-        prefiller.register(agent, warm_up)
-    return prefiller
+        serving.add_agent(agent)
+    return serving
+
+
+async def ask(serving: Serving, agent: str, conversation_id: str = "talk") -> int | None:
+    """Ask an agent with its own prompt; return the slot."""
+    request = prompt_of(agent)
+    with serving.ask(agent, ConversationRef(conversation_id), is_own=True) as asked:
+        await asked.prepare(request)
+        asked.answered(request, DONE)
+    return asked.slot
 
 
 @pytest.mark.parametrize("asked", [(), ("a",), ("b",), ("a", "b"), ("b", "a")])
 @pytest.mark.parametrize("agents", [("a", "b"), ("b", "a")])
 async def test_each_agent_has_a_slot_of_its_own(
-    agents: tuple[str, str], asked: tuple[str, ...], peers: Peers
+    agents: tuple[str, str], asked: tuple[str, ...], peers: Peers, started: Started
 ) -> None:
-    """Whoever was asked between, two agents are never made warm in one of two slots."""
+    """Whoever was asked between, two agents are never prefilled in one of two slots."""
     server = Server()
-    prefiller = await warmer_for(server, peers, "a", "b")
+    serving = await serving_of(server, peers, started, "a", "b")
     first, second = agents
-    await prefiller.warm(first, prompt_of(first), autoload=False)
+    await serving.prefill(AgentPrompt.of(first, prompt_of(first)))
+    await started.done()
     for agent in asked:
-        with prefiller.asking(agent, is_own=agent == first) as note:
-            note(prompt_of(agent), DONE)
-    await prefiller.warm(second, prompt_of(second), autoload=False)
-    slots = [body["id_slot"] for body in server.bodies]
-    assert sorted(slots) == [0, 1]
+        with serving.ask(agent, None, is_own=agent == first) as one:
+            one.answered(prompt_of(agent), DONE)
+    await serving.prefill(AgentPrompt.of(second, prompt_of(second)))
+    await started.done()
+    slots = [body["id_slot"] for body in server.bodies if "id_slot" in body]
+    assert sorted(slots[:2]) == [0, 1]
 
 
-async def test_a_slot_where_the_next_turn_failed_is_not_idle(peers: Peers) -> None:
-    """It may be at work with what somebody else has asked."""
+async def test_a_slot_where_the_next_turn_failed_is_not_idle(
+    peers: Peers, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be busy with what somebody else has asked."""
+    monkeypatch.setattr(machine, "NEXT_TURN_SECONDS", 0.0)
     server = Server()
     server.can_write = True
-    prefiller = await warmer_for(server, peers, "a")
-    await prefiller.warm("a", prompt_of("a"), autoload=False)
-    talk = ConversationRef("conversation")
-    slot = await prefiller.slot_for("a", prompt_of("a"), talk)
+    serving = await serving_of(server, peers, started, "a")
+    await serving.prefill(AgentPrompt.of("a", prompt_of("a")))
+    await started.done()
+    slot = await ask(serving, "a")
     assert slot is not None
     server.busy = {0, 1}
-    assert await prefiller.slot_for("a", prompt_of("a"), talk) is None
+    assert await ask(serving, "a") is None
     server.fails = True
-    with pytest.raises(LlamaServerError):
-        await prefiller.follow({**prompt_of("a"), "id_slot": slot}, prefiller.ahead.n_begun)
-    assert await prefiller.slot_for("a", prompt_of("a"), talk) is None
+    n_bodies = len(server.bodies)
+    serving.turn_ended({**prompt_of("a"), "id_slot": slot})
+    await started.done()
+    assert len(server.bodies) > n_bodies
+    assert await ask(serving, "a") is None
 
 
-async def test_a_request_ends_with_who_has_sent_it(peers: Peers) -> None:
+async def test_a_request_ends_with_its_entry(peers: Peers, started: Started) -> None:
     """After an unload nothing of it goes on, neither here nor at the server."""
     server = Server()
     server.is_endless = True
-    ahead = PreemptibleRequests(peers.client(await peers.http(server.handle)))
-    before = asyncio.all_tasks()
-    caller = asyncio.create_task(ahead.process(prompt_of("a"), autoload=False))
+    serving = await serving_of(server, peers, started, "a")
+    waiter = asyncio.create_task(serving.prefill(AgentPrompt.of("a", prompt_of("a"))))
     async with asyncio.timeout(LIMIT_SECONDS):
         await server.begun.wait()
-        was_busy = ahead.is_busy
-        # A task beside its own could go on by itself.
-        others = asyncio.all_tasks() - before - {caller}
-        assert not [one for one in others if "Ahead" in repr(one)]
-        caller.cancel()
-        await asyncio.wait({caller})
-        assert caller.cancelled()
-        assert (was_busy, ahead.is_busy) == (True, False)
+        assert serving.state.is_busy
+        (work,) = started.tasks
+        work.cancel()
+        await asyncio.wait({work})
+        assert work.cancelled()
         await server.ended.wait()
+    waiter.cancel()
 
 
-async def test_all_who_ask_end_a_request(peers: Peers) -> None:
-    """Several may ask while it is being given up; who has sent it learns that it was."""
+async def test_all_who_ask_abort_a_request(peers: Peers, started: Started) -> None:
+    """Several may ask while it is being aborted; who waits for the prefill waits no longer."""
     server = Server()
     server.is_endless = True
-    ahead = PreemptibleRequests(peers.client(await peers.http(server.handle)))
-    caller = asyncio.create_task(ahead.process(prompt_of("a"), autoload=False))
+    serving = await serving_of(server, peers, started, "a")
+    waiter = asyncio.create_task(serving.prefill(AgentPrompt.of("a", prompt_of("a"))))
     async with asyncio.timeout(LIMIT_SECONDS):
         await server.begun.wait()
-        with ahead.paused():
+        with serving.paused():
             await asyncio.sleep(0)
-            with ahead.paused():
-                completion = await caller
-        await server.ended.wait()
-    assert completion is None
+            with serving.paused():
+                await waiter
+            await server.ended.wait()
+            assert not serving.state.is_busy or serving.state.waiting
+            assert len(server.bodies) == 1
+            server.is_endless = False
+    await started.done()
+    assert len(server.bodies) == 2
+    assert serving.state.cache_of(None).prefilled
+
+
+async def test_a_failure_is_raised_for_who_waits(peers: Peers, started: Started) -> None:
+    """And it is not repeated until the prompt is made again."""
+    server = Server()
+    server.fails = True
+    serving = await serving_of(server, peers, started, "a")
+    for n_bodies in (1, 2):
+        with pytest.raises(LlamaServerError):
+            await serving.prefill(AgentPrompt.of("a", prompt_of("a")))
+        await started.done()
+        assert len(server.bodies) == n_bodies

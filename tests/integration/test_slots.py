@@ -1,44 +1,38 @@
 """Which conversation gets which slot."""
 
-import time
-from typing import TYPE_CHECKING
-
 from custom_components.llamacpp.serving.slot_affinity import (
     IDLE_SECONDS,
     ConversationRef,
     SlotAffinity,
 )
 
-if TYPE_CHECKING:
-    import pytest
-
 NEW = ConversationRef("new")
+NOW = 1000.0
 
 
-def test_each_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_its_own() -> None:
     """One of its own, else a free one, else the one unused for longest; never one at work."""
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    now = NOW
     slots = SlotAffinity()
-    assert slots.of("a") is None
-    assert not slots.is_needed(0)
+    assert slots.slot_of("a") is None
+    assert not slots.is_needed(0, now)
     for conversation, slot in (("a", 0), ("b", 1)):
-        assert slots.free([1, 0], b"home", NEW) == slot
-        slots.give(slot, ConversationRef(conversation))
-        assert slots.is_needed(slot)
+        assert slots.best_for([1, 0], b"home", NEW, now) == slot
+        slots.give(slot, ConversationRef(conversation), now)
+        assert slots.is_needed(slot, now)
         now += 1
-    assert (slots.of("a"), slots.of("b")) == (0, 1)
-    slots.give(0, ConversationRef("a"))
-    assert slots.free([0, 1], b"home", NEW) == 1
-    assert slots.free([0], b"home", NEW) == 0
-    assert slots.free([], b"home", NEW) is None
-    slots.give(1, ConversationRef("c"))
-    assert slots.of("b") is None
+    assert (slots.slot_of("a"), slots.slot_of("b")) == (0, 1)
+    slots.give(0, ConversationRef("a"), now)
+    assert slots.best_for([0, 1], b"home", NEW, now) == 1
+    assert slots.best_for([0], b"home", NEW, now) == 0
+    assert slots.best_for([], b"home", NEW, now) is None
+    slots.give(1, ConversationRef("c"), now)
+    assert slots.slot_of("b") is None
     now += IDLE_SECONDS
-    assert not slots.is_needed(0)
-    assert slots.free([0, 1], b"home", NEW) == 0
+    assert not slots.is_needed(0, now)
+    assert slots.best_for([0, 1], b"home", NEW, now) == 0
     slots.forget()
-    assert slots.of("c") is None
+    assert slots.slot_of("c") is None
 
 
 def test_what_they_begin_with() -> None:
@@ -57,39 +51,43 @@ def test_who_speaks_has_one_slot() -> None:
     slots = SlotAffinity()
     for slot, speaker in enumerate(("kitchen", "bedroom")):
         talk = ConversationRef(f"first in the {speaker}", speaker, f"In the {speaker}.")
-        assert slots.free([0, 1, 2], b"home", talk) == slot
-        slots.give(slot, talk)
-    assert slots.of("first in the kitchen") == 0
-    assert slots.free([2, 1, 0], b"home", ConversationRef("b", "bedroom")) == 1
-    assert slots.free([0, 1, 2], b"home", ConversationRef("c", "hall")) == 2
-    assert slots.free([0, 1, 2], b"home", ConversationRef("d")) == 2
+        assert slots.best_for([0, 1, 2], b"home", talk, NOW) == slot
+        slots.give(slot, talk, NOW)
+    assert slots.slot_of("first in the kitchen") == 0
+    assert slots.best_for([2, 1, 0], b"home", ConversationRef("b", "bedroom"), NOW) == 1
+    assert slots.best_for([0, 1, 2], b"home", ConversationRef("c", "hall"), NOW) == 2
+    assert slots.best_for([0, 1, 2], b"home", ConversationRef("d"), NOW) == 2
     # Its own is at work.
-    assert slots.free([1, 2], b"home", ConversationRef("e", "kitchen")) == 2
+    assert slots.best_for([1, 2], b"home", ConversationRef("e", "kitchen"), NOW) == 2
 
 
-def test_who_is_told_the_same_shares_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_told_the_same_shares_a_slot() -> None:
     """But nobody pushes out a conversation that may be gone on with while there is another slot."""
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    now = NOW
     slots = SlotAffinity()
     slots.fill(0, b"home", "At a phone.")
     slots.fill(1, b"home", "In the hall.")
     guest = ConversationRef("c", "guest", "At a phone.")
-    assert slots.free([0, 1, 2], b"home", guest) == 0
-    assert slots.free([0, 1, 2], b"home", ConversationRef("d", "cellar", "In the cellar.")) == 2
-    assert slots.free([0, 1], b"home", ConversationRef("d", "cellar", "In the cellar.")) == 0
-    slots.give(0, ConversationRef("a", "owner", "At a phone."))
-    assert slots.free([0, 1, 2], b"home", guest) == 2
+    assert slots.best_for([0, 1, 2], b"home", guest, now) == 0
+    assert (
+        slots.best_for([0, 1, 2], b"home", ConversationRef("d", "cellar", "In the cellar."), now)
+        == 2
+    )
+    assert (
+        slots.best_for([0, 1], b"home", ConversationRef("d", "cellar", "In the cellar."), now) == 0
+    )
+    slots.give(0, ConversationRef("a", "owner", "At a phone."), now)
+    assert slots.best_for([0, 1, 2], b"home", guest, now) == 2
     for slot in (1, 2):
         now += 1
-        slots.give(slot, ConversationRef(f"in {slot}", f"speaker {slot}", f"Place {slot}."))
-    assert slots.free([0, 1, 2], b"home", ConversationRef("d")) == 0
+        slots.give(slot, ConversationRef(f"in {slot}", f"speaker {slot}", f"Place {slot}."), now)
+    assert slots.best_for([0, 1, 2], b"home", ConversationRef("d"), now) == 0
     now += 1
-    slots.give(0, ConversationRef("a", "owner", "At a phone."))
-    assert slots.free([0, 1, 2], b"home", ConversationRef("d")) == 1
-    assert slots.free([0, 1, 2], b"home", guest) == 0
+    slots.give(0, ConversationRef("a", "owner", "At a phone."), now)
+    assert slots.best_for([0, 1, 2], b"home", ConversationRef("d"), now) == 1
+    assert slots.best_for([0, 1, 2], b"home", guest, now) == 0
     now += IDLE_SECONDS
-    assert slots.free([0, 1, 2], b"home", guest) == 0
+    assert slots.best_for([0, 1, 2], b"home", guest, now) == 0
 
 
 def test_what_is_to_be_told() -> None:
@@ -98,26 +96,26 @@ def test_what_is_to_be_told() -> None:
     notes = ("kitchen", "bedroom", "hall", "phone")
     for slot in range(3):
         slots.fill(slot, b"home")
-    assert slots.to_tell(b"home", notes, []) == {}
-    assert slots.to_tell(b"home", notes, [2]) == {2: "kitchen"}
-    found = slots.to_tell(b"home", notes, [2, 1, 0])
+    assert slots.missing_notes(b"home", notes, []) == {}
+    assert slots.missing_notes(b"home", notes, [2]) == {2: "kitchen"}
+    found = slots.missing_notes(b"home", notes, [2, 1, 0])
     assert found == {0: "kitchen", 1: "bedroom", 2: "hall"}
     for slot, note in found.items():
         slots.fill(slot, b"home", note)
-    assert slots.to_tell(b"home", notes, [0, 1, 2]) == {}
+    assert slots.missing_notes(b"home", notes, [0, 1, 2]) == {}
     # The home was read anew into two: each gets its own note again.
     for slot in (0, 1):
         slots.fill(slot, b"home")
-    assert slots.to_tell(b"home", ("phone", *notes[:3][::-1]), [0, 1, 2]) == {
+    assert slots.missing_notes(b"home", ("phone", *notes[:3][::-1]), [0, 1, 2]) == {
         1: "bedroom",
         0: "kitchen",
     }
     slots.fill(0, b"home", "kitchen")
     # Somebody else has spoken in one, and the home has changed since then in another one.
-    slots.give(0, ConversationRef("a", "guest", "cellar"))
+    slots.give(0, ConversationRef("a", "guest", "cellar"), NOW)
     slots.fill(0, b"home", "cellar")
     slots.fill(1, b"old home", "bedroom")
-    assert slots.to_tell(b"home", ("bedroom", "kitchen", "cellar"), [1, 2]) == {
+    assert slots.missing_notes(b"home", ("bedroom", "kitchen", "cellar"), [1, 2]) == {
         1: "bedroom",
         2: "kitchen",
     }
@@ -127,27 +125,24 @@ def test_the_slot_that_is_ready_is_better_than_ones_own() -> None:
     """A conversation of before the home has changed keeps its slot, if there is another one."""
     slots = SlotAffinity()
     kitchen = ConversationRef("b", "kitchen", "In the kitchen.")
-    slots.give(0, ConversationRef("a", "kitchen", "In the kitchen."))
+    slots.give(0, ConversationRef("a", "kitchen", "In the kitchen."), NOW)
     slots.fill(0, b"old home", "In the kitchen.")
-    assert slots.free([0, 1], b"home", kitchen) == 0
+    assert slots.best_for([0, 1], b"home", kitchen, NOW) == 0
     slots.fill(1, b"home", "In the kitchen.")
-    assert slots.free([0, 1], b"home", kitchen) == 1
-    assert slots.free([0], b"home", kitchen) == 0
+    assert slots.best_for([0, 1], b"home", kitchen, NOW) == 1
+    assert slots.best_for([0], b"home", kitchen, NOW) == 0
 
 
-def test_what_is_not_gone_on_with_takes_what_is_wanted_least(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_is_not_gone_on_with_takes_what_is_wanted_least() -> None:
     """The last slot of those that nobody needs, else the one unused for longest."""
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    now = NOW
     slots = SlotAffinity()
-    assert slots.least_wanted([]) is None
-    assert slots.least_wanted([0, 1, 2]) == 2
+    assert slots.least_wanted([], now) is None
+    assert slots.least_wanted([0, 1, 2], now) == 2
     for slot in (2, 0, 1):
-        slots.give(slot, ConversationRef(f"in {slot}"))
+        slots.give(slot, ConversationRef(f"in {slot}"), now)
         now += 1
-    assert slots.least_wanted([0, 1, 2]) == 2
+    assert slots.least_wanted([0, 1, 2], now) == 2
     slots.release(1)
-    assert slots.of("in 1") is None
-    assert slots.least_wanted([0, 1, 2]) == 1
+    assert slots.slot_of("in 1") is None
+    assert slots.least_wanted([0, 1, 2], now) == 1

@@ -19,7 +19,7 @@ from custom_components.llamacpp.prompt.builder import PromptSpec, SharedPrefixBu
 from custom_components.llamacpp.prompt.messages import to_messages
 from custom_components.llamacpp.prompt.notes import set_note
 from custom_components.llamacpp.prompt.shared_prefix import system_prompt_of
-from custom_components.llamacpp.serving.fingerprint import PromptParts
+from custom_components.llamacpp.serving.fingerprint import Fingerprint
 
 from .conftest import AGENT, agent_of
 from .talk import last_trace, llama_peer, piece, state_of
@@ -131,7 +131,7 @@ async def test_another_satellite_finds_the_home_processed(
     await warmed(home)
     for device in (first, second, None, first):
         await ask_as(home, device=device)
-        usage = entry.runtime_data.last_answer.completion.usage
+        usage = entry.runtime_data.coordinator.last_answer.completion.usage
         assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
 
 
@@ -156,7 +156,7 @@ async def test_devices_that_nobody_has_seen_before(
 
     async def ask_all(device: str | None, user: str | None) -> None:
         await ask_as(home, device=device, user=user)
-        usage = entry.runtime_data.last_answer.completion.usage
+        usage = entry.runtime_data.coordinator.last_answer.completion.usage
         assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
 
     for number, change in enumerate(("none", "name", "timers", "reload")):
@@ -261,23 +261,23 @@ async def test_changes_of_the_home_are_processed_before_somebody_asks(
     entry = await add_server(own_server.base_url)
     await settled(home)
     registry, light = er.async_get(home), "light.kitchen_light"
-    before = await generated(entry.runtime_data)
+    before = await generated(entry.runtime_data.coordinator)
     registry.async_update_entity(light, name="Stove Lamp")
     await settled(home)
-    assert await generated(entry.runtime_data) == before + 1
+    assert await generated(entry.runtime_data.coordinator) == before + 1
     garden = ar.async_get(home).async_create("Winter Garden")
     registry.async_update_entity(light, area_id=garden.id)
     await settled(home)
-    assert await generated(entry.runtime_data) == before + 2
+    assert await generated(entry.runtime_data.coordinator) == before + 2
     await ask_as(home)
-    usage = entry.runtime_data.last_answer.completion.usage
+    usage = entry.runtime_data.coordinator.last_answer.completion.usage
     assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
     await settled(home)
-    before = await generated(entry.runtime_data)
+    before = await generated(entry.runtime_data.coordinator)
     state = state_of(home, light)
     home.states.async_set(light, "on", state.attributes)
     await settled(home)
-    assert await generated(entry.runtime_data) == before
+    assert await generated(entry.runtime_data.coordinator) == before
 
 
 async def test_tasks_begin_alike(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
@@ -342,8 +342,8 @@ async def test_the_trace_tells_why(
 def test_what_has_changed() -> None:
     """The first part that differs counts."""
 
-    def parts(*said: str, tools: list[str] | None = None) -> PromptParts:
-        return PromptParts.of({"messages": list(said), "tools": tools})
+    def parts(*said: str, tools: list[str] | None = None) -> Fingerprint:
+        return Fingerprint.of({"messages": list(said), "tools": tools})
 
     before = parts("system", "one", "1", "two")
     assert parts("system", "one", "1", "two", "2", "three").changed_since(before) == "newest_words"

@@ -221,7 +221,7 @@ async def test_a_turn_with_tools_counts_as_one(
     entry = await add_server(scripted_server.base_url)
     single = await chat(home, message="Hello", llm_hass_api="assist")
     response = await chat(home, message=TURN_ON_KITCHEN, llm_hass_api="assist")
-    completion = entry.runtime_data.last_answer.completion
+    completion = entry.runtime_data.coordinator.last_answer.completion
     for name in ("prompt_tokens", "completion_tokens", "cached_tokens"):
         assert response["usage"][name] == getattr(completion.usage, name)
     assert completion.usage.prompt_tokens > 2 * single["usage"]["prompt_tokens"]
@@ -252,4 +252,4 @@ async def test_time_to_first_token_counts_from_the_question(
 
     entry = await add_server(await peers.http(handle))
     assert speech(await ask(home, "What time is it?")) == "Hi."
-    assert entry.runtime_data.last_answer.first_text_seconds > 2 * WAIT_SECONDS
+    assert entry.runtime_data.coordinator.last_answer.first_text_seconds > 2 * WAIT_SECONDS

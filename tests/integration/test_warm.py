@@ -11,6 +11,7 @@ from homeassistant.const import ATTR_ENTITY_ID, CONF_LLM_HASS_API
 from homeassistant.helpers import entity_registry as er
 
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
+from custom_components.llamacpp.conversation import async_prefill_all
 from custom_components.llamacpp.serving import budget as spending
 from tests.conftest import serving
 
@@ -55,7 +56,7 @@ async def generated(coordinator: LlamaCppCoordinator) -> float:
 async def waited_for(hass: HomeAssistant, entry: ConfigEntry[Any]) -> int:
     """Ask something; return how many tokens of the prompt were processed while somebody waits."""
     await ask(hass, "Hello")
-    usage = entry.runtime_data.last_answer.completion.usage
+    usage = entry.runtime_data.coordinator.last_answer.completion.usage
     return int(usage.prompt_tokens - usage.cached_tokens)
 
 
@@ -72,15 +73,15 @@ async def test_the_first_question_finds_the_home_processed(
     """Nobody waits for the prompt: not after the set-up, nor after a restart of the server."""
     entry = await add_server(own_server.base_url)
     await warmed(home)
-    assert await processed(entry.runtime_data) > 1000
+    assert await processed(entry.runtime_data.coordinator) > 1000
     assert await waited_for(home, entry) < FEW_TOKENS
 
     await warmed(home)
     own_server.kill()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     own_server.start()
     own_server.wait_ready()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     await warmed(home)
     assert await waited_for(home, entry) < FEW_TOKENS
 
@@ -94,10 +95,10 @@ async def test_it_can_be_switched_off(
     own_server.kill()
     own_server.start()
     own_server.wait_ready()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     await conversation.async_prepare_agent(home, AGENT, "en")
     await warmed(home)
-    assert await processed(entry.runtime_data) == 0
+    assert await processed(entry.runtime_data.coordinator) == 0
 
     button = {ATTR_ENTITY_ID: entity_id_of(home, entry, "button", "warm_up")}
     await home.services.async_call("button", "press", button, blocking=True)
@@ -110,15 +111,15 @@ async def test_nothing_is_processed_twice(
     """A prompt that has not changed is not sent again when somebody begins to speak."""
     entry = await add_server(own_server.base_url)
     await warmed(home)
-    before = await generated(entry.runtime_data)
+    before = await generated(entry.runtime_data.coordinator)
     await conversation.async_prepare_agent(home, AGENT, "en")
-    assert await generated(entry.runtime_data) == before
+    assert await generated(entry.runtime_data.coordinator) == before
     # The satellite that spoke last counts, and its prompt was processed with its question.
     await ask(home, "Hello")
     await warmed(home)
-    before = await generated(entry.runtime_data)
+    before = await generated(entry.runtime_data.coordinator)
     await conversation.async_prepare_agent(home, AGENT, "en")
-    assert await generated(entry.runtime_data) == before
+    assert await generated(entry.runtime_data.coordinator) == before
 
 
 async def test_a_sleeping_server_wakes_up_while_somebody_speaks(
@@ -128,7 +129,7 @@ async def test_a_sleeping_server_wakes_up_while_somebody_speaks(
     flags = ("--ctx-size", "16384", "--parallel", "1", "--sleep-idle-seconds", "1")
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         async with asyncio.timeout(WAIT_SECONDS):
             while coordinator.status != "sleeping":
                 await asyncio.sleep(0.2)
@@ -203,7 +204,7 @@ async def test_a_question_goes_before(
         question = home.async_create_task(ask(home, "Are you there?"))
         await server.ended.wait()
         await conversation.async_prepare_agent(home, AGENT, "en")
-        await entry.runtime_data.prefiller.warm_all()
+        await async_prefill_all(home, entry)
         assert server.n_warm_ups == 1
         server.may_answer.set()
         assert speech(await question) == "Here."
@@ -246,7 +247,7 @@ async def test_what_other_prompts_push_out_is_processed_again(
     always = ("--ctx-size", "16384", "--parallel", "1")
     with serving(tmp_path / "log.txt", *always, *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         await warmed(home)
         await task(home)
         await warmed(home)
@@ -279,7 +280,7 @@ async def test_processed_prompts_outlive_the_server(
     with keeping_slots(tmp_path, scripted_model, n_slots=1) as server:
         folder = tmp_path / "slots"
         entry = await add_server(server.base_url)
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         await warmed(home)
         (file,) = folder.iterdir()
         for is_asked_at_once in (False, True):
@@ -289,7 +290,7 @@ async def test_processed_prompts_outlive_the_server(
             server.wait_ready()
             if is_asked_at_once:
                 await set_options(home, entry, keep_warm=False)
-                coordinator = entry.runtime_data
+                coordinator = entry.runtime_data.coordinator
             await coordinator.async_refresh()
             await warmed(home)
             assert await processed(coordinator) < FEW_TOKENS
@@ -308,13 +309,13 @@ async def test_a_file_that_does_not_fit_is_ignored(
         await warmed(home)
         (file,) = folder.iterdir()
         server.kill()
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         file.write_bytes(file.read_bytes()[:1000])
         server.start()
         server.wait_ready()
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         await warmed(home)
-        assert await processed(entry.runtime_data) > 1000
+        assert await processed(entry.runtime_data.coordinator) > 1000
         assert await waited_for(home, entry) < FEW_TOKENS
 
 
@@ -328,10 +329,10 @@ async def test_a_prompt_that_always_changes_is_given_up(
     monkeypatch.setattr(spending, "MAX_TOKENS_PER_HOUR", 1000)
     entry = await add_server(own_server.base_url)
     await warmed(home)
-    before = await generated(entry.runtime_data)
+    before = await generated(entry.runtime_data.coordinator)
     assert before
     er.async_get(home).async_update_entity("light.kitchen_light", name="Stove Lamp")
     await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
     await warmed(home)
-    assert await generated(entry.runtime_data) == before
+    assert await generated(entry.runtime_data.coordinator) == before
     assert await waited_for(home, entry) > FEW_TOKENS

@@ -47,7 +47,7 @@ async def until_warm(hass: HomeAssistant) -> None:
 async def timings_of(hass: HomeAssistant, entry: ConfigEntry[Any], agent: str = AGENT) -> Timings:
     """Ask an agent something; return where the time of its answer went."""
     await conversation.async_converse(hass, "Hello", None, Context(), agent_id=agent)
-    timings: Timings = entry.runtime_data.last_answer.completion.timings
+    timings: Timings = entry.runtime_data.coordinator.last_answer.completion.timings
     return timings
 
 
@@ -98,7 +98,7 @@ async def test_after_a_change_of_models(  # noqa: PLR0913 - fixtures and paramet
         first = agent_of(entry).data[CONF_MODEL]
         second = {"apple": "pear", "pear": "apple"}[first]
         await add_agent(home, entry, model=second)
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         answers: dict[str, list[Timings]] = {AGENT: [], SECOND_AGENT: []}
         for _ in range(3):
             for agent, timings in answers.items():
@@ -129,7 +129,7 @@ async def test_after_sleep(  # noqa: PLR0913 - fixtures and parameters
     flags = (*sizes, "--sleep-idle-seconds", "1", "--slot-save-path", f"{tmp_path}/slots/")
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         # It may have fallen asleep before it was set up.
         button = {ATTR_ENTITY_ID: entity_id_of(home, entry, "button", "warm_up")}
         await home.services.async_call("button", "press", button, blocking=True)
@@ -172,12 +172,15 @@ async def test_what_the_host_cache_has_is_not_processed_again(
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
         await until_warm(home)
-        before = await processed(entry.runtime_data), await generated(entry.runtime_data)
+        before = (
+            await processed(entry.runtime_data.coordinator),
+            await generated(entry.runtime_data.coordinator),
+        )
         await task(home)
         await until_warm(home)
         # The task, and the home once more.
-        assert await generated(entry.runtime_data) > before[1] + 1
-        assert await processed(entry.runtime_data) < before[0] + MANY_TOKENS
+        assert await generated(entry.runtime_data.coordinator) > before[1] + 1
+        assert await processed(entry.runtime_data.coordinator) < before[0] + MANY_TOKENS
         assert is_warm(await timings_of(home, entry))
 
 

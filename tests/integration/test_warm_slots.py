@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.llamacpp import cache_monitor
 from custom_components.llamacpp.const import HOME_CHANGE_SECONDS
-from custom_components.llamacpp.serving import prefill as warm
+from custom_components.llamacpp.serving import machine
 
 from .talk import ask, is_warm_up, speech, until_busy
 from .test_stable import satellites, settled
@@ -54,7 +53,7 @@ async def talk_in_turns(home: HomeAssistant, entry: ConfigEntry[Any], n_talks: i
             words = f"Tell me something about {number}. " * 40
             result = await ask(home, "And?" if turn else words, ids[number])
             ids[number] = result.conversation_id
-            usage = entry.runtime_data.last_answer.completion.usage
+            usage = entry.runtime_data.coordinator.last_answer.completion.usage
             if turn:
                 assert usage.prompt_tokens - usage.cached_tokens < 64
 
@@ -70,7 +69,7 @@ async def test_the_next_turn_is_processed_up_to_its_words(
         n_tokens = []
         for _turn in range(3):
             talk = (await ask(home, "Hello", talk)).conversation_id
-            usage = entry.runtime_data.last_answer.completion.usage
+            usage = entry.runtime_data.coordinator.last_answer.completion.usage
             n_tokens.append(usage.prompt_tokens - usage.cached_tokens)
             await warmed(home)
         words = await entry.runtime_data.client.tokenize(f"Hello{BEHIND_WORDS}")
@@ -84,9 +83,9 @@ async def test_the_next_turn_is_not_processed_between_quick_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody who asks soon finds a request that is being given up: one comes after all of them."""
-    monkeypatch.setattr(cache_monitor, "FOLLOW_SECONDS", 3.0)
+    monkeypatch.setattr(machine, "NEXT_TURN_SECONDS", 3.0)
     entry = await add_server(own_server.base_url)
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     await settled(home)
     before, n_said = await generated(coordinator), 0
     for _ in range(3):
@@ -106,7 +105,7 @@ async def test_the_next_turn_is_left_to_a_server_that_was_started_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It would have to process all of the conversation; the home is read from its disk."""
-    monkeypatch.setattr(cache_monitor, "FOLLOW_SECONDS", 3.0)
+    monkeypatch.setattr(machine, "NEXT_TURN_SECONDS", 3.0)
     with keeping_slots(tmp_path, scripted_model, n_slots=2) as server:
         entry = await add_server(server.base_url)
         await settled(home)
@@ -116,7 +115,7 @@ async def test_the_next_turn_is_left_to_a_server_that_was_started_anew(
         server.wait_ready()
         await warmed(home)
         # Some are those of notes on who may speak.
-        assert await processed(entry.runtime_data) < MANY_TOKENS
+        assert await processed(entry.runtime_data.coordinator) < MANY_TOKENS
         assert await waited_for(home, entry) < FEW_TOKENS
 
 
@@ -146,7 +145,7 @@ async def test_conversations_in_turns_keep_their_own_slots(
         await task(home)
         await warmed(home)
         await ask(home, "Hello")
-        usage = entry.runtime_data.last_answer.completion.usage
+        usage = entry.runtime_data.coordinator.last_answer.completion.usage
         assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
 
 
@@ -169,7 +168,7 @@ async def test_what_each_satellite_is_told_is_processed_ahead(
             for device in devices:
                 for words in ("Hello", "Good morning"):
                     await ask(home, words, device_id=device)
-                    usage = entry.runtime_data.last_answer.completion.usage
+                    usage = entry.runtime_data.coordinator.last_answer.completion.usage
                     assert usage.prompt_tokens - usage.cached_tokens < WORDS_TOKENS
             er.async_get(home).async_update_entity("light.kitchen_light", name="Stove Lamp")
             await settled(home)
@@ -186,12 +185,12 @@ async def test_a_task_pushes_out_one_slot(
         for _round in range(2):
             for device in devices:
                 await ask(home, "Hello", device_id=device)
-                usage = entry.runtime_data.last_answer.completion.usage
+                usage = entry.runtime_data.coordinator.last_answer.completion.usage
                 assert usage.prompt_tokens - usage.cached_tokens < WORDS_TOKENS
             await task(home)
         await warmed(home)
         await ask(home, "Hello")
-        usage = entry.runtime_data.last_answer.completion.usage
+        usage = entry.runtime_data.coordinator.last_answer.completion.usage
         assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
 
 
@@ -207,7 +206,7 @@ async def test_who_asks_first_after_a_restart_is_enough(
         server.wait_ready()
         for device, limit in zip(satellites(home), (FEW_TOKENS, WORDS_TOKENS), strict=False):
             await ask(home, "Hello", device_id=device)
-            usage = entry.runtime_data.last_answer.completion.usage
+            usage = entry.runtime_data.coordinator.last_answer.completion.usage
             assert usage.prompt_tokens - usage.cached_tokens < limit
             await warmed(home)
 
@@ -218,7 +217,7 @@ async def test_a_change_while_people_talk(
     """A conversation finds a prompt in its slot: the one that it has, or gets anew."""
     with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
         entry = await add_server(server.base_url)
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
         await warmed(home)
         for _ in range(2):
@@ -264,7 +263,7 @@ async def test_what_was_processed_while_somebody_waited_is_written_later(
     """Not while the conversation may go on, and without what was said in it."""
     with keeping_slots(tmp_path, scripted_model, n_slots=1) as server:
         entry = await add_server(server.base_url)
-        coordinator = entry.runtime_data
+        coordinator = entry.runtime_data.coordinator
         await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
         await warmed(home)
         (file,) = (tmp_path / "slots").iterdir()
@@ -275,7 +274,7 @@ async def test_what_was_processed_while_somebody_waited_is_written_later(
         await coordinator.async_refresh()
         await warmed(home)
         assert file.read_bytes() == before
-        monkeypatch.setattr(warm, "IDLE_SECONDS", 0)
+        monkeypatch.setattr(machine, "IDLE_SECONDS", 0)
         await coordinator.async_refresh()
         await warmed(home)
         assert file.read_bytes() != before

@@ -1,1 +1,1 @@
-"""What the server has in memory, and what it processes before somebody waits."""
+"""What one server has in its KV cache, and what it prefills before somebody asks."""

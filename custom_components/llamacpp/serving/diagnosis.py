@@ -1,31 +1,29 @@
-"""Whether a server keeps the prompts that it has processed, learnt from the tokens of its answers.
+"""Whether a server keeps its prompts in the KV cache, learned from the usage of its answers.
 
-No endpoint of a llama-server tells of `--no-cache-prompt` and `--cache-ram`. But each answer tells
-how many tokens of its prompt were kept from before, and what is asked anyway is enough to find out:
-nothing is sent for it.
+No endpoint of llama-server reports `--no-cache-prompt` and `--cache-ram`. But each answer reports
+how many tokens of its prompt were cached, and the requests that are sent anyway suffice.
 """
 
-from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from ..client import Usage
 
-# So often in a row a prompt must be lost before it is told: other programs may ask, too.
+# How often in a row a prompt must be lost until it is reported: other programs may use the server.
 N_LOSSES = 3
-# Nobody waits long for a prompt with less tokens.
+# Nobody waits long for a shorter prompt, in tokens.
 MIN_TOKENS = 512
-# Prompts of more agents, and of earlier states of the home, are not looked at.
+# Maximum number of prefixes that are observed: of agents, and of earlier states of the home.
 MAX_PROMPTS = 16
-# llama-server takes a prompt for the going on of another one if it shares so much with that. Only
-# below, it puts that other one aside, and looks for the prompt among those that it has put aside.
+# llama-server continues in a slot whose prompt shares so much with the new one. Only below, it
+# moves that prompt to its host cache, and looks for the new one there.
 SAME_SHARE = 0.5
 
 
 class CacheProblem(StrEnum):
-    """Why a server processes prompts again that it has processed before."""
+    """Why a server prefills prompts again that it has prefilled before."""
 
     NOT_CACHED = "prompts_not_cached"
     PUSHED_OUT = "prompts_pushed_out"
@@ -33,124 +31,111 @@ class CacheProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A request that was answered, as far as it tells what the server keeps.
+    """What an answered request reveals about the cache.
 
-    prefix: a digest of the part of its prompt that stays from one question to the next. usage: its
-    tokens. n_messages: how many it has; a warm-up has no more than a first question. is_warm_up:
-    its prompt is not much more than that part. was_read: the server has just read the prompt from
-    its disk.
+    prefix: digest of the prompt's prefix. usage: its tokens. n_messages: in the request; a prefill
+    has as many as the first question. is_prefill: the prompt is hardly longer than the prefix.
+    was_restored: the slot was just restored from a file.
     """
 
     prefix: bytes
     usage: Usage
     n_messages: int
-    is_warm_up: bool
-    was_read: bool
+    is_prefill: bool
+    was_restored: bool
 
 
-class Keeping:
-    """What the answers tell of how one model is served.
+@dataclass(slots=True)
+class ModelDiagnosis:
+    """What the answers of one model reveal.
 
-    n_tokens: of the newest prompt that was lost, how many were processed again.
+    prefills: by prefix, its newest prefill, the oldest first. smallest_other: by prefix that was
+    seen since the model was loaded, the tokens of the smallest other prompt since then, None for no
+    other prompt. n_tokens: prefilled again for the newest lost prompt.
     """
 
-    def __init__(self) -> None:
-        """Begin with a model of which nothing is known."""
-        # By the beginning of a prompt: the request that has warmed it up.
-        self._warmed: OrderedDict[bytes, Observation] = OrderedDict()
-        # By the beginning of a prompt that was processed since the model came into memory: the
-        # tokens of the smallest other one since then, None if there was none.
-        self._smallest_other: dict[bytes, int | None] = {}
-        self._has_kept = False
-        self._n_not_cached = 0
-        self._n_returns = 0
-        self._n_pushed_out = 0
-        self.n_tokens = 0
+    prefills: dict[bytes, Observation] = field(default_factory=dict)
+    smallest_other: dict[bytes, int | None] = field(default_factory=dict)
+    has_cached: bool = False
+    n_not_cached: int = 0
+    n_returns: int = 0
+    n_evicted: int = 0
+    n_tokens: int = 0
+
+    def copy(self) -> Self:
+        """Return a copy that shares nothing that changes."""
+        return replace(self, prefills={**self.prefills}, smallest_other={**self.smallest_other})
 
     def interrupt(self) -> None:
-        """Take note that the model has left the memory: what it has lost since tells nothing."""
-        self._smallest_other.clear()
-        self._has_kept = False
+        """Record that the model has left the memory: what it lost by that reveals nothing."""
+        self.smallest_other.clear()
+        self.has_cached = False
 
-    def note(self, asked: Observation) -> None:
+    def note(self, seen: Observation) -> None:
         """Learn from an answer."""
-        prefix, usage = asked.prefix, asked.usage
+        prefix, usage = seen.prefix, seen.usage
         if usage.cached_tokens:
-            self._has_kept = True
-            self._n_not_cached = 0
-        if prefix in self._smallest_other:
-            self._compare(asked, self._smallest_other[prefix])
-        if asked.is_warm_up:
-            self._warmed[prefix] = asked
-            self._warmed.move_to_end(prefix)
-            if len(self._warmed) > MAX_PROMPTS:
-                self._smallest_other.pop(self._warmed.popitem(last=False)[0], None)
-        for other, smallest in self._smallest_other.items():
-            self._smallest_other[other] = min(smallest or usage.prompt_tokens, usage.prompt_tokens)
-        if prefix in self._warmed:
-            self._smallest_other[prefix] = None
+            self.has_cached = True
+            self.n_not_cached = 0
+        if prefix in self.smallest_other:
+            self._compare(seen, self.smallest_other[prefix])
+        if seen.is_prefill:
+            self.prefills.pop(prefix, None)
+            self.prefills[prefix] = seen
+            if len(self.prefills) > MAX_PROMPTS:
+                oldest = next(iter(self.prefills))
+                del self.prefills[oldest]
+                self.smallest_other.pop(oldest, None)
+        for other, smallest in self.smallest_other.items():
+            self.smallest_other[other] = min(smallest or usage.prompt_tokens, usage.prompt_tokens)
+        if prefix in self.prefills:
+            self.smallest_other[prefix] = None
 
-    def _compare(self, asked: Observation, other: int | None) -> None:
-        """Compare an answer with the one before that had the same beginning.
+    def _compare(self, seen: Observation, other: int | None) -> None:
+        """Compare an answer with the one before that had the same prefix.
 
-        other: the tokens of the smallest prompt in between, None if there was none.
+        other: tokens of the smallest prompt in between, None if there was none.
         """
-        usage, warm_up = asked.usage, self._warmed[asked.prefix]
-        n_tokens = warm_up.usage.prompt_tokens
+        usage, prefill = seen.usage, self.prefills[seen.prefix]
+        n_tokens = prefill.usage.prompt_tokens
         if n_tokens < MIN_TOKENS:
             return
         if other is None:
             if not usage.cached_tokens:
-                self._n_not_cached += 1
+                self.n_not_cached += 1
                 self.n_tokens = usage.prompt_tokens
             return
-        if asked.was_read or asked.n_messages > warm_up.n_messages:
+        if seen.was_restored or seen.n_messages > prefill.n_messages:
             # Some chat templates put the tools behind the earlier turns.
             return
-        self._n_returns += 1
+        self.n_returns += 1
         if usage.cached_tokens < SAME_SHARE * min(n_tokens, other):
-            self._n_pushed_out += 1
+            self.n_evicted += 1
             self.n_tokens = usage.prompt_tokens - usage.cached_tokens
         else:
-            self._n_pushed_out = 0
+            self.n_evicted = 0
 
     @property
     def has_lost(self) -> bool:
-        """Return whether the newest prompt that another one was processed before was lost."""
-        return self._n_pushed_out > 0
+        """Return whether the newest prompt was lost to another one."""
+        return self.n_evicted > 0
 
-    def suffers(self, loss: CacheProblem) -> bool | None:
-        """Tell whether prompts are lost in this way, None if that is not known."""
-        if self._n_not_cached >= N_LOSSES:
-            return loss is CacheProblem.NOT_CACHED
-        if self._n_not_cached or not self._has_kept:
+    def suffers(self, problem: CacheProblem) -> bool | None:
+        """Return whether the server has this problem, None if that is not known."""
+        if self.n_not_cached >= N_LOSSES:
+            return problem is CacheProblem.NOT_CACHED
+        if self.n_not_cached or not self.has_cached:
             return None
-        if loss is CacheProblem.NOT_CACHED:
+        if problem is CacheProblem.NOT_CACHED:
             return False
-        if self._n_pushed_out >= N_LOSSES:
+        if self.n_evicted >= N_LOSSES:
             return True
-        return False if self._n_returns and not self._n_pushed_out else None
+        return False if self.n_returns and not self.n_evicted else None
 
 
-class CacheDiagnosis:
-    """What was learnt of all models of a server; by id, that of a single one is empty."""
-
-    def __init__(self) -> None:
-        """Begin with a server of which nothing is known."""
-        self._models: dict[str, Keeping] = {}
-
-    def of(self, model: str) -> Keeping:
-        """Return what was learnt of how a model is served."""
-        return self._models.setdefault(model, Keeping())
-
-    def suffers(self, loss: CacheProblem) -> bool | None:
-        """Tell whether prompts of some model are lost in this way, None if that is not known."""
-        found = {one.suffers(loss) for one in self._models.values()}
-        if True in found:
-            return True
-        return False if found == {False} else None
-
-    @property
-    def n_tokens(self) -> int:
-        """Return how many tokens were processed again of prompts that were lost, at most."""
-        return max((one.n_tokens for one in self._models.values()), default=0)
+def suffers(models: dict[str, ModelDiagnosis], problem: CacheProblem) -> bool | None:
+    """Return whether a server has this problem with any model, None if that is not known."""
+    found = {one.suffers(problem) for one in models.values()}
+    if True in found:
+        return True
+    return False if found == {False} else None

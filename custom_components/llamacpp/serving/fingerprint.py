@@ -1,4 +1,4 @@
-"""Which part of a prompt is another than before: what the server has to process from there on."""
+"""Fingerprints of prompts: which part differs, so that the server must prefill from there."""
 
 import json
 from dataclasses import dataclass
@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Parts of a request, besides the first message, that change the beginning of the prompt.
-_PREFIX_FIELDS = ("model", "tools", "chat_template_kwargs")
-
-
-def prefix_of(request: Mapping[str, Any]) -> bytes:
-    """Return a digest of the part of the prompt that stays from one question to the next."""
-    parts = [request["messages"][0], *(request.get(name) for name in _PREFIX_FIELDS)]
-    return sha256(json.dumps(parts).encode()).digest()
+# Fields of a request, besides the first message and the tools, that change the prompt's prefix.
+_PREFIX_FIELDS = ("model", "chat_template_kwargs")
 
 
 class Changed(StrEnum):
-    """The first part that differs, in the order in which servers process them."""
+    """The first part of a prompt that differs, in the order of the prefill."""
 
     EVERYTHING = "everything"
     SYSTEM_PROMPT = "system_prompt"
@@ -30,28 +24,36 @@ class Changed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PromptParts:
-    """The parts of a request that make the prompt, as what tells them from others."""
+class Fingerprint:
+    """Digests of the parts of a prompt.
 
+    prefix: of the part that stays the same in all conversations: system prompt, tools, model and
+    template arguments. system_prompt, tools, messages: of each alone, without the first message.
+    """
+
+    prefix: bytes
     system_prompt: int
     tools: int
     messages: tuple[int, ...]
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> Self:
-        """Return those of the body of a chat completion."""
-        first, *others = [hash(json.dumps(one)) for one in request["messages"]]
-        return cls(first, hash(json.dumps(request.get("tools"))), tuple(others))
+        """Return the fingerprint of the body of a chat completion."""
+        first, *others = (json.dumps(one) for one in request["messages"])
+        tools = json.dumps(request.get("tools"))
+        fields = json.dumps([request.get(name) for name in _PREFIX_FIELDS])
+        prefix = sha256(f"{first}\n{tools}\n{fields}".encode()).digest()
+        return cls(prefix, hash(first), hash(tools), tuple(map(hash, others)))
 
-    def changed_since(self, before: PromptParts | None) -> Changed:
-        """Return what differs from an earlier prompt of the same agent; None: nothing is known."""
+    def changed_since(self, before: Fingerprint | None) -> Changed:
+        """Return what differs from an earlier prompt of the same agent, None if unknown."""
         if before is None:
             return Changed.EVERYTHING
         if self.system_prompt != before.system_prompt:
             return Changed.SYSTEM_PROMPT
         if self.tools != before.tools:
             return Changed.TOOLS
-        # A conversation that has just begun has no earlier turns that could differ.
+        # A new conversation has no earlier turns that could differ.
         n_known = min(len(self.messages) - 1, len(before.messages))
         is_same = self.messages[:n_known] == before.messages[:n_known]
         return Changed.NEWEST_WORDS if is_same else Changed.EARLIER_TURNS

@@ -1,11 +1,12 @@
-"""A slot of the server for each conversation, so that several can be gone on with in turns.
+"""Which conversation continues in which slot.
 
-A llama-server gives a request to the slot whose prompt is most like it. All prompts of a home are
-alike, so one slot would get all conversations, each of which pushes out what was said in another.
+A llama-server gives a request to the slot whose prompt resembles it most. All prompts of a home
+resemble each other, so one slot would get all conversations, each of which would evict the turns of
+the one before.
 """
 
-import time
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -15,11 +16,11 @@ IDLE_SECONDS = 300.0
 
 
 class ConversationRef(NamedTuple):
-    """A conversation that is gone on with.
+    """A conversation, as far as its slot is concerned.
 
-    speaker: who has one conversation at a time, None if nobody in particular. note: what the model
-    is told of the speaker beside the home. is_once: it is not gone on with, and its prompt is not
-    kept warm.
+    speaker: has one conversation at a time, None for an unknown speaker. note: the text about the
+    speaker that follows the prefix. is_once: the conversation does not continue, and nobody
+    prefills its prompt.
     """
 
     conversation_id: str
@@ -28,117 +29,131 @@ class ConversationRef(NamedTuple):
     is_once: bool = False
 
 
+@dataclass(slots=True)
 class SlotAffinity:
-    """Knows which conversation has which slot, and what each slot begins with."""
+    """The slots of one model: their conversations and the prefixes they hold.
 
-    def __init__(self) -> None:
-        """Begin with empty slots."""
-        # By slot: the conversation, and when it was gone on with (monotonic seconds).
-        self._owners: dict[int, tuple[str, float]] = {}
-        # By slot: who has spoken there last, and the note for which it is kept.
-        self._speakers: dict[int, str] = {}
-        self._notes: dict[int, str] = {}
-        # By slot: a digest of the prompt that it begins with, and the note that follows that.
-        self._filled: dict[int, tuple[bytes, str | None]] = {}
+    All times are monotonic seconds.
+
+    owners: by slot, the conversation and when it was continued last. speakers: by slot, who spoke
+    there last. notes: by slot, the note for which it is kept. filled: by slot, the digest of the
+    prefix in its KV cache, and the note behind it.
+    """
+
+    owners: dict[int, tuple[str, float]] = field(default_factory=dict)
+    speakers: dict[int, str] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
+    filled: dict[int, tuple[bytes, str | None]] = field(default_factory=dict)
+
+    def copy(self) -> Self:
+        """Return a copy that shares nothing that changes."""
+        return replace(
+            self,
+            owners={**self.owners},
+            speakers={**self.speakers},
+            notes={**self.notes},
+            filled={**self.filled},
+        )
 
     def forget(self) -> None:
-        """Take note that the slots may hold anything."""
-        self._owners.clear()
-        self._filled.clear()
+        """Forget what the slots hold."""
+        self.owners.clear()
+        self.filled.clear()
 
     def fill(self, slot: int, prefix: bytes, note: str | None = None) -> None:
-        """Take note of the prompt that a slot begins with, and of the note that follows it."""
-        self._filled[slot] = (prefix, note)
+        """Record the prefix in a slot, and the note behind it."""
+        self.filled[slot] = (prefix, note)
         if note is not None:
-            self._notes[slot] = note
+            self.notes[slot] = note
 
-    def beginning_of(self, slot: int) -> bytes | None:
-        """Return the prompt that a slot begins with, None if that is not known."""
-        return self._filled[slot][0] if slot in self._filled else None
+    def prefix_in(self, slot: int) -> bytes | None:
+        """Return the prefix in a slot, None if unknown."""
+        return self.filled[slot][0] if slot in self.filled else None
 
     def is_filled(self, slot: int, prefix: bytes) -> bool:
-        """Tell whether a slot begins with this prompt."""
-        return self.beginning_of(slot) == prefix
+        """Return whether a slot holds this prefix."""
+        return self.prefix_in(slot) == prefix
 
-    def of(self, conversation_id: str) -> int | None:
-        """Return the slot that a conversation has been in, None if it has none."""
-        found = (slot for slot, (owner, _) in self._owners.items() if owner == conversation_id)
+    def slot_of(self, conversation_id: str) -> int | None:
+        """Return the slot of a conversation, None if it has none."""
+        found = (slot for slot, (owner, _) in self.owners.items() if owner == conversation_id)
         return next(found, None)
 
     def note_for(self, slot: int) -> str | None:
-        """Return the note for which a slot is kept, None if for none."""
-        return self._notes.get(slot)
+        """Return the note for which a slot is kept, None for none."""
+        return self.notes.get(slot)
 
-    def give(self, slot: int, talk: ConversationRef) -> None:
-        """Have a conversation go on in this slot."""
-        self._owners[slot] = (talk.conversation_id, time.monotonic())
-        for kept, value in ((self._speakers, talk.speaker), (self._notes, talk.note)):
+    def give(self, slot: int, talk: ConversationRef, now: float) -> None:
+        """Let a conversation continue in a slot."""
+        for other in [one for one, (owner, _) in self.owners.items() if owner == talk[0]]:
+            del self.owners[other]
+        self.owners[slot] = (talk.conversation_id, now)
+        for kept, value in ((self.speakers, talk.speaker), (self.notes, talk.note)):
             kept.pop(slot, None)
             if value is not None:
                 kept[slot] = value
 
-    def free(self, idle: Collection[int], prefix: bytes, talk: ConversationRef) -> int | None:
-        """Return the slot for a new conversation.
+    def best_for(
+        self, idle: Collection[int], prefix: bytes, talk: ConversationRef, now: float
+    ) -> int | None:
+        """Return the slot for a new conversation, None if no slot is idle.
 
-        One that nobody needs any more, as the speaker does not go on with the conversation before:
-        best one that begins with the prompt and the note. At last that of somebody who is told the
-        same, or that is unused for longest. idle: the slots that are not at work. None if there is
-        none.
+        Prefers slots that no other conversation needs, as the speaker does not continue the one
+        before, and of these one with the prefix and the note. The last choice is the slot of
+        a speaker with the same note, or the one unused for longest.
         """
 
         def reluctance(slot: int) -> tuple[float | bool, ...]:
-            is_own = talk.speaker is not None and self._speakers.get(slot) == talk.speaker
-            needed_at = 0.0 if is_own else self._needed_at(slot)
+            is_own = talk.speaker is not None and self.speakers.get(slot) == talk.speaker
+            needed_at = 0.0 if is_own else self._needed_at(slot, now)
             return (
                 needed_at > 0,
-                talk.note is None or self._filled.get(slot) != (prefix, talk.note),
+                talk.note is None or self.filled.get(slot) != (prefix, talk.note),
                 not is_own,
-                talk.note is None or self._notes.get(slot) != talk.note,
+                talk.note is None or self.notes.get(slot) != talk.note,
                 needed_at,
-                slot in self._notes,
+                slot in self.notes,
             )
 
-        # Of those that are as good as each other, the first one is warmed up.
+        # The prefix is prefilled in the first of equally good slots.
         return min(sorted(idle), key=reluctance, default=None)
 
-    def least_wanted(self, idle: Collection[int]) -> int | None:
-        """Return the slot for what is not gone on with; None if there is none.
-
-        idle: the slots that are not at work.
-        """
-        # Those who are likeliest to speak have the first slots.
-        return min(sorted(idle, reverse=True), key=self._needed_at, default=None)
+    def least_wanted(self, idle: Collection[int], now: float) -> int | None:
+        """Return the slot for a prompt that does not continue, None if no slot is idle."""
+        # The likeliest speakers have the first slots.
+        return min(
+            sorted(idle, reverse=True), key=lambda slot: self._needed_at(slot, now), default=None
+        )
 
     def release(self, slot: int) -> None:
-        """Take note that nobody goes on in this slot."""
-        self._owners.pop(slot, None)
-        self._speakers.pop(slot, None)
+        """End the conversation in a slot."""
+        self.owners.pop(slot, None)
+        self.speakers.pop(slot, None)
 
-    def is_needed(self, slot: int) -> bool:
-        """Tell whether the conversation in a slot may be gone on with."""
-        return self._needed_at(slot) > 0
+    def is_needed(self, slot: int, now: float) -> bool:
+        """Return whether the conversation in a slot may continue."""
+        return self._needed_at(slot, now) > 0
 
-    def to_tell(
+    def missing_notes(
         self, prefix: bytes, notes: Iterable[str], usable: Collection[int]
     ) -> dict[int, str]:
-        """Return which notes are to follow a prompt in which slots.
+        """Return which notes to prefill behind a prefix, by slot: each once, while slots last.
 
-        notes: the likeliest to be needed first. usable: slots that no conversation needs. Each note
-        is in one slot, as far as there are so many.
+        notes: the likeliest first. usable: slots that no conversation needs.
         """
         notes = [*notes]
-        told = {slot: note for slot, (begins, note) in self._filled.items() if begins == prefix}
-        rest = [slot for slot in sorted(usable) if told.get(slot) not in notes]
+        known = {slot: note for slot, (begins, note) in self.filled.items() if begins == prefix}
+        rest = [slot for slot in sorted(usable) if known.get(slot) not in notes]
         found: dict[int, str] = {}
-        for note in (one for one in notes if one not in told.values()):
-            kept = [slot for slot in rest if self._notes.get(slot) == note]
-            others = [slot for slot in rest if self._notes.get(slot) not in notes]
+        for note in (one for one in notes if one not in known.values()):
+            kept = [slot for slot in rest if self.notes.get(slot) == note]
+            others = [slot for slot in rest if self.notes.get(slot) not in notes]
             for slot in (kept or others)[:1]:
                 found[slot] = note
                 rest.remove(slot)
         return found
 
-    def _needed_at(self, slot: int) -> float:
-        """Return when a slot was used by a conversation that may be gone on with, 0 if by none."""
-        owned_at = self._owners[slot][1] if slot in self._owners else 0.0
-        return owned_at if time.monotonic() - owned_at < IDLE_SECONDS else 0.0
+    def _needed_at(self, slot: int, now: float) -> float:
+        """Return when a conversation that may continue used a slot, 0 if none did."""
+        owned_at = self.owners[slot][1] if slot in self.owners else 0.0
+        return owned_at if now - owned_at < IDLE_SECONDS else 0.0

@@ -30,7 +30,7 @@ from ..prompt.trimming import history_of, history_surplus, surplus, words_of
 from ..tool_calls.done import Done, add_missing_results
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
     from homeassistant.components.conversation import (
         ChatLog,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from ..client import ChatRequest, LlamaServerClient, StreamEvent
     from ..prompt.request import TurnSettings
-    from ..serving.fingerprint import Changed
+    from ..serving.owner import Ask
     from .deltas import ChatLogDelta
     from .strategy import Deltas, Speaker, Strategy
 
@@ -92,20 +92,20 @@ class Turn:
         agent_id: str,
         settings: TurnSettings,
         offer: Strategy,
-        on_answer: Callable[[ChatRequest, Completion], Changed],
+        asked: Ask,
         say: Speaker,
     ) -> None:
         """Prepare a turn for a chat log that ends with the user's message.
 
-        agent_id: the agent's entity id. offer: the strategy. on_answer: called with each answered
-        request and its usage; returns the first part of the prompt that has changed. say: returns
-        translated sentences for an answer that was cut.
+        agent_id: the agent's entity id. offer: the strategy. asked: keeps prefills away, and knows
+        the slot. say: returns translated sentences for an answer that was cut.
         """
         self._client = client
         self._chat_log = chat_log
         self._agent_id = agent_id
         self._settings = settings
-        self._on_answer = on_answer
+        self._asked = asked
+        self._has_slot = False
         self._say = say
         self._completion = Completion(usage=None, timings=None)
         self._started = time.monotonic()
@@ -228,7 +228,7 @@ class Turn:
             has_called = await self._add(_stream(ready))
             self._note_question()
             return has_called
-        request = self._offer.request(self._chat_log.content, self._settings)
+        request = await self._request()
         try:
             has_called, completion = await self._take(request, self._events(request))
         except ServerFaultError as err:
@@ -240,7 +240,7 @@ class Turn:
                 raise err from again
         if self._failure:
             return False
-        changed = self._on_answer(request, completion)
+        changed = self._asked.answered(request, completion)
         if usage := completion.usage:
             self._chat_log.async_trace(
                 {
@@ -252,6 +252,16 @@ class Turn:
                 }
             )
         return has_called
+
+    async def _request(self) -> ChatRequest:
+        """Return the request; all requests of a turn go to the slot of the first one."""
+        request = self._offer.request(self._chat_log.content, self._settings)
+        if not self._has_slot:
+            async with self._client.waiting():
+                await self._asked.prepare(request)
+            self._settings = replace(self._settings, slot=self._asked.slot)
+            self._has_slot = True
+        return request
 
     async def _take(
         self, request: ChatRequest, stream: AsyncGenerator[StreamEvent]

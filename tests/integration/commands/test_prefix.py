@@ -49,7 +49,7 @@ async def new_tokens(
     hass: HomeAssistant, entry: ConfigEntry[Any], said: conversation.ConversationResult
 ) -> tuple[int, int]:
     """Return the tokens processed for an answer, and those of the words that it was for."""
-    usage = entry.runtime_data.last_answer.completion.usage
+    usage = entry.runtime_data.coordinator.last_answer.completion.usage
     assert usage.prompt_tokens > MANY_TOKENS
     words = [one for one in contents(hass, said) if isinstance(one, conversation.UserContent)][
         -1
@@ -64,7 +64,7 @@ async def test_the_warm_up_is_the_beginning(
     """Who asks first waits for their own words alone, not for the home and the examples."""
     entry = await add_server(server.base_url)
     await warmed(home)
-    assert await processed(entry.runtime_data) > MANY_TOKENS
+    assert await processed(entry.runtime_data.coordinator) > MANY_TOKENS
     result = await ask(home, "Turn on the kitchen light")
     assert speech(result) == "Turned on Kitchen Light."
     n_processed, n_words = await new_tokens(home, entry, result)
@@ -104,7 +104,7 @@ async def test_another_satellite(
     await warmed(home)
     for device in (first, second, None, first):
         await ask_as(home, "Turn on the floor lamp", device=device)
-        usage = entry.runtime_data.last_answer.completion.usage
+        usage = entry.runtime_data.coordinator.last_answer.completion.usage
         assert usage.prompt_tokens > MANY_TOKENS
         assert usage.prompt_tokens - usage.cached_tokens < 64
 
