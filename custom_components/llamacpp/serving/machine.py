@@ -120,7 +120,6 @@ def _begin_ask(state: ServingState, event: AskBegan) -> list[Action]:
     state.n_begun += 1
     # Whoever waits for a prefill waits no longer; it is done after the answer.
     state.wanted.clear()
-    state.next_turn = None
     job = state.job
     for cache in state.models.values():
         cache.to_prove = cache.just_restored = None
@@ -175,6 +174,7 @@ def _use_one_of_several(
             slot = aborted_slot
         if slot == aborted_slot:
             # It may still be busy with a batch: any other slot would begin from scratch.
+            cache.aborted = None
             cache.slots.give(slot, event.talk, now)
             return UseSlot(slot)
     can_restore = is_known and state.files.is_proven(event.model)
@@ -402,7 +402,11 @@ def _end_prefill(state: ServingState, cache: ModelCache, event: JobEnded, now: f
     slot = FIRST_SLOT if job.slot is None else job.slot
     was_restored, cache.just_restored = cache.just_restored == job.prefix, None
     cache.prefilled[job.agent_id] = job.prefix
+    if state.n_slots == 1 and (likeliest := state.likeliest) and likeliest.agent_id != job.agent_id:
+        # The server may have room for one prompt only.
+        cache.prefilled.pop(likeliest.agent_id, None)
     cache.is_empty, cache.aborted = False, None
+    state.is_checked, state.is_blocked = True, False
     # The turns of a conversation in this slot are gone.
     cache.slots.release(slot)
     cache.note_processed(slot, job.prefix)
@@ -460,13 +464,14 @@ def _plan(state: ServingState, now: float) -> list[Action]:
     """Begin the next job, if nobody waits and none is in progress."""
     if state.job or state.waiting:
         return []
-    if state.budget.is_over(now):
-        return []
+    is_over = state.budget.is_over(now)
     state.wanted = {one for one in state.wanted if is_pending(state, one, now)}
     for step in _steps(state, now):
         if isinstance(step, WakeAt):
             return [step]
         job = step
+        if job.kind.is_chat and is_over:
+            continue
         if not (job.may_load or state.is_checked or state.is_front):
             if state.is_blocked:
                 continue
@@ -540,14 +545,21 @@ def _home_steps(state: ServingState, prompt: AgentPrompt, now: float) -> Iterato
             may_load=may_load,
         )
     if cache.to_save == (agent_id, prefix):
-        if not _is_saved(state, prompt):
+        is_there = cache.slots.is_filled(FIRST_SLOT, prefix)
+        if is_there and not _is_saved(state, prompt):
             yield Job(
                 kind=JobKind.SAVE, model=model, agent_id=agent_id, prefix=prefix, slot=FIRST_SLOT
             )
-        cache.to_save = None
+        else:
+            cache.to_save = None
+            if not is_there:
+                # Another prompt may have evicted it.
+                cache.unsaved.add(agent_id)
     if cache.to_prove and cache.to_prove[0] == prefix:
-        yield from _probe_steps(state, prompt, cache.to_prove[1], now)
-        cache.to_prove = None
+        if jobs := [*_probe_steps(state, prompt, cache.to_prove[1], now)]:
+            yield from jobs
+        else:
+            cache.to_prove = None
 
 
 def _is_saved(state: ServingState, prompt: AgentPrompt) -> bool:
