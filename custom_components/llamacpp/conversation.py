@@ -1,4 +1,4 @@
-"""The conversation agents of a server."""
+"""Conversation platform: the agents of a server."""
 
 import asyncio
 from functools import partial
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from .turn.strategy import Strategy
 
 PARALLEL_UPDATES = 0
-# So many of those who spoke last are remembered.
+# Maximum number of speakers that are remembered.
 MAX_SPEAKERS = 24
 SPEAKERS, TIMERS = "speakers", "timers"
 
@@ -76,7 +76,7 @@ async def async_setup_entry(
     entry: LlamaCppConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add an agent for each subentry of this kind."""
+    """Add an agent for each subentry."""
     for subentry in entry.get_subentries_of_type(SUBENTRY_CONVERSATION):
         async_add_entities(
             [LlamaCppConversationEntity(entry, subentry)],
@@ -85,12 +85,12 @@ async def async_setup_entry(
 
 
 class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationEntity):
-    """An agent that people talk to."""
+    """A conversation agent."""
 
     _attr_supports_streaming = True
 
     def __init__(self, entry: LlamaCppConfigEntry, subentry: ConfigSubentry) -> None:
-        """Make the agent; it controls the home if it has been given an API for that."""
+        """Initialize the agent; it controls the home if it has an LLM API for that."""
         super().__init__(entry, subentry)
         if subentry.data.get(CONF_LLM_HASS_API):
             self._attr_supported_features = conversation.ConversationEntityFeature.CONTROL
@@ -106,7 +106,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     @property
     @override
     def extra_restore_state_data(self) -> RestoredExtraData:
-        # Home Assistant keeps it over its restarts.
+        # Home Assistant restores it after a restart.
         return RestoredExtraData({SPEAKERS: self._languages, TIMERS: self._prompts.has_timers})
 
     @property
@@ -126,12 +126,12 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         overrides: Mapping[str, Any] | None = None,
         speaker: str | None = None,
     ) -> Outcome:
-        """Have the model answer what a chat log ends with: the way of all that is said.
+        """Let the model answer the last message of a chat log, from Assist or an action.
 
-        apis: Home Assistant's APIs that the model may use. prompt: a template with its
-        instructions. language: of the answer, None: as it comes. overrides: options for this turn
-        only. speaker: who has one conversation at a time. Raises ConverseError if an API or the
-        template does not work, LlamaServerError (at once if the server is known to be away), and
+        apis: ids of Home Assistant's LLM APIs that the model may use. prompt: template of the
+        instructions. language: of the answer, None: the model decides. overrides: options for this
+        turn only. speaker: has one conversation at a time. Raises ConverseError if an API or the
+        template fails, LlamaServerError (at once if the server is known to be away), and
         HomeAssistantError.
         """
         await self.coordinator.async_require()
@@ -156,9 +156,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     async def _async_wanted(
         self, apis: list[str] | None, prompt: str | None, *, autoload: bool = True
     ) -> PromptSpec:
-        """Return what a prompt is made of; that of the agent's options is kept warm.
+        """Return the parts of a prompt.
 
-        autoload: whether a router may load the model to learn what it can do. Raises
+        autoload: whether a router may load the model to find out its abilities. Raises
         LlamaServerError.
         """
         options = self.subentry.data
@@ -174,7 +174,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         )
 
     async def _async_strategy(self, *, autoload: bool) -> ToolStrategy:
-        """Return how the model is given the tools."""
+        """Return how the model is offered the tools."""
         chosen = ToolCalls(self.subentry.data.get(CONF_TOOL_CALLS, ToolCalls.AUTO))
         if chosen is ToolCalls.COMMANDS:
             return ToolStrategy.COMMANDS
@@ -184,7 +184,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         except LlamaServerError as err:
             if not autoload or isinstance(err, CannotConnectError):
                 raise
-            # What is asked next fails in the same way, and there it is told.
+            # The request fails in the same way, and explains it.
             return ToolStrategy.NATIVE
         return abilities.strategy(chosen)
 
@@ -195,7 +195,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         llm_context: llm.LLMContext,
         language: str | None = None,
     ) -> Strategy:
-        """Return how the model is offered the tools of a chat log that was given its prompt."""
+        """Return the strategy for a chat log that has its prompt and tools."""
         if wanted.commands is None or chat_log.llm_api is None:
             spoken_in = language or self.hass.config.language
             say = partial(async_spoken, self.hass, spoken_in)
@@ -206,7 +206,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         return CommandsStrategy(chat_log.llm_api, (wanted.commands, spoken), llm_context)
 
     def llm_context(self, context: Context) -> llm.LLMContext:
-        """Return who asks, if it is nobody at a device: an automation, or nobody at all."""
+        """Return the context of an automation, or of nobody."""
         nothing_said = conversation.ConversationInput(
             text="",
             context=context,
@@ -321,7 +321,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         await self._async_prefill(chat_log, offer, notes, is_wanted=is_wanted, is_anew=is_anew)
 
     async def _async_notes(self, nobody: llm.LLMContext, wanted: PromptSpec) -> list[str]:
-        """Return notes on those who may speak next, the likeliest first."""
+        """Return the notes on those who may speak next, the likeliest first."""
         notes = await self._prompts.async_notes(reversed(self._languages), nobody, wanted)
         found: dict[str, None] = {}
         for speaker in (*reversed(self._languages), *notes):
@@ -335,10 +335,10 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     async def async_process(
         self, user_input: conversation.ConversationInput
     ) -> conversation.ConversationResult:
-        """Answer a message once those before it in the same conversation are answered.
+        """Answer a message, after earlier messages of the same conversation.
 
-        A stored conversation is continued under its own id. The conversation of another user is
-        refused with a spoken error.
+        A stored conversation continues under its own id. A conversation of another user is refused
+        with a spoken error.
         """
         history, conversation_id = self.history, user_input.conversation_id
         try:
@@ -407,7 +407,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         chat_log: conversation.ChatLog,
         llm_context: llm.LLMContext,
     ) -> conversation.ConversationResult | None:
-        """Return the answer of Home Assistant's own sentences, if the agent is to use them."""
+        """Return Home Assistant's own answer if it understands the sentence exactly."""
         if not self._is_exact_first:
             return None
         result = await async_answer_exactly(self.hass, user_input, chat_log, llm_context)
@@ -416,7 +416,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         return result
 
     async def _async_claim(self, user_input: conversation.ConversationInput) -> bool:
-        """Return whether who speaks may continue the conversation."""
+        """Return whether the speaker may continue the conversation."""
         session = current_session.get()
         caller = await Caller.async_of(self.hass, user_input.context)
         return session is None or await async_claim(self.history, session, caller)
@@ -424,7 +424,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     async def _async_refusal(
         self, user_input: conversation.ConversationInput
     ) -> conversation.ConversationResult:
-        """Say that the conversation is another user's; the next message begins a new one."""
+        """Say that the conversation belongs to another user; the next message starts a new one."""
         response = intent.IntentResponse(language=user_input.language)
         response.async_set_error(
             intent.IntentResponseErrorCode.FAILED_TO_HANDLE,
@@ -435,7 +435,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     async def _async_on_noise(
         self, user_input: conversation.ConversationInput, conversation_id: str
     ) -> conversation.ConversationResult:
-        """Say that nothing was understood; neither the model nor the history hears of it."""
+        """Say that nothing was understood, without the model or the history."""
         response = intent.IntentResponse(language=user_input.language)
         response.async_set_speech(await async_spoken(self.hass, user_input.language, "noise"))
         return conversation.ConversationResult(response=response, conversation_id=conversation_id)
@@ -446,7 +446,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         chat_log: conversation.ChatLog,
         outcome: Outcome,
     ) -> None:
-        """Store the turn; a disk that does not take it must not take the answer away."""
+        """Store the turn; if that fails, the user still gets the answer."""
         try:
             await async_remember(
                 self.history,
@@ -462,7 +462,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         self.coordinator.async_update_listeners()
 
     async def _async_say(self, chat_log: conversation.ChatLog, language: str, key: str) -> None:
-        """Add a sentence of our own, where the model left the user without one."""
+        """Add a sentence of our own if the model has said nothing."""
         chat_log.async_add_assistant_content_without_tools(
             conversation.AssistantContent(
                 agent_id=self.entity_id, content=await async_spoken(self.hass, language, key)
@@ -475,10 +475,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         err: LlamaServerError | HistoryError | ConversationBusyError,
         conversation_id: str | None = None,
     ) -> conversation.ConversationResult:
-        """Say what is wrong in the user's language, rather than fail without a word.
-
-        The log has the details, which are nothing for the ear.
-        """
+        """Say what is wrong in the user's language; the log has the details."""
         LOGGER.warning("%s has not answered: %s", self.entity_id, err)
         key, placeholders = explanation(err)
         response = intent.IntentResponse(language=user_input.language)
@@ -520,7 +517,7 @@ async def async_prefill_all(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> 
 def explanation(
     err: LlamaServerError | HistoryError | ConversationBusyError,
 ) -> tuple[str, dict[str, str]]:
-    """Return the key under which the translations explain an error, and what fills that in."""
+    """Return the translation key and placeholders of an error."""
     if isinstance(err, HistoryError):
         return "history_unreadable", {"message": str(err)}
     if isinstance(err, ConversationBusyError):

@@ -127,7 +127,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
 
     @property
     def status(self) -> ServerStatus:
-        """Return what the server is up to, or why it cannot be asked."""
+        """Return the status of the server, or why it does not answer."""
         if self._error is None:
             return self.data.status
         if self._is_starting:
@@ -136,12 +136,12 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
 
     @callback
     def async_record_answer(self, stats: AnswerStats | None) -> None:
-        """Keep what the newest answer took, None if it has failed, and tell the entities."""
+        """Record the statistics of the newest answer, None if it failed; update the entities."""
         self.last_answer = stats
         self.async_update_listeners()
 
     async def async_require(self) -> None:
-        """Raise CannotConnectError at once if the server was away at the last look and still is."""
+        """Raise CannotConnectError if the server was away at the last poll and still is."""
         if not isinstance(self._error, CannotConnectError):
             return
         try:
@@ -155,19 +155,19 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
 
     @callback
     def async_note_failure(self, err: LlamaServerError) -> None:
-        """Take note that a turn has failed or was cut, and look at the server that may be why."""
+        """Record that a turn failed or was cut, and poll the server, which may be the reason."""
         self.async_record_answer(None)
         if isinstance(err, ContextExceededError):
             return
         if isinstance(err, ServerAwayError):
-            # The next question need not wait for what is known.
+            # The next question fails at once.
             self.async_set_update_error(self._failure(err))
         self.config_entry.async_create_background_task(
             self.hass, self.async_refresh(), f"{DOMAIN} check of {self.name}"
         )
 
     async def async_load_model(self, model: str) -> None:
-        """Have a router load a model, wait until it has, and show it from now on.
+        """Let a router load a model, wait until it is loaded, and show it from now on.
 
         Raises LlamaServerError, and HomeAssistantError if the model cannot be loaded.
         """
@@ -187,7 +187,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             )
 
     async def _async_begin_to_load(self, model: str) -> None:
-        """Have a router load a model, which it refuses while those in its memory are at work."""
+        """Let a router load a model, which it refuses while its other models are busy."""
         deadline = time.monotonic() + BUSY_SECONDS
         with self._serving.paused():
             while True:
@@ -199,7 +199,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
                 await asyncio.sleep(LOADING_POLL_SECONDS)
 
     async def async_unload_model(self) -> None:
-        """Have a router take the model that is shown out of memory, and wait until it has.
+        """Let a router unload the model that is shown, and wait until it is unloaded.
 
         Raises LlamaServerError.
         """
@@ -215,7 +215,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
     async def _async_wait_while(
         self, model: str, statuses: tuple[ModelStatus, ...], seconds: float
     ) -> ModelStatus:
-        """Return a model's status once it is none of these."""
+        """Return the status of a model once it is none of these."""
         deadline = time.monotonic() + seconds
         while (status := await self._async_status_of(model)) in statuses:
             if time.monotonic() > deadline:
@@ -224,7 +224,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         return status
 
     async def _async_status_of(self, model: str) -> ModelStatus:
-        """Return what the router does with a model just now."""
+        """Return the current status of a model on a router."""
         found = (one.status for one in await self.client.models() if one.id == model)
         return next(found, ModelStatus.UNKNOWN)
 
@@ -248,7 +248,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         return state
 
     def _app_client(self) -> LlamaServerClient | None:
-        """Return a client for the API of the app that runs the server; others have none."""
+        """Return a client for the API of our app, None for other servers."""
         data = self.config_entry.data
         if (port := data.get(CONF_API_PORT)) is None:
             return None
@@ -256,7 +256,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         return async_client(self.hass, data, url)
 
     async def _async_has_app(self) -> bool:
-        """Tell whether the app runs that is to start a server which cannot be reached."""
+        """Return whether our app is running, which is about to start the server."""
         if self._app is None:
             return False
         try:
@@ -266,10 +266,10 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         return isinstance(health, dict) and "llama_server" in health
 
     async def _async_ask(self) -> ServerState:
-        """Ask the server, in no way that wakes it, keeps it awake or has it load a model.
+        """Return the state of the server, without waking it or loading a model.
 
-        That is why busy slots are taken from the metrics: `/slots` wakes a sleeping server, and
-        one that is asked for them twice a minute never goes to sleep.
+        So the busy slots come from the metrics: `/slots` wakes a sleeping server, and a server that
+        is asked for them twice a minute never falls asleep.
         """
         props = await self.client.identify()
         if not props.is_router:
@@ -283,8 +283,8 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         try:
             loaded = await self.client.props(model.id, autoload=False)
         except LlamaServerError as err:
-            # Taken out of memory since, or crashed: the router is still well.
-            LOGGER.debug("%s does not tell of its model %s: %s", self.name, model.id, err)
+            # It was unloaded since, or has crashed: the router is still well.
+            LOGGER.debug("%s does not report its model %s: %s", self.name, model.id, err)
             return ServerState(props, models, model, None, {})
         is_asleep = {
             one.id: one.status is ModelStatus.SLEEPING for one in models if one.status in IN_MEMORY
@@ -295,18 +295,17 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         return ServerState(props, models, model, loaded, dict(self._metrics))
 
     def _shown(self, models: tuple[Model, ...]) -> Model | None:
-        """Return the model that was selected if it is in memory, else the first that is."""
+        """Return the selected model if it is in memory, else the first one that is."""
         present = [one for one in models if one.status in IN_MEMORY]
         present += [one for one in models if one.status is ModelStatus.LOADING]
         selected = (one for one in present if one.id == self._selected)
         return next(selected, next(iter(present), None))
 
     async def _async_learn_metrics(self, is_asleep: Mapping[str, bool], *, known: bool) -> None:
-        """Ask for the metrics of the models in memory; forget those of others.
+        """Update the metrics of the models in memory; forget those of others.
 
-        is_asleep: by the id of each model in memory, that of a single one is empty. known: whether
-        there are metrics. Those of a model that sleeps, or is too busy to tell, are the ones of the
-        time before.
+        is_asleep: by the id of each model in memory, "" for a single one. known: whether the server
+        has metrics. A model that sleeps, or is too busy to report them, keeps its last ones.
         """
         names = is_asleep if known else {}
         self._metrics = {name: one for name, one in self._metrics.items() if name in names}
@@ -316,10 +315,10 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             try:
                 self._metrics[name] = await self.client.metrics(name or None, autoload=False)
             except LlamaServerError as err:
-                LOGGER.debug("%s does not tell its metrics: %s", self.name, err)
+                LOGGER.debug("%s does not report its metrics: %s", self.name, err)
 
     def _failure(self, err: LlamaServerError) -> HomeAssistantError:
-        """Take note of an error, plan the next poll, and return what Home Assistant is told."""
+        """Record an error, schedule the next poll, and return the error for Home Assistant."""
         was_refused = isinstance(self._error, AuthenticationError)
         if isinstance(err, CertificateError):
             async_create_certificate_issue(self.hass, self.config_entry, err)
@@ -333,8 +332,8 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             if self.config_entry.state is ConfigEntryState.SETUP_IN_PROGRESS:
                 kind = ConfigEntryAuthFailed
             elif not was_refused:
-                # With ConfigEntryAuthFailed, polling would end, although the key may be mended
-                # on the server's side, too.
+                # ConfigEntryAuthFailed would end polling, but the key may also be fixed on the
+                # server.
                 self.config_entry.async_start_reauth(self.hass)
         return kind(
             translation_domain=DOMAIN,
@@ -343,7 +342,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         )
 
     def _async_reload_if_replaced(self, props: ServerProps) -> None:
-        """Set the entry up anew if its devices and entities are those of another server."""
+        """Reload the entry if its devices and entities belong to another server now."""
         identity = (props.build_info, props.model_name, props.is_router, props.has_metrics)
         if self._identity not in (None, identity):
             self.hass.config_entries.async_schedule_reload(self.config_entry.entry_id)
@@ -356,8 +355,8 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             self._serving.polled(_polled(self.data))
             if not self.data.props.is_front:
                 async_update_cache_issues(self.hass, self.config_entry, self._serving)
-        # The base class tells the entities only of other data of the server: not that the reason
-        # for its absence has changed, nor that a conversation is over because nobody goes on.
+        # The base class updates the entities only if the data differs: not if the server is away
+        # for another reason, nor if a conversation is over as it did not continue.
         n_active = self._history.active_count()
         if (self._error and self._told is not self.status) or n_active != self._n_active:
             self.async_update_listeners()

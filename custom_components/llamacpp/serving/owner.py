@@ -60,13 +60,18 @@ class Serving:
     """Has one server prefill its agents' prompts: one at a time, and never while somebody waits."""
 
     def __init__(
-        self, client: LlamaServerClient, start: Callable[[Coroutine[Any, Any, None]], object]
+        self,
+        client: LlamaServerClient,
+        start: Callable[[Coroutine[Any, Any, None]], object],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Initialize for a server of which nothing is known.
 
-        start: runs a coroutine in a task that ends with the server's config entry.
+        start: runs a coroutine in a task that ends with the server's config entry. clock: returns
+        monotonic seconds.
         """
         self._client = client
+        self._clock = clock
         self._start = start
         self.state = ServingState()
         self._ids = count()
@@ -128,7 +133,7 @@ class Serving:
         """
         agent_id = prompt.agent_id
         self.send(PromptReady(prompt, is_wanted, is_anew))
-        if is_pending(self.state, agent_id, time.monotonic()):
+        if is_pending(self.state, agent_id, self._clock()):
             loop = asyncio.get_running_loop()
             waiter = self._waiters.setdefault(agent_id, loop.create_future())
             await asyncio.shield(waiter)
@@ -229,7 +234,7 @@ class Serving:
 
     def send(self, event: Event) -> list[Action]:
         """Decide what to do after an event, begin with it, and return it."""
-        self.state, actions = decide(self.state, event, time.monotonic())
+        self.state, actions = decide(self.state, event, self._clock())
         self._wake_at = None
         for action in actions:
             match action:
@@ -251,7 +256,7 @@ class Serving:
 
     def _resolve(self, event: Event) -> None:
         """Let those continue whose prefill is done, or is not going to be."""
-        now, failed, error = time.monotonic(), "", None
+        now, failed, error = self._clock(), "", None
         if isinstance(event, JobEnded) and event.job.kind is JobKind.PREFILL and event.error:
             failed, error = event.job.agent_id, event.error
         for agent_id in [*self._waiters]:
@@ -280,7 +285,7 @@ class Serving:
     async def _wait_until(self, wake_at: float) -> None:
         """Wait until a time, or for an event."""
         try:
-            async with asyncio.timeout(max(0.0, wake_at - time.monotonic())):
+            async with asyncio.timeout(max(0.0, wake_at - self._clock())):
                 await self._changed.wait()
         except TimeoutError:
             self.send(Tick())
