@@ -350,12 +350,12 @@ def n_lines(parts: Sequence[str]) -> int:
     return count
 
 
-async def run(variants: Sequence[Variant], slots: Sequence[int]) -> None:
+async def run(variants: Sequence[Variant], slots: Sequence[int], model_name: str) -> None:
     """Play all variants, and print the table."""
     totals: dict[tuple[str, int], int] = {}
     n_asks = 0
     with tempfile.TemporaryDirectory(prefix="llamacpp-serving-") as name:
-        model = MODELS["cut"].file(Path(name))
+        model = MODELS[model_name].file(Path(name))
         for variant in variants:
             for n_slots in slots:
                 say(f"{variant.name}, {n_slots} slots ...")
@@ -383,10 +383,14 @@ def main() -> int:
         prog="scripts/benchmark serving", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--slots", type=int, nargs="+", default=SLOTS, metavar="N")
-    parser.add_argument("--only-all", action="store_true", help="leave no feature out")
+    parser.add_argument("--model", choices=MODELS, default="cut", help="as in the benchmark day")
+    names = [one.name for one in WITHOUT]
+    parser.add_argument("--without", choices=names, nargs="*", help="by default each feature")
     options = parser.parse_args()
-    variants = (ALL,) if options.only_all else (ALL, *WITHOUT, *BAD_FLAGS)
-    asyncio.run(run(variants, options.slots))
+    variants: tuple[Variant, ...] = (ALL, *WITHOUT, *BAD_FLAGS)
+    if options.without is not None:
+        variants = (ALL, *(one for one in WITHOUT if one.name in options.without))
+    asyncio.run(run(variants, options.slots, options.model))
     return 0
 
 
