@@ -15,7 +15,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import aiohttp
@@ -142,9 +142,16 @@ class Player:
     """Plays a day with two agents at one server."""
 
     def __init__(
-        self, server: LlamaServer, client: LlamaServerClient, variant: Variant, n_slots: int
+        self,
+        server: LlamaServer,
+        client: LlamaServerClient,
+        variant: Variant,
+        n_slots: int,
+        *,
+        has_thoughts: bool,
     ) -> None:
         """Begin with nothing processed."""
+        self._has_thoughts = has_thoughts
         self._server = server
         self._client = client
         self._variant = variant
@@ -168,7 +175,7 @@ class Player:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def play(self, steps: Sequence[Step]) -> Self:
+    async def play(self, steps: Sequence[Step]) -> None:
         """Play the steps, one after the other."""
         await self._set_up()
         for step in steps:
@@ -188,7 +195,6 @@ class Player:
                 case _:
                     continue
             await self._quiet()
-        return self
 
     async def _quiet(self) -> None:
         async with asyncio.timeout(LIMIT_SECONDS):
@@ -259,6 +265,8 @@ class Player:
         said = [*said, {"role": "user", "content": f"{note}\n{step.words}"}]
         talk = ConversationRef(talk_id, speaker, note)
         answer, request = await self._answer(step.name, agent, said, talk, is_own=True)
+        if self._has_thoughts:
+            answer = answer[len(answer) // 2 :]
         said.append({"role": "assistant", "content": answer})
         if step.talk:
             self._talks[step.talk] = (talk_id, said)
@@ -311,7 +319,9 @@ def _note(where: Where) -> str:
     return f"You are in area {area} and all generic commands should target this area."
 
 
-async def _play(variant: Variant, n_slots: int, model: Path, folder: Path) -> dict[str, int]:
+async def _play(
+    variant: Variant, n_slots: int, model: Path, folder: Path, *, has_thoughts: bool
+) -> dict[str, int]:
     """Play the day with one variant; return the tokens that were read, by ask."""
     slots = folder / "slots"
     await asyncio.to_thread(slots.mkdir, parents=True)
@@ -334,7 +344,8 @@ async def _play(variant: Variant, n_slots: int, model: Path, folder: Path) -> di
         await asyncio.to_thread(server.wait_ready)
         async with aiohttp.ClientSession() as session:
             client = LlamaServerClient(session, server.base_url)
-            player = await Player(server, client, variant, n_slots).play(DAY)
+            player = Player(server, client, variant, n_slots, has_thoughts=has_thoughts)
+            await player.play(DAY)
     return player.read
 
 
@@ -350,7 +361,9 @@ def n_lines(parts: Sequence[str]) -> int:
     return count
 
 
-async def run(variants: Sequence[Variant], slots: Sequence[int], model_name: str) -> None:
+async def run(
+    variants: Sequence[Variant], slots: Sequence[int], model_name: str, *, has_thoughts: bool
+) -> None:
     """Play all variants, and print the table."""
     totals: dict[tuple[str, int], int] = {}
     n_asks = 0
@@ -360,7 +373,7 @@ async def run(variants: Sequence[Variant], slots: Sequence[int], model_name: str
             for n_slots in slots:
                 say(f"{variant.name}, {n_slots} slots ...")
                 folder = Path(name, f"{variant.name} {n_slots}")
-                read = await _play(variant, n_slots, model, folder)
+                read = await _play(variant, n_slots, model, folder, has_thoughts=has_thoughts)
                 totals[variant.name, n_slots] = sum(read.values())
                 n_asks = len(read)
     print(f"{n_asks} asks; tokens read while somebody waits, and what each feature saves an ask\n")
@@ -384,13 +397,16 @@ def main() -> int:
     )
     parser.add_argument("--slots", type=int, nargs="+", default=SLOTS, metavar="N")
     parser.add_argument("--model", choices=MODELS, default="cut", help="as in the benchmark day")
+    parser.add_argument(
+        "--thoughts", action="store_true", help="half of each answer is not said again later"
+    )
     names = [one.name for one in WITHOUT]
     parser.add_argument("--without", choices=names, nargs="*", help="by default each feature")
     options = parser.parse_args()
     variants: tuple[Variant, ...] = (ALL, *WITHOUT, *BAD_FLAGS)
     if options.without is not None:
         variants = (ALL, *(one for one in WITHOUT if one.name in options.without))
-    asyncio.run(run(variants, options.slots, options.model))
+    asyncio.run(run(variants, options.slots, options.model, has_thoughts=options.thoughts))
     return 0
 
 
