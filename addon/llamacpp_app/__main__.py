@@ -13,7 +13,7 @@ import aiohttp
 
 from . import logs
 from .application import run_app
-from .errors import AppError
+from .errors import AppError, in_words
 from .options import Mode
 from .paths import Paths
 from .privileges import give_up_root
@@ -69,7 +69,7 @@ def _tell(errors: ExceptionGroup, status: int) -> int:
         if isinstance(err, ExceptionGroup):
             _tell(err, status)
         else:
-            _LOGGER.error("%s", err)
+            _LOGGER.error("%s", in_words(err) if isinstance(err, OSError) else err)
     return status
 
 

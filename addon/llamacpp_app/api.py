@@ -11,6 +11,7 @@ from .events import Events
 from .schemas import CHAT, MESSAGE, START, body_of, settings_of, window_of
 from .service import SERVICE
 from .turns import silently
+from .upstream import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -38,20 +39,25 @@ def _answered(answer: Answer) -> dict[str, Any]:
     return told
 
 
-type _Ask = Callable[[Callable[[str], Awaitable[None]]], Awaitable[Answer]]
+type Tell = Callable[[str], Awaitable[None]]
+type _Ask = Callable[[Tell], Awaitable[Answer]]
 
 
 async def _reply(request: web.Request, values: Mapping[str, Any], ask: _Ask) -> web.StreamResponse:
     """Answer with events if that is asked for, otherwise with JSON."""
+    runner = request.app[SERVICE].runner
+
+    async def answered(tell: Tell) -> dict[str, Any]:
+        try:
+            return _answered(await ask(tell))
+        except UpstreamError as err:
+            raise await runner.explained(err, values.get("model")) from err
+
     accepted = "text/event-stream" in request.headers.get("Accept", "")
     if not values.get("stream", accepted):
-        return web.json_response(_answered(await ask(silently)))
+        return web.json_response(await answered(silently))
     events = Events(request)
-
-    async def asked() -> dict[str, Any]:
-        return _answered(await ask(events.tell))
-
-    return await events.answer(asked)
+    return await events.answer(lambda: answered(events.tell))
 
 
 async def chat(request: web.Request) -> web.StreamResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import AsyncExitStack
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ from .catalog import Catalog
 from .conversations import ConversationStore
 from .discovery import Discovery
 from .download import Downloader
+from .errors import AppError
 from .guard import (
     INGRESS_ADDRESS,
     MAX_BODY_BYTES,
@@ -81,7 +83,7 @@ def make_application(service: Service, guard: Middleware) -> web.Application:
 
 
 async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: int) -> None:
-    """Serve until the stack ends. Raises OSError if the port is taken."""
+    """Serve until the stack ends. Raises AppError if the port is taken, OSError."""
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -92,7 +94,15 @@ async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: 
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, host, port).start()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as err:
+        if err.errno != errno.EADDRINUSE:
+            raise
+        raise AppError(
+            f"Port {port} is taken by another program: end that one, or let this one listen "
+            "elsewhere by API_PORT or INGRESS_PORT."
+        ) from err
 
 
 async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) -> None:

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .build import said
+from .reasons import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from .reasons import Reason
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -20,6 +23,8 @@ _LOGGER = logging.getLogger(__name__)
 _CARD: Final = re.compile(r"^ +(\S+): (.+) \(([1-9]\d*) MiB, \d+ MiB free\)$", re.MULTILINE)
 # By these words of a server that was ready, it ended because of its card.
 _OF_CARDS: Final = ("vulkan", "vk::", "cuda")
+# These are nothing that a card could do.
+_OTHERS: Final = (Kind.PROJECTOR, Kind.MODEL, Kind.SETTING, Kind.PORT)
 _MIB: Final = 1024 * 1024
 
 
@@ -88,20 +93,22 @@ class Cards:
             _LOGGER.log(logging.WARNING if is_wanted else logging.INFO, "%s", told)
         self._told = told
 
-    def blame(self, reason: str, lines: Sequence[str], *, was_ready: bool) -> str | None:
+    def blame(self, reason: Reason, lines: Sequence[str], *, was_ready: bool) -> str | None:
         """Take note of a crash of llama-server; return what follows from it in words.
 
         reason: of the crash. lines: its last words. A card may be to blame for a server that has
-        never been ready; if it is not ready without it either, it was not.
+        never been ready for no other reason; if it is not ready without it either, it was not.
         """
         if not self.used:
             if not was_ready:
                 self.forgive()
             return None
+        if reason.kind in _OTHERS:
+            return None
         text = "\n".join(lines).lower()
         if was_ready and not any(words in text for words in _OF_CARDS):
             return None
-        self._failure = reason
+        self._failure = reason.text
         return f"The next start does without the graphics card {self.used[0].description}."
 
     def forgive(self) -> None:

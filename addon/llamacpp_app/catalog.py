@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from .command import LocalModel
 from .download import DownloadError
-from .errors import AppError
+from .errors import AppError, in_words
 from .gguf import GgufError, part_names, read_parts
 from .options import MAX_MODELS, ModelOption
 from .references import InvalidReferenceError, check_file_name, parse_reference, part_sources
@@ -66,6 +66,7 @@ class UnknownModelError(CatalogError):
 class Entry:
     """A model. path, info: once its file is there. error: why it cannot be served.
 
+    warning: what it lacks, though it can be served.
     n_bytes: of a file that lies in the folder. retry_at: when to try again (monotonic seconds).
     """
 
@@ -75,6 +76,7 @@ class Entry:
     state: ModelState = ModelState.WAITING
     progress: Progress | None = None
     error: str | None = None
+    warning: str | None = None
     path: Path | None = None
     projector: Path | None = None
     info: GgufInfo | None = None
@@ -176,8 +178,8 @@ class Catalog:
                 entry.projector = await self._downloader.fetch(named, self._paths.models, note)
             entry.info = await asyncio.to_thread(read_parts, paths)
         except (DownloadError, InvalidReferenceError, GgufError, OSError) as err:
-            _LOGGER.warning("The model %s cannot be had: %s", entry.name, err)
-            self._set_failed(entry, str(err))
+            self._set_failed(entry, _told(err))
+            _LOGGER.warning("The model %s cannot be had: %s", entry.name, entry.error)
             return
         finally:
             entry.progress = None
@@ -225,8 +227,8 @@ class Catalog:
         try:
             entry.n_bytes, entry.info = await asyncio.to_thread(_read_file, path)
         except (GgufError, OSError) as err:
-            entry.state, entry.error = ModelState.FAILED, str(err)
-            _LOGGER.warning("The file %s cannot be served: %s", path.name, err)
+            entry.state, entry.error = ModelState.FAILED, _told(err)
+            _LOGGER.warning("The file %s cannot be served: %s", path.name, entry.error)
             return
         self._set_ready(entry)
 
@@ -253,6 +255,14 @@ class Catalog:
         self._save()
         self._wake.set()
 
+    def drop_projector(self, name: str, reason: str) -> None:
+        """Serve a model without its projector, which llama-server cannot use."""
+        entry = self.entries.get(name)
+        if entry is not None and entry.projector is not None:
+            entry.projector = None
+            entry.warning = f"The model sees no pictures. {reason}"
+            self.changed.set()
+
     async def remove(self, name: str) -> None:
         """Delete a model with its files. Raises CatalogError for one of the options."""
         entry = self.entry(name)
@@ -275,7 +285,7 @@ class Catalog:
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError) as err:
-            _LOGGER.warning("What was added on the page cannot be read: %s", err)
+            _LOGGER.warning("What was added on the page cannot be read: %s", _told(err))
             return []
 
     def _save(self) -> None:
@@ -294,7 +304,11 @@ class Catalog:
                 os.fsync(file.fileno())
             temporary.replace(path)
         except OSError as err:
-            raise CatalogError(f"The list of models cannot be written: {err}") from err
+            raise CatalogError(f"The list of models cannot be written. {in_words(err)}") from err
+
+
+def _told(err: Exception) -> str:
+    return in_words(err) if isinstance(err, OSError) else str(err)
 
 
 def _read_file(path: Path) -> tuple[int, GgufInfo]:

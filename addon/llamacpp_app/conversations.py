@@ -134,7 +134,9 @@ class ConversationStore:
         try:
             return await asyncio.shield(task)
         except sqlite3.Error as err:
-            raise StoreError(f"The conversations cannot be read or written: {err}.") from err
+            raise StoreError(
+                f"The conversations cannot be read or written: {err}. Is the disk full?"
+            ) from err
 
     async def open(self) -> None:
         """Open the file; one that is damaged is set aside. Raises StoreError."""

@@ -94,6 +94,15 @@ class Options:
         main = ModelOption(first, self.model_url, self.model_sha256)
         return (main, *(one for one in self.models if one.name != first))
 
+    def conflict(self) -> str | None:
+        """Return in words which options exclude each other; nothing if none do."""
+        if self.cache_type != "f16" and self.flash_attention == "off":
+            return (
+                f"cache_type {self.cache_type} needs flash attention: set flash_attention to auto, "
+                "or cache_type to f16."
+            )
+        return None
+
 
 def _name(value: object) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):

@@ -9,12 +9,13 @@ import os
 import shutil
 import signal
 import time
-from collections import deque
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from .errors import in_words
 from .logs import log_server_line
+from .reasons import Kind, Reason, Words, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -41,15 +42,7 @@ STOP_SIGNALS: Final = (
 )
 # An app that is killed takes the server along (a tool of every Debian).
 DIE_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "KILL")
-LAST_LINES: Final = 60
 MAX_LINE_BYTES: Final = 64 * 1024
-_OUT_OF_MEMORY: Final = (
-    "out of memory",
-    "failed to allocate",
-    "unable to allocate",
-    "bad_alloc",
-    "cannot allocate memory",
-)
 
 
 class ProcessState(StrEnum):
@@ -72,32 +65,13 @@ class ProcessStatus:
     error: str | None = None
 
 
-def out_of_memory(returncode: int, lines: Sequence[str]) -> bool:
-    """Tell whether the process ended for want of memory, by its own words or by the kernel."""
-    said = "\n".join(lines).lower()
-    return returncode == -signal.SIGKILL or any(words in said for words in _OUT_OF_MEMORY)
-
-
-def reason_of(returncode: int, lines: Sequence[str]) -> str:
-    """Return a sentence on why llama-server ended: its last complaint, or its signal."""
-    complaints = [one.partition(" E ")[2] for one in lines if " E " in one]
-    if out_of_memory(returncode, lines):
-        return "llama-server ran out of memory."
-    if complaints:
-        return f"llama-server ended: {complaints[-1].strip()[:300]}"
-    if returncode < 0:
-        with contextlib.suppress(ValueError):
-            return f"llama-server was ended by {signal.Signals(-returncode).name}."
-    return f"llama-server ended with the exit status {returncode}."
-
-
 class ServerProcess:
     """Runs one command until it is stopped.
 
     make_command: returns the command, anew for each start; what it raises ends `run`. is_ready:
     asks whether the server answers and has its model. advise: returns what helps against a lack of
     memory, or nothing. blame: is told why a server has ended, its last words, and whether it was
-    ready; returns what follows from that, or nothing.
+    ready; returns what follows from that, or nothing. words: what the server has said.
     """
 
     def __init__(
@@ -105,7 +79,7 @@ class ServerProcess:
         make_command: Callable[[], Awaitable[Sequence[str]]],
         is_ready: Callable[[], Awaitable[bool]],
         advise: Callable[[], str | None] = lambda: None,
-        blame: Callable[[str, Sequence[str], bool], str | None] = lambda *_: None,
+        blame: Callable[[Reason, Sequence[str], bool], str | None] = lambda *_: None,
     ) -> None:
         """Take note; nothing is started yet."""
         self._make_command = make_command
@@ -113,7 +87,8 @@ class ServerProcess:
         self._advise = advise
         self._blame = blame
         self._process: asyncio.subprocess.Process | None = None
-        self._lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._started: Sequence[str] = ()
+        self.words = Words()
         # Why we have ended a server ourselves.
         self._given_up: str | None = None
         self.status = ProcessStatus()
@@ -143,11 +118,16 @@ class ServerProcess:
 
     async def _run_once(self) -> int:
         """Start the server, wait for its end, and return its exit status."""
-        command = await self._make_command()
+        self.words.clear()
+        self._given_up = None
+        try:
+            self._started = command = await self._make_command()
+        except OSError as err:
+            # A full disk, say, which does not stay so.
+            self._given_up = f"llama-server cannot be started. {in_words(err)}"
+            return 1
         if shutil.which(command[0]) is None:
             raise FileNotFoundError(f"There is no program {command[0]}.")
-        self._lines.clear()
-        self._given_up = None
         self._process = await asyncio.create_subprocess_exec(
             *DIE_WITH_PARENT,
             *command,
@@ -187,7 +167,7 @@ class ServerProcess:
                 return
             text = line.decode(errors="replace").rstrip()
             if text:
-                self._lines.append(text)
+                self.words.add(text)
                 log_server_line(text)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
@@ -212,13 +192,18 @@ class ServerProcess:
         process.kill()
 
     def _tell_crash(self, returncode: int, pause: float) -> None:
-        reason = self._given_up or reason_of(returncode, self._lines)
-        lacks_memory = not self._given_up and out_of_memory(returncode, self._lines)
-        if lacks_memory and (advice := self._advise()):
-            reason = f"{reason} {advice}"
         was_ready = self.status.state is ProcessState.READY
-        if told := self._blame(reason, self._lines, was_ready):
-            reason = f"{reason} {told}"
+        lines = self.words.of_server(was_ready=was_ready)
+        if self._given_up:
+            found = Reason(Kind.UNKNOWN, self._given_up)
+        else:
+            found = reason_of(returncode, lines, self._started, was_ready=was_ready)
+        told = [found.text]
+        if found.kind is Kind.MEMORY and (advice := self._advise()):
+            told.append(advice)
+        reason = " ".join(told)
+        if follows := self._blame(replace(found, text=reason), lines, was_ready):
+            reason = f"{reason} {follows}"
         crashes = self.status.crashes + 1
         looping = crashes >= CRASH_LOOP
         self._set(

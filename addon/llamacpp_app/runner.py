@@ -22,6 +22,7 @@ from .memory import (
     slot_count,
 )
 from .process import ProcessState, ServerProcess
+from .reasons import Kind, reason_of
 from .resident import resident_bytes
 from .upstream import NotReadyError, UpstreamError
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .catalog import Catalog, Entry
     from .command import LocalModel
     from .process import ProcessStatus
+    from .reasons import Reason
     from .startup import Setup
     from .upstream import Upstream
 
@@ -61,6 +63,8 @@ class Runner:
         self._n_waiting = n_waiting
         self._served: tuple[LocalModel, ...] = ()
         self._selected: str | None = None
+        # Why a router's models could not be loaded, by their names.
+        self.faults: dict[str, str] = {}
         # Why llama-server is not started at all.
         self.refused: str | None = None
         self.workers: tuple[str, ...] = ()
@@ -76,6 +80,11 @@ class Runner:
     def is_ready(self) -> bool:
         """Whether it can answer."""
         return self.status.state is ProcessState.READY
+
+    @property
+    def fault(self) -> str | None:
+        """Why the model in use cannot answer though llama-server can."""
+        return self.faults.get(self.model or "")
 
     @property
     def is_serving(self) -> bool:
@@ -102,7 +111,7 @@ class Runner:
 
     async def run(self) -> None:
         """Run until this is cancelled; start anew when there are other models or workers."""
-        self.refused = await why_refused(self._setup.paths.server)
+        self.refused = self._options.conflict() or await why_refused(self._setup.paths.server)
         if self.refused:
             _LOGGER.error("%s", self.refused)
         while not self.refused:
@@ -112,6 +121,7 @@ class Runner:
                 await self._catalog.changed.wait()
                 continue
             self.cards.forgive()
+            self.faults.clear()
             running = asyncio.create_task(self._process.run())
             others = asyncio.create_task(self._others_are_wanted())
             try:
@@ -200,7 +210,14 @@ class Runner:
         """Whether the model is in memory of which nothing is known."""
         return bool(self.workers or self.cards.used)
 
-    def _blame(self, reason: str, lines: Sequence[str], was_ready: bool) -> str | None:  # noqa: FBT001
+    def _blame(self, reason: Reason, lines: Sequence[str], was_ready: bool) -> str | None:  # noqa: FBT001
+        seeing = [one.name for one in self._served if one.projector]
+        # Some damaged ones end llama-server without a word on them.
+        is_unknown = reason.kind is Kind.UNKNOWN and not was_ready
+        if seeing and (is_unknown or reason.kind is Kind.PROJECTOR):
+            for name in seeing:
+                self._catalog.drop_projector(name, reason.text)
+            return "The next start does without a projector."
         # Which of them was to blame, cards or workers, cannot be told.
         return None if self.workers else self.cards.blame(reason, lines, was_ready=was_ready)
 
@@ -229,11 +246,36 @@ class Runner:
             return False
 
     async def _states(self) -> dict[str, str]:
-        """Return what the router tells of its models, by their names."""
-        return {
-            str(one.get("id")): str((one.get("status") or {}).get("value"))
-            for one in await self._upstream.models()
+        """Return what the router tells of its models, by their names.
+
+        Why some could not be loaded is noted on the way.
+        """
+        told = {
+            str(one.get("id")): one.get("status") or {} for one in await self._upstream.models()
         }
+        for name, status in told.items():
+            self._note_fault(name, status)
+        return {name: str(status.get("value")) for name, status in told.items()}
+
+    def _note_fault(self, name: str, status: Mapping[str, Any]) -> None:
+        """Note why a router's model could not be loaded, or that it has been since.
+
+        status: what the router tells: whether it failed, its exit code, and its command.
+        """
+        if not status.get("failed"):
+            if status.get("value") in IN_MEMORY:
+                self.faults.pop(name, None)
+            return
+        command = [str(one) for one in status.get("args") or []]
+        _, _, rest = " ".join(command).partition(" --port ")
+        lines = self._process.words.of_model(rest.partition(" ")[0])
+        reason = reason_of(int(status.get("exit_code") or 1), lines, command)
+        if not lines or self.faults.get(name) == reason.text:
+            return
+        self.faults[name] = reason.text
+        _LOGGER.error("The model %s cannot be loaded. %s", name, reason.text)
+        if reason.kind is Kind.PROJECTOR:
+            self._catalog.drop_projector(name, reason.text)
 
     async def memory_states(self) -> dict[str, str]:
         """Return whether models are loaded, by their names."""
@@ -266,6 +308,8 @@ class Runner:
         status = self.status
         if self.refused:
             return self.refused
+        if self.is_ready and self.fault:
+            return f"The model {self.model} cannot be loaded. {self.fault}"
         if self._served and status.crashes == 0:
             return "The model is being loaded: try again in a moment."
         if self._served:
@@ -276,6 +320,17 @@ class Runner:
                 return f"The model {entry.name} is being downloaded{_share_of(entry)}: try later."
         errors = [one.error for one in entries if one.error]
         return errors[0] if errors else "There is no model yet."
+
+    async def explained(self, err: UpstreamError, name: str | None) -> UpstreamError:
+        """Return the error of an answer, with the reason if its model could not be loaded."""
+        if not self._is_router or err.code != "server_error":
+            return err
+        with contextlib.suppress(UpstreamError):
+            await self._states()
+        name = name or self.model or ""
+        if fault := self.faults.get(name):
+            return UpstreamError(err.code, f"The model {name} cannot be loaded. {fault}")
+        return err
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings of a request; a router wants to know the model by name.

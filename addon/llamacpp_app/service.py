@@ -79,7 +79,7 @@ class Service:
         return {
             "status": self._status(),
             "llama_server": runner.status.state.value,
-            "message": None if runner.is_ready else runner.why_not(),
+            "message": self._message(),
             "model": runner.model,
             "memory_bytes": await asyncio.to_thread(runner.memory_bytes),
             "active_conversations": await self.store.active_count(ACTIVE_SECONDS),
@@ -93,10 +93,17 @@ class Service:
             ],
         }
 
+    def _message(self) -> str | None:
+        """Return why nothing can be answered, or what cannot be had for other reasons."""
+        if not self.runner.is_ready or self.runner.fault:
+            return self.runner.why_not()
+        entry = self.catalog.entries.get(self.runner.model or "")
+        return entry.warning if entry else None
+
     def _status(self) -> str:
         """Return one word for the whole app."""
         if self.runner.is_ready:
-            return "ok"
+            return "error" if self.runner.fault else "ok"
         if self.runner.refused or self.runner.status.state is ProcessState.CRASHING:
             return "error"
         if self.runner.is_serving:
@@ -107,9 +114,9 @@ class Service:
 
     async def describe_models(self) -> list[dict[str, Any]]:
         """Return what `/api/models` tells."""
-        states = await self.runner.memory_states()
+        states, faults = await self.runner.memory_states(), self.runner.faults
         return [
-            _described(one, states.get(one.name, "unloaded"))
+            _described(one, states.get(one.name, "unloaded"), faults.get(one.name))
             for one in self.catalog.entries.values()
         ]
 
@@ -136,15 +143,15 @@ def _progress_of(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _described(entry: Entry, in_memory: str) -> dict[str, Any]:
-    """Return a model as the API tells of it."""
+def _described(entry: Entry, in_memory: str, fault: str | None) -> dict[str, Any]:
+    """Return a model as the API tells of it. fault: why llama-server could not load it."""
     info = entry.info
     return {
         "name": entry.name,
         "origin": entry.origin.value,
         "state": entry.state.value,
         "memory": in_memory,
-        "error": entry.error,
+        "error": entry.error or fault or entry.warning,
         "can_delete": entry.origin is not Origin.OPTIONS,
         "architecture": info.architecture if info else None,
         "parameters": info.n_params if info else None,

@@ -14,6 +14,7 @@ import pytest
 from dev.made_models import write_cut_model
 from dev.processes import LOOPBACK, port_is_taken
 from tests.app.file_server import saying
+from tests.app.gguf_files import write
 from tests.app.running_app import RunningApp
 from tests.conftest import sockets
 
@@ -78,6 +79,105 @@ def test_wrong_options_stop_the_start(
     until(lambda: not app.process.running)
     assert words in app.log()
     assert "Traceback" not in app.log()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"extra_arguments": "--temp abc"},
+            "extra_arguments must not hold --temp abc: the value must be a number.",
+        ),
+        (
+            {"cache_type": "q4_0", "flash_attention": "off"},
+            "cache_type q4_0 needs flash attention: set flash_attention to auto, or cache_type to",
+        ),
+        (
+            {"chat_template": "{% for m in messages %}\n{{ m.content }"},
+            "The option chat_template has a mistake in line 2 (Expected }} (Got }))",
+        ),
+    ],
+)
+def test_what_llama_server_refuses_is_told_everywhere(
+    make_app: MakeApp, options: dict[str, str], words: str
+) -> None:
+    """Health, answers and the log say what is wrong, and what to do; the page shows the health."""
+    app = make_app("smol", **options)
+    until(lambda: words in app.log())
+    until(lambda: words in str(app.ask("GET", "/api/health")[1]["message"]))
+    answer = app.ask("POST", "/api/chat", {"message": "Hi"})
+    assert answer[0] == 503
+    assert words in answer[1]["error"]["message"]
+    app.wait_ready("error")
+
+
+def test_ports_that_are_taken(make_app: MakeApp) -> None:
+    """The port is named, and not a number of the system."""
+    app = make_app("smol")
+    app.wait_ready()
+    second = make_app(environment={"API_PORT": str(app.api_port)})
+    until(lambda: not second.process.running)
+    assert f"Port {app.api_port} is taken by another program: end that one" in second.log()
+    third = make_app(environment={"SERVER_PORT": str(app.server_port)})
+    third.wait_for(f"Port {app.server_port} is taken by another program: end that one")
+    assert "Traceback" not in second.log() + third.log()
+
+
+@pytest.mark.parametrize("name", ["api_key.new", "models.ini"])
+def test_a_full_disk(make_app: MakeApp, tmp_path: Path, name: str) -> None:
+    """At the start and later: that is what is told, and no number of the system."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / name).symlink_to("/dev/full")
+    app = make_app("smol", "second", models='[{"name": "second", "url": "o/r:f.gguf"}]')
+    app.wait_for("The disk is full: delete something on it.")
+    assert "Errno" not in app.log()
+    if name == "models.ini":
+        assert "The disk is full" in app.ask("GET", "/api/health")[1]["message"]
+
+
+def test_a_model_that_a_router_cannot_load(make_app: MakeApp, tmp_path: Path) -> None:
+    """It is told as if it were the only one; the others answer."""
+    folder = tmp_path / "config" / "models"
+    folder.mkdir(parents=True)
+    write(folder / "smol.gguf", "frobnicator")
+    app = make_app("second", models='[{"name": "second", "url": "o/r:f.gguf"}]')
+    words = "This llama.cpp does not know the architecture of the model, frobnicator: update"
+    app.wait_for(words)
+    app.wait_ready("error")
+    assert words in app.ask("GET", "/api/health")[1]["message"]
+    assert words in models_of(app)["smol"]["error"]
+    for body in ({"message": "Hi"}, {"message": "Hi", "stream": False, "model": "smol"}):
+        status, answer = app.ask("POST", "/api/chat", body)
+        assert status == 502
+        assert words in answer["error"]["message"]
+    body = {"message": "Hi", "max_tokens": 2, "model": "second"}
+    assert app.ask("POST", "/api/chat", body)[0] == 200
+
+
+@pytest.mark.parametrize("names", [("smol",), ("smol", "second")])
+@pytest.mark.parametrize("is_model", [True, False])
+def test_a_projector_that_is_none(
+    make_app: MakeApp, tmp_path: Path, model: Path, names: tuple[str, ...], *, is_model: bool
+) -> None:
+    """The model answers without it, and what it lacks is told, even if llama-server aborts."""
+    folder = tmp_path / "config" / "models"
+    folder.mkdir(parents=True)
+    projector = folder / "mmproj-smol.gguf"
+    if is_model:
+        projector.symlink_to(model)
+    else:
+        # A number where llama-server wants a truth value: it aborts.
+        write(projector, "clip", {".has_vision_encoder": 1})
+    options = {"models": '[{"name": "second", "url": "o/r:f.gguf"}]'} if len(names) > 1 else {}
+    app = make_app(*names, projector_url="o/r:mmproj.gguf", **options)
+    words = "The model sees no pictures. "
+    app.wait_for("projector")
+    app.wait_ready()
+    until(lambda: words in str(app.ask("GET", "/api/health")[1]["message"]))
+    until(lambda: app.ask("POST", "/api/chat", {"message": "Hi", "max_tokens": 2})[0] == 200)
+    reason = "The projector is none, or is that of another model" if is_model else "GGML_ASSERT"
+    assert reason in app.ask("GET", "/api/health")[1]["message"]
+    assert words in models_of(app)["smol"]["error"]
 
 
 def test_the_key_stays_and_changes(make_app: MakeApp) -> None:
@@ -248,7 +348,8 @@ async def test_a_model_in_parts_with_a_projector(
             )
             # What is served as a projector is none, which only llama-server finds out.
             app.wait_for("mmproj-mine.gguf")
-            until(lambda: app.ask("GET", "/api/health")[1]["crashes"] > 0)
+            app.wait_ready()
+            assert "sees no pictures" in app.ask("GET", "/api/health")[1]["message"]
             names = {one.name for one in (app.folder / "config" / "models").iterdir()}
             numbers = [one.name.removeprefix("small") for one in parts]
             assert names == {"mmproj-mine.gguf", *(f"mine{number}" for number in numbers)}

@@ -7,6 +7,7 @@ import pytest
 
 from dev.llama import path_from_environment
 from llamacpp_app.cards import Card, Cards, cards_in
+from llamacpp_app.reasons import Kind, Reason
 
 from .running_app import serving_app
 
@@ -17,6 +18,7 @@ MIB = 1024 * 1024
 NONE = "Available devices:\n  (none)\n"
 ONE = "Available devices:\n  Vulkan0: Intel(R) Graphics (ADL-N) (15811 MiB, 14002 MiB free)\n"
 NAME = "The graphics card Intel(R) Graphics (ADL-N) (Vulkan0)"
+ENDED = Reason(Kind.UNKNOWN, "It ended.")
 DEVICE_LOST = ["0.01.000.000 E vk::Queue::submit: ErrorDeviceLost"]
 
 
@@ -89,24 +91,65 @@ async def test_one_that_fails(tmp_path: Path) -> None:
     cards = Cards(server_with(tmp_path, ONE), None)
     await cards.look(has_workers=False)
     # A server that was ready may end for any reason.
-    assert cards.blame("It ended.", ["some words"], was_ready=True) is None
+    assert cards.blame(ENDED, ["some words"], was_ready=True) is None
     await cards.look(has_workers=False)
     assert cards.used
     for lines, was_ready in ((["some words"], False), (DEVICE_LOST, True)):
-        told = cards.blame("It ended.", lines, was_ready=was_ready)
+        told = cards.blame(ENDED, lines, was_ready=was_ready)
         assert told == "The next start does without the graphics card Intel(R) Graphics (ADL-N)."
         await cards.look(has_workers=False)
         assert not cards.used
         assert cards.message == f"{NAME} does not compute: llama-server failed with it. It ended."
         # That the processor was ready, and ended later, tells nothing of the card.
-        assert cards.blame("It ended.", [], was_ready=True) is None
+        assert cards.blame(ENDED, [], was_ready=True) is None
         await cards.look(has_workers=False)
         assert not cards.used
         # The processor cannot either, so it is not the card.
-        assert cards.blame("It ended.", [], was_ready=False) is None
+        assert cards.blame(ENDED, [], was_ready=False) is None
         await cards.look(has_workers=False)
         assert cards.used
         assert cards.message is None
+
+
+@pytest.mark.parametrize("kind", [Kind.MODEL, Kind.PROJECTOR, Kind.SETTING, Kind.PORT])
+async def test_what_no_card_has_done(tmp_path: Path, kind: Kind) -> None:
+    """For a wrong file or setting the card is not to blame."""
+    cards = Cards(server_with(tmp_path, ONE), None)
+    await cards.look(has_workers=False)
+    assert cards.blame(Reason(kind, "It ended."), [], was_ready=False) is None
+    await cards.look(has_workers=False)
+    assert cards.used
+
+
+@pytest.mark.usefixtures("socket_enabled")
+def test_a_card_with_too_little_memory(tmp_path: Path, model: Path) -> None:
+    """That is told with what helps, and the processor goes on."""
+    real = path_from_environment("LLAMACPP_SERVER")
+    # As a card of 256 MiB has it, and what follows from that.
+    lines = (
+        "0.00.100.000 E ggml_gallocr_reserve_n_impl: failed to allocate Vulkan0 buffer of size 9\n"
+        "0.00.200.000 E llama_init_from_model: failed to initialize the context: failed to "
+        "allocate buffer for kv cache\n"
+        "0.00.300.000 E srv  llama_server: exiting due to model loading error"
+    )
+    (tmp_path / "said.txt").write_text(lines)
+    server_with(
+        tmp_path,
+        ONE,
+        f'case "$*" in\n  --version | *"--device none"*) exec {real} "$@" ;;\nesac\n'
+        f"cat {tmp_path}/said.txt\nexit 1",
+    )
+    (tmp_path / "config" / "models").mkdir(parents=True)
+    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    url = "https://127.0.0.1:1/smol.gguf"
+    with serving_app(tmp_path, {"LLAMA_DIR": str(tmp_path)}, model_url=url) as app:
+        told = app.ask("GET", "/api/health")[1]["cards_message"]
+        assert told == (
+            f"{NAME} does not compute: llama-server failed with it. The memory of the graphics "
+            "card is too small for this: set gpu_layers or context_size to less, or choose a "
+            "smaller model."
+        )
+        assert told in app.log()
 
 
 @pytest.mark.usefixtures("socket_enabled")

@@ -1,6 +1,7 @@
 """llama-server as a child: ready, crashed, started again, out of memory, and stopped in time."""
 
 import asyncio
+import errno
 import signal
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 from dev.llama import path_from_environment
 from dev.processes import LOOPBACK, free_port
 from llamacpp_app import process as process_module
-from llamacpp_app.process import ProcessState, ServerProcess, out_of_memory, reason_of
+from llamacpp_app.process import ProcessState, ServerProcess
 from llamacpp_app.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Running:
         """Describe it."""
         self.n_starts = 0
         self.advice: str | None = None
+        self.fault: OSError | None = None
         self._command = [str(one) for one in command]
         is_ready = upstream.is_healthy if upstream else self._never
         self.process = ServerProcess(self._make_command, is_ready, lambda: self.advice)
@@ -44,6 +46,8 @@ class Running:
 
     async def _make_command(self) -> list[str]:
         self.n_starts += 1
+        if self.fault:
+            raise self.fault
         return self._command
 
     async def _never(self) -> bool:
@@ -212,17 +216,18 @@ def is_alive(pid: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize(
-    ("returncode", "lines", "reason"),
-    [
-        (1, [], "llama-server ended with the exit status 1."),
-        (-6, ["x"], "llama-server was ended by SIGABRT."),
-        (1, ["0.1 E srv a: b", "0.1 I srv c"], "llama-server ended: srv a: b"),
-        (1, ["0.1 E ggml: failed to allocate buffer"], "llama-server ran out of memory."),
-        (-9, [], "llama-server ran out of memory."),
-    ],
-)
-def test_reasons(returncode: int, lines: list[str], reason: str) -> None:
-    """The last complaint is the reason, else the signal or the exit status."""
-    assert reason_of(returncode, lines) == reason
-    assert out_of_memory(returncode, lines) == ("memory" in reason)
+async def test_a_command_that_cannot_be_made(
+    socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
+) -> None:
+    """A full disk ends nothing: it is told, and tried again."""
+    running = Running([sys.executable, "-c", "pass"])
+    running.fault = OSError(errno.ENOSPC, "No space left on device", "/data/models.ini")
+    await reached(running.process, ProcessState.RESTARTING)
+    assert running.process.status.error == (
+        "llama-server cannot be started. The disk is full: delete something on it."
+    )
+    running.fault = None
+    async with asyncio.timeout(WAIT_SECONDS):
+        while running.process.child is None:  # noqa: ASYNC110 - no event of that
+            await asyncio.sleep(0.01)
+    await running.stop()

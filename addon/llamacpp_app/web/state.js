@@ -101,7 +101,7 @@ export function showState(health, models) {
   const current = models.find((one) => one.name === health.model);
   const [kind, sentence] = sentenceOf(health, current);
   // The app itself speaks English.
-  show(kind, sentence, kind === "error" ? health.message : null, "en");
+  show(kind, sentence, ["error", "ok"].includes(kind) ? health.message : null, "en");
   showFacts(health, current);
   showDownloads(health.downloads);
 }
