@@ -18,7 +18,9 @@ async def health(request: web.Request) -> web.Response:
 
 async def models(request: web.Request) -> web.Response:
     """Tell of all models."""
-    return web.json_response({"models": await request.app[SERVICE].describe_models()})
+    service = request.app[SERVICE]
+    ignored = [{"file": name, "reason": why} for name, why in service.catalog.ignored.items()]
+    return web.json_response({"models": await service.describe_models(), "ignored": ignored})
 
 
 async def add_model(request: web.Request) -> web.Response:

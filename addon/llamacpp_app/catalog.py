@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import glob
 import json
 import logging
 import math
@@ -14,19 +15,28 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from .command import LocalModel
-from .download import DownloadError
+from .download import DownloadError, WrongHashError
 from .errors import AppError, in_words
-from .gguf import GgufError, part_names, read_parts
+from .folder import PROJECTOR_PREFIX, Folder
+from .gguf import GgufError, Use, read_gguf, stem_of
 from .options import MAX_MODELS, ModelOption
-from .references import InvalidReferenceError, check_file_name, parse_reference, part_sources
+from .references import (
+    InvalidReferenceError,
+    Quantisation,
+    check_file_name,
+    parse_reference,
+    part_sources,
+)
+from .sources import Sources, same_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from .download import Downloader, Progress
+    from .folder import FoundModel
     from .gguf import GgufInfo
-    from .references import ModelSource
+    from .references import ModelSource, Reference
     from .startup import Setup
 
 _LOGGER = logging.getLogger(__name__)
@@ -34,7 +44,9 @@ _LOGGER = logging.getLogger(__name__)
 # A model that could not be had is tried again after so long.
 RETRY_SECONDS: Final = 900.0
 SCAN_SECONDS: Final = 30.0
-PROJECTOR_PREFIX: Final = "mmproj-"
+# While a file is being copied.
+RESTLESS_SECONDS: Final = 2.0
+_PARTS: Final = (".part", ".part.json")
 
 
 class Origin(StrEnum):
@@ -64,10 +76,10 @@ class UnknownModelError(CatalogError):
 
 @dataclass(slots=True)
 class Entry:
-    """A model. path, info: once its file is there. error: why it cannot be served.
+    """A model. found: its files in the folder. error: why it cannot be served.
 
-    warning: what it lacks, though it can be served.
-    n_bytes: of a file that lies in the folder. retry_at: when to try again (monotonic seconds).
+    warning: what it lacks, though it can be served. retry_at, projector_at: when to try again to
+    fetch it, or its projector (monotonic seconds).
     """
 
     name: str
@@ -77,11 +89,15 @@ class Entry:
     progress: Progress | None = None
     error: str | None = None
     warning: str | None = None
-    path: Path | None = None
+    found: FoundModel | None = None
     projector: Path | None = None
-    info: GgufInfo | None = None
-    n_bytes: int = 0
     retry_at: float = math.inf
+    projector_at: float = math.inf
+
+    @property
+    def info(self) -> GgufInfo | None:
+        """What its file tells, once it is there."""
+        return self.found.info if self.found else None
 
 
 class Catalog:
@@ -96,6 +112,16 @@ class Catalog:
         self._downloader = downloader
         self._hub = setup.hub
         self._projector_url = setup.options.projector_url
+        self._folder = Folder(setup.paths.models, embeddings=setup.options.embeddings)
+        self._sources = Sources(setup.paths.sources)
+        self._found: dict[str, FoundModel] = {}
+        # Projectors that llama-server could not use.
+        self._dropped: set[Path] = set()
+        # What was downloaded in this run, and is not again.
+        self._fetched: set[str] = set()
+        self._is_restless = False
+        # Why files in the folder are no models, by their names.
+        self.ignored: dict[str, str] = {}
         self.changed = asyncio.Event()
         self.entries: dict[str, Entry] = {
             one.name: Entry(one.name, Origin.OPTIONS, one)
@@ -109,9 +135,9 @@ class Catalog:
     def ready(self) -> tuple[LocalModel, ...]:
         """Return the models that can be served, that of the options first."""
         return tuple(
-            LocalModel(one.name, one.path, one.projector)
+            LocalModel(one.name, one.found.paths[0], one.projector, one.found.signature)
             for one in self.entries.values()
-            if one.state is ModelState.READY and one.path is not None
+            if one.state is ModelState.READY and one.found is not None
         )
 
     def entry(self, name: str) -> Entry:
@@ -129,12 +155,13 @@ class Catalog:
             for entry in waiting[:1]:
                 await self._run_fetch(entry)
             if not waiting:
+                await self._fetch_projectors()
                 await self._rest()
 
     async def _rest(self) -> None:
         """Wait until there is something to do, at most until the folder is to be looked at."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SCAN_SECONDS):
+            async with asyncio.timeout(RESTLESS_SECONDS if self._is_restless else SCAN_SECONDS):
                 await self._wake.wait()
         self._wake.clear()
         for entry in self.entries.values():
@@ -158,86 +185,201 @@ class Catalog:
 
     async def _fetch(self, entry: Entry) -> None:
         """Have all files of a model, looking first whether they are there."""
-
-        def note(progress: Progress) -> None:
-            entry.progress = progress
-
         option = entry.option
         if option is None:
             return
-        entry.state, entry.error = ModelState.DOWNLOADING, None
+        entry.error = None
         try:
-            self._paths.models.mkdir(parents=True, exist_ok=True)
-            paths = [
-                await self._downloader.fetch(one, self._paths.models, note)
-                for one in self._sources(option.name, option.url, option.sha256)
-            ]
-            if self._projector_url and entry is next(iter(self.entries.values())):
-                projector = parse_reference(self._projector_url, hub=self._hub)
-                named = replace(projector, file_name=f"{PROJECTOR_PREFIX}{option.name}.gguf")
-                entry.projector = await self._downloader.fetch(named, self._paths.models, note)
-            entry.info = await asyncio.to_thread(read_parts, paths)
+            reference = parse_reference(option.url, option.sha256, hub=self._hub)
+            source = _source_of(reference, self._hub)
+            found = self._found.get(entry.name)
+            if found is None or self._is_another(found, source):
+                entry.state = ModelState.DOWNLOADING
+                found = await self._download(entry, reference, source)
         except (DownloadError, InvalidReferenceError, GgufError, OSError) as err:
             self._set_failed(entry, _told(err))
+            if isinstance(err, (WrongHashError, InvalidReferenceError)):
+                # What is known to be wrong is not fetched again before somebody has changed it.
+                entry.retry_at = math.inf
             _LOGGER.warning("The model %s cannot be had: %s", entry.name, entry.error)
             return
         finally:
             entry.progress = None
-        entry.path = paths[0]
-        self._set_ready(entry)
+        self._show(entry, found)
 
-    def _sources(self, name: str, url: str, sha256: str | None) -> list[ModelSource]:
-        """Return the files of a model, under its own name."""
-        parts = part_sources(parse_reference(url, sha256, hub=self._hub))
-        if len(parts) == 1:
-            return [replace(parts[0], file_name=check_file_name(f"{name}.gguf"))]
-        stem = parts[0].file_name.removesuffix(".gguf").rpartition("-00001-of-")[0]
-        return [
-            replace(one, file_name=check_file_name(name + one.file_name.removeprefix(stem)))
-            for one in parts
+    def _is_another(self, found: FoundModel, source: str) -> bool:
+        """Return whether files were downloaded from elsewhere, or came damaged at another start."""
+        name = found.paths[0].name
+        noted = self._sources.of(name)
+        if noted is None or name in self._fetched:
+            return False
+        is_broken = found.error is not None and all(one.is_file() for one in found.paths)
+        return noted != source or (is_broken and found.is_model and found.signature != ())
+
+    async def _download(self, entry: Entry, reference: Reference, source: str) -> FoundModel:
+        """Fetch the files of a model, in the place of others of its name, and read them.
+
+        Raises DownloadError, InvalidReferenceError, GgufError, OSError.
+        """
+
+        def note(progress: Progress) -> None:
+            entry.progress = progress
+
+        folder = self._paths.models
+        folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(reference, Quantisation):
+            reference = await self._downloader.find(reference)
+        others = self._found.get(entry.name)
+        paths = [
+            await self._downloader.fetch(one, folder, note, anew=self._is_old(one, source))
+            for one in _named(entry.name, reference)
         ]
+        self._fetched.add(paths[0].name)
+        for path in paths:
+            self._sources.note(path.name, source)
+        if others:
+            left = [one.name for one in others.paths if one not in paths]
+            await asyncio.to_thread(_remove, folder, left)
+            self._sources.forget(*left)
+        self._folder.rest.trust(paths)
+        await self._look()
+        found = self._found.get(entry.name)
+        if found is None:
+            raise DownloadError(f"{paths[0].name} was taken away as soon as it was there.")
+        return found
+
+    def _is_old(self, file: ModelSource, source: str) -> bool:
+        """Return whether the file of this name, if there is one, is to be replaced."""
+        noted = self._sources.of(file.file_name)
+        return noted is not None and (noted != source or file.file_name not in self._fetched)
+
+    async def _fetch_projectors(self) -> None:
+        """Fetch what the first model sees with; it answers meanwhile, and without it."""
+        for entry in self.entries.values():
+            is_due = time.monotonic() >= entry.projector_at
+            if is_due and entry.state is ModelState.READY and self._projector_url:
+                entry.projector_at = math.inf
+                try:
+                    await self._fetch_projector(entry, self._projector_url)
+                except (DownloadError, InvalidReferenceError, GgufError, OSError) as err:
+                    self._warn(entry, _told(err))
+                    if not isinstance(err, (InvalidReferenceError, GgufError)):
+                        entry.projector_at = time.monotonic() + RETRY_SECONDS
+                finally:
+                    entry.progress = None
+
+    async def _fetch_projector(self, entry: Entry, url: str) -> None:
+        """Have the projector of a model. Raises as `_download` does."""
+
+        def note(progress: Progress) -> None:
+            entry.progress = progress
+
+        reference = parse_reference(url, hub=self._hub)
+        if isinstance(reference, Quantisation):
+            raise InvalidReferenceError(
+                "The option projector_url must name a file, as owner/repository:mmproj-F16.gguf."
+            )
+        file = replace(reference, file_name=f"{PROJECTOR_PREFIX}-{entry.name}.gguf")
+        source = _source_of(reference, self._hub)
+        noted = self._sources.of(file.file_name)
+        is_other = noted not in (None, source)
+        target = self._paths.models / file.file_name
+        is_there = not is_other and await asyncio.to_thread(target.is_file)
+        path = await self._downloader.fetch(file, self._paths.models, note, anew=is_other)
+        if not is_there:
+            self._dropped.discard(path)
+            self._sources.note(file.file_name, source)
+        self._folder.rest.trust([path])
+        info = await asyncio.to_thread(read_gguf, path)
+        if info.use is not Use.PROJECTOR:
+            raise GgufError(f"{path.name} is no projector: look at the option projector_url.")
+        if path not in self._dropped and entry.projector != path:
+            entry.projector, entry.warning = path, None
+            self.changed.set()
+
+    def _warn(self, entry: Entry, reason: str) -> None:
+        entry.warning = f"The model sees no pictures. {reason}"
+        _LOGGER.warning("%s: %s", entry.name, entry.warning)
 
     def _set_failed(self, entry: Entry, error: str) -> None:
         entry.state, entry.error = ModelState.FAILED, error
         entry.retry_at = time.monotonic() + RETRY_SECONDS
 
-    def _set_ready(self, entry: Entry) -> None:
-        entry.state, entry.error = ModelState.READY, None
+    def _show(self, entry: Entry, found: FoundModel) -> None:
+        """Take what was found of a model: it can be served, or the reason is told."""
+        entry.found, entry.retry_at = found, math.inf
+        entry.projector = self._own_projector(entry, found)
+        if found.error is None:
+            entry.state, entry.error = ModelState.READY, None
+            if self._projector_url and entry is next(iter(self.entries.values())):
+                entry.projector_at = time.monotonic()
+        else:
+            entry.state, entry.error = ModelState.FAILED, found.error
+            _LOGGER.warning("The model %s cannot be served: %s", entry.name, found.error)
         self.changed.set()
 
-    async def scan(self) -> None:
-        """Look for files that were put into the folder by hand, or taken out of it."""
-        found = await asyncio.to_thread(_model_files, self._paths.models)
-        for entry in list(self.entries.values()):
-            is_there = entry.path in found
-            if entry.path is not None and (not is_there or _has_changed(entry)):
-                self._forget_file(entry)
-        known = {one.path for one in self.entries.values()}
-        for path in found:
-            name = path.name.removesuffix(".gguf")
-            if path in known or name in self.entries or len(self.entries) >= 2 * MAX_MODELS:
-                continue
-            await self._add_file(name, path)
+    def _own_projector(self, entry: Entry, found: FoundModel) -> Path | None:
+        """Return the projector that lies beside a model."""
+        path = found.projector
+        if path is None or path in self._dropped:
+            return None
+        # One that an option has fetched is used as long as it is wanted.
+        is_ours = self._sources.of(path.name) is not None
+        is_first = entry is next(iter(self.entries.values()))
+        return None if is_ours or (self._projector_url and is_first) else path
 
-    async def _add_file(self, name: str, path: Path) -> None:
-        """Take a file that lies there, unless it is one that is just being fetched."""
-        if any(one.option and self._is_file_of(one, path) for one in self.entries.values()):
-            return
-        entry = self.entries[name] = Entry(name, Origin.FOLDER, path=path)
+    async def _look(self) -> None:
+        """Look what lies in the folder."""
         try:
-            entry.n_bytes, entry.info = await asyncio.to_thread(_read_file, path)
-        except (GgufError, OSError) as err:
-            entry.state, entry.error = ModelState.FAILED, _told(err)
-            _LOGGER.warning("The file %s cannot be served: %s", path.name, entry.error)
+            found = await asyncio.to_thread(self._folder.look)
+        except OSError as err:
+            _LOGGER.warning("The folder of models cannot be read. %s", in_words(err))
             return
-        self._set_ready(entry)
+        self._is_restless = found.is_restless
+        ignored = dict(found.ignored)
+        self._found = {}
+        for one in found.models:
+            known = self._found.setdefault(one.name, one)
+            if known is not one and one.is_model:
+                file = str(one.paths[0].relative_to(self._paths.models))
+                ignored[file] = "There is another model of this name."
+        for file in sorted(set(ignored) - set(self.ignored)):
+            _LOGGER.info("The file %s is not offered as a model. %s", file, ignored[file])
+        self.ignored = ignored
+        self._add_parts(found.parts)
 
-    def _is_file_of(self, entry: Entry, path: Path) -> bool:
-        return path.name.startswith((f"{entry.name}-0", f"{entry.name}.gguf"))
+    async def scan(self) -> None:
+        """Look for files that were put into the folder by hand, changed, or taken out of it."""
+        await self._look()
+        for entry in list(self.entries.values()):
+            found = self._found.get(entry.name)
+            if entry.found is None:
+                if found and entry.option and entry.state is ModelState.FAILED:
+                    # Put there by hand, instead of the download.
+                    entry.state = ModelState.WAITING
+            elif found is None or not (found.is_model or entry.option):
+                self._forget_files(entry)
+            elif found != entry.found:
+                self._show(entry, found)
+        for name, found in self._found.items():
+            is_new = name not in self.entries and len(self.entries) < 2 * MAX_MODELS
+            if found.is_model and is_new:
+                entry = self.entries[name] = Entry(name, Origin.FOLDER)
+                self._show(entry, found)
 
-    def _forget_file(self, entry: Entry) -> None:
-        """Fetch a file that is gone again, if somebody wants it."""
-        entry.path = entry.info = None
+    def _add_parts(self, parts: Iterable[Path]) -> None:
+        """Show downloads that nobody goes on with, so that they can be deleted."""
+        for path in parts:
+            name = stem_of(path.name.removesuffix(".part"))
+            wanted = name.removeprefix(f"{PROJECTOR_PREFIX}-")
+            if name not in self.entries and wanted not in self.entries:
+                words = "This download was given up: delete it, or add the model again."
+                self.entries[name] = Entry(name, Origin.FOLDER, None, ModelState.FAILED)
+                self.entries[name].error = words
+
+    def _forget_files(self, entry: Entry) -> None:
+        """Fetch files that are gone again, if somebody wants them."""
+        entry.found = entry.projector = None
         if entry.option is None:
             del self.entries[entry.name]
         else:
@@ -250,7 +392,9 @@ class Catalog:
             raise CatalogError(f"There is a model {option.name} already.")
         if len(self.entries) >= MAX_MODELS:
             raise CatalogError(f"There are {MAX_MODELS} models: delete one first.")
-        self._sources(option.name, option.url, option.sha256)
+        reference = parse_reference(option.url, option.sha256, hub=self._hub)
+        if not isinstance(reference, Quantisation):
+            _named(option.name, reference)
         self.entries[option.name] = Entry(option.name, Origin.PAGE, option)
         self._save()
         self._wake.set()
@@ -259,8 +403,9 @@ class Catalog:
         """Serve a model without its projector, which llama-server cannot use."""
         entry = self.entries.get(name)
         if entry is not None and entry.projector is not None:
+            self._dropped.add(entry.projector)
             entry.projector = None
-            entry.warning = f"The model sees no pictures. {reason}"
+            self._warn(entry, reason)
             self.changed.set()
 
     async def remove(self, name: str) -> None:
@@ -271,10 +416,14 @@ class Catalog:
         if self._fetching and self._fetching[0] == name:
             self._fetching[1].cancel()
             await asyncio.wait([self._fetching[1]])
+        names = _file_names(entry, self._paths.models)
+        try:
+            await asyncio.to_thread(_remove, self._paths.models, names)
+        except OSError as err:
+            raise CatalogError(f"The model {name} cannot be deleted. {in_words(err)}") from err
+        self._sources.forget(*names)
         del self.entries[name]
         self._save()
-        names = _file_names(entry)
-        await asyncio.to_thread(_remove, self._paths.models, names)
         _LOGGER.info("The model %s is deleted", name)
         self.changed.set()
 
@@ -311,41 +460,37 @@ def _told(err: Exception) -> str:
     return in_words(err) if isinstance(err, OSError) else str(err)
 
 
-def _read_file(path: Path) -> tuple[int, GgufInfo]:
-    parts = [path.with_name(name) for name in part_names(path.name)]
-    return path.stat().st_size, read_parts(parts)
+def _source_of(reference: Reference, hub: str) -> str:
+    """Return what is noted of the origin of a file."""
+    if isinstance(reference, Quantisation):
+        return f"{reference.repository}:{reference.tag}"
+    return same_as(reference.url, hub)
 
 
-def _has_changed(entry: Entry) -> bool:
-    """Tell whether a file that could not be served has another size now."""
-    if entry.state is not ModelState.FAILED or entry.path is None:
-        return False
-    try:
-        return entry.path.stat().st_size != entry.n_bytes
-    except OSError:
-        return True
+def _named(name: str, source: ModelSource) -> list[ModelSource]:
+    """Return the files of a model, under its own name. Raises InvalidReferenceError."""
+    parts = part_sources(source)
+    if len(parts) == 1:
+        return [replace(parts[0], file_name=check_file_name(f"{name}.gguf"))]
+    return [
+        replace(one, file_name=f"{name}-{number:05}-of-{len(parts):05}.gguf")
+        for number, one in enumerate(parts, 1)
+    ]
 
 
-def _model_files(folder: Path) -> list[Path]:
-    """Return the models in a folder: of several parts the first, and no projectors."""
-    found = []
-    for path in sorted(folder.glob("*.gguf")) if folder.is_dir() else []:
-        if path.name.startswith(PROJECTOR_PREFIX) or not path.is_file():
-            continue
-        try:
-            check_file_name(path.name)
-            part_names(path.name)
-        except (GgufError, InvalidReferenceError):
-            continue
-        found.append(path)
-    return found
-
-
-def _file_names(entry: Entry) -> list[str]:
-    """Return the names of all files of a model that may be there."""
-    first = entry.path.name if entry.path else f"{entry.name}.gguf"
-    names = [*part_names(first), f"{PROJECTOR_PREFIX}{entry.name}.gguf"]
-    return [name + suffix for name in names for suffix in ("", ".part", ".part.json")]
+def _file_names(entry: Entry, folder: Path) -> list[str]:
+    """Return the names of all files of a model that may be there, as seen from the folder."""
+    paths = entry.found.paths if entry.found else (folder / f"{entry.name}.gguf",)
+    names = [str(one.relative_to(folder)) for one in paths]
+    names.append(f"{PROJECTOR_PREFIX}-{entry.name}.gguf")
+    # Of what is not at its end, nobody knows how many parts it has.
+    stem = glob.escape(entry.name)
+    begun = [
+        one.name
+        for pattern in (f"{stem}.gguf.part*", f"{stem}-?????-of-?????.gguf*")
+        for one in folder.glob(pattern)
+    ]
+    return sorted({*names, *(f"{name}{suffix}" for name in names for suffix in _PARTS), *begun})
 
 
 def _remove(folder: Path, names: Iterable[str]) -> None:

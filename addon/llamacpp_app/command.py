@@ -28,11 +28,15 @@ BATCH_SIZE: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model that can be served. path: its file, the first of several. projector: for pictures."""
+    """A model that can be served. path: its file, the first of several. projector: for pictures.
+
+    signature: changes whenever its files do.
+    """
 
     name: str
     path: Path
     projector: Path | None = None
+    signature: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

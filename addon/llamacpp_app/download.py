@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import shutil
 import time
 from collections import deque
@@ -11,12 +12,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
+from .folder import PROJECTOR_PREFIX
+from .gguf import is_later_part, stem_of
 from .part import Part
-from .references import HUGGING_FACE, redacted
-from .transfer import DownloadError, Fetch, InterruptedTransferError, NoModelError
+from .references import (
+    DEFAULT_QUANTISATION,
+    HUGGING_FACE,
+    Quantisation,
+    parse_reference,
+    redacted,
+)
+from .transfer import (
+    DownloadError,
+    Fetch,
+    InterruptedTransferError,
+    NoModelError,
+    WrongHashError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     import aiohttp
@@ -26,7 +41,7 @@ if TYPE_CHECKING:
 
     type OnProgress = Callable[[Progress], None]
 
-__all__ = ["DownloadError", "Downloader", "Progress"]
+__all__ = ["DownloadError", "Downloader", "Progress", "WrongHashError"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -116,15 +131,32 @@ class Downloader:
         self._free_bytes = free_bytes
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
 
-    async def fetch(self, source: ModelSource, folder: Path, on_progress: OnProgress) -> Path:
+    async def find(self, wanted: Quantisation) -> ModelSource:
+        """Return the file that a repository has of a quantisation. Raises DownloadError."""
+        try:
+            names = await self._fetch.listed(wanted.repository)
+        except InterruptedTransferError as err:
+            raise DownloadError(
+                f"The files of {wanted.repository} cannot be listed: {err}. Look at the network."
+            ) from err
+        path = file_of(names, wanted)
+        source = parse_reference(f"{wanted.repository}:{path}", wanted.sha256, hub=self._fetch.hub)
+        if isinstance(source, Quantisation):
+            raise DownloadError(f"{wanted.repository} has no file of a model.")
+        return source
+
+    async def fetch(
+        self, source: ModelSource, folder: Path, on_progress: OnProgress, *, anew: bool = False
+    ) -> Path:
         """Return the file of a source, downloading it if it is not there.
 
         A file is there under its name only when it is whole. What an interruption leaves is gone on
-        with the next time. Raises DownloadError, OSError.
+        with the next time. anew: another file of this name is replaced. Raises DownloadError,
+        OSError.
         """
         target = folder / source.file_name
         async with self._locks.setdefault(target, asyncio.Lock()):
-            if await asyncio.to_thread(target.is_file):
+            if not anew and await asyncio.to_thread(target.is_file):
                 return target
             part = Part(target, source.url)
             try:
@@ -142,7 +174,7 @@ class Downloader:
             meter = Meter(part, on_progress)
             telling = asyncio.create_task(meter.run())
             try:
-                await self._fetch_all(part)
+                await self._fetch_all(part, source.sha256)
             finally:
                 telling.cancel()
                 await asyncio.gather(telling, return_exceptions=True)
@@ -154,19 +186,26 @@ class Downloader:
             _LOGGER.warning("%s has not the hash that it should have", part.target.name)
             await part.clear()
         await asyncio.to_thread(part.path.unlink, missing_ok=True)
-        raise DownloadError(
-            f"What {redacted(source.url)} sends has not the SHA-256 that it should have: look at "
-            "the hash that is set, or choose another source."
-        )
+        raise _wrong_hash(source.url)
 
-    async def _fetch_all(self, part: Part) -> None:
-        """Try until all bytes are there. Raises DownloadError when that is no use any more."""
+    async def _fetch_all(self, part: Part, sha256: str | None) -> None:
+        """Try until all bytes are there. Raises DownloadError when that is no use any more.
+
+        sha256: that the file must have.
+        """
+
+        def admit(remote: Remote) -> None:
+            if None not in (sha256, remote.sha256) and sha256 != remote.sha256:
+                # The hub knows it before the first byte.
+                raise _wrong_hash(remote.url)
+            self._admit(part, remote)
+
         n_tries = n_pages = 0
         pause = FIRST_PAUSE_SECONDS
         while True:
             before = part.n_bytes
             try:
-                await self._fetch.transfer(part, lambda remote: self._admit(part, remote))
+                await self._fetch.transfer(part, admit)
             except InterruptedTransferError as err:
                 fault = err
             else:
@@ -194,3 +233,36 @@ class Downloader:
                 f"The disk is too full for {part.target.name}: {needed / 1e9:.1f} GB are needed, "
                 f"{free / 1e9:.1f} GB are free. Delete something, or choose a smaller model."
             )
+
+
+def _wrong_hash(url: str) -> WrongHashError:
+    return WrongHashError(
+        f"What {redacted(url)} sends has not the SHA-256 that it should have: empty the option "
+        "model_sha256 or mend it, and start the app anew."
+    )
+
+
+def file_of(paths: Sequence[str], wanted: Quantisation) -> str:
+    """Return the path of the file of a quantisation. Raises DownloadError."""
+    models = {
+        path: stem_of(path.rpartition("/")[2])
+        for path in sorted(paths, key=lambda path: (path.count("/"), len(path), path))
+        if path.lower().endswith(".gguf")
+        and PROJECTOR_PREFIX not in path.rpartition("/")[2].lower()
+        and not is_later_part(path)
+    }
+    ending = re.compile(rf"(?:^|[-._]){re.escape(wanted.tag)}$", re.IGNORECASE)
+    fitting = [path for path, stem in models.items() if ending.search(stem)]
+    if not fitting and wanted.tag == DEFAULT_QUANTISATION and len(models) == 1:
+        fitting = list(models)
+    if fitting:
+        return fitting[0]
+    known = ", ".join(sorted(set(models.values())))[:300]
+    raise DownloadError(
+        f"{wanted.repository} has no model in {wanted.tag}. "
+        + (
+            f"It has {known}: name one as {wanted.repository}:file.gguf."
+            if known
+            else "It has none in GGUF at all: look for a repository whose name ends in -GGUF."
+        )
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from .gguf_head import GgufError, read_head
@@ -14,7 +15,17 @@ if TYPE_CHECKING:
 
     from .gguf_head import Value
 
-__all__ = ["MAX_PARTS", "GgufError", "GgufInfo", "part_names", "read_gguf", "read_parts"]
+__all__ = [
+    "MAX_PARTS",
+    "GgufError",
+    "GgufInfo",
+    "Use",
+    "is_later_part",
+    "part_names",
+    "read_gguf",
+    "read_parts",
+    "stem_of",
+]
 
 MAX_PARTS: Final = 1000
 # Far above what any model has: what is larger counts as not told.
@@ -26,13 +37,15 @@ _NAME: Final = "general.name"
 _CHAT_TEMPLATE: Final = "tokenizer.chat_template"
 _SPLIT_NO: Final = "split.no"
 _SPLIT_COUNT: Final = "split.count"
-_KEYS: Final = {_ARCHITECTURE, _NAME, _CHAT_TEMPLATE, _SPLIT_NO, _SPLIT_COUNT}
+_TYPE: Final = "general.type"
+_KEYS: Final = {_ARCHITECTURE, _NAME, _TYPE, _CHAT_TEMPLATE, _SPLIT_NO, _SPLIT_COUNT}
 # These stand behind the name of the architecture.
 _KEYS_OF_ARCHITECTURE: Final = {
     "block_count",
     "context_length",
     "embedding_length",
     "full_attention_interval",
+    "pooling_type",
     "attention.head_count",
     "attention.head_count_kv",
     "attention.key_length",
@@ -57,7 +70,31 @@ _SLIDING_PERIODS: Final[Mapping[str, int]] = {
     "olmo2": 4,
 }
 _STATE_VALUE_BYTES: Final = 4
-_PART: Final = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf", re.ASCII | re.DOTALL)
+_PART: Final = re.compile(
+    r"(?P<stem>.+)-(\d{5})-of-(\d{5})(?P<suffix>\.gguf)", re.ASCII | re.DOTALL | re.IGNORECASE
+)
+# Of encoders, which say nothing.
+_ENCODERS: Final = {
+    "bert",
+    "eurobert",
+    "gemma-embedding",
+    "jina-bert-v2",
+    "jina-bert-v3",
+    "modern-bert",
+    "neo-bert",
+    "nomic-bert",
+    "nomic-bert-moe",
+    "t5encoder",
+}
+
+
+class Use(StrEnum):
+    """What a file is made for."""
+
+    CHAT = "chat"
+    PROJECTOR = "projector"
+    ADAPTER = "adapter"
+    EMBEDDING = "embedding"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +126,7 @@ class GgufInfo:
     file_bytes: int
     n_sliding_kv_heads: int = 0
     state_bytes: int = 0
+    use: Use = Use.CHAT
 
 
 def read_gguf(path: Path) -> GgufInfo:
@@ -123,7 +161,19 @@ def read_gguf(path: Path) -> GgufInfo:
         file_bytes=content.end,
         n_sliding_kv_heads=sum(sliding_kv_heads),
         state_bytes=_state_bytes(keys, kv_heads),
+        use=_use(keys),
     )
+
+
+def _use(keys: _Keys) -> Use:
+    """Return what a file is made for."""
+    if keys.architecture == "clip" or keys.text(_TYPE) == "mmproj":
+        return Use.PROJECTOR
+    if keys.text(_TYPE) == "adapter":
+        return Use.ADAPTER
+    if keys.architecture in _ENCODERS or keys.of_model("pooling_type"):
+        return Use.EMBEDDING
+    return Use.CHAT
 
 
 def read_parts(paths: Sequence[Path]) -> GgufInfo:
@@ -145,16 +195,30 @@ def part_names(file_name: str) -> tuple[str, ...]:
     match = _PART.fullmatch(file_name)
     if match is None:
         return (file_name,)
-    stem, number, count = match[1], int(match[2]), int(match[3])
+    stem, number, count, suffix = match["stem"], int(match[2]), int(match[3]), match["suffix"]
     if not 0 < count <= MAX_PARTS:
         raise GgufError(f"{file_name} is one of {count} parts; a model may have 1 to {MAX_PARTS}.")
-    names = tuple(f"{stem}-{part:05}-of-{count:05}.gguf" for part in range(1, count + 1))
+    names = tuple(f"{stem}-{part:05}-of-{count:05}{suffix}" for part in range(1, count + 1))
     if number != 1:
         raise GgufError(
             f"{file_name} is not the first part of its model: give {names[0]}, by whose name the "
             "others are found."
         )
     return names
+
+
+def is_later_part(file_name: str) -> bool:
+    """Return whether a file is a part of a model, and not the first."""
+    match = _PART.fullmatch(file_name)
+    return match is not None and int(match[2]) > 1
+
+
+def stem_of(file_name: str) -> str:
+    """Return a file's name without its suffix and, of several parts, without their numbers."""
+    if match := _PART.fullmatch(file_name):
+        return match["stem"]
+    stem, dot, suffix = file_name.rpartition(".")
+    return stem if dot and suffix.lower() == "gguf" else file_name
 
 
 def _is_wanted(key: str) -> bool:

@@ -12,6 +12,7 @@ import voluptuous as vol
 
 from .errors import AppError
 from .flags import check_flags
+from .references import InvalidReferenceError, model_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,10 +88,10 @@ class Options:
     def configured_models(self) -> tuple[ModelOption, ...]:
         """Return the models in the order of the options; the first one is served by default."""
         first = self.model_name
-        if not first and self.model_url == DEFAULT_MODEL_URL:
-            first = DEFAULT_MODEL_NAME
-        if not first:
-            first = self.model_url.partition("?")[0].rpartition("/")[2].removesuffix(".gguf")
+        is_default = self.model_url == DEFAULT_MODEL_URL
+        if not first or (first == DEFAULT_MODEL_NAME and not is_default):
+            # Who changes the address alone wants that model, and not the name of another one.
+            first = DEFAULT_MODEL_NAME if is_default else _named(self.model_url)
         main = ModelOption(first, self.model_url, self.model_sha256)
         return (main, *(one for one in self.models if one.name != first))
 
@@ -104,7 +105,17 @@ class Options:
         return None
 
 
+def _named(url: str) -> str:
+    try:
+        return model_name(url)
+    except InvalidReferenceError:
+        # What is wrong with it is told when it is to be fetched.
+        return "model"
+
+
 def _name(value: object) -> str:
+    if isinstance(value, str) and value.lower().endswith(".gguf"):
+        value = value[: -len(".gguf")]
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise vol.Invalid(
             "a name of letters, digits and . _ + @ -, with a letter or digit at its beginning"

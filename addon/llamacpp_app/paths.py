@@ -70,6 +70,11 @@ class Paths:
         return self.data / "models.json"
 
     @property
+    def sources(self) -> Path:
+        """Where the files in the folder of models were downloaded from."""
+        return self.data / "sources.json"
+
+    @property
     def api_key(self) -> Path:
         """The key of both ports, as llama-server reads it."""
         return self.data / "api_key"

@@ -161,8 +161,8 @@ _CAUSES: Final = (
         "llama-server ran out of memory.",
     ),
 )
-# A server that has been ready may have complained of much without ending by it. What has its port may
-# have seemed to be ready.
+# A server that has been ready may have complained of much without ending by it; what has its port
+# may have seemed to be ready.
 _ENDING: Final = (Kind.CARD, Kind.MEMORY, Kind.PORT)
 
 

@@ -150,8 +150,9 @@ class Runner:
             ready = self._catalog.ready()
             if ready == self._served and await self._same_workers():
                 continue
-            # A model that is gone cannot answer anyway; for a new one nobody is interrupted.
-            if set(self._served) <= set(ready):
+            # A model that is gone cannot answer anyway; for a new one nobody is interrupted, nor
+            # for a projector.
+            if {one.path for one in self._served} <= {one.path for one in ready}:
                 await self._wait_idle()
             return
 

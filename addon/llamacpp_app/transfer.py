@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from .errors import AppError
 from .references import HUGGING_FACE, redacted
@@ -33,6 +34,10 @@ _TEMPORARY: Final = {408, 425, 429, *range(500, 600)}
 
 class DownloadError(AppError):
     """The file cannot be had; trying again soon would not help."""
+
+
+class WrongHashError(DownloadError):
+    """The file is another one than that whose hash is set; it is so until one of both changes."""
 
 
 class InterruptedTransferError(AppError):
@@ -92,10 +97,39 @@ class Fetch:
                 url = _next_url(url, response.headers.get("Location", ""))
         raise DownloadError(f"{redacted(part.remote.url)} leads from one address to the next.")
 
-    def _headers(self, url: str, part: Part) -> dict[str, str]:
-        headers = {"Accept-Encoding": "identity"}
+    async def listed(self, repository: str) -> list[str]:
+        """Return the paths of the files of a repository on Hugging Face.
+
+        Raises InterruptedTransferError, DownloadError.
+        """
+        url = f"{self.hub.rstrip('/')}/api/models/{repository}/tree/main?recursive=true"
+        timeout = aiohttp.ClientTimeout(SILENCE_SECONDS)
+        try:
+            async with self.session.get(
+                url, headers=self._own_headers(url), timeout=timeout
+            ) as response:
+                if response.status != HTTPStatus.OK:
+                    raise self._refusal(response, f"{self.hub.rstrip('/')}/{repository}")
+                entries = await response.json(content_type=None)
+                return [str(one["path"]) for one in entries if one.get("type") == "file"]
+        except TimeoutError as err:
+            raise InterruptedTransferError("the server stopped answering") from err
+        except (aiohttp.ClientError, ValueError, TypeError, KeyError, AttributeError) as err:
+            raise InterruptedTransferError(f"the list of files cannot be read ({err})") from err
+
+    def _refusal(
+        self, response: aiohttp.ClientResponse, url: str
+    ) -> DownloadError | InterruptedTransferError:
+        is_hub = str(response.url.origin()) == _origin_of(self.hub)
+        return _refusal(response, url, has_token=bool(self.token), is_hub=is_hub)
+
+    def _own_headers(self, url: str) -> dict[str, str]:
         if self.token and _origin(url) == _origin(self.hub):
-            headers["Authorization"] = f"Bearer {self.token}"
+            return {"Authorization": f"Bearer {self.token}"}
+        return {}
+
+    def _headers(self, url: str, part: Part) -> dict[str, str]:
+        headers = {"Accept-Encoding": "identity", **self._own_headers(url)}
         if part.n_bytes:
             headers["Range"] = f"bytes={part.n_bytes}-"
             if part.remote.validator:
@@ -116,7 +150,7 @@ class Fetch:
                 raise InterruptedTransferError("the file has changed on the server")
             return
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            raise _refusal(response, part.remote.url, has_token=bool(self.token))
+            raise self._refusal(response, part.remote.url)
         offset = _offset(response, remote)
         if offset and (offset != part.n_bytes or _is_another(remote, part)):
             await part.clear()
@@ -202,6 +236,10 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
+def _origin_of(url: str) -> str:
+    return str(URL(url).origin())
+
+
 def _next_url(url: str, location: str) -> str:
     """Return where a redirection leads. Raises DownloadError."""
     target = urljoin(url, location)
@@ -217,22 +255,49 @@ def _no_model(response: aiohttp.ClientResponse, first: bytes) -> str:
     return f"what came is no GGUF file but {kind}, beginning with {begins!r}"
 
 
-def _refusal(
-    response: aiohttp.ClientResponse, url: str, *, has_token: bool
+def _not_allowed(
+    response: aiohttp.ClientResponse, where: str, *, has_token: bool, is_hub: bool
 ) -> DownloadError | InterruptedTransferError:
-    """Return what an answer other than the file means."""
+    """Return what a refusal means: Hugging Face has one status for several reasons."""
+    code = response.headers.get("X-Error-Code", "")
+    said = response.headers.get("X-Error-Message", "").lower()
+    if not is_hub and str(response.url.origin()) != _origin_of(where):
+        # A signed address has a time: the next try gets another one.
+        return InterruptedTransferError(
+            f"{response.url.host}, where the file lies, refuses it with the status "
+            f"{response.status}: is the clock right, and may the machine reach it?"
+        )
+    if "invalid credentials" in said or "invalid username" in said:
+        return DownloadError(
+            "Hugging Face does not know the option hf_token: it is mistyped or expired. Make a new "
+            "one, or empty the option if the model is open to everybody."
+        )
+    if code == "RepoNotFound":
+        return DownloadError(
+            f"There is no repository for {where}, or it is private: look at the spelling, small "
+            "and capital letters too, or set the option hf_token."
+        )
+    if has_token:
+        hint = "accept the model's licence on its page, with the account of the option hf_token."
+    else:
+        hint = "set the option hf_token, and accept the model's licence on its page."
+    return DownloadError(f"{where} is not for everybody: {hint}")
+
+
+def _refusal(
+    response: aiohttp.ClientResponse, url: str, *, has_token: bool, is_hub: bool
+) -> DownloadError | InterruptedTransferError:
+    """Return what an answer other than the file means.
+
+    url: that was asked for at first. is_hub: it is Hugging Face that answers.
+    """
     status, where = response.status, redacted(url)
     if status in _TEMPORARY:
         asked = response.headers.get("Retry-After", "")
         pause = min(float(asked), MAX_PAUSE_SECONDS) if asked.isdecimal() else 0.0
         return InterruptedTransferError(f"the server answers with the status {status}", pause)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        hint = (
-            "accept the model's licence on its page, with the account of the option hf_token."
-            if has_token
-            else "set the option hf_token, and accept the model's licence on its page."
-        )
-        return DownloadError(f"{where} is not for everybody: {hint}")
+        return _not_allowed(response, where, has_token=has_token, is_hub=is_hub)
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         return DownloadError(f"There is nothing at {where}: look at the address of the model.")
     return DownloadError(f"{where} cannot be had: the server answers with the status {status}.")

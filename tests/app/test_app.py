@@ -175,7 +175,7 @@ def test_a_projector_that_is_none(
     app.wait_ready()
     until(lambda: words in str(app.ask("GET", "/api/health")[1]["message"]))
     until(lambda: app.ask("POST", "/api/chat", {"message": "Hi", "max_tokens": 2})[0] == 200)
-    reason = "The projector is none, or is that of another model" if is_model else "GGML_ASSERT"
+    reason = "mmproj-smol.gguf is no projector" if is_model else "GGML_ASSERT"
     assert reason in app.ask("GET", "/api/health")[1]["message"]
     assert words in models_of(app)["smol"]["error"]
 

@@ -1,24 +1,33 @@
 """The models that there are: of the options, of the page, and those in the folder."""
 
 import asyncio
+import contextlib
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llamacpp_app import catalog as catalog_module
+from llamacpp_app import folder
 from llamacpp_app.catalog import Catalog, CatalogError, ModelState, Origin, UnknownModelError
 from llamacpp_app.download import Downloader
 from llamacpp_app.options import MAX_MODELS, ModelOption, Options
 from llamacpp_app.paths import Paths, Ports
 from llamacpp_app.references import InvalidReferenceError
 from llamacpp_app.startup import Setup
+from tests.app.file_server import saying
+from tests.app.gguf_files import write
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     import aiohttp
 
+    from tests.app.file_server import FileServer
+
+WAIT_SECONDS = 20.0
 NOWHERE = "http://127.0.0.1:1/m.gguf"
 
 
@@ -37,11 +46,44 @@ def catalog(paths: Paths, session: aiohttp.ClientSession) -> Catalog:
     return make(paths, session)
 
 
-def make(paths: Paths, session: aiohttp.ClientSession) -> Catalog:
+def make(paths: Paths, session: aiohttp.ClientSession, **options: Any) -> Catalog:
     """Return a catalog as a start of the app makes it."""
-    options = Options(model_url=NOWHERE, model_name="main")
-    setup = Setup(options=options, paths=paths, ports=Ports(), api_key="key")
-    return Catalog(setup, Downloader(session))
+    wanted = Options(**{"model_url": NOWHERE, "model_name": "main", **options})
+    setup = Setup(options=wanted, paths=paths, ports=Ports(), api_key="key")
+
+    async def sleep(_: float) -> None:
+        """Wait for nothing."""
+
+    return Catalog(setup, Downloader(session, sleep=sleep))
+
+
+@pytest.fixture(autouse=True)
+def resting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files rest as soon as they are there."""
+    monkeypatch.setattr(folder, "REST_SECONDS", 0.0)
+
+
+@contextlib.asynccontextmanager
+async def running(catalog: Catalog) -> AsyncGenerator[None]:
+    """Let a catalog look after its models for a while."""
+    task = asyncio.create_task(catalog.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for something."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not is_so():  # noqa: ASYNC110 - a state of several parts
+            await asyncio.sleep(0.01)
+
+
+def is_ready(catalog: Catalog, name: str = "main") -> bool:
+    """Tell whether a model can be served."""
+    return catalog.entry(name).state is ModelState.READY
 
 
 async def test_a_file_comes_and_goes(catalog: Catalog, paths: Paths, model: Path) -> None:
@@ -76,8 +118,180 @@ async def test_a_file_that_is_still_being_copied(
     assert catalog.ready() == ()
     file.write_bytes(content)
     await catalog.scan()
-    await catalog.scan()
     assert catalog.entry("mine").state is ModelState.READY
+
+
+async def test_half_a_file_under_the_name_of_the_option(paths: Paths, catalog: Catalog) -> None:
+    """It is looked at again as soon as it has changed, and served when it is whole."""
+    content = write(paths.models / "main.gguf").read_bytes()
+    (paths.models / "main.gguf").write_bytes(content[:-100])
+    async with running(catalog):
+        await until(lambda: catalog.entry("main").state is ModelState.FAILED)
+        assert "is cut off" in str(catalog.entry("main").error)
+    (paths.models / "main.gguf").write_bytes(content)
+    async with running(catalog):
+        await until(lambda: is_ready(catalog))
+
+
+async def test_a_file_that_is_written_over(paths: Paths, catalog: Catalog) -> None:
+    """What is served is what lies there, and the runner hears of it."""
+    write(paths.models / "mine.gguf")
+    await catalog.scan()
+    (before,) = catalog.ready()
+    catalog.changed.clear()
+    write(paths.models / "mine.gguf", "qwen3")
+    await catalog.scan()
+    assert catalog.changed.is_set()
+    info = catalog.entry("mine").info
+    assert info is not None
+    assert info.architecture == "qwen3"
+    (after,) = catalog.ready()
+    assert after != before
+
+
+async def test_another_address_is_another_model(
+    paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
+) -> None:
+    """Under the same name, too; the same address fetches nothing, and by hand is by hand."""
+    one = write(tmp_path / "one.bin").read_bytes()
+    two = write(tmp_path / "two.bin", "qwen3").read_bytes()
+    file_server.others = {"/one.gguf": one, "/two.gguf": two}
+    for path, content, n_requests in (("one", one, 1), ("one", one, 1), ("two", two, 2)):
+        catalog = make(paths, session, model_url=f"{file_server.url}/{path}.gguf?key={n_requests}")
+        async with running(catalog):
+            await until(lambda catalog=catalog: is_ready(catalog))  # type: ignore[misc]
+        assert (paths.models / "main.gguf").read_bytes() == content
+        assert len(file_server.requests) == n_requests
+    paths.sources.unlink()
+    catalog = make(paths, session, model_url=f"{file_server.url}/one.gguf")
+    async with running(catalog):
+        await until(lambda: is_ready(catalog))
+    assert (paths.models / "main.gguf").read_bytes() == two
+
+
+async def test_a_file_that_came_damaged(
+    paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
+) -> None:
+    """The next start fetches it again, once, for the source may be mended."""
+    content = write(tmp_path / "one.bin").read_bytes()
+    file_server.content = content[:-100]
+    for n_requests in (1, 2):
+        catalog = make(paths, session, model_url=f"{file_server.url}/one.gguf")
+        async with running(catalog):
+            await until(lambda catalog=catalog: bool(catalog.entry("main").error))  # type: ignore[misc]
+            await asyncio.sleep(0.1)
+        assert len(file_server.requests) == n_requests
+    file_server.content = content
+    catalog = make(paths, session, model_url=f"{file_server.url}/one.gguf")
+    async with running(catalog):
+        await until(lambda: is_ready(catalog))
+
+
+async def test_a_hash_that_is_wrong(
+    paths: Paths,
+    session: aiohttp.ClientSession,
+    file_server: FileServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not fetched again, and with a hub that tells the hash not at all."""
+    monkeypatch.setattr(catalog_module, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(catalog_module, "SCAN_SECONDS", 0.01)
+    for headers, n_files in (({"X-Linked-ETag": f'"{file_server.sha256}"'}, 0), ({}, 2)):
+        file_server.headers = dict(headers)
+        file_server.requests.clear()
+        file_server.n_sent = 0
+        url = f"{file_server.url}/m.gguf"
+        catalog = make(paths, session, model_url=url, model_sha256="0" * 64)
+        async with running(catalog):
+            await until(lambda catalog=catalog: bool(catalog.entry("main").error))  # type: ignore[misc]
+            await asyncio.sleep(0.2)
+        assert "empty the option model_sha256 or mend it" in str(catalog.entry("main").error)
+        assert len(file_server.requests) == max(1, n_files)
+
+
+async def test_a_projector_that_cannot_be_had(
+    paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
+) -> None:
+    """The model is served without it, and with another address of it, it sees."""
+    write(paths.models / "main.gguf")
+    projector = write(tmp_path / "p.bin", "clip", {".has_vision_encoder": 1}).read_bytes()
+    file_server.others = {"/p.gguf": projector, "/model.gguf": write(tmp_path / "m").read_bytes()}
+    file_server.script = [saying(404)]
+    for name, words in (("gone", "There is nothing at"), ("model", "is no projector")):
+        catalog = make(paths, session, projector_url=f"{file_server.url}/{name}.gguf")
+        async with running(catalog):
+            await until(lambda catalog=catalog: bool(catalog.entry("main").warning))  # type: ignore[misc]
+        assert is_ready(catalog)
+        assert catalog.ready()[0].projector is None
+        assert words in str(catalog.entry("main").warning)
+    catalog = make(paths, session, projector_url=f"{file_server.url}/p.gguf")
+    async with running(catalog):
+        await until(lambda: catalog.ready() != () and catalog.ready()[0].projector is not None)
+    assert (paths.models / "mmproj-main.gguf").read_bytes() == projector
+    assert catalog.entry("main").warning is None
+    catalog.drop_projector("main", "It fails.")
+    assert catalog.ready()[0].projector is None
+    assert catalog.entry("main").warning == "The model sees no pictures. It fails."
+    without = make(paths, session)
+    async with running(without):
+        await until(lambda: is_ready(without))
+    assert without.ready()[0].projector is None
+
+
+async def test_a_quantisation(
+    paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
+) -> None:
+    """The hub is asked for its file once; what is there needs no hub."""
+    listed = [{"type": "file", "path": f"{name}.gguf"} for name in ("x-Q8_0", "x-Q4_K_M")]
+    file_server.others = {
+        "/api/models/o/r/tree/main": json.dumps(listed).encode(),
+        "/o/r/resolve/main/x-Q4_K_M.gguf": write(tmp_path / "one.bin").read_bytes(),
+    }
+    options = Options(model_url="o/r:Q4_K_M")
+    setup = Setup(options=options, paths=paths, ports=Ports(), api_key="k", hub=file_server.url)
+    for _ in range(2):
+        catalog = Catalog(setup, Downloader(session, hub=file_server.url))
+        async with running(catalog):
+            await until(lambda catalog=catalog: is_ready(catalog, "r-Q4_K_M"))  # type: ignore[misc]
+    assert [path for path, _ in file_server.requests] == list(file_server.others)
+
+
+async def test_what_is_left_of_a_download(paths: Paths, catalog: Catalog) -> None:
+    """It is shown, and can be deleted; that of a model which is wanted is not."""
+    for name in ("old", "main", "mmproj-main"):
+        (paths.models / f"{name}.gguf.part").write_bytes(b"GGUF")
+        (paths.models / f"{name}.gguf.part.json").write_text("{}")
+    await catalog.scan()
+    assert set(catalog.entries) == {"main", "old"}
+    assert "was given up: delete it" in str(catalog.entry("old").error)
+    await catalog.remove("old")
+    assert not list(paths.models.glob("old*"))
+    await catalog.scan()
+    assert set(catalog.entries) == {"main"}
+
+
+async def test_what_is_ignored_is_told(
+    paths: Paths, catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once in the log, and as long as it is there to the page."""
+    caplog.set_level("INFO")
+    (paths.models / "sub").mkdir()
+    for name in ("mine.gguf", "sub/mine.gguf"):
+        write(paths.models / name)
+    write(paths.models / "e.gguf", "bert")
+    for _ in range(2):
+        await catalog.scan()
+    assert [one.name for one in catalog.ready()] == ["mine"]
+    assert set(catalog.ignored) == {"sub/mine.gguf", "e.gguf"}
+    assert caplog.text.count("is not offered as a model") == 2
+
+
+async def test_an_option_that_is_no_model_to_chat_with(paths: Paths, catalog: Catalog) -> None:
+    """Nothing is fetched for it, and the reason is told."""
+    write(paths.models / "main.gguf", "bert")
+    async with running(catalog):
+        await until(lambda: catalog.entry("main").state is ModelState.FAILED)
+    assert "is a model for embeddings" in str(catalog.entry("main").error)
 
 
 async def test_added_models_are_remembered(

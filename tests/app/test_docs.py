@@ -18,7 +18,7 @@ from homeassistant.helpers import config_validation as cv
 
 from llamacpp_app.flags import ALLOWED
 from llamacpp_app.options import parse_options
-from llamacpp_app.references import parse_reference
+from llamacpp_app.references import ModelSource, model_name, parse_reference
 
 from .lossy_proxy import LossyProxy
 
@@ -133,7 +133,9 @@ def test_models_are_those_of_the_page() -> None:
     assert [tuple(cell.strip("`") for cell in row[:3]) for row in table] == suggestions
     for _, name, reference in suggestions:
         source = parse_reference(reference)
+        assert isinstance(source, ModelSource)
         assert source.file_name == f"{name}.gguf"
+        assert model_name(reference) == name
         option = {"name": name, "url": reference}
         assert parse_options({"models": [option]}).models[0].name == name
     first = parse_reference(suggestions[0][2])

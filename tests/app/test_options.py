@@ -32,6 +32,16 @@ def test_defaults() -> None:
     assert options.configured_models() == (ModelOption(DEFAULT_MODEL_NAME, DEFAULT_MODEL_URL),)
 
 
+def test_the_address_alone_changes_the_model() -> None:
+    """The name that the Supervisor fills in is that of the default model, and of no other one."""
+    options = parse_options({**CONFIG["options"], "model_url": "o/r:other.gguf"})
+    assert options.configured_models() == (ModelOption("other", "o/r:other.gguf"),)
+    named = parse_options({"model_url": "o/r:other.gguf", "model_name": "mine.gguf"})
+    assert named.configured_models() == (ModelOption("mine", "o/r:other.gguf"),)
+    wrong = parse_options({"model_url": "none"}).configured_models()
+    assert wrong == (ModelOption("model", "none"),)
+
+
 def test_every_option_can_be_set_and_is_explained() -> None:
     """The Supervisor's schema, our own and both languages know the same options."""
     assert set(CONFIG["schema"]) == set(CHECKS)

@@ -2,10 +2,13 @@
 
 import pytest
 
+from llamacpp_app.options import parse_options
 from llamacpp_app.references import (
     InvalidReferenceError,
     ModelSource,
+    Quantisation,
     check_file_name,
+    model_name,
     parse_reference,
     part_sources,
     redacted,
@@ -26,6 +29,12 @@ HASH = "0" * 64
         (" o/r/f.gguf ", f"{HUB}/o/r/resolve/main/f.gguf", "f.gguf"),
         (f"{HUB}/o/r/blob/main/f.gguf", f"{HUB}/o/r/resolve/main/f.gguf", "f.gguf"),
         ("https://hf.co/o/r/resolve/v1/d/f.gguf?x=1", f"{HUB}/o/r/resolve/v1/d/f.gguf", "f.gguf"),
+        ("huggingface.co/o/r/resolve/main/f.gguf", f"{HUB}/o/r/resolve/main/f.gguf", "f.gguf"),
+        ("o/r:f.GGUF", f"{HUB}/o/r/resolve/main/f.GGUF", "f.GGUF"),
+        ("o/r:a b (1).gguf", f"{HUB}/o/r/resolve/main/a%20b%20%281%29.gguf", "a b (1).gguf"),
+        ("o/r:a%20b.gguf", f"{HUB}/o/r/resolve/main/a%20b.gguf", "a b.gguf"),
+        ("o/r:Größe.gguf", f"{HUB}/o/r/resolve/main/Gr%C3%B6%C3%9Fe.gguf", "Größe.gguf"),
+        ("https://example.com/a%20b.gguf", None, "a b.gguf"),
     ],
 )
 def test_what_is_meant(text: str, url: str | None, file_name: str) -> None:
@@ -36,6 +45,7 @@ def test_what_is_meant(text: str, url: str | None, file_name: str) -> None:
 def test_another_hub() -> None:
     """A mirror of Hugging Face is asked in its place."""
     source = parse_reference(f"{HUB}/o/r/resolve/main/f.gguf", hub="http://mirror:8000/")
+    assert isinstance(source, ModelSource)
     assert source.url == "http://mirror:8000/o/r/resolve/main/f.gguf"
 
 
@@ -48,7 +58,8 @@ def test_another_hub() -> None:
         "o/r:a\nb.gguf",
         "o\\r:f.gguf",
         "gemma",
-        "o/r",
+        "mmproj-F16.gguf",
+        "/config/models/foo.gguf",
         "o/r:",
         "o/r:f.bin",
         "o/r:../f.gguf",
@@ -64,7 +75,7 @@ def test_another_hub() -> None:
         "https://example.com/a/%2e%2e%2ff.gguf",
         "https://example.com/.gguf",
         "https://example.com/page",
-        f"{HUB}/o/r",
+        f"{HUB}/o",
         f"{HUB}/o/r/tree/main/f.gguf",
     ],
 )
@@ -74,22 +85,80 @@ def test_what_is_none(text: str) -> None:
         parse_reference(text)
 
 
-@pytest.mark.parametrize("name", ["../a.gguf", "a/b.gguf", "-a.gguf", "a..gguf", "a", "a\0.gguf"])
+@pytest.mark.parametrize("name", ["../a.gguf", "a/b.gguf", " .gguf", "a..gguf", "a", "a\0.gguf"])
 def test_file_names(name: str) -> None:
     """A file's name stays within the folder of models."""
     with pytest.raises(InvalidReferenceError, match="is no name for a model's file"):
         check_file_name(name)
 
 
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("o/r:Q4_K_M", "Q4_K_M"),
+        ("hf.co/o/r:UD-Q4_K_XL", "UD-Q4_K_XL"),
+        ("https://hf.co/o/r:Q8_0", "Q8_0"),
+        ("o/r", "Q4_K_M"),
+        (f"{HUB}/o/r", "Q4_K_M"),
+        (f"{HUB}/o/r/", "Q4_K_M"),
+        (f"{HUB}/o/r/tree/main", "Q4_K_M"),
+    ],
+)
+def test_quantisations(text: str, tag: str) -> None:
+    """llama.cpp's own form, and the page of a repository."""
+    assert parse_reference(text, HASH) == Quantisation("o/r", tag, HASH)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (
+            "unsloth/Qwen3-4B-Instruct-2507-GGUF:Qwen3-4B-Instruct-2507-Q4_K_M.gguf",
+            "Qwen3-4B-Instruct-2507-Q4_K_M",
+        ),
+        ("https://example.com/x/y.GGUF?a=/b.gguf", "y"),
+        ("https://example.com/y.gguf#fragment", "y"),
+        ("o/r:d/x-00001-of-00002.gguf", "x"),
+        ("o/r:x%20y.gguf", "x-y"),
+        ("o/r:Meta Llama 3 (1).gguf", "Meta-Llama-3-1"),
+        ("o/r:_x.gguf", "x"),
+        ("ggml-org/gemma-3-1b-it-GGUF:Q4_K_M", "gemma-3-1b-it-Q4_K_M"),
+        ("hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF", "Llama-3.2-3B-Instruct-Q4_K_M"),
+        ("o/r:Größe.gguf", "Gr-e"),
+        ("o/r:模型.gguf", "model"),
+    ],
+)
+def test_names(text: str, name: str) -> None:
+    """A model without a name has that of its file, and each is one that the options take."""
+    assert model_name(text) == name
+    assert parse_options({"model_url": text}).configured_models()[0].name == name
+    assert parse_options({"model_name": name}).model_name == name
+
+
+def named(text: str, sha256: str | None = None) -> ModelSource:
+    """Return the file that a reference names."""
+    source = parse_reference(text, sha256)
+    assert isinstance(source, ModelSource)
+    return source
+
+
 def test_parts() -> None:
     """Of several parts the first is named, and the hash is its own."""
-    first, second = part_sources(parse_reference("o/r:q4/m-00001-of-00002.gguf", HASH))
+    first, second = part_sources(named("o/r:q4/m-00001-of-00002.gguf", HASH))
     assert first.sha256 == HASH
     assert second == ModelSource(
         f"{HUB}/o/r/resolve/main/q4/m-00002-of-00002.gguf", "m-00002-of-00002.gguf", None
     )
+    for name in ("Model+v2", "a@b", "c=d", "e%20f", "g h"):
+        _, second = part_sources(named(f"o/r:{name}-00001-of-00002.gguf"))
+        whole = named(f"o/r:{name}-00002-of-00002.gguf")
+        assert (second.url, second.file_name) == (whole.url, whole.file_name)
+    signed = named("https://example.com/m-00001-of-00002.gguf?key=m-00001-of-00002.gguf")
+    assert part_sources(signed)[1].url == (
+        "https://example.com/m-00002-of-00002.gguf?key=m-00001-of-00002.gguf"
+    )
     with pytest.raises(InvalidReferenceError, match="is not the first part"):
-        part_sources(parse_reference("o/r:m-00002-of-00002.gguf"))
+        part_sources(named("o/r:m-00002-of-00002.gguf"))
 
 
 def test_redacted() -> None:

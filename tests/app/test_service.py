@@ -85,7 +85,9 @@ async def failed(catalog: Catalog) -> str | None:
 async def test_a_folder_that_cannot_be_made(setup: Setup, session: aiohttp.ClientSession) -> None:
     """The model has failed, with the reason, and the catalog goes on."""
     setup.paths.config.write_text("a file where a folder should be")
-    assert "Not a directory" in str(await failed(Catalog(setup, Downloader(session))))
+    assert "for a file is where a folder should be: rename it." in str(
+        await failed(Catalog(setup, Downloader(session)))
+    )
 
 
 async def test_a_mistake_of_ours(

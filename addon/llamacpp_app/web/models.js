@@ -29,9 +29,34 @@ function confirmed(name) {
   });
 }
 
-/* What an address calls its file, as a name for the model. */
+/* What an address calls its file, or a repository its quantisation, as a name for the model. */
 function nameIn(address) {
-  return /([^/:]+)\.gguf(?:\?|$)/i.exec(address)?.[1] ?? "";
+  const file = /([^/:]+?)(?:-00001-of-\d{5})?\.gguf(?:[?#]|$)/i.exec(address)?.[1];
+  const [, repository, tag] = /([^/:]+?)(?:-GGUF)?(?::([\w-]+))?\/?$/i.exec(address) ?? [];
+  const name = file ? decoded(file) : repository && `${repository}-${tag ?? "Q4_K_M"}`;
+  return (name ?? "").replace(/[^A-Za-z0-9_.+@-]+/g, "-").replace(/^[-._+@]+|[-._+@]+$/g, "");
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/* Show which files in the folder are not offered, and why. */
+function showIgnored(ignored) {
+  find("ignored").hidden = !ignored.length;
+  find("ignored-files").replaceChildren(
+    ...ignored.map(({ file, reason }) => {
+      const line = make("li", "note");
+      line.append(make("strong", "", file), " ", make("span", "", reason));
+      // The app itself speaks English.
+      line.lastChild.lang = "en";
+      return line;
+    }),
+  );
 }
 
 /* Make the list and its form work; `refresh` is called when something has changed. */
@@ -130,14 +155,15 @@ export function modelList(refresh) {
 
   return {
     /* Show the models; drawn anew only when they change, and the focus stays on its button. */
-    show(models, current) {
-      const now = JSON.stringify([models.map((one) => ({ ...one, download: null })), current]);
+    show(models, ignored, current) {
+      const now = JSON.stringify([models.map((one) => ({ ...one, download: null })), ignored, current]);
       if (now === shown) {
         return;
       }
       shown = now;
       const focused = document.activeElement?.dataset.action;
       find("models").replaceChildren(...models.map((one) => row(one, current)));
+      showIgnored(ignored);
       if (focused) {
         const same = [...find("models").querySelectorAll("button")].find((one) => one.dataset.action === focused);
         (same ?? find("models-title")).focus();

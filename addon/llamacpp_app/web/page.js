@@ -18,9 +18,9 @@ let timer = null;
 
 async function refresh() {
   const health = await call("GET", "health");
-  const { models } = await call("GET", "models");
+  const { models, ignored } = await call("GET", "models");
   showState(health, models);
-  list.show(models, health.model);
+  list.show(models, ignored, health.model);
 }
 
 async function refreshSlowly() {
