@@ -251,7 +251,7 @@ def file_of(paths: Sequence[str], wanted: Quantisation) -> str:
         and PROJECTOR_PREFIX not in path.rpartition("/")[2].lower()
         and not is_later_part(path)
     }
-    ending = re.compile(rf"(?:^|[-._]){re.escape(wanted.tag)}$", re.IGNORECASE)
+    ending = re.compile(rf"(?:^|[-.]){re.escape(wanted.tag)}$", re.IGNORECASE)
     fitting = [path for path, stem in models.items() if ending.search(stem)]
     if not fitting and wanted.tag == DEFAULT_QUANTISATION and len(models) == 1:
         fitting = list(models)

@@ -11,7 +11,7 @@ import pytest
 
 from llamacpp_app import transfer
 from llamacpp_app.download import MAX_TRIES, Downloader, DownloadError
-from llamacpp_app.references import ModelSource
+from llamacpp_app.references import ModelSource, Quantisation
 from tests.app.file_server import KILOBYTE, FileServer, model_bytes, saying
 
 if TYPE_CHECKING:
@@ -212,6 +212,107 @@ async def test_refused(download: Download, status: int, words: str) -> None:
     with pytest.raises(DownloadError, match=words):
         await download.fetch()
     assert download.pauses == []
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "token", "words"),
+    [
+        (401, {"X_Error_Code": "RepoNotFound"}, None, "There is no repository for"),
+        (401, {"X_Error_Code": "RepoNotFound"}, "secret", "There is no repository for"),
+        (
+            401,
+            {"X_Error_Message": "Invalid credentials in Authorization header"},
+            "secret",
+            "does not know the option hf_token: it is mistyped or expired",
+        ),
+        (401, {"X_Error_Code": "GatedRepo"}, None, "set the option hf_token, and accept"),
+        (403, {"X_Error_Code": "GatedRepo"}, "secret", "accept the model's licence on its page"),
+    ],
+)
+async def test_refusals_of_the_hub(  # noqa: PLR0913, PLR0917 - what is asked, and what is told
+    download: Download,
+    session: aiohttp.ClientSession,
+    status: int,
+    headers: dict[str, str],
+    token: str | None,
+    words: str,
+) -> None:
+    """No such repository, a wrong token and a licence have one status, and are told apart."""
+    download.downloader = Downloader(session, token=token, hub=download.server.url)
+    download.server.script = [saying(status, **headers)]
+    with pytest.raises(DownloadError, match=words):
+        await download.fetch()
+
+
+async def test_an_address_that_has_expired(download: Download) -> None:
+    """Where the hub leads to refuses: the next try gets another address."""
+    hub = download.server
+    async with FileServer() as storage:
+        storage.script = [saying(403)]
+        led = saying(302, Location=f"{storage.url}/blob?signature=1")
+        hub.script = [led, led]
+        path = await download.fetch()
+        assert path.read_bytes() == storage.content
+    assert len(hub.requests) == 2
+    assert len(download.pauses) == 1
+
+
+@pytest.mark.parametrize(
+    ("tag", "file"),
+    [
+        ("Q4_K_M", "x-Q4_K_M.gguf"),
+        ("q4_k_m", "x-Q4_K_M.gguf"),
+        ("Q8_0", "q8/x-Q8_0-00001-of-00002.gguf"),
+        ("UD-Q4_K_XL", "x-UD-Q4_K_XL.gguf"),
+        ("K_M", None),
+        ("Q5_K_M", None),
+        ("F16", None),
+    ],
+)
+async def test_a_file_of_a_repository(
+    download: Download, session: aiohttp.ClientSession, tag: str, file: str | None
+) -> None:
+    """A quantisation is one file, never a projector's; where there is none, those are named."""
+    names = (
+        "README.md",
+        "mmproj-F16.gguf",
+        "q8/x-Q8_0-00001-of-00002.gguf",
+        "q8/x-Q8_0-00002-of-00002.gguf",
+        "x-Q4_K_M.gguf",
+        "x-UD-Q4_K_XL.gguf",
+    )
+    listed = [{"type": "directory", "path": "q8"}, *({"type": "file", "path": n} for n in names)]
+    hub = download.server
+    hub.content = json.dumps(listed).encode()
+    downloader = Downloader(session, hub=hub.url)
+    wanted = Quantisation("o/r", tag)
+    if file is None:
+        with pytest.raises(DownloadError, match=f"no model in {tag}. It has x-Q4_K_M, x-Q8_0, x-"):
+            await downloader.find(wanted)
+        return
+    source = await downloader.find(wanted)
+    assert source.url == f"{hub.url}/o/r/resolve/main/{file}"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<html>", "the list of files cannot be read"),
+        (b"{}", "has no model in Q4_K_M. It has none in GGUF at all"),
+        (b'[{"path": "x"}]', "It has none in GGUF at all"),
+        (b"[5]", "the list of files cannot be read"),
+    ],
+)
+async def test_a_hub_that_lists_nothing(
+    download: Download, session: aiohttp.ClientSession, content: bytes, words: str
+) -> None:
+    """Whatever comes, it is told in words."""
+    download.server.content = content
+    with pytest.raises(DownloadError, match=words):
+        await Downloader(session, hub=download.server.url).find(Quantisation("o/r"))
+    download.server.script = [saying(401, X_Error_Code="RepoNotFound")]
+    with pytest.raises(DownloadError, match=r"There is no repository for .*/o/r, or it is private"):
+        await Downloader(session, hub=download.server.url).find(Quantisation("o/r"))
 
 
 async def test_the_token_stays_at_home(download: Download, session: aiohttp.ClientSession) -> None:
