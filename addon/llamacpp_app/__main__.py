@@ -31,7 +31,8 @@ WRONG_OPTIONS: Final = 2
 async def _run_until_stopped(setup: Setup, newest: Newest) -> None:
     """Run the app until SIGTERM or SIGINT; what it started is stopped then."""
     loop = asyncio.get_running_loop()
-    async with aiohttp.ClientSession() as session:
+    # Proxies are those of the environment.
+    async with aiohttp.ClientSession(trust_env=True) as session:
         if setup.options.mode is Mode.WORKER:
             running = asyncio.create_task(run_worker(setup.options, setup.paths))
         else:

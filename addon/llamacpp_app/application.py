@@ -12,6 +12,7 @@ from aiohttp import web
 
 from . import admin, api
 from .catalog import Catalog
+from .connections import Connections
 from .conversations import ConversationStore
 from .discovery import Discovery
 from .download import Downloader
@@ -46,6 +47,7 @@ PAGE_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+CONNECTIONS: Final = web.AppKey("connections", Connections)
 PAGE_KINDS: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 PAGE_FILES: Final = (
     "page.css",
@@ -71,10 +73,14 @@ async def page(request: web.Request) -> web.Response:
 
 def make_application(service: Service, guard: Middleware) -> web.Application:
     """Return the API and the page behind a guard."""
+    connections = Connections()
     app = web.Application(
-        client_max_size=MAX_BODY_BYTES, middlewares=[errors_as_json, rate_limit(), guard]
+        client_max_size=MAX_BODY_BYTES,
+        # Whoever has no key takes nothing from those who have one.
+        middlewares=[connections.middleware(), errors_as_json, guard, rate_limit()],
     )
     app[SERVICE] = service
+    app[CONNECTIONS] = connections
     app.add_routes((*api.ROUTES, *admin.ROUTES))
     app.router.add_get("/", page)
     names = "|".join(name.replace(".", r"\.") for name in PAGE_FILES)
@@ -103,13 +109,20 @@ async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: 
             f"Port {port} is taken by another program: end that one, or let this one listen "
             "elsewhere by API_PORT or INGRESS_PORT."
         ) from err
+    if runner.server is not None:
+        watching = asyncio.create_task(app[CONNECTIONS].watch(runner.server))
+        stack.push_async_callback(_end, watching)
 
 
 async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) -> None:
-    """Run the app until this is cancelled. Raises AppError, OSError."""
+    """Run the app until this is cancelled. Raises AppError, OSError.
+
+    session: for downloads; what is near is asked without its proxy.
+    """
     async with AsyncExitStack() as stack:
         server = f"http://127.0.0.1:{setup.ports.server}"
-        upstream = Upstream(await stack.enter_async_context(local_session()), server, setup.api_key)
+        local = await stack.enter_async_context(local_session())
+        upstream = Upstream(local, server, setup.api_key)
         store = ConversationStore(setup.paths.conversations)
         await store.open()
         stack.push_async_callback(store.close)
@@ -120,7 +133,7 @@ async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) 
             catalog=catalog,
             store=store,
             turns=turns,
-            discovery=Discovery(session, setup),
+            discovery=Discovery(local, setup),
             log_lines=newest.lines,
         )
         running = asyncio.create_task(service.run())

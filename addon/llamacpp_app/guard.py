@@ -30,6 +30,8 @@ MAX_BODY_BYTES: Final = 256 * 1024
 # A page asks for several things every few seconds, an automation for one now and then.
 REQUESTS_PER_SECOND: Final = 20.0
 REQUESTS_AT_ONCE: Final = 60.0
+WRONG_KEYS_PER_SECOND: Final = 1.0
+WRONG_KEYS_AT_ONCE: Final = 20.0
 MAX_ADDRESSES: Final = 256
 RETRY_SECONDS: Final = 5
 
@@ -88,14 +90,48 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return failure(500, "internal", "The app made a mistake. Its log tells more.")
 
 
-def bearer(api_key: str) -> Middleware:
-    """Return what lets only those in who have the key; the page itself holds nothing secret."""
+class Allowance:
+    """How often each address may do something; those that did so last are remembered."""
+
+    def __init__(
+        self, at_once: float, per_second: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """at_once: how often without a pause. per_second: how often for long."""
+        self._at_once = at_once
+        self._per_second = per_second
+        self._clock = clock
+        # By address: how often it still may, and when that was.
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, address: str) -> bool:
+        """Count once more; return whether that was allowed."""
+        now = self._clock()
+        n_left, since = self._left.pop(address, (self._at_once, now))
+        n_left = min(self._at_once, n_left + (now - since) * self._per_second)
+        self._left[address] = (max(0.0, n_left - 1), now)
+        if len(self._left) > MAX_ADDRESSES:
+            self._left.popitem(last=False)
+        return n_left >= 1
+
+
+def _too_many() -> web.Response:
+    return failure(429, "too_many_requests", "Too many requests: wait a moment.")
+
+
+def bearer(api_key: str, clock: Callable[[], float] = time.monotonic) -> Middleware:
+    """Return what lets only those in who have the key; the page itself holds nothing secret.
+
+    Wrong keys are counted apart: who has the right one is not to suffer from them.
+    """
     expected = f"Bearer {api_key}".encode()
+    wrong = Allowance(WRONG_KEYS_AT_ONCE, WRONG_KEYS_PER_SECOND, clock)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").encode(errors="replace")
         if request.path.startswith("/api/") and not hmac.compare_digest(given, expected):
+            if not wrong.take(request.remote or ""):
+                return _too_many()
             return failure(401, "unauthorized", "Send the app's key: 'Authorization: Bearer KEY'.")
         return await handler(request)
 
@@ -116,19 +152,10 @@ def only_from(address: str) -> Middleware:
 
 def rate_limit(clock: Callable[[], float] = time.monotonic) -> Middleware:
     """Return what lets each address ask only so often."""
-    # By address: how many requests it has left, and when that was.
-    left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+    allowance = Allowance(REQUESTS_AT_ONCE, REQUESTS_PER_SECOND, clock)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        address, now = request.remote or "", clock()
-        n_left, since = left.pop(address, (REQUESTS_AT_ONCE, now))
-        n_left = min(REQUESTS_AT_ONCE, n_left + (now - since) * REQUESTS_PER_SECOND)
-        left[address] = (max(0.0, n_left - 1), now)
-        if len(left) > MAX_ADDRESSES:
-            left.popitem(last=False)
-        if n_left < 1:
-            return failure(429, "too_many_requests", "Too many requests: wait a moment.")
-        return await handler(request)
+        return await handler(request) if allowance.take(request.remote or "") else _too_many()
 
     return check

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_MESSAGE: Final = 32_000
+# An endless answer would hold the only place for ten minutes.
+DEFAULT_TOKENS: Final = 1024
 MAX_TOKENS: Final = 32_768
 MAX_LISTED: Final = 100
 MAX_OFFSET: Final = 1_000_000
@@ -124,8 +126,9 @@ async def _read(request: web.Request) -> bytes:
 
 
 def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that are for llama-server."""
-    return {str(key): values[str(key)] for key in _SETTINGS if str(key) in values}
+    """Return the fields that are for llama-server; an answer has an end in any case."""
+    given = {str(key): values[str(key)] for key in _SETTINGS if str(key) in values}
+    return {"max_tokens": DEFAULT_TOKENS, **given}
 
 
 def window_of(request: web.Request) -> tuple[int, int]:

@@ -327,6 +327,22 @@ async def test_download_add_delete(make_app: MakeApp, file_server: FileServer, m
     await asyncio.to_thread(check)
 
 
+async def test_a_proxy_of_the_environment(make_app: MakeApp, file_server: FileServer) -> None:
+    """Models come through it; what is on this machine does not."""
+    url = "http://models.invalid/smol.gguf"
+    file_server.script = [saying(404)]
+
+    def check() -> None:
+        with sockets():
+            app = make_app(environment={"HTTP_PROXY": file_server.url}, model_url=url)
+            app.wait_for("There is nothing at http://models.invalid/smol.gguf")
+            app.stop()
+
+    await asyncio.to_thread(check)
+    ((_, headers),) = file_server.requests
+    assert headers["Host"] == "models.invalid"
+
+
 async def test_a_model_in_parts_with_a_projector(
     make_app: MakeApp, file_server: FileServer, model: Path, tmp_path: Path
 ) -> None:

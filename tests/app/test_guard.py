@@ -12,6 +12,8 @@ from llamacpp_app.conversations import StoreError
 from llamacpp_app.guard import (
     MAX_ADDRESSES,
     REQUESTS_AT_ONCE,
+    WRONG_KEYS_AT_ONCE,
+    bearer,
     described,
     errors_as_json,
     only_from,
@@ -68,6 +70,24 @@ async def test_rate() -> None:
     for number in range(MAX_ADDRESSES):
         await status(f"10.1.{number // 250}.{number % 250}")
     assert await status("10.0.0.1") == 200
+
+
+async def test_wrong_keys() -> None:
+    """They are counted apart, and take nothing from those who have the key."""
+    now = [0.0]
+    check = bearer("right", lambda: now[0])
+
+    async def status(key: str) -> int:
+        headers = {"Authorization": f"Bearer {key}"}
+        transport = Transport("10.0.0.1")
+        request = make_mocked_request("GET", "/api/health", headers, transport=transport)
+        return (await check(request, fine)).status
+
+    statuses = [await status("wrong") for _ in range(int(WRONG_KEYS_AT_ONCE) + 1)]
+    assert statuses == [401] * int(WRONG_KEYS_AT_ONCE) + [429]
+    assert await status("right") == 200
+    now[0] = 1.0
+    assert [await status("wrong") for _ in range(2)] == [401, 429]
 
 
 async def test_a_mistake_of_ours(caplog: pytest.LogCaptureFixture) -> None:

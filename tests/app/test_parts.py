@@ -89,29 +89,81 @@ def test_key_on_a_full_disk(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["api_key"]
 
 
-def test_root_is_given_up(tmp_path: Path) -> None:
-    """A child of root makes the folders, gives them away, and is root no more."""
+GIVE_UP = """
+import os, sys
+from pathlib import Path
+from llamacpp_app import paths, privileges
+privileges.USER = "nobody"
+{before}
+privileges.give_up_root(paths.Paths(*map(Path, sys.argv[1:])))
+print(os.getuid(), os.getgid(), *os.getgroups())
+"""
+
+
+def given_up(tmp_path: Path, before: str = "") -> tuple[Paths, list[int]]:
+    """Let a child of root give it up; return its folders, and its user and groups."""
     if os.geteuid() != 0:
         pytest.skip("only root can give up root")
-    user = pwd.getpwnam("nobody")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "options.json").write_text("{}")
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents[:2]:
         parent.chmod(0o755)
     paths = Paths(tmp_path / "data", tmp_path / "config", tmp_path)
-    code = (
-        "import os, sys; from pathlib import Path; from llamacpp_app import paths, privileges;"
-        "privileges.USER = 'nobody';"
-        "privileges.give_up_root(paths.Paths(*map(Path, sys.argv[1:])));"
-        "print(os.getuid(), os.getgid())"
-    )
+    code = GIVE_UP.format(before=before)
     command = [sys.executable, "-c", code, *map(str, (paths.data, paths.config, paths.programs))]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert result.stdout.split() == [str(user.pw_uid), str(user.pw_gid)]
+    return paths, [int(one) for one in result.stdout.split()]
+
+
+def test_root_is_given_up(tmp_path: Path) -> None:
+    """A child of root makes the folders, gives them away, and is root no more."""
+    paths, ids = given_up(tmp_path)
+    user = pwd.getpwnam("nobody")
+    assert ids[:2] == [user.pw_uid, user.pw_gid]
     for path in (paths.data, paths.config, paths.models, paths.options):
         assert path.stat().st_uid == user.pw_uid
+
+
+def test_a_library_keeps_its_owner(tmp_path: Path) -> None:
+    """What is somebody's stays so, and can be read by its group; root's secrets can be read."""
+    folder = tmp_path / "config" / "models"
+    folder.mkdir(parents=True)
+    for name in ("theirs.gguf", "notes.txt"):
+        (folder / name).touch()
+        os.chown(folder / name, 1000, 1234)
+    (folder / "hidden.gguf").touch(0o600)
+    (folder / "seen.gguf").touch(0o644)
+    os.chown(folder, 1000, 1234)
+    paths, ids = given_up(tmp_path)
+    user = pwd.getpwnam("nobody")
+    assert ids == [user.pw_uid, user.pw_gid, 1234]
+    owners = {path.name: path.stat().st_uid for path in (folder, *folder.iterdir())}
+    assert owners == {
+        "models": 1000,
+        "theirs.gguf": 1000,
+        "notes.txt": 1000,
+        "hidden.gguf": user.pw_uid,
+        "seen.gguf": 0,
+    }
+    assert paths.data.stat().st_uid == user.pw_uid
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "is_root"),
+    [
+        ("os.chown = wrong", False),
+        ("os.setgroups = wrong", True),
+        ("os.mkdir = lambda path, *_: wrong() if 'models' in str(path) else None", False),
+    ],
+)
+def test_what_a_container_may_not_do(tmp_path: Path, forbidden: str, *, is_root: bool) -> None:
+    """A network disk, no capabilities, a folder that can only be read: the app starts."""
+    (tmp_path / "config").mkdir()
+    wrong = "def wrong(*_, **__): raise PermissionError(1, 'no')"
+    _, ids = given_up(tmp_path, f"{wrong}\n{forbidden}")
+    assert ids[0] == (0 if is_root else pwd.getpwnam("nobody").pw_uid)
 
 
 def test_nobody_to_become(tmp_path: Path) -> None:
