@@ -116,12 +116,13 @@ class Runner:
             _LOGGER.error("%s", self.refused)
         while not self.refused:
             self._catalog.changed.clear()
-            self._served = self._catalog.ready()
+            self._served = self._to_serve()
             if not self._served:
                 await self._catalog.changed.wait()
                 continue
             self.cards.forgive()
-            self.faults.clear()
+            for one in self._served:
+                self.faults.pop(one.name, None)
             running = asyncio.create_task(self._process.run())
             others = asyncio.create_task(self._others_are_wanted())
             try:
@@ -133,6 +134,17 @@ class Runner:
                 for task in (running, others):
                     task.cancel()
                 await asyncio.gather(running, others, return_exceptions=True)
+
+    def _to_serve(self) -> tuple[LocalModel, ...]:
+        """Return what llama-server is to have: one model, or all if the options name several.
+
+        With several, whoever asks it has to name one: no file in the folder is to bring that about.
+        """
+        ready = self._catalog.ready()
+        if len(self._options.configured_models()) > 1:
+            return ready
+        chosen = [one for one in ready if one.name == self._selected]
+        return (*chosen, *ready)[:1]
 
     async def wait_ready(self) -> None:
         """Return as soon as it can answer."""
@@ -148,7 +160,7 @@ class Runner:
                     await self._catalog.changed.wait()
             self._catalog.changed.clear()
             ready = self._catalog.ready()
-            if ready == self._served and await self._same_workers():
+            if self._to_serve() == self._served and await self._same_workers():
                 continue
             # A model that is gone cannot answer anyway; for a new one nobody is interrupted, nor
             # for a projector.
@@ -212,6 +224,12 @@ class Runner:
         return bool(self.workers or self.cards.used)
 
     def _blame(self, reason: Reason, lines: Sequence[str], was_ready: bool) -> str | None:  # noqa: FBT001
+        name = self._served[0].name
+        if self._selected == name and reason.kind is Kind.MODEL and not was_ready:
+            self._selected = None
+            self.faults[name] = reason.text
+            self._catalog.changed.set()
+            return f"The model {name} is not in use any more."
         seeing = [one.name for one in self._served if one.projector]
         # Some damaged ones end llama-server without a word on them.
         is_unknown = reason.kind is Kind.UNKNOWN and not was_ready
@@ -340,6 +358,11 @@ class Runner:
         """
         name = given.get("model")
         if name is not None and name not in {one.name for one in self._served}:
+            if name in self._catalog.entries:
+                raise UnknownModelError(
+                    f"The model {name} is not in use: choose it on the page, or name it in the "
+                    "option models, which offers several."
+                )
             raise UnknownModelError(f"There is no model {name} that could answer.")
         if not self._is_router:
             return {key: one for key, one in given.items() if key != "model"}
@@ -350,12 +373,15 @@ class Runner:
         entry = self._catalog.entry(name)
         if entry.state is ModelState.FAILED:
             raise CatalogError(f"The model {name} cannot be loaded: {entry.error}")
-        self.require_ready()
-        if name not in {one.name for one in self._served}:
+        if entry.state is not ModelState.READY:
             raise NotReadyError(f"The model {name} is not there yet.")
-        if self._is_router and (await self._states()).get(name) not in (*IN_MEMORY, "loading"):
-            await self._upstream.load(name)
+        if self._is_router:
+            self.require_ready()
+            if (await self._states()).get(name) not in (*IN_MEMORY, "loading"):
+                await self._upstream.load(name)
         self._selected = name
+        self.faults.pop(name, None)
+        self._catalog.changed.set()
 
 
 def _share_of(entry: Entry) -> str:

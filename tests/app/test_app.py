@@ -288,6 +288,49 @@ def test_several_models(make_app: MakeApp) -> None:
     assert answer["model"] == "smol"
 
 
+def openai(app: RunningApp, **fields: str) -> tuple[int, Any]:
+    """Ask port 8080; return the status and the answer."""
+    body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2, **fields}
+    connection = http.client.HTTPConnection(LOOPBACK, app.server_port, timeout=60)
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), app.headers)
+    with connection.getresponse() as response:
+        return response.status, json.load(response)
+
+
+def test_further_files_change_nothing(make_app: MakeApp, tmp_path: Path, model: Path) -> None:
+    """Port 8080 answers as before, whoever is asked; another one is used only if somebody says so.
+
+    One that cannot be loaded gives way to the one before.
+    """
+    app = make_app("smol")
+    app.wait_ready()
+    folder = tmp_path / "config" / "models"
+    (folder / "second one.gguf").symlink_to(model)
+    write(folder / "bad.gguf", "frobnicator")
+    os.utime(folder / "bad.gguf", (0, 0))
+    until(lambda: {"bad", "second one"} <= set(models_of(app)), 90)
+    for fields in ({}, {"model": "gpt-3.5-turbo"}):
+        assert openai(app, **fields)[0] == 200
+    assert app.log().count("Starting llama-server") == 1
+    body = {"message": "Hi", "max_tokens": 2, "model": "second one"}
+    status, answer = app.ask("POST", "/api/chat", body)
+    assert status == 404
+    assert "The model second one is not in use: choose it on the page" in answer["error"]["message"]
+    assert app.ask("POST", "/api/models/second%20one/load")[0] == 202
+    until(lambda: app.ask("GET", "/api/health")[1]["model"] == "second one")
+    app.wait_ready()
+    assert openai(app)[0] == 200
+    assert app.ask("POST", "/api/chat", body)[1]["model"] == "second one"
+    until(lambda: models_of(app)["bad"]["state"] == "ready")
+    assert app.ask("POST", "/api/models/bad/load")[0] == 202
+    app.wait_for("The model bad is not in use any more.")
+    until(lambda: app.ask("GET", "/api/health")[1]["status"] == "ok")
+    health = app.ask("GET", "/api/health")[1]
+    assert (health["model"], health["message"]) == ("smol", None)
+    assert "does not know the architecture" in models_of(app)["bad"]["error"]
+    assert openai(app)[0] == 200
+
+
 async def test_download_add_delete(make_app: MakeApp, file_server: FileServer, model: Path) -> None:
     """From an empty folder to an answer; a bad model keeps nobody else from serving."""
     files = file_server

@@ -109,7 +109,7 @@ async def test_download(
 
 async def test_switch(browser: Browser, make_app: MakeApp) -> None:
     """Another model is used by a click, and answers from then on."""
-    app = make_app("smol", "second")
+    app = make_app("smol", "second", models='[{"name": "second", "url": "o/r:f.gguf"}]')
     async with visit(browser, app.url, key=app.key) as page:
         await expect(page.page.locator("#status")).to_have_text("Ready")
         await expect(page.page.locator("#facts")).to_contain_text("smol")
