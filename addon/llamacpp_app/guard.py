@@ -30,8 +30,6 @@ MAX_BODY_BYTES: Final = 256 * 1024
 # A page asks for several things every few seconds, an automation for one now and then.
 REQUESTS_PER_SECOND: Final = 20.0
 REQUESTS_AT_ONCE: Final = 60.0
-WRONG_KEYS_PER_SECOND: Final = 1.0
-WRONG_KEYS_AT_ONCE: Final = 20.0
 MAX_ADDRESSES: Final = 256
 RETRY_SECONDS: Final = 5
 
@@ -124,7 +122,7 @@ def bearer(api_key: str, clock: Callable[[], float] = time.monotonic) -> Middlew
     Wrong keys are counted apart: who has the right one is not to suffer from them.
     """
     expected = f"Bearer {api_key}".encode()
-    wrong = Allowance(WRONG_KEYS_AT_ONCE, WRONG_KEYS_PER_SECOND, clock)
+    wrong = Allowance(REQUESTS_AT_ONCE, REQUESTS_PER_SECOND, clock)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
