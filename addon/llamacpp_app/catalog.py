@@ -396,7 +396,12 @@ class Catalog:
         if not isinstance(reference, Quantisation):
             _named(option.name, reference)
         self.entries[option.name] = Entry(option.name, Origin.PAGE, option)
-        self._save()
+        try:
+            self._save()
+        except CatalogError:
+            # What is refused is not fetched either.
+            del self.entries[option.name]
+            raise
         self._wake.set()
 
     def drop_projector(self, name: str, reason: str) -> None:

@@ -25,6 +25,10 @@ def prepare_slots(folder: Path) -> Path:
     found = []
     for path in folder.iterdir():
         status = path.stat()
+        if not status.st_size:
+            # Begun on a full disk.
+            path.unlink(missing_ok=True)
+            continue
         found.append((status.st_mtime, status.st_size, path))
     n_bytes = 0
     for number, (_, size, path) in enumerate(sorted(found, reverse=True)):

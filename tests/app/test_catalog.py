@@ -336,3 +336,4 @@ async def test_a_list_that_cannot_be_written(catalog: Catalog, paths: Paths) -> 
     shutil.rmtree(paths.data)
     with pytest.raises(CatalogError, match="cannot be written"):
         catalog.add(ModelOption("extra", NOWHERE))
+    assert set(catalog.entries) == {"main"}

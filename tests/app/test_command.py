@@ -120,6 +120,8 @@ def test_old_processed_prompts_go(paths: Paths, monkeypatch: pytest.MonkeyPatch)
     assert sorted(one.name for one in paths.slots.iterdir()) == ["3.bin", "4.bin"]
     monkeypatch.setattr(slots, "MAX_FILES", 1)
     slots.prepare_slots(paths.slots)
+    (paths.slots / "empty.bin").touch()
+    slots.prepare_slots(paths.slots)
     assert [one.name for one in paths.slots.iterdir()] == ["4.bin"]
 
 
