@@ -12,7 +12,7 @@ import os
 import time
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .command import LocalModel
 from .download import DownloadError, WrongHashError
@@ -30,7 +30,7 @@ from .references import (
 from .sources import Sources, same_as
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
     from pathlib import Path
 
     from .download import Downloader, Progress
@@ -120,6 +120,7 @@ class Catalog:
         # What was downloaded in this run, and is not again.
         self._fetched: set[str] = set()
         self._is_restless = False
+        self._looking = asyncio.Lock()
         # Why files in the folder are no models, by their names.
         self.ignored: dict[str, str] = {}
         self.changed = asyncio.Event()
@@ -151,29 +152,46 @@ class Catalog:
         """Look after the models until this is cancelled."""
         while True:
             await self.scan()
-            waiting = [one for one in self.entries.values() if one.state is ModelState.WAITING]
-            for entry in waiting[:1]:
-                await self._run_fetch(entry)
-            if not waiting:
-                await self._fetch_projectors()
+            if not await self._work():
                 await self._rest()
+
+    async def _work(self) -> bool:
+        """Fetch the next model or projector; return whether there was one."""
+        now = time.monotonic()
+        for entry in self.entries.values():
+            if entry.state is ModelState.WAITING:
+                await self._run_fetch(entry, self._fetch(entry))
+                return True
+        for entry in self.entries.values():
+            if entry.state is ModelState.READY and now >= entry.projector_at:
+                await self._run_fetch(entry, self._fetch_projector(entry))
+                return True
+        return False
+
+    @property
+    def _pause(self) -> float:
+        return RESTLESS_SECONDS if self._is_restless else SCAN_SECONDS
 
     async def _rest(self) -> None:
         """Wait until there is something to do, at most until the folder is to be looked at."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RESTLESS_SECONDS if self._is_restless else SCAN_SECONDS):
+            async with asyncio.timeout(self._pause):
                 await self._wake.wait()
         self._wake.clear()
         for entry in self.entries.values():
             if entry.state is ModelState.FAILED and time.monotonic() >= entry.retry_at:
                 entry.state = ModelState.WAITING
 
-    async def _run_fetch(self, entry: Entry) -> None:
-        """Fetch a model in a task of its own, which deleting the model can end."""
-        task = asyncio.create_task(self._fetch(entry))
+    async def _run_fetch(self, entry: Entry, work: Coroutine[Any, Any, None]) -> None:
+        """Fetch something in a task of its own, which deleting the model can end.
+
+        The folder is looked at meanwhile: a large model takes hours.
+        """
+        task = asyncio.create_task(work)
         self._fetching = (entry.name, task)
         try:
-            await asyncio.wait([task])
+            while not (await asyncio.wait([task], timeout=self._pause))[0]:
+                await self.scan()
         finally:
             task.cancel()
             (fault,) = await asyncio.gather(task, return_exceptions=True)
@@ -181,7 +199,11 @@ class Catalog:
             if isinstance(fault, Exception):
                 # Whatever it is, the other models are looked after.
                 _LOGGER.error("The model %s cannot be had", entry.name, exc_info=fault)
-                self._set_failed(entry, f"The app made a mistake: {fault!r}")
+                words = f"The app made a mistake: {fault!r}"
+                if entry.state is ModelState.READY:
+                    self._warn(entry, words)
+                else:
+                    self._set_failed(entry, words)
 
     async def _fetch(self, entry: Entry) -> None:
         """Have all files of a model, looking first whether they are there."""
@@ -253,22 +275,19 @@ class Catalog:
         noted = self._sources.of(file.file_name)
         return noted is not None and (noted != source or file.file_name not in self._fetched)
 
-    async def _fetch_projectors(self) -> None:
+    async def _fetch_projector(self, entry: Entry) -> None:
         """Fetch what the first model sees with; it answers meanwhile, and without it."""
-        for entry in self.entries.values():
-            is_due = time.monotonic() >= entry.projector_at
-            if is_due and entry.state is ModelState.READY and self._projector_url:
-                entry.projector_at = math.inf
-                try:
-                    await self._fetch_projector(entry, self._projector_url)
-                except (DownloadError, InvalidReferenceError, GgufError, OSError) as err:
-                    self._warn(entry, _told(err))
-                    if not isinstance(err, (InvalidReferenceError, GgufError)):
-                        entry.projector_at = time.monotonic() + RETRY_SECONDS
-                finally:
-                    entry.progress = None
+        entry.projector_at = math.inf
+        try:
+            await self._have_projector(entry, self._projector_url or "")
+        except (DownloadError, InvalidReferenceError, GgufError, OSError) as err:
+            self._warn(entry, _told(err))
+            if not isinstance(err, (InvalidReferenceError, GgufError)):
+                entry.projector_at = time.monotonic() + RETRY_SECONDS
+        finally:
+            entry.progress = None
 
-    async def _fetch_projector(self, entry: Entry, url: str) -> None:
+    async def _have_projector(self, entry: Entry, url: str) -> None:
         """Have the projector of a model. Raises as `_download` does."""
 
         def note(progress: Progress) -> None:
@@ -330,11 +349,8 @@ class Catalog:
 
     async def _look(self) -> None:
         """Look what lies in the folder."""
-        try:
+        async with self._looking:
             found = await asyncio.to_thread(self._folder.look)
-        except OSError as err:
-            _LOGGER.warning("The folder of models cannot be read. %s", in_words(err))
-            return
         self._is_restless = found.is_restless
         ignored = dict(found.ignored)
         self._found = {}
@@ -351,8 +367,11 @@ class Catalog:
     async def scan(self) -> None:
         """Look for files that were put into the folder by hand, changed, or taken out of it."""
         await self._look()
+        fetched = self._fetching[0] if self._fetching else None
         for entry in list(self.entries.values()):
             found = self._found.get(entry.name)
+            if entry.name == fetched and entry.state is not ModelState.READY:
+                continue
             if entry.found is None:
                 if found and entry.option and entry.state is ModelState.FAILED:
                     # Put there by hand, instead of the download.

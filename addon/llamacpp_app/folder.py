@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -120,9 +119,9 @@ class Folder:
         self._known: dict[Path, tuple[Signature, FoundModel, Use | None]] = {}
 
     def look(self) -> Found:
-        """Look which models there are. Raises OSError."""
+        """Look which models there are."""
         found = Found()
-        files = _files(self.path)
+        files = _files(self.path, found.ignored)
         self.rest.forget_all_but(set(files))
         self._known = {path: one for path, one in self._known.items() if path in files}
         projectors: list[Path] = []
@@ -212,16 +211,20 @@ def _base(file_name: str) -> str:
     return _QUANTISATION.sub("", stem).strip(_SEPARATORS)
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the files of models below a folder. Raises OSError."""
+def _files(folder: Path, ignored: dict[str, str]) -> list[Path]:
+    """Return the files of models below a folder; what cannot be read is noted as ignored."""
+
+    def note(err: OSError) -> None:
+        if not isinstance(err, FileNotFoundError):
+            ignored[str(err.filename)] = in_words(err)
+
     found: list[Path] = []
-    for place, folders, names in os.walk(folder):
-        here = folder.__class__(place)
-        if len(here.relative_to(folder).parts) >= MAX_DEPTH:
+    for place, folders, names in folder.walk(on_error=note):
+        if len(place.relative_to(folder).parts) >= MAX_DEPTH:
             folders.clear()
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         found.extend(
-            here / name
+            place / name
             for name in sorted(names)
             if not name.startswith(".") and name.lower().endswith((SUFFIX, PART_SUFFIX))
         )

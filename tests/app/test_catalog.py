@@ -238,6 +238,24 @@ async def test_a_projector_that_cannot_be_had(
     assert without.ready()[0].projector is None
 
 
+async def test_the_folder_while_something_is_fetched(
+    paths: Paths,
+    session: aiohttp.ClientSession,
+    file_server: FileServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A long download keeps nobody from putting a file into the folder."""
+    monkeypatch.setattr(catalog_module, "SCAN_SECONDS", 0.05)
+    file_server.script = [file_server.cut(1024, pause=WAIT_SECONDS)]
+    catalog = make(paths, session, model_url=f"{file_server.url}/m.gguf")
+    async with running(catalog):
+        await until(lambda: bool(file_server.requests))
+        write(paths.models / "mine.gguf")
+        await until(lambda: is_ready(catalog, "mine") if "mine" in catalog.entries else False)
+        assert catalog.entry("main").state is ModelState.DOWNLOADING
+        assert set(catalog.entries) == {"main", "mine"}
+
+
 async def test_a_quantisation(
     paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llamacpp_app import folder as folder_module
-from llamacpp_app.folder import REST_SECONDS, Folder, Rest, name_of
+from llamacpp_app.folder import REST_SECONDS, Folder, Found, Rest, name_of
 from tests.app.gguf_files import write
 
 if TYPE_CHECKING:
@@ -172,5 +172,8 @@ def test_half_a_file_and_parts(folder: Folder, tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    """Where there is none, there is nothing."""
-    assert Folder(tmp_path / "none", embeddings=False).look().models == []
+    """Where there is none, there is nothing; what is none is told."""
+    assert Folder(tmp_path / "none", embeddings=False).look() == Found()
+    (tmp_path / "file").touch()
+    (why,) = Folder(tmp_path / "file", embeddings=False).look().ignored.values()
+    assert "for a file is where a folder should be: rename it." in why
