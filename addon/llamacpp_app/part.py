@@ -112,7 +112,12 @@ class Part:
             self._file.flush()
             os.fsync(self._file.fileno())
         self.close()
-        self.path.replace(self.target)
+        try:
+            self.path.replace(self.target)
+        except FileNotFoundError:
+            # Another app on the same folder may have been faster.
+            if not self.target.is_file():
+                raise
         folder = os.open(self.target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

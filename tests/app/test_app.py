@@ -5,6 +5,8 @@ import http.client
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -241,6 +243,32 @@ def test_stopped_within_ten_seconds_while_it_answers(make_app: MakeApp) -> None:
         http.client.HTTPConnection(LOOPBACK, app.server_port, timeout=5).connect()
     connection.close()
     direct.close()
+
+
+def catches_sigterm(pid: int) -> bool:
+    """Tell whether a process has something to do at SIGTERM."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.2, 0.6])
+def test_stopped_while_it_starts(tmp_path: Path, seconds: float) -> None:
+    """The Supervisor wants to see a good end then, too."""
+    app = RunningApp(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-m", "llamacpp_app"],
+        env=app.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        until(lambda: catches_sigterm(process.pid))
+        time.sleep(seconds)
+        process.send_signal(signal.SIGTERM)
+        told, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in told
 
 
 def test_crashed_server_comes_back(make_app: MakeApp) -> None:
