@@ -45,8 +45,9 @@ class Launch:
 
     models: at least one, the first is loaded at once. rpc_servers: those that answer. cache_mib:
     memory for prompts that are not in use just now, in MiB; None: llama-server's own default.
-    slots: conversations that it holds, None: as many as are answered at the same time. on_card: a
-    graphics card computes.
+    slots: conversations that it holds, None: as many as are answered at the same time.
+    context_size: tokens of one conversation, None: as the option says. on_card: a graphics card
+    computes.
     """
 
     ports: Ports
@@ -54,6 +55,7 @@ class Launch:
     rpc_servers: tuple[str, ...] = ()
     cache_mib: int | None = None
     slots: int | None = None
+    context_size: int | None = None
     on_card: bool = False
 
 
@@ -73,7 +75,7 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
         *("--log-verbosity", str(VERBOSITY[options.log_level])),
         *("--parallel", str(slots)),
         # Our context is that of one conversation, llama-server's that of all together.
-        *("--ctx-size", str(options.context_size * slots)),
+        *("--ctx-size", str((launch.context_size or options.context_size) * slots)),
         *_offloading(options, launch),
         *("--flash-attn", options.flash_attention),
         *("--cache-type-k", options.cache_type, "--cache-type-v", options.cache_type),

@@ -14,6 +14,7 @@ from .cards import Cards
 from .catalog import CatalogError, ModelState, UnknownModelError
 from .command import Launch, server_command
 from .memory import (
+    MIN_CONTEXT,
     available_bytes,
     cache_mib,
     conversation_bytes,
@@ -24,13 +25,14 @@ from .memory import (
 from .process import ProcessState, ServerProcess
 from .reasons import Kind, reason_of
 from .resident import resident_bytes
-from .upstream import NotReadyError, UpstreamError
+from .upstream import NotReadyError, TooLongError, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .catalog import Catalog, Entry
     from .command import LocalModel
+    from .gguf import GgufInfo
     from .process import ProcessStatus
     from .reasons import Reason
     from .startup import Setup
@@ -43,6 +45,8 @@ WORKER_SECONDS: Final = 30.0
 IDLE_POLL_SECONDS: Final = 2.0
 # Where somebody always asks, a new model comes all the same.
 LONGEST_WAIT_SECONDS: Final = 1800.0
+# Flags by which a model takes more than it was trained for.
+STRETCHING: Final = ("--rope", "--yarn")
 IN_MEMORY: Final = ("loaded", "sleeping")
 
 
@@ -193,6 +197,7 @@ class Runner:
         await self.cards.look(has_workers=bool(self.workers))
         if advice := self._advice():
             _LOGGER.warning("%s", advice)
+        self._tell_context()
         _LOGGER.info("Starting llama-server with %s", ", ".join(one.name for one in self._served))
         launch = self._launch()
         return await asyncio.to_thread(server_command, self._options, self._setup.paths, launch)
@@ -205,7 +210,7 @@ class Runner:
         entry = self._catalog.entries.get(self._served[0].name)
         if entry is None or entry.info is None:
             return launch
-        parallel, context_size = self._options.parallel_requests, self._options.context_size
+        parallel, context_size = self._options.parallel_requests, self._context_size(entry.info)
         kv_type = self._options.cache_type
         free = available_bytes() - needed_bytes(
             entry.info, context_size=context_size, parallel=parallel, kv_type=kv_type
@@ -216,7 +221,28 @@ class Runner:
             # Of the memory of graphics cards and of other machines nothing is known.
             slots = slot_count(parallel, conversation=one, free_bytes=free)
         cache = cache_mib(free - 2 * one * (slots - parallel))
-        return replace(launch, cache_mib=cache, slots=slots)
+        return replace(launch, cache_mib=cache, slots=slots, context_size=context_size)
+
+    def _context_size(self, info: GgufInfo) -> int:
+        """Return the tokens of a conversation: what goes beyond the training takes memory only.
+
+        A router's models may have been trained for more than its first one.
+        """
+        wanted, trained = self._options.context_size, info.n_ctx_train
+        stretched = any(one.startswith(STRETCHING) for one in self._options.extra_arguments)
+        if trained is None or trained >= wanted or stretched or self._is_router:
+            return wanted
+        return max(trained, MIN_CONTEXT)
+
+    def _tell_context(self) -> None:
+        """Tell if a conversation gets fewer tokens than the option wants."""
+        entry = self._catalog.entries.get(self._served[0].name)
+        wanted = self._options.context_size
+        if entry and entry.info and (given := self._context_size(entry.info)) < wanted:
+            _LOGGER.info(
+                "context_size is %s, but %s was trained for %s: a conversation gets as many",
+                *(wanted, entry.name, given),
+            )
 
     @property
     def _is_elsewhere(self) -> bool:
@@ -248,7 +274,7 @@ class Runner:
         return explain(
             entry.info,
             name=entry.name,
-            context_size=self._options.context_size,
+            context_size=self._context_size(entry.info),
             parallel=self._options.parallel_requests,
             kv_type=self._options.cache_type,
             available=available_bytes(),
@@ -341,7 +367,12 @@ class Runner:
         return errors[0] if errors else "There is no model yet."
 
     async def explained(self, err: UpstreamError, name: str | None) -> UpstreamError:
-        """Return the error of an answer, with the reason if its model could not be loaded."""
+        """Return the error of an answer, with what is known here of its reason."""
+        if isinstance(err, TooLongError):
+            entry = self._catalog.entries.get(name or self.model or "")
+            trained = entry.info.n_ctx_train if entry and entry.info else None
+            is_most = bool(trained and err.context and err.context >= trained)
+            return TooLongError(err.needed, err.context, is_most=is_most)
         if not self._is_router or err.code != "server_error":
             return err
         with contextlib.suppress(UpstreamError):

@@ -47,14 +47,21 @@ class NotReadyError(UpstreamError):
 class TooLongError(UpstreamError):
     """The conversation does not fit into the context."""
 
-    def __init__(self, needed: int | None, context: int | None) -> None:
-        """needed, context: in tokens."""
+    def __init__(self, needed: int | None, context: int | None, *, is_most: bool = False) -> None:
+        """needed, context: in tokens. is_most: the model was trained for no larger context."""
+        hint = (
+            "The model was trained for no more: say less, or choose another model."
+            if is_most
+            else "Raise context_size, or say less."
+        )
         super().__init__(
             "too_long",
             f"This needs {needed or 'more'} tokens, but the context holds only "
-            f"{context or 'fewer'}. Raise context_size, or say less.",
+            f"{context or 'fewer'}. {hint}",
             413,
         )
+        self.needed = needed
+        self.context = context
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,31 @@ def test_the_key_stays_and_changes(make_app: MakeApp) -> None:
     assert changed.ask("GET", "/api/health", key=made)[0] == 401
 
 
+def test_no_more_context_than_the_model_was_trained_for(
+    make_app: MakeApp, tmp_path: Path, model: Path
+) -> None:
+    """It would take memory for nothing; and nobody is told to raise it further."""
+    folder = tmp_path / "config" / "models"
+    folder.mkdir(parents=True)
+    write_cut_model(folder / "smol.gguf", model, 1)
+    app = make_app(context_size="16384", parallel_requests="2")
+    app.wait_for("context_size is 16384, but smol was trained for 8192")
+    app.wait_ready()
+    (server,) = (pid for pid, name in children_of(app.process.pid).items() if "llama" in name)
+    command = Path(f"/proc/{server}/cmdline").read_text().split("\0")
+    slots = int(command[command.index("--parallel") + 1])
+    assert command[command.index("--ctx-size") + 1] == str(8192 * slots)
+    status, answer = app.ask("POST", "/api/chat", {"message": "a " * 9000})
+    assert status == 413
+    words = "the context holds only 8192. The model was trained for no more: say less, or choose"
+    assert words in answer["error"]["message"]
+    app.stop()
+    short = make_app(context_size="512")
+    short.wait_ready()
+    answer = short.ask("POST", "/api/chat", {"message": "word " * 900})[1]
+    assert "the context holds only 512. Raise context_size" in answer["error"]["message"]
+
+
 def test_conversations_outlive_a_kill(make_app: MakeApp) -> None:
     """What was acknowledged is there after kill -9, and goes on."""
     app = make_app("smol")
