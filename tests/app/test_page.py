@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.app.browser import Ingress, chromium, visit
-from tests.app.running_app import RunningApp
+from tests.app.running_app import RunningApp, serving_app
 from tests.app.supervisor import TOKEN
 from tests.app.test_app import children_of, until
 
@@ -336,6 +336,18 @@ async def test_a_card_that_is_missed(browser: Browser, tmp_path: Path, model: Pa
             await expect(page.page.locator("#status")).to_have_text("Ready")
     finally:
         app.stop()
+
+
+async def test_what_is_wrong(browser: Browser, tmp_path: Path, model: Path) -> None:
+    """The page says by its first cause why the model does not run, and what to do."""
+    (tmp_path / "config" / "models").mkdir(parents=True)
+    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    url, wrong = "https://127.0.0.1:1/smol.gguf", "--prio 9"
+    with serving_app(tmp_path, status="error", model_url=url, extra_arguments=wrong) as app:
+        async with visit(browser, app.url, key=app.key) as page:
+            await expect(page.page.locator("#reason")).to_contain_text(
+                "extra_arguments must not hold --prio 9 (invalid value). llama-server's help: "
+            )
 
 
 async def test_crash_and_end(browser: Browser, tmp_path: Path, model: Path) -> None:

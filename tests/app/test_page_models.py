@@ -9,8 +9,10 @@ import pytest
 from aiohttp import web
 from playwright.async_api import expect
 
+from llamacpp_app.references import model_name
 from tests.app.browser import chromium, visit
 from tests.app.file_server import saying
+from tests.app.gguf_files import write
 from tests.app.running_app import RunningApp
 from tests.app.test_app import children_of
 from tests.conftest import sockets
@@ -220,3 +222,42 @@ async def test_suggestions(browser: Browser, make_app: MakeApp) -> None:
         name = await page.page.get_by_label("Name").input_value()
         assert address.endswith(f"{name}.gguf")
         assert name
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://example.com/d/Model%20v2-Q4_K_M.GGUF?download=true", "Model-v2-Q4_K_M"),
+        ("o/r:x-00001-of-00003.gguf", "x"),
+        ("ggml-org/gemma-3-1b-it-GGUF:Q8_0", "gemma-3-1b-it-Q8_0"),
+        (
+            "https://huggingface.co/bartowski/Llama-3.2-3B-Instruct-GGUF",
+            "Llama-3.2-3B-Instruct-Q4_K_M",
+        ),
+    ],
+)
+async def test_a_name_is_proposed(
+    browser: Browser, make_app: MakeApp, address: str, name: str
+) -> None:
+    """It is the one that the app itself would give."""
+    assert model_name(address) == name
+    app = make_app("smol")
+    async with visit(browser, app.url, key=app.key) as page:
+        await page.page.click("#add-model summary")
+        await page.page.get_by_label("Address").fill(address)
+        await page.page.get_by_label("Name").focus()
+        await expect(page.page.get_by_label("Name")).to_have_value(name)
+
+
+async def test_what_is_ignored(browser: Browser, make_app: MakeApp, tmp_path: Path) -> None:
+    """The page lists it, with the reason."""
+    app = make_app("smol")
+    folder = tmp_path / "config" / "models"
+    async with visit(browser, app.url, key=app.key) as page:
+        ignored = page.page.locator("#ignored")
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        await expect(ignored).to_be_hidden()
+        write(folder / "embedder.gguf", "bert")
+        await expect(ignored).to_be_visible(timeout=90_000)
+        await page.page.click("#ignored summary")
+        await expect(ignored).to_contain_text("embedder.gguf It is a model for embeddings")
