@@ -11,7 +11,7 @@ import math
 import os
 import time
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from .command import LocalModel
@@ -66,6 +66,13 @@ class ModelState(StrEnum):
     FAILED = "failed"
 
 
+class Lacking(Enum):
+    """What is to be fetched of a model that is there: some of its parts, or all of it anew."""
+
+    PARTS = "parts"
+    ALL = "all"
+
+
 class CatalogError(AppError):
     """What is to be done with a model cannot be done."""
 
@@ -78,7 +85,8 @@ class UnknownModelError(CatalogError):
 class Entry:
     """A model. found: its files in the folder. error: why it cannot be served.
 
-    warning: what it lacks, though it can be served. retry_at, projector_at: when to try again to
+    warning: what it lacks, though it can be served. left: what was there when fetching it failed,
+    such as the first of several parts. retry_at, projector_at: when to try again to
     fetch it, or its projector (monotonic seconds).
     """
 
@@ -90,6 +98,7 @@ class Entry:
     error: str | None = None
     warning: str | None = None
     found: FoundModel | None = None
+    left: FoundModel | None = None
     projector: Path | None = None
     retry_at: float = math.inf
     projector_at: float = math.inf
@@ -215,31 +224,41 @@ class Catalog:
             reference = parse_reference(option.url, option.sha256, hub=self._hub)
             source = _source_of(reference, self._hub)
             found = self._found.get(entry.name)
-            if found is None or self._is_another(found, source):
+            if found is None or (lacking := self._lacking(found, source)):
                 entry.state = ModelState.DOWNLOADING
-                found = await self._download(entry, reference, source)
+                anew = found is not None and lacking is Lacking.ALL
+                found = await self._download(entry, reference, source, anew=anew)
         except (DownloadError, InvalidReferenceError, GgufError, OSError) as err:
             self._set_failed(entry, _told(err))
             if isinstance(err, (WrongHashError, InvalidReferenceError)):
                 # What is known to be wrong is not fetched again before somebody has changed it.
                 entry.retry_at = math.inf
             _LOGGER.warning("The model %s cannot be had: %s", entry.name, entry.error)
+            await self._look()
+            entry.left = self._found.get(entry.name)
             return
         finally:
             entry.progress = None
         self._show(entry, found)
 
-    def _is_another(self, found: FoundModel, source: str) -> bool:
-        """Return whether files were downloaded from elsewhere, or came damaged at another start."""
-        name = found.paths[0].name
-        noted = self._sources.of(name)
-        if noted is None or name in self._fetched:
-            return False
-        is_broken = found.error is not None and all(one.is_file() for one in found.paths)
-        return noted != source or (is_broken and found.is_model and found.signature != ())
+    def _lacking(self, found: FoundModel, source: str) -> Lacking | None:
+        """Return what is to be fetched though a model is there; None: nothing."""
+        first = found.paths[0]
+        noted = self._sources.of(first.name) if first.parent == self._paths.models else None
+        is_new = first.name in self._fetched
+        if noted not in (None, source) and not is_new:
+            return Lacking.ALL
+        if not found.is_model or not found.signature:
+            return None
+        if not all(one.is_file() for one in found.paths):
+            return Lacking.PARTS
+        # What came damaged is fetched again once at each start: its source may be mended.
+        return Lacking.ALL if found.error and noted and not is_new else None
 
-    async def _download(self, entry: Entry, reference: Reference, source: str) -> FoundModel:
-        """Fetch the files of a model, in the place of others of its name, and read them.
+    async def _download(
+        self, entry: Entry, reference: Reference, source: str, *, anew: bool
+    ) -> FoundModel:
+        """Fetch the files of a model, and read them. anew: those that are there are replaced.
 
         Raises DownloadError, InvalidReferenceError, GgufError, OSError.
         """
@@ -251,16 +270,16 @@ class Catalog:
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(reference, Quantisation):
             reference = await self._downloader.find(reference)
-        others = self._found.get(entry.name)
-        paths = [
-            await self._downloader.fetch(one, folder, note, anew=self._is_old(one, source))
-            for one in _named(entry.name, reference)
-        ]
-        self._fetched.add(paths[0].name)
-        for path in paths:
-            self._sources.note(path.name, source)
-        if others:
-            left = [one.name for one in others.paths if one not in paths]
+        before = self._found.get(entry.name) if anew else None
+        paths = []
+        for one in _named(entry.name, reference):
+            is_there = not anew and await asyncio.to_thread((folder / one.file_name).is_file)
+            paths.append(await self._downloader.fetch(one, folder, note, anew=anew))
+            self._fetched.add(one.file_name)
+            if not is_there:
+                self._sources.note(one.file_name, source)
+        if before:
+            left = [one.name for one in before.paths if one not in paths]
             await asyncio.to_thread(_remove, folder, left)
             self._sources.forget(*left)
         self._folder.rest.trust(paths)
@@ -269,11 +288,6 @@ class Catalog:
         if found is None:
             raise DownloadError(f"{paths[0].name} was taken away as soon as it was there.")
         return found
-
-    def _is_old(self, file: ModelSource, source: str) -> bool:
-        """Return whether the file of this name, if there is one, is to be replaced."""
-        noted = self._sources.of(file.file_name)
-        return noted is not None and (noted != source or file.file_name not in self._fetched)
 
     async def _fetch_projector(self, entry: Entry) -> None:
         """Fetch what the first model sees with; it answers meanwhile, and without it."""
@@ -326,26 +340,27 @@ class Catalog:
 
     def _show(self, entry: Entry, found: FoundModel) -> None:
         """Take what was found of a model: it can be served, or the reason is told."""
+        is_same = entry.found is not None and entry.found.signature == found.signature
         entry.found, entry.retry_at = found, math.inf
-        entry.projector = self._own_projector(entry, found)
+        is_first = entry is next(iter(self.entries.values()))
+        if not self._projector_url or not is_first:
+            entry.projector = self._own_projector(found)
+        elif not is_same:
+            entry.projector, entry.projector_at = None, time.monotonic()
         if found.error is None:
             entry.state, entry.error = ModelState.READY, None
-            if self._projector_url and entry is next(iter(self.entries.values())):
-                entry.projector_at = time.monotonic()
         else:
             entry.state, entry.error = ModelState.FAILED, found.error
             _LOGGER.warning("The model %s cannot be served: %s", entry.name, found.error)
         self.changed.set()
 
-    def _own_projector(self, entry: Entry, found: FoundModel) -> Path | None:
+    def _own_projector(self, found: FoundModel) -> Path | None:
         """Return the projector that lies beside a model."""
         path = found.projector
         if path is None or path in self._dropped:
             return None
-        # One that an option has fetched is used as long as it is wanted.
-        is_ours = self._sources.of(path.name) is not None
-        is_first = entry is next(iter(self.entries.values()))
-        return None if is_ours or (self._projector_url and is_first) else path
+        # One that the option has fetched is not used without it.
+        return path if self._sources.of(path.name) is None else None
 
     async def _look(self) -> None:
         """Look what lies in the folder."""
@@ -354,7 +369,7 @@ class Catalog:
         self._is_restless = found.is_restless
         ignored = dict(found.ignored)
         self._found = {}
-        for one in found.models:
+        for one in sorted(found.models, key=lambda one: not one.is_model):
             known = self._found.setdefault(one.name, one)
             if known is not one and one.is_model:
                 file = str(one.paths[0].relative_to(self._paths.models))
@@ -362,7 +377,7 @@ class Catalog:
         for file in sorted(set(ignored) - set(self.ignored)):
             _LOGGER.info("The file %s is not offered as a model. %s", file, ignored[file])
         self.ignored = ignored
-        self._add_parts(found.parts)
+        self._show_parts(found.parts)
 
     async def scan(self) -> None:
         """Look for files that were put into the folder by hand, changed, or taken out of it."""
@@ -373,9 +388,12 @@ class Catalog:
             if entry.name == fetched and entry.state is not ModelState.READY:
                 continue
             if entry.found is None:
-                if found and entry.option and entry.state is ModelState.FAILED:
+                is_failed = entry.state is ModelState.FAILED
+                if found and entry.option and is_failed and found != entry.left:
                     # Put there by hand, instead of the download.
                     entry.state = ModelState.WAITING
+                elif found and not entry.option:
+                    self._show(entry, found)
             elif found is None or not (found.is_model or entry.option):
                 self._forget_files(entry)
             elif found != entry.found:
@@ -386,15 +404,20 @@ class Catalog:
                 entry = self.entries[name] = Entry(name, Origin.FOLDER)
                 self._show(entry, found)
 
-    def _add_parts(self, parts: Iterable[Path]) -> None:
+    def _show_parts(self, parts: Iterable[Path]) -> None:
         """Show downloads that nobody goes on with, so that they can be deleted."""
+        left = set()
         for path in parts:
             name = stem_of(path.name.removesuffix(".part"))
-            wanted = name.removeprefix(f"{PROJECTOR_PREFIX}-")
-            if name not in self.entries and wanted not in self.entries:
-                words = "This download was given up: delete it, or add the model again."
-                self.entries[name] = Entry(name, Origin.FOLDER, None, ModelState.FAILED)
-                self.entries[name].error = words
+            wanted = self.entries.get(name.removeprefix(f"{PROJECTOR_PREFIX}-"))
+            if wanted is None or (wanted.option is None and wanted.found is None):
+                left.add(name)
+        for name, entry in list(self.entries.items()):
+            if not entry.option and not entry.found and name not in left:
+                del self.entries[name]
+        for name in left - set(self.entries):
+            entry = self.entries[name] = Entry(name, Origin.FOLDER, None, ModelState.FAILED)
+            entry.error = "This download was given up: delete it, or add the model again."
 
     def _forget_files(self, entry: Entry) -> None:
         """Fetch files that are gone again, if somebody wants them."""

@@ -238,6 +238,52 @@ async def test_a_projector_that_cannot_be_had(
     assert without.ready()[0].projector is None
 
 
+async def test_a_model_in_parts_goes_on(
+    paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
+) -> None:
+    """What is there of it is kept, after a stop in the middle and if somebody has put it there."""
+    file_server.content = write(tmp_path / "one.bin").read_bytes()
+    url = f"{file_server.url}/m-00001-of-00002.gguf"
+    file_server.script = [file_server.send, saying(404)]
+    catalog = make(paths, session, model_url=url)
+    async with running(catalog):
+        await until(lambda: bool(catalog.entry("main").error))
+    for n_requests in (3, 3):
+        catalog = make(paths, session, model_url=url)
+        async with running(catalog):
+            await until(lambda catalog=catalog: is_ready(catalog))  # type: ignore[misc]
+        assert len(file_server.requests) == n_requests
+    paths.sources.unlink()
+    (paths.models / "main-00002-of-00002.gguf").unlink()
+    catalog = make(paths, session, model_url=url)
+    async with running(catalog):
+        await until(lambda: is_ready(catalog))
+    assert len(file_server.requests) == 4
+    # Of a single file now, and nothing is left of the others.
+    paths.sources.write_text(json.dumps({"main-00001-of-00002.gguf": "elsewhere"}))
+    catalog = make(paths, session, model_url=f"{file_server.url}/m.gguf")
+    async with running(catalog):
+        await until(lambda: is_ready(catalog))
+    assert [one.name for one in paths.models.iterdir()] == ["main.gguf"]
+
+
+async def test_a_projector_of_the_option_stays(
+    paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
+) -> None:
+    """Once it is there, the runner hears of nothing more."""
+    write(paths.models / "main.gguf")
+    file_server.content = write(tmp_path / "p", "clip", {".has_vision_encoder": 1}).read_bytes()
+    catalog = make(paths, session, projector_url=f"{file_server.url}/p.gguf")
+    async with running(catalog):
+        await until(lambda: catalog.ready() != () and catalog.ready()[0].projector is not None)
+        await asyncio.sleep(0.1)
+    ready = catalog.ready()
+    for _ in range(2):
+        await catalog.scan()
+        assert catalog.ready() == ready
+    assert len(file_server.requests) == 1
+
+
 async def test_the_folder_while_something_is_fetched(
     paths: Paths,
     session: aiohttp.ClientSession,
@@ -282,8 +328,15 @@ async def test_what_is_left_of_a_download(paths: Paths, catalog: Catalog) -> Non
     await catalog.scan()
     assert set(catalog.entries) == {"main", "old"}
     assert "was given up: delete it" in str(catalog.entry("old").error)
+    write(paths.models / "old.gguf")
+    await catalog.scan()
+    assert is_ready(catalog, "old")
     await catalog.remove("old")
     assert not list(paths.models.glob("old*"))
+    (paths.models / "gone.gguf.part").touch()
+    await catalog.scan()
+    assert set(catalog.entries) == {"main", "gone"}
+    (paths.models / "gone.gguf.part").unlink()
     await catalog.scan()
     assert set(catalog.entries) == {"main"}
 
