@@ -90,6 +90,13 @@ class Runner:
         """Why the model in use cannot answer though llama-server can."""
         return self.faults.get(self.model or "")
 
+    def fault_of(self, name: str) -> str | None:
+        """Return why a model cannot be loaded; None if that is not known, or it can."""
+        is_alone = [one.name for one in self._served] == [name]
+        if is_alone and self.status.crashes and not self.is_ready:
+            return self.status.error
+        return self.faults.get(name)
+
     @property
     def is_serving(self) -> bool:
         """Whether there is a model to serve, loaded or not."""

@@ -114,9 +114,9 @@ class Service:
 
     async def describe_models(self) -> list[dict[str, Any]]:
         """Return what `/api/models` tells."""
-        states, faults = await self.runner.memory_states(), self.runner.faults
+        states = await self.runner.memory_states()
         return [
-            _described(one, states.get(one.name, "unloaded"), faults.get(one.name))
+            _described(one, states.get(one.name, "unloaded"), self.runner.fault_of(one.name))
             for one in self.catalog.entries.values()
         ]
 

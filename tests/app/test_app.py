@@ -111,6 +111,8 @@ def test_what_llama_server_refuses_is_told_everywhere(
     assert answer[0] == 503
     assert words in answer[1]["error"]["message"]
     app.wait_ready("error")
+    if "flash_attention" not in options:
+        assert words in models_of(app)["smol"]["error"]
 
 
 def test_ports_that_are_taken(make_app: MakeApp) -> None:

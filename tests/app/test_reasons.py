@@ -25,8 +25,8 @@ UNCHECKED = {"--samplers"}
 class Ended:
     """A real llama-server that cannot start, and what it said."""
 
-    def __init__(self, model: Path, *arguments: str | Path) -> None:
-        """Run it to its end."""
+    def __init__(self, model: Path, *arguments: str | Path, kilobytes: int | None = None) -> None:
+        """Run it to its end. kilobytes: of memory that it may have."""
         flags = ["--host", LOOPBACK, "--port", str(free_port()), "--ctx-size", "512"]
         self.command = [
             str(path_from_environment("LLAMACPP_SERVER")),
@@ -34,8 +34,9 @@ class Ended:
             *("--model", str(model)),
             *(str(one) for one in arguments),
         ]
+        limit = [] if kilobytes is None else ["prlimit", f"--as={1024 * kilobytes}"]
         ended = subprocess.run(
-            self.command,
+            [*limit, *self.command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -154,7 +155,8 @@ def test_templates(
 
 def test_too_large_a_context(model: Path) -> None:
     """It is memory that is missing, of the machine."""
-    assert Ended(model, "--ctx-size", "900000000").told == (
+    flags = ("--ctx-size", "900000", "--fit", "off")
+    assert Ended(model, *flags, kilobytes=2_000_000).told == (
         Kind.MEMORY,
         "llama-server ran out of memory.",
     )
