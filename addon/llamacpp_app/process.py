@@ -88,6 +88,8 @@ class ServerProcess:
         self._blame = blame
         self._process: asyncio.subprocess.Process | None = None
         self._started: Sequence[str] = ()
+        # Why it has ended the last time, by itself.
+        self._reason: Reason | None = None
         self.words = Words()
         # Why we have ended a server ourselves.
         self._given_up: str | None = None
@@ -198,6 +200,9 @@ class ServerProcess:
             found = Reason(Kind.UNKNOWN, self._given_up)
         else:
             found = reason_of(returncode, lines, self._started, was_ready=was_ready)
+            if found.is_vague and self._reason and self._reason.kind is found.kind:
+                found = self._reason
+            self._reason = found
         told = [found.text]
         if found.kind is Kind.MEMORY and (advice := self._advise()):
             told.append(advice)

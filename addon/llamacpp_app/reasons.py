@@ -55,10 +55,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why llama-server has ended, and a sentence on it that says what to do."""
+    """Why llama-server has ended, and a sentence on it that says what to do.
+
+    is_vague: another start may tell more.
+    """
 
     kind: Kind
     text: str
+    is_vague: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +228,9 @@ def reason_of(
     texts = [text for _, text in said]
     if found := _known(texts, command, was_ready=was_ready):
         return found
+    if not was_ready and any(_NO_TEMPLATE in text for text in texts):
+        # It ends faster than it writes its log, at times.
+        return Reason(Kind.SETTING, _template_sentence("", None), is_vague=True)
     if returncode == -signal.SIGKILL:
         return Reason(Kind.MEMORY, "llama-server ran out of memory.")
     complaints = [text for level, text in said if level == "E"]
@@ -307,6 +314,7 @@ def _usage(texts: Sequence[str]) -> str:
     return f"llama-server's help: {words}" if words else ""
 
 
+_NO_TEMPLATE: Final = "the supplied chat template is not supported"
 _TEMPLATE: Final = re.compile(r"common_chat_templates_init: error: (?:parser: )?(.*)")
 _RENDERED: Final = re.compile(r"failed to apply template: (?!std::exception)")
 _PLACE: Final = re.compile(r"at line (\d+), column \d+ in source")
@@ -330,10 +338,15 @@ def _template(texts: Sequence[str], command: Sequence[str]) -> str | None:
         line = places[0] if places else None
     else:
         return None
+    return _template_sentence(said, line)
+
+
+def _template_sentence(said: str, line: int | str | None) -> str:
     where = f" in line {line}" if line else ""
+    what = f" ({_shown(said)})" if said else ""
     return (
-        f"The option chat_template has a mistake{where} ({_shown(said)}): mend it, or empty the "
-        "option, so that the model's own template is used."
+        f"The option chat_template has a mistake{where}{what}: mend it, or empty the option, so "
+        "that the model's own template is used."
     )
 
 

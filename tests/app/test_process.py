@@ -134,6 +134,33 @@ async def test_a_crash_loop_is_told(
     await running.stop()
 
 
+async def test_a_reason_that_was_told_better_before(
+    socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """llama-server does not always say all: what it said once is not lost."""
+    monkeypatch.setattr(process_module, "FIRST_PAUSE_SECONDS", 0.01)
+    said = "0.1 E common_chat_templates_init: error: parser: Parser Error: Expected }}"
+    code = f"""
+import pathlib
+print("error: the supplied chat template is not supported: x")
+path = pathlib.Path({str(tmp_path / "n")!r})
+n = len(path.read_text()) if path.exists() else 0
+path.write_text("x" * (n + 1))
+if n == 1:
+    print({said!r})
+raise SystemExit(1)
+"""
+    running = Running([sys.executable, "-c", code])
+    words = "The option chat_template has a mistake"
+    await reached(running.process, ProcessState.RESTARTING)
+    assert str(running.process.status.error).startswith(f"{words}: mend it")
+    await reached(running.process, ProcessState.CRASHING)
+    assert str(running.process.status.error).startswith(f"{words} (Expected }}}}): mend it")
+    await running.stop()
+
+
 async def test_out_of_memory_is_explained(
     socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
 ) -> None:
