@@ -267,6 +267,27 @@ async def test_a_model_in_parts_goes_on(
     assert [one.name for one in paths.models.iterdir()] == ["main.gguf"]
 
 
+async def test_a_projector_must_be_a_file(paths: Paths, session: aiohttp.ClientSession) -> None:
+    """A repository may have several."""
+    write(paths.models / "main.gguf")
+    catalog = make(paths, session, projector_url="o/r:F16")
+    async with running(catalog):
+        await until(lambda: bool(catalog.entry("main").warning))
+    assert "projector_url must name a file, as owner/repo" in str(catalog.entry("main").warning)
+    assert is_ready(catalog)
+
+
+async def test_a_file_that_cannot_be_deleted(paths: Paths, catalog: Catalog) -> None:
+    """That is told, and the model stays."""
+    write(paths.models / "mine.gguf")
+    await catalog.scan()
+    (paths.models / "mine.gguf").unlink()
+    (paths.models / "mine.gguf").mkdir()
+    with pytest.raises(CatalogError, match="The model mine cannot be deleted"):
+        await catalog.remove("mine")
+    assert "mine" in catalog.entries
+
+
 async def test_a_projector_of_the_option_stays(
     paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
 ) -> None:
