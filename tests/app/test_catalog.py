@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,7 @@ async def test_a_file_that_is_written_over(paths: Paths, catalog: Catalog) -> No
     (before,) = catalog.ready()
     catalog.changed.clear()
     write(paths.models / "mine.gguf", "qwen3")
+    os.utime(paths.models / "mine.gguf", (0, 0))
     await catalog.scan()
     assert catalog.changed.is_set()
     info = catalog.entry("mine").info
