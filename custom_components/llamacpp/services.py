@@ -28,6 +28,7 @@ from .const import DOMAIN
 from .conversation import LlamaCppConversationEntity
 from .history import Conversation, History, HistoryError, Source
 from .options_flow import retention_of
+from .preferred import async_preferred_agent
 from .prompt.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
 from .turns import async_turn_of
 
@@ -242,11 +243,12 @@ class Actions:
     async def _async_agent(
         self, call: ServiceCall, stored: str | None = None
     ) -> LlamaCppConversationEntity:
-        """Return the agent of the call, else of the conversation, else the only one.
+        """Return the agent of the call, else of the conversation, else the preferred or only one.
 
-        Raises ServiceValidationError if there is none, or if a new check finds its server away.
+        Preferred is the preferred voice assistant's. Raises ServiceValidationError if there is no
+        agent, if none of several is preferred, or if a new check finds its server away.
         """
-        entity_id = call.data.get(ATTR_AGENT) or stored
+        entity_id = call.data.get(ATTR_AGENT) or stored or async_preferred_agent(self._hass)
         agents = [
             entity
             for entity in self._hass.data[conversation.const.DATA_COMPONENT].entities

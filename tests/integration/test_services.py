@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from homeassistant.components import conversation
+from homeassistant.components import assist_pipeline, conversation
 from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import entity_registry as er
 from homeassistant.util import slugify
 
 from custom_components.llamacpp.action_turn import verbatim
@@ -296,6 +297,44 @@ async def test_agents_that_are_refused(
     own_server.kill()
     await second.runtime_data.coordinator.async_refresh()
     assert await refused("chat", message="Hello", agent=other) == "agent_unavailable"
+
+
+async def test_the_preferred_assistants_agent(
+    home: HomeAssistant,
+    add_server: AddServer,
+    scripted_server: LlamaServer,
+    own_server: LlamaServer,
+    act: Act,
+) -> None:
+    """Of several agents it answers without being named, also by its error if it is away."""
+    await add_server(scripted_server.base_url)
+    second = await add_server(own_server.base_url)
+    other = f"conversation.{slugify(agent_of(second).title)}"
+    (pipeline,) = assist_pipeline.async_get_pipelines(home)
+    for preferred in (AGENT, other):
+        await assist_pipeline.async_update_pipeline(home, pipeline, conversation_engine=preferred)
+        assert (await act("start"))["agent"] == preferred
+        answered = (await act("chat", message="Hello"))["conversation_id"]
+        assert (await act("history", conversation_id=answered))["agent"] == preferred
+        # The one that is named goes first, and so does the one of a conversation.
+        started = await act("start", agent=AGENT)
+        assert started["agent"] == AGENT
+        await act("send", conversation_id=started["conversation_id"], message="Hello")
+        listed = (await act("list", agent=AGENT))["conversations"]
+        assert started["conversation_id"] in [one["conversation_id"] for one in listed]
+    await home.config_entries.async_unload(second.entry_id)
+    with pytest.raises(ServiceValidationError) as caught:
+        await act("chat", message="Hello")
+    assert caught.value.translation_key == "agent_unavailable"
+    assert caught.value.translation_placeholders == {"agent": other}
+    # A disabled one is nobody's agent any more.
+    er.async_get(home).async_update_entity(other, disabled_by=er.RegistryEntryDisabler.USER)
+    assert (await act("start"))["agent"] == AGENT
+    # With an assistant of somebody else's, the only agent answers.
+    await assist_pipeline.async_update_pipeline(
+        home, pipeline, conversation_engine="conversation.home_assistant"
+    )
+    assert (await act("start"))["agent"] == AGENT
 
 
 async def test_a_server_that_was_away_at_the_start(
