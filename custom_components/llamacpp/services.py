@@ -33,7 +33,7 @@ from .prompt.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
 from .turns import async_turn_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
     from homeassistant.util.json import JsonValueType
@@ -206,20 +206,30 @@ class Actions:
             )
         ]
         summaries.sort(key=lambda summary: summary.stamp, reverse=True)
+        del summaries[limit:]
+        names = await self._async_user_names({one.user_id for one in summaries})
         return {
             "conversations": [
                 {
                     "conversation_id": summary.id,
+                    "title": summary.title,
                     "agent": summary.agent_id,
+                    "user_id": summary.user_id,
+                    "user": names.get(summary.user_id),
                     "source": summary.source.value,
                     "created": summary.created.isoformat(),
                     "updated": summary.updated.isoformat(),
                     "closed": summary.closed is not None,
                     "message_count": summary.message_count,
                 }
-                for summary in summaries[:limit]
+                for summary in summaries
             ]
         }
+
+    async def _async_user_names(self, user_ids: Iterable[str | None]) -> dict[str | None, str]:
+        """Return the names of these users by id; those who are gone, or have none, are missing."""
+        users = [await self._hass.auth.async_get_user(one) for one in user_ids if one]
+        return {user.id: user.name for user in users if user and user.name}
 
     def _entries(self) -> list[LlamaCppConfigEntry]:
         return [

@@ -130,6 +130,7 @@ def make_older(tmp_path: Path, conversation_id: str) -> None:
     [path] = tmp_path.glob(f"config/.storage/llamacpp.history/*/{conversation_id}*")
     document = json.loads(path.read_text())
     assert document["data"].pop("user_id")
+    assert document["data"].pop("title")
     path.write_text(json.dumps(document | {"minor_version": 1}))
 
 
@@ -199,13 +200,17 @@ async def test_the_refusal_is_translated(requests: list[Any], act: Act, say: Say
 
 
 @pytest.mark.parametrize("user", ["admin", AUTOMATION])
-async def test_admins_and_automations(requests: list[Any], act: Act, say: Say, user: str) -> None:
+async def test_admins_and_automations(
+    requests: list[Any], act: Act, say: Say, users: dict[str, str | None], user: str
+) -> None:
     """They may do everything, and the conversation stays whose it is."""
     assert requests == []
     for way in ("assist", "action"):
         conversation_id = await begin(way, "anna", act, say)
-        listed = (await act(user, "list"))["conversations"]
-        assert conversation_id in [one["conversation_id"] for one in listed]
+        listed = {one["conversation_id"]: one for one in (await act(user, "list"))["conversations"]}
+        assert listed[conversation_id]["user"] == "anna"
+        assert listed[conversation_id]["user_id"] == users["anna"]
+        assert listed[conversation_id]["title"] == "My PIN is 4711."
         for again in ("action", "assist"):
             assert await continued(again, user, conversation_id, act, say) == (
                 True,
@@ -356,7 +361,8 @@ async def test_owners_of_an_older_version(
     make_older(tmp_path, conversation_id)
     await home.config_entries.async_reload(entry_of(home).entry_id)
     forget_sessions(home)
-    assert (await act("anna", "list"))["conversations"] != []
+    [listed] = (await act("anna", "list"))["conversations"]
+    assert listed["title"] == "My PIN is 4711."
     assert await continued("action", "bea", conversation_id, act, say) == (False, None)
     assert await continued("action", "anna", conversation_id, act, say) == (True, conversation_id)
 

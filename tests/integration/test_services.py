@@ -92,6 +92,8 @@ async def test_a_conversation(
     await add_server(scripted_server.base_url)
     conversation_id = (await act("start", system_prompt="Be kind."))["conversation_id"]
     assert conversation_id.startswith("conv_")
+    [listed] = (await act("list"))["conversations"]
+    assert (listed["title"], listed["user_id"], listed["user"]) == (None, None, None)
     first = await act("send", conversation_id=conversation_id, message="Hello")
     assert first["message_count"] == 2
     second = await act("send", conversation_id=conversation_id, message="Again")
@@ -103,7 +105,9 @@ async def test_a_conversation(
     assert [message["role"] for message in told["messages"]] == ["user", "assistant"] * 2
     assert told["messages"][2]["content"] == "Again"
     listed = (await act("list", agent=AGENT))["conversations"]
-    assert [one["conversation_id"] for one in listed] == [conversation_id]
+    assert [(one["conversation_id"], one["title"]) for one in listed] == [
+        (conversation_id, "Hello")
+    ]
     assert (await act("list", agent="conversation.other"))["conversations"] == []
 
     await act("close", conversation_id=conversation_id)

@@ -8,12 +8,15 @@ from . import fields
 from .fields import FormatError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 type Json = dict[str, Any]
 
 # Largest signed 64-bit integer.
 MAX_COUNT: Final = 2**63 - 1
+# Characters of a title: fits in a line of a list.
+MAX_TITLE: Final = 60
 
 
 class Source(StrEnum):
@@ -231,13 +234,37 @@ class Turn:
         )
 
 
+def title_of(turns: Iterable[Turn]) -> str | None:
+    """Return the first words of the first text that a user has written, None if there is none.
+
+    One line of at most MAX_TITLE characters, that ends with an ellipsis if there was more.
+    """
+    for message in (one for turn in turns for one in turn.messages):
+        if message.role is Role.USER and (title := _first_words(message.content or "")):
+            return title
+    return None
+
+
+def _first_words(text: str) -> str:
+    # As many words are longer than a title: what follows is not split.
+    line = " ".join(text.split(maxsplit=MAX_TITLE))
+    if len(line) > MAX_TITLE:
+        start = line[: MAX_TITLE - 1]
+        is_between_words = line[MAX_TITLE - 1] == " "
+        # A long word is cut anywhere, as is a text without spaces.
+        line = f"{start if is_between_words else start.rpartition(' ')[0] or start}…"
+    # JSON has no lone surrogates.
+    return line.encode("utf-8", "replace").decode()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """A conversation with its turns, oldest first.
 
     user_id: its owner, a Home Assistant user, None if no user has taken part. agent_id: of the last
     turn. system_prompt: its own instructions, None for the agent's. updated: time of the last turn.
-    closed: time of its end, None if it is open. All times have a time zone.
+    closed: time of its end, None if it is open. All times have a time zone. title: the first words
+    of its first turn, as `title_of` returns them, also when that turn is dropped.
     """
 
     id: str
@@ -248,17 +275,20 @@ class Conversation:
     agent_id: str | None = None
     system_prompt: str | None = None
     closed: datetime | None = None
+    title: str | None = None
     turns: tuple[Turn, ...] = ()
 
     def with_turn(self, turn: Turn, agent_id: str | None, now: datetime) -> Self:
         """Return the conversation with a further turn of this agent. now: time of its end.
 
-        A conversation without owner gets the user of the turn as its owner.
+        A conversation without owner gets the user of the turn as its owner, one without title that
+        of the turn.
         """
         return replace(
             self,
             turns=(*self.turns, turn),
             user_id=self.user_id or turn.user_id,
+            title=self.title or title_of([turn]),
             agent_id=agent_id,
             updated=now,
         )
@@ -274,13 +304,18 @@ class Conversation:
             "created": self.created.isoformat(),
             "updated": self.updated.isoformat(),
             "closed": self.closed.isoformat() if self.closed else None,
+            "title": self.title,
             "turns": [turn.to_json() for turn in self.turns],
         }
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Parse the result of `to_json`; raises FormatError for anything else."""
+        """Parse the result of `to_json`; raises FormatError for anything else.
+
+        A conversation that was stored without title gets that of its turns.
+        """
         source = fields.mapping(value)
+        turns = fields.each(source, "turns", Turn.from_json)
         return cls(
             id=fields.required(source, "id", str),
             source=fields.choice(source, "source", Source),
@@ -290,7 +325,8 @@ class Conversation:
             created=fields.moment(source, "created"),
             updated=fields.moment(source, "updated"),
             closed=None if source.get("closed") is None else fields.moment(source, "closed"),
-            turns=fields.each(source, "turns", Turn.from_json),
+            title=fields.optional(source, "title", str) or title_of(turns),
+            turns=turns,
         )
 
 
@@ -305,6 +341,7 @@ class Summary:
     source: Source
     user_id: str | None
     agent_id: str | None
+    title: str | None
     created: datetime
     updated: datetime
     closed: datetime | None
@@ -321,6 +358,7 @@ class Summary:
             source=conversation.source,
             user_id=conversation.user_id,
             agent_id=conversation.agent_id,
+            title=conversation.title,
             created=conversation.created,
             updated=conversation.updated,
             closed=conversation.closed,

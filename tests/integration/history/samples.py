@@ -14,6 +14,7 @@ from custom_components.llamacpp.history import (
     Turn,
     Usage,
 )
+from custom_components.llamacpp.history.model import title_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +95,7 @@ def conversation(
         created=THEN,
         updated=updated,
         turns=turns,
+        title=values.pop("title", title_of(turns)),
         **values,
     )
 

@@ -5,8 +5,12 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from homeassistant.helpers.json import json_bytes
+from hypothesis import given
+from hypothesis import strategies as st
 
 from custom_components.llamacpp.history import Conversation, FormatError, Summary, Usage
+from custom_components.llamacpp.history.model import MAX_TITLE, title_of
 
 from .samples import AGENT, THEN, conversation, turn, turn_with_tools
 
@@ -97,6 +101,7 @@ def test_summary() -> None:
         source=FULL.source,
         user_id="user1",
         agent_id=AGENT,
+        title="Kitchen on",
         created=THEN,
         updated=THEN,
         closed=THEN,
@@ -106,3 +111,54 @@ def test_summary() -> None:
         stamp=5.0,
     )
     assert isinstance(summary.created, datetime)
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("Kitchen on", "Kitchen on"),
+        ("  What\n\tcould I   cook? ", "What could I cook?"),
+        ("x" * MAX_TITLE, "x" * MAX_TITLE),
+        ("x" * (MAX_TITLE + 1), "x" * (MAX_TITLE - 1) + "…"),
+        ("four " * 13, "four " * 11 + "four…"),
+        ("sevens " * 9, "sevens " * 7 + "sevens…"),
+        ("a " * 1000, "a " * 29 + "a…"),
+        ("\ud83d lost half", "? lost half"),
+        (" \n", None),
+    ],
+)
+def test_title(text: str, title: str | None) -> None:
+    """A title is the first words, in one line, and is cut between words."""
+    assert title_of([turn(text)]) == title
+
+
+@given(st.text(st.characters(codec=None)) | st.text(" a\n", min_size=50, max_size=400))
+def test_title_of_any_text(text: str) -> None:
+    """It is short, in one line, can be stored, and begins as the text does."""
+    title = title_of([turn(text)])
+    words = " ".join(text.split()).encode("utf-8", "replace").decode()
+    if not words:
+        assert title is None
+        return
+    assert title
+    assert len(title) <= MAX_TITLE
+    assert json.loads(json_bytes(title)) == title == " ".join(title.split())
+    if len(words) <= MAX_TITLE:
+        assert title == words
+    else:
+        assert title.endswith("…")
+        assert words.startswith(title[:-1])
+
+
+def test_title_stays() -> None:
+    """It is of the first turn with words, also where that turn is gone, or was stored without."""
+    started = conversation("one")
+    assert started.title is None
+    begun = started.with_turn(turn(" "), AGENT, THEN).with_turn(turn("First"), AGENT, THEN)
+    gone_on = begun.with_turn(turn("Second"), AGENT, THEN)
+    assert gone_on.title == "First"
+    value = gone_on.to_json()
+    del value["turns"][:2]
+    assert Conversation.from_json(value).title == "First"
+    del value["title"]
+    assert Conversation.from_json(value).title == "Second"
