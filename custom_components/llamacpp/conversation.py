@@ -49,6 +49,7 @@ from .serving.slot_affinity import ConversationRef
 from .state import ServerStatus
 from .turn.commands.strategy import CommandsStrategy
 from .turn.exact import async_answer_exactly
+from .turn.help import async_answer_help
 from .turn.noise import is_noise
 from .turn.strategy import NativeStrategy, native_strategy
 from .turn.turn import Outcome
@@ -407,10 +408,11 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         chat_log: conversation.ChatLog,
         llm_context: llm.LLMContext,
     ) -> conversation.ConversationResult | None:
-        """Return Home Assistant's own answer if it understands the sentence exactly."""
+        """Return Home Assistant's own answer if it understands the sentence exactly, or help."""
         if not self._is_exact_first:
             return None
-        result = await async_answer_exactly(self.hass, user_input, chat_log, llm_context)
+        turn = (self.hass, user_input, chat_log, llm_context)
+        result = await async_answer_exactly(*turn) or await async_answer_help(*turn)
         if result and self.subentry.data.get(CONF_KEEP_HISTORY, True):
             await self._async_keep(user_input, chat_log, Outcome.without_model(chat_log))
         return result

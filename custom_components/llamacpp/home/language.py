@@ -143,13 +143,26 @@ def load(code: str, folder: Path | None = None) -> Language:
     None: build them again after each restart. Reads files, and building a pack takes seconds: do
     not call this in the event loop.
     """
-    known = intents.get_languages()
-    wanted = next((one for one in (code, code.partition("-")[0]) if one in known), FALLBACK)
     with _LOADING:
-        language = _read(wanted, folder)
+        language = _read(_known(code), folder)
     if len(_LOADED) < MAX_CODES:
         _LOADED[code] = language
     return language
+
+
+@lru_cache(maxsize=MAX_CODES)
+def help_phrases(code: str) -> frozenset[Phrase]:
+    """Return the phrases that ask what the agent can do, none without a file of ours.
+
+    code: as for `load`. Reads a file, but no pack.
+    """
+    return frozenset(phrases(_texts(_own(_known(code)).get("help", ()))))
+
+
+def _known(code: str) -> str:
+    """Return the code of the language to load for a code."""
+    known = intents.get_languages()
+    return next((one for one in (code, code.partition("-")[0]) if one in known), FALLBACK)
 
 
 @lru_cache

@@ -118,7 +118,9 @@ def test_calls_have_sentences_of_their_own(code: str) -> None:
 def _of_file(raw: dict[str, Any]) -> dict[str, list[str]]:
     """Return the templates of a file, by where they are."""
     return {
-        **{name: raw[name] for name in (*LISTS, "ones", "common", "without") if name in raw},
+        **{
+            name: raw[name] for name in (*LISTS, "ones", "common", "without", "help") if name in raw
+        },
         **{name: list(raw[name]) for name in WORTH if name in raw},
         **{f"hear {name}": texts for name, texts in raw["hear"].items()},
         **{

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from benchmarks.lib.assist_set.cases import load_set
-from custom_components.llamacpp.home.language import FOLDER, load
+from custom_components.llamacpp.home.language import FOLDER, help_phrases, load
 from custom_components.llamacpp.home.templates import texts_of
 from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
 from custom_components.llamacpp.home.words import has_phrase, words_of
@@ -17,6 +17,7 @@ from custom_components.llamacpp.nlu.candidates import Candidates
 from custom_components.llamacpp.nlu.interpret import Interpreter
 from custom_components.llamacpp.nlu.relative import Now
 from custom_components.llamacpp.nlu.utterance import understand
+from custom_components.llamacpp.turn.help import MAX_WORDS
 from tests.benchmarks.test_sets import SETS
 
 from .homes import DECLARED
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 # For each language, by what they do in the home below, sentences that no set has.
 VOCABULARY = Path(__file__).with_name("vocabulary")
 CODES = sorted(path.stem for path in FOLDER.glob("*.json"))
-# Of what does nothing.
+# What asks for help, and what does nothing.
+HELP = "help"
 TALK = {"question": "is_question", "chat": "is_chat", "time": "is_about_time"}
 # Behind a call that is asked about.
 ASKED = "?"
@@ -130,7 +132,9 @@ async def test_what_is_said(hass: HomeAssistant, code: str) -> None:
     wrong = []
     for expected, texts in vocabulary(code).items():
         for text in texts:
-            if expected in TALK:
+            if expected == HELP:
+                is_right = words_of(text) in help_phrases(code)
+            elif expected in TALK:
                 is_right = getattr(understand(text, language), TALK[expected])
             else:
                 meaning = Interpreter(Candidates(HOME, language, TOOLS, now=now), language).meaning(
@@ -145,17 +149,21 @@ async def test_what_is_said(hass: HomeAssistant, code: str) -> None:
 
 
 def entries(code: str) -> Iterator[tuple[str, str]]:
-    """Yield the templates of a file of ours for verbs and kinds of things, and where each is."""
+    """Yield the templates of a file of ours, and where each is.
+
+    They are for verbs, kinds of things, and requests for help.
+    """
     raw: dict[str, Any] = json.loads((FOLDER / f"{code}.json").read_text(encoding="utf-8"))
     for name, texts in raw["hear"].items():
         yield from ((name, text) for text in texts)
+    yield from ((HELP, text) for text in raw[HELP])
     for name, one in raw["kinds"].items():
         yield from ((name, text) for text in (*one.get("plurals", ()), *one.get("words", ())))
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_word_is_wanted(code: str) -> None:
-    """Each word for a verb or a kind of things is there for a sentence that has its phrase."""
+    """Each word for a verb, a kind or help is there for a sentence that has its phrase."""
     unwanted = []
     for name, template in entries(code):
         phrases = [words_of(text) for text in texts_of(template)]
@@ -168,6 +176,17 @@ def test_every_word_is_wanted(code: str) -> None:
         if rest := {word for phrase in phrases for word in phrase} - found:
             unwanted.append((name, template, sorted(rest)))
     assert not unwanted
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_help_is_no_order(code: str) -> None:
+    """Where somebody asks for help, nothing else is understood that could be done."""
+    language = load(code)
+    assert help_phrases(code)
+    for phrase in help_phrases(code):
+        assert len(phrase) <= MAX_WORDS
+        meaning = Interpreter(Candidates(HOME, language, TOOLS), language).meaning(" ".join(phrase))
+        assert not any(one.is_heard and one.is_plain for part in meaning.parts for one in part)
 
 
 @pytest.mark.parametrize("code", CODES)
