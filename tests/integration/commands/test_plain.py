@@ -15,12 +15,14 @@ from custom_components.llamacpp.nlu.candidates import Candidates
 from custom_components.llamacpp.nlu.interpret import Interpreter
 from custom_components.llamacpp.nlu.relative import Now
 
-from .test_vocabulary import TOOLS, VALUES, told
+from .test_vocabulary import OF_KINDS, TOOLS, VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from homeassistant.core import HomeAssistant
+
+    from custom_components.llamacpp.nlu.candidates import Command
 
 PLAIN = Path(__file__).with_name("plain")
 CODES = sorted(path.stem for path in PLAIN.glob("*.yaml"))
@@ -52,6 +54,13 @@ THINGS: dict[str, tuple[str | None, str | None, tuple[str, ...]]] = {
     "valve.garden": ("garden", None, ()),
 }
 UPPER = ("bedroom", "kid", "bath")
+
+
+def told(command: Command) -> str:
+    """Return a call in short: `HassLightSet Xanadu 30`."""
+    values = (value for name, value in command.args.items() if name not in OF_KINDS)
+    texts = (f"{one:g}" if isinstance(one, float) else str(one) for one in values)
+    return " ".join((command.tool.rpartition("__")[2], *texts))
 
 
 def home_of(raw: Mapping[str, Any]) -> Home:
