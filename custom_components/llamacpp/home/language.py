@@ -350,6 +350,7 @@ LISTS = (
     *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
     *("yes", "degrees", "small", "orders", "except", "not_now", "here", "thanks"),
     *("by", "to", "more", "less", "up", "down", "points", "other", "all_of_them", "no", "subjects"),
+    *("copulas", "speakers"),
     *("because", "because_behind_comma", "only", "keep", "missing", "too", "meant", "not"),
 )
 

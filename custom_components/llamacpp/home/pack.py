@@ -6,7 +6,7 @@ Assistant lacks.
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
@@ -47,6 +47,8 @@ KELVINS = range(2000, 6600, 100)
 DEGREE = "\u00b0"
 # Number of intents in which a word must precede slots to count as an article.
 OFTEN = 2
+# Share of the commonest word beside a name in questions that other such words have at least.
+OFTEN_BESIDE = 0.25
 # How Home Assistant's answers join names: `{{ a[:-1] | join(', ') }} and {{ a[-1] }}`.
 _JOIN = re.compile(r"""join\([^)]*\)\s*\}\}\s*(\w+)\s*\{\{|join\(["'] (\w+) ["']\)""")
 _ANSWER_NAME = re.compile(r"\{\{\s*slots\.(\w+)\s*(?:\|\s*\w+\s*)?\}\}")
@@ -190,6 +192,7 @@ class _Maker:
             "also": self._and(),
             "degrees": sorted(self._units[DEGREE]),
             "questions": self._questions(verbs),
+            "copulas": self._copulas(),
             **self._yes_and_no(),
             **{name: self._rule_words(rules) for name, rules in RULES.items()},
         }
@@ -494,6 +497,19 @@ class _Maker:
             if (words := literal(text.partition("{")[0]))
         }
         return sorted(firsts - of_orders - self._small)
+
+    def _copulas(self) -> list[str]:
+        """Return the words beside a name in questions for a state: `is`, `are`."""
+        found: Counter[str] = Counter()
+        for block in self._blocks:
+            if block.intent == "HassGetState" and "name" in block.slots:
+                for text in block.texts:
+                    before, _, behind = text.partition("{name}")
+                    first = [one for one in literal(before) if one not in self._small]
+                    last = literal(behind.partition("{")[0])
+                    found.update(first if len(first) == 1 else last[:1])
+        least = max(found.values(), default=0) * OFTEN_BESIDE
+        return [word for word, n in found.items() if n >= least and word not in self._small]
 
     def _rule_words(self, names: Iterable[str]) -> list[str]:
         found = [

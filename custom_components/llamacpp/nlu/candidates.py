@@ -162,6 +162,12 @@ class Candidates:
         shortlist = EntityLinker.of(self._home, self._language, words)
         return bool(shortlist.areas or shortlist.floors)
 
+    def names_any(self, words: Sequence[str]) -> bool:
+        """Return whether the words name an entity, a kind of them, an area or a floor."""
+        shortlist = EntityLinker.of(self._home, self._language, words)
+        is_kind = any(one.is_whole or one.is_sure for one in shortlist.things) or shortlist.kinds
+        return bool(is_kind or shortlist.areas or shortlist.floors)
+
     def is_delayed(self, said: Utterance) -> bool:
         """Return whether the utterance asks for a delay; a duration can also be a timer's own."""
         is_for_timer = any(DURATION in one.slots.values() for one in self._verbs.heard(said.words))

@@ -7,6 +7,7 @@ from ..home.durations import lengths
 from .explained import beside, cautions_in, phrase_places
 from .gbnf import writable
 from .generic import generic_commands
+from .statements import is_statement, may_begin_with_verb
 from .utterance import n_begin, understand
 from .verbs import is_order
 
@@ -91,7 +92,9 @@ class Interpreter:
         if said.is_chat:
             return Meaning([])
         meaning = Meaning(self._possible(said))
-        if not meaning.is_plain and (clause := self._order_in(said)):
+        if not meaning.is_plain and (
+            clause := self._order_in(said) or self._order_about_topic(said)
+        ):
             return clause
         for one in (one for part in meaning.parts for one in part if not one.reads):
             if cautions_in(one.rest, self._language):
@@ -159,11 +162,30 @@ class Interpreter:
             )
             for one in others
         )
-        is_critical = any(one.is_critical for part in meaning.parts for one in part)
-        if is_alone and not is_critical:
-            return meaning
-        beside = tuple(word for one in others for word in one.words)
-        return Meaning([[replace(one, rest=beside) for one in part] for part in meaning.parts])
+        return _beside(meaning, others, is_alone=is_alone)
+
+    def _order_about_topic(self, said: Utterance) -> Meaning | None:
+        """Return the meaning of an order without a name behind a clause that names one entity.
+
+        `The lamp is too bright, dim it`: needs a confirmation unless the clause is a statement.
+        """
+        clauses = [*said.clauses]
+        if len(clauses) != 2 or said.delay or said.but:  # noqa: PLR2004 - the topic and the order
+            return None
+        topic, order = clauses
+        named = {one.thing.name for one in self._candidates.named(topic.words) if one.is_whole}
+        if len(named) != 1 or order.is_chat or self._candidates.names_any(order.words):
+            return None
+        (name,) = named
+        whole = understand(f"{name} {' '.join(order.words)}", self._language)
+        meaning = Meaning(self._possible(whole))
+        things = {one.thing for part in meaning.parts for one in part}
+        if not meaning.is_plain or things != named or self._is_other(topic, named):
+            return None
+        is_remark = is_statement(topic.words, self._language) and not self._may_change(
+            topic.words, named
+        )
+        return _beside(meaning, [topic], is_alone=is_remark)
 
     def _is_other(self, clause: Utterance, things: Collection[str]) -> bool:
         """Return whether a clause beside an order has another subject, or says whether to obey.
@@ -201,14 +223,26 @@ class Interpreter:
         lists = language.lists
         named = self._candidates.named(words)
         begins = n_begin(words, lists["subjects"]) and not n_begin(words, lists["orders"])
-        is_statement = begins and not (language.has_inversion or named)
+        states = is_statement(words, language)
+        is_no_order = states or (begins and not (language.has_inversion or named))
         is_for_several = "" in things or len(things) > 1
         return bool(
-            (language.has_inversion and not (begins or is_exclamation))
+            (may_begin_with_verb(words, language) and not (begins or states or is_exclamation))
             or (
-                not is_statement
+                not is_no_order
                 and is_order(words, language, is_clear=not (named or is_for_several))
             )
             or cautions_in(words, language)
             or lengths(words, language)
         )
+
+
+def _beside(meaning: Meaning, others: Sequence[Utterance], *, is_alone: bool) -> Meaning:
+    """Return the meaning of an order beside other clauses.
+
+    is_alone: these cannot change it. What could do harm needs a confirmation all the same.
+    """
+    if is_alone and not any(one.is_critical for part in meaning.parts for one in part):
+        return meaning
+    rest = tuple(word for one in others for word in one.words)
+    return Meaning([[replace(one, rest=rest) for one in part] for part in meaning.parts])
