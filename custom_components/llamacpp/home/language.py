@@ -312,21 +312,34 @@ def _is_same_for_one(of_place: Sentence, other: Sentence) -> bool:
     )
 
 
+def _kinds(raw: Mapping[str, Any]) -> dict[str, Kind]:
+    """Return the words for kinds of entities; a lock is also what it locks: a door."""
+    kinds = {
+        name: Kind(
+            one.get("every") or raw["texts"]["every"].format(things=one["all"]),
+            phrases([one["all"], *one.get("plurals", ())]),
+            phrases([one["all"], *one.get("plurals", ()), *one["words"]]),
+        )
+        for name, one in raw["kinds"].items()
+    }
+    if (lock := kinds.get("lock")) and (door := kinds.get("cover.door")):
+        lock = Kind(
+            lock.all,
+            tuple(dict.fromkeys((*lock.plurals, *door.plurals))),
+            tuple(dict.fromkeys((*lock.words, *door.words))),
+        )
+        kinds["lock"] = lock
+    return kinds
+
+
 def _language(code: str, raw: Mapping[str, Any]) -> Language:
     return Language(
         code=code,
         sentences=_for_places([Sentence.of(one) for one in raw["commands"]]),
         later=Sentence.of(raw["later"]),
-        kinds={
-            name: Kind(
-                one.get("every") or raw["texts"]["every"].format(things=one["all"]),
-                phrases([one["all"], *one.get("plurals", ())]),
-                phrases([one["all"], *one.get("plurals", ()), *one["words"]]),
-            )
-            for name, one in raw["kinds"].items()
-        },
+        kinds=_kinds(raw),
         lists={name: phrases(raw.get(name, ())) for name in LISTS},
-        numbers={words_of(words): value for words, value in raw["numbers"].items()},
+        numbers=_numbers(raw),
         levels={words_of(words): value for words, value in raw["levels"].items()},
         parts={words_of(words): value for words, value in raw.get("parts", {}).items()},
         ones=frozenset(word for one in phrases(raw.get("ones", ())) for word in one),
@@ -342,6 +355,13 @@ def _language(code: str, raw: Mapping[str, Any]) -> Language:
     )
 
 
+def _numbers(raw: Mapping[str, Any]) -> dict[Phrase, float | None]:
+    """Return the numbers; `a bit` is none, though it may begin with the word for one."""
+    numbers = {words_of(words): value for words, value in raw["numbers"].items()}
+    no_numbers = (one for one in phrases(raw.get("small", ())) if len(one) > 1)
+    return {one: None for one in no_numbers if one[:1] in numbers} | numbers
+
+
 # Lists of words that change nothing.
 SMALL_LISTS = ("small", "fillers", "prepositions")
 # Lists with words that are never typos of others.
@@ -350,7 +370,7 @@ LISTS = (
     *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
     *("yes", "degrees", "small", "orders", "except", "not_now", "here", "thanks"),
     *("by", "to", "more", "less", "up", "down", "points", "other", "all_of_them", "no", "subjects"),
-    *("copulas", "speakers"),
+    *("copulas", "speakers", "percents", "modals", "possessives"),
     *("because", "because_behind_comma", "only", "keep", "missing", "too", "meant", "not"),
 )
 

@@ -57,6 +57,16 @@ def half_degrees(words: Phrase, language: Language) -> tuple[float, int, int] | 
     return None
 
 
+def one_degree(words: Phrase, language: Language) -> tuple[float, int, int] | None:
+    """Return 1 for an article before a unit of degrees, as `half_degrees`: Italian `un grado`."""
+    for start, word in enumerate(words):
+        if word in language.ones and (
+            unit := first_phrase(words[start + 1 :], language.lists["degrees"])
+        ):
+            return 1, start, start + 1 + len(unit)
+    return None
+
+
 @lru_cache(maxsize=1024)
 def with_half(word: str, language: Language) -> float | None:
     """Return the value of a word that ends in a half, such as `einundzwanzigeinhalb`."""

@@ -131,7 +131,7 @@ def _made_for(form: Mapping[str, Any]) -> str:
 class _Block:
     """Sentences of Home Assistant with the same meaning.
 
-    slots, domains: what they refer to. texts: without optional parts; whole: with them.
+    slots, domains: what they refer to. step: value of a volume step that they all mean. texts: without optional parts; whole: with them.
     mandatory, optional: the words of either. response: key of the answer.
     """
 
@@ -141,6 +141,7 @@ class _Block:
     texts: list[str]
     optional: set[str]
     response: str
+    step: str
     mandatory: set[str] = field(default_factory=set)
     whole: list[str] = field(default_factory=list)
 
@@ -191,6 +192,7 @@ class _Maker:
             "thanks": polite,
             "also": self._and(),
             "degrees": sorted(self._units[DEGREE]),
+            "percents": sorted(self._units["%"]),
             "questions": self._questions(verbs),
             "copulas": self._copulas(),
             **self._yes_and_no(),
@@ -233,7 +235,11 @@ class _Maker:
             for text in short:
                 slots = frozenset(slots_in(text))
                 block = found.setdefault(
-                    slots, _Block(intent, slots, domains, [], set(), raw.get("response") or "")
+                    slots,
+                    _Block(
+                        *(intent, slots, domains, [], set(), raw.get("response") or ""),
+                        step=str(given.get("volume_step", "")),
+                    ),
                 )
                 block.texts.append(text)
                 block.optional |= optional
@@ -356,8 +362,9 @@ class _Maker:
             other = ON_OFF[tool == ON_OFF[0]]
             hear = self._without(hear, self._blocks_for(other, kinds, value))
         if step := form.get("args", {}).get("volume_step"):
-            steps = self._values("volume_step")
+            steps = self._values("volume_step") | self._values(f"volume_step_{step}_words")
             hear = [text for text, one in steps.items() if one == step]
+            hear += self._hear([one for one in self._blocks if one.step == step], None, self._small)
             say, done = "", None
         if not say and hear:
             say = f"{{name}}: {hear[0]}" + (f" {{{value}}}" if value else "")

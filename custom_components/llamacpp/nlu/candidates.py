@@ -297,6 +297,9 @@ class Candidates:
     def _for_each(self, said: Utterance) -> list[list[Command]]:
         """Return the commands as one part, or a part for each entity if several are meant."""
         commands = self.for_words(said.words, said, said.joins)
+        # `Lock all doors` closes no cover, though it has the word for closing.
+        best = max((one.rank[:1] for one in commands if not one.rest), default=())
+        commands = [one for one in commands if not one.rest or one.rank[:1] >= best] or commands
         names = list(dict.fromkeys(one.args.get("name") for one in commands))
         is_all = is_any(self._language.lists["all"], said.words, self._language) or (
             EntityLinker.of(self._home, self._language, said.words).are_several
@@ -632,9 +635,12 @@ class Candidates:
 
         Returns it with whether it is in the named place, and whether a value found it.
         """
+        degrees = [
+            one for one in self._language.sentences if values.are_degrees({*one.slots.values()})
+        ]
         telling = [
             one
-            for one in heard
+            for one in heard or degrees
             if shortlist.areas
             and one.slots
             and all(values.tell(kind) and values.has(kind, one) for kind in one.slots.values())
@@ -747,7 +753,9 @@ class Candidates:
                 tool,
                 {name: value for name, value in given.items() if name in declared},
                 sentence.done.format_map(said) if sentence.done else None,
-                is_heard=is_heard or any(map(values.tell, sentence.slots.values())),
+                is_heard=is_heard
+                or any(map(values.tell, sentence.slots.values()))
+                or any(map(values.is_more_light, sentence.slots)),
                 is_named=is_named,
                 is_critical=bool(thing and CRITICAL.intersection(thing.kinds)),
                 thing=texts["name"] if thing else "",

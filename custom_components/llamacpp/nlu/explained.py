@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .verbs import Heard
 
 
+# Tool and domain of an order that does no harm.
+LOCKING = ("HassTurnOn", "lock")
+
+
 class Explained:
     """Accounts for the words of one part of an utterance."""
 
@@ -64,29 +68,47 @@ class Explained:
         """
         shortlist, language = self._shortlist, self._language
         known = {*self._small, *(heard.places if heard else ())}
+        if heard:
+            known |= self._before_each("possessives", heard.places)
         if is_item and heard:
             known |= self._item(heard)
         if item:
-            known |= phrase_places(language.lists["missing"], self._words)
+            # `Is done`, `is finished`.
+            for name in ("missing", "copulas"):
+                known |= phrase_places(language.lists[name], self._words)
             known |= {
                 index
                 for index, word in enumerate(self._words)
                 if any(is_like(word, one) for one in item)
             }
-        if thing:
-            known |= self.of_thing(thing)
+        target = self.of_thing(thing) if thing else set()
         if kind:
-            known |= shortlist.places_of(_words_of_kind(kind, language))
-        known |= self._all
+            target |= shortlist.places_of(_words_of_kind(kind, language))
         if place:
-            known |= shortlist.places_of_place(place)
-        elif kind or self._all:
+            target |= shortlist.places_of_place(place)
+        known |= target | self._all | self._modals(target)
+        if not place and (kind or self._all):
             known |= _places(_index(language.lists["home"]), self._words)
         for slot in sentence.slots.values():
             known |= self.of_value(slot)
         if by_step := step(self._words, sentence, language):
             known |= by_step.places
         return tuple(word for index, word in enumerate(self._words) if index not in known)
+
+    def _before_each(self, name: str, places: frozenset[int]) -> set[int]:
+        """Return the places of words of a list that stand directly before one of these places."""
+        found = _places(_index(self._language.lists[name]), self._words)
+        return {one for one in found if one + 1 in places}
+
+    def _modals(self, target: set[int]) -> set[int]:
+        """Return the places of words such as `may` whose subject is the target.
+
+        In `may the lamp be off` it is no order, and in `she may use the lamp` it is her.
+        """
+        found = _places(_index(self._language.lists["modals"]), self._words)
+        first = min(found, default=0)
+        is_subject = {*range(first)} - self._small <= target
+        return found if is_subject and target.intersection(range(first)) else set()
 
     def beside(
         self, things: Iterable[ExposedEntity], places: Iterable[Place], name: str
@@ -169,10 +191,14 @@ class Explained:
         own |= _words_of_kind(thing.kinds[0], language)
         in_area = shortlist.places_of_area(thing.area)
         where = self.of_thing(thing) - self._small - heard.places
-        wrong = self._all | self._of_longer(heard, every, thing)
-        wrong |= {
-            place for place in where if not (shortlist.is_said_as(place, own) or place in in_area)
-        }
+        wrong = self._of_longer(heard, every, thing)
+        # All doors may be locked, but not unlocked.
+        if not (self._all and (heard.sentence.tool, thing.domain) == LOCKING):
+            wrong |= self._all | {
+                place
+                for place in where
+                if not (shortlist.is_said_as(place, own) or place in in_area)
+            }
         if heard.quality < (ENDING if language.endings is None else EXACT):
             wrong |= heard.places
         if language.is_verb_first and heard.places:
@@ -228,7 +254,12 @@ class Explained:
                 return {place for area in areas for place in self._shortlist.places_of_area(area)}
             case "duration":
                 found = lengths(words, language)[:1]
-                return {place for one in found for place in range(*one.places)}
+                by = phrase_places((*language.lists["by"], *language.lists["more"]), words)
+                return {
+                    place
+                    for one in found
+                    for place in (*range(*one.places), *by.intersection(_beside(one.places)))
+                }
             case _:
                 return set()
         digits = {
@@ -245,6 +276,12 @@ class Explained:
             for phrase in (one, *((*also, *one) for also in language.lists["also"]))
         ]
         return digits | by_difference | _places(_index((*phrases, *halves)), words)
+
+
+def _beside(places: tuple[int, int]) -> tuple[int, int]:
+    """Return the places directly before and behind a range."""
+    start, end = places
+    return start - 1, end
 
 
 def beside(words: Sequence[str], language: Language, *names: str) -> tuple[str, ...]:

@@ -93,7 +93,9 @@ class Interpreter:
             return Meaning([])
         meaning = Meaning(self._possible(said))
         if not meaning.is_plain and (
-            clause := self._order_in(said) or self._order_about_topic(said)
+            clause := self._order_in(said)
+            or self._order_about_topic(said)
+            or self._order_for_item(said, meaning)
         ):
             return clause
         for one in (one for part in meaning.parts for one in part if not one.reads):
@@ -119,7 +121,10 @@ class Interpreter:
             [
                 replace(one, text=writable(one.text))
                 for one in part
-                if (one.reads or not said.is_question) and (one.is_heard or not one.is_critical)
+                if (one.reads or not said.is_question)
+                and (one.is_heard or not one.is_critical)
+                # A list is not read out on a guess.
+                and (one.is_heard or not one.reads or said.is_question or not one.rest)
             ]
             for part in parts
         ]
@@ -186,6 +191,24 @@ class Interpreter:
             topic.words, named
         )
         return _beside(meaning, [topic], is_alone=is_remark)
+
+    def _order_for_item(self, said: Utterance, meaning: Meaning) -> Meaning | None:
+        """Return the meaning of an order for an item that a statement names: `I have the milk, ...`.
+
+        None if words of the order itself are unexplained.
+        """
+        clauses = [*said.clauses]
+        commands = [one for part in meaning.parts for one in part[:1]]
+        if len(clauses) != 2 or said.delay or said.but or len(commands) != 1:  # noqa: PLR2004
+            return None
+        (command,), (topic, _) = commands, clauses
+        is_told = command.is_item and command.is_heard and command.is_named
+        if not (is_told and {*command.rest} <= {*topic.words}):
+            return None
+        things = {command.thing}
+        if self._is_other(topic, things) or self._may_change(topic.words, things):
+            return None
+        return Meaning([[replace(command, rest=())]])
 
     def _is_other(self, clause: Utterance, things: Collection[str]) -> bool:
         """Return whether a clause beside an order has another subject, or says whether to obey.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from homeassistant.components.todo.const import DATA_COMPONENT, TodoItemStatus
 from homeassistant.const import UnitOfTemperature
 
-from ..home.numbers import half_degrees, is_article, number_at
+from ..home.numbers import half_degrees, is_article, number_at, one_degree
 from ..home.words import PERCENT
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def difference(
     """Return the first number in the words as a difference, None if it is an absolute value."""
     words = tuple(words)
     found = _first_number(words, language) or (
-        half_degrees(words, language) if is_degrees else None
+        half_degrees(words, language) or one_degree(words, language) if is_degrees else None
     )
     if found is None:
         return None
@@ -148,7 +148,11 @@ def step(words: Sequence[str], sentence: Sentence, language: Language) -> Differ
     """
     slot = next(iter(sentence.slots), "")
     words = tuple(words)
-    is_told = _first_number(words, language) or half_degrees(words, language)
+    is_told = (
+        _first_number(words, language)
+        or half_degrees(words, language)
+        or one_degree(words, language)
+    )
     if slot not in STEPS or is_told:
         return None
     lists = language.lists

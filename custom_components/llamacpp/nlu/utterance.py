@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..home.durations import lengths
 from ..home.numbers import HALF, first_phrase
 from ..home.words import has_phrase, words_of, written
+from .relative import difference
 from .verbs import is_order
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def _understand(text: str, language: Language) -> Utterance:
     times = lengths(words, language)
     joins = _joins(text, words, lists["also"]).difference(*(range(*one.places) for one in times))
     joins = frozenset(one for one in joins if not _is_half(words[one + 1 :], language))
+    # `Be so kind and` begins one order.
+    joins -= {one for start in range(len(words)) for one in _order_at(words, start, language)}
     # The text before may be the reason for the order.
     ends_in_order = any(is_order(words_of(one), language) for one in _CLAUSE_ENDS.split(text)[1:])
     said = Utterance(
@@ -89,7 +92,7 @@ def _understand(text: str, language: Language) -> Utterance:
         is_about_time=any(set(one) <= set(words) for one in lists["time"]),
         is_yes=_is_yes(words, language),
         joins=joins,
-        but=_but(words, lists["except"]) or _but_first(text, language) or _but_kept(text, language),
+        but=_but(words, language) or _but_first(text, language) or _but_kept(text, language),
         clauses=_clauses(text, language),
         pieces=_pieces(text, language),
     )
@@ -101,11 +104,16 @@ def _understand(text: str, language: Language) -> Utterance:
     at_once = replace(
         said,
         words=rest,
-        but=_but(rest, lists["except"]),
+        but=_but(rest, language),
         joins=frozenset(place for place, index in enumerate(kept) if index in joins),
         parts=_parts(words, joins, without=places),
     )
     return replace(said, delay=delay, at_once=at_once)
+
+
+def _order_at(words: tuple[str, ...], start: int, language: Language) -> range:
+    """Return the places of a phrase such as `could you` at an index."""
+    return range(start, start + n_begin(words[start:], language.lists["orders"]))
 
 
 def _is_yes(words: tuple[str, ...], language: Language) -> bool:
@@ -117,11 +125,21 @@ def _is_yes(words: tuple[str, ...], language: Language) -> bool:
     return not rest and n_begin(words, language.lists["yes"]) > 0
 
 
-def _but(words: tuple[str, ...], phrases: Iterable[Phrase]) -> tuple[Phrase, Phrase] | None:
-    """Return the words before and behind the first of these phrases, None without any."""
-    phrases = [*phrases]
+def _but(words: tuple[str, ...], language: Language) -> tuple[Phrase, Phrase] | None:
+    """Return the words before and behind the first one such as `except`, None without any.
+
+    Italian `due gradi in meno` has the word for it, too.
+    """
+    phrases = language.lists["except"]
+    less = difference(words, language, is_degrees=True)
+    units = (*language.lists["degrees"], *language.lists["percents"])
+    is_difference = less and any((words[one],) in units for one in less.places)
+    no_except = less.places if less and is_difference else frozenset[int]()
     for index in range(1, len(words)):
-        if n_words := n_begin(words[index:], phrases):
+        if index in no_except:
+            continue
+        n_words = n_begin(words[index:], phrases)
+        if n_words and index + n_words < len(words):
             return words[:index], words[index + n_words :]
     return None
 

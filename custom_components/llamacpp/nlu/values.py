@@ -1,16 +1,17 @@
 """Extract the values of arguments from an utterance."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..home.durations import duration_text, lengths
-from ..home.numbers import half_degrees, numbers_in
-from ..home.words import PERCENT
+from ..home.numbers import half_degrees, numbers_in, one_degree
+from ..home.words import PERCENT, is_like
 from .items import Items
 from .relative import STEPS, difference, direction, step
 from .utterance import is_any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ..home.language import Sentence
     from ..home.things import ExposedEntity
@@ -153,12 +154,31 @@ class Values:
         if wanted != now:
             yield f"{wanted:g}", wanted
 
+    def is_more_light(self, slot: str) -> bool:
+        """Return whether the words ask for more light, or less of it, without a verb."""
+        if slot != "brightness" or "light" not in self._language.kinds:
+            return False
+        lists = self._language.lists
+        light = {one[0] for one in self._language.kinds["light"].words}
+        words = [word for word in self._words if (word,) not in lists["small"]]
+        return any(
+            (before,) in (*lists["more"], *lists["less"])
+            and any(is_like(word, one, may_slip=False) for one in light)
+            for before, word in pairwise(words)
+        )
+
+    def are_degrees(self, kinds: Collection[str]) -> bool:
+        """Return whether degrees are among the kinds, and the words have their unit."""
+        units = self._language.lists["degrees"]
+        return "degrees" in kinds and is_any(units, self._words, self._language)
+
     def tell(self, kind: str) -> bool:
         """Return whether a value of this kind implies its verb."""
         match kind:
             case "percent":
                 levels = self._language.levels
-                return PERCENT in self._words or is_any(levels, self._words, self._language)
+                percents = ((PERCENT,), *self._language.lists["percents"], *levels)
+                return is_any(percents, self._words, self._language)
             case "degrees" | "kelvin" | "color":
                 return True
             case _:
@@ -173,8 +193,11 @@ class Values:
 
     def _degrees(self, words: Sequence[str]) -> Iterator[tuple[str, float]]:
         numbers = numbers_in(words, self._language)
-        if not numbers and (half := half_degrees(tuple(words), self._language)):
-            numbers = [half[0]]
+        said = tuple(words)
+        if not numbers and (
+            part := half_degrees(said, self._language) or one_degree(said, self._language)
+        ):
+            numbers = [part[0]]
         for number in numbers:
             if 0 < number <= self._now.max_degrees:
                 yield f"{number:g}", number

@@ -45,6 +45,15 @@ class Heard:
         """Return the sort key of the match: more, better, more places, longer words."""
         return len(self.words), self.quality, len(self.places), sum(map(len, self.words))
 
+    def is_less_exact(self, other: Heard) -> bool:
+        """Return whether the other stops by the same verb what this would switch off."""
+        return (
+            self.words == other.words
+            and self.sentence.tool == "HassTurnOff"
+            and other.sentence.tool in STOPPING
+            and self.sentence.kinds <= other.sentence.kinds
+        )
+
     def contradicts(self, other: Heard) -> bool:
         """Return whether the two are opposite orders for the same kind of entity."""
         one, two = self.sentence, other.sentence
@@ -55,6 +64,8 @@ class Heard:
         )
 
 
+# Orders that only stop something, though some languages have the verb for switching off, too.
+STOPPING = ("HassMediaPause", "HassStopMoving")
 # Tools with their fixed arguments.
 OPPOSITES = frozenset(
     frozenset(map(tuple, pair))
@@ -125,14 +136,15 @@ class Verbs:
 def is_order(words: Sequence[str], language: Language, *, is_clear: bool = False) -> bool:
     """Return whether the words have the verb of a command that changes something.
 
-    is_clear: ignore verbs made of prepositions only: `we are out of coffee` is no order.
+    is_clear: ignore verbs made of prepositions only: `we are out of coffee` is no order, and typos
+    of verbs.
     """
     small = frozenset[str]()
     if is_clear:
         lists = (language.lists[name] for name in ("prepositions", "fillers", "small"))
         small = frozenset(one[0] for phrases in lists for one in phrases if len(one) == 1)
     return any(
-        not one.sentence.reads and not one.words <= small
+        not (one.sentence.reads or one.words <= small or (is_clear and one.quality == SLIP))
         for one in _phrases(language, tuple(words))
     )
 
@@ -158,7 +170,10 @@ def _found(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
     return tuple(
         one
         for one in longest
-        if not any(one.contradicts(other) and one.rank <= other.rank for other in longest)
+        if not any(
+            (one.contradicts(other) and one.rank <= other.rank) or one.is_less_exact(other)
+            for other in longest
+        )
     )
 
 
