@@ -12,7 +12,7 @@ from .explained import Explained, small_places
 from .relative import Now
 from .utterance import is_any, joins_in
 from .values import Values
-from .verbs import DURATION, Verbs, has_opposites
+from .verbs import DURATION, EXACT, Verbs, has_opposites
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -161,6 +161,13 @@ class Candidates:
         """Return whether the words name an area or a floor."""
         shortlist = EntityLinker.of(self._home, self._language, words)
         return bool(shortlist.areas or shortlist.floors)
+
+    def begins_with_verb(self, words: Sequence[str]) -> bool:
+        """Return whether the first word is part of a verb as orders have it."""
+        return any(
+            0 in one.places and one.quality == EXACT and not one.sentence.reads
+            for one in self._verbs.found(words)
+        )
 
     def names_any(self, words: Sequence[str]) -> bool:
         """Return whether the words name an entity, a kind of them, an area or a floor."""

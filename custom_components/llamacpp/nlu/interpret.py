@@ -7,7 +7,7 @@ from ..home.durations import lengths
 from .explained import beside, cautions_in, phrase_places
 from .gbnf import writable
 from .generic import generic_commands
-from .statements import is_statement, may_begin_with_verb
+from .statements import begins_remark, ends_statement, is_statement, may_begin_with_verb
 from .utterance import n_begin, understand
 from .verbs import is_order
 
@@ -96,6 +96,7 @@ class Interpreter:
             clause := self._order_in(said)
             or self._order_about_topic(said)
             or self._order_for_item(said, meaning)
+            or self._order_unmarked(said)
         ):
             return clause
         for one in (one for part in meaning.parts for one in part if not one.reads):
@@ -210,6 +211,36 @@ class Interpreter:
             return None
         return Meaning([[replace(command, rest=())]])
 
+    def _order_unmarked(self, said: Utterance) -> Meaning | None:
+        """Return the meaning of an order with a statement before or behind it, without a comma.
+
+        `It is chilly turn on the radiator`, `turn off the telly I am leaving`. None if the words can
+        be no order and statement, or a statement that may change it.
+        """
+        words, language = said.words, self._language
+        if said.clauses or said.delay or said.but or said.is_question:
+            return None
+        for index in range(1, len(words)):
+            first, last = words[:index], words[index:]
+            if begins_remark(last, language):
+                order, other = first, last
+            elif ends_statement(first, language) and self._candidates.begins_with_verb(last):
+                order, other = last, first
+            else:
+                continue
+            clauses = [understand(" ".join(one), language) for one in (order, other)]
+            meaning = Meaning(self._possible(clauses[0]))
+            things = {one.thing for part in meaning.parts for one in part}
+            if (
+                meaning.is_plain
+                and not clauses[0].is_chat
+                and not self._is_other(clauses[1], things)
+                and not self._may_change(other, things)
+                and not self._candidates.names_place(other)
+            ):
+                return _beside(meaning, clauses[1:], is_alone=True)
+        return None
+
     def _is_other(self, clause: Utterance, things: Collection[str]) -> bool:
         """Return whether a clause beside an order has another subject, or says whether to obey.
 
@@ -244,7 +275,7 @@ class Interpreter:
         """
         language = self._language
         lists = language.lists
-        named = self._candidates.named(words)
+        named = [one for one in self._candidates.named(words) if one.thing.name not in things]
         begins = n_begin(words, lists["subjects"]) and not n_begin(words, lists["orders"])
         states = is_statement(words, language)
         is_no_order = states or (begins and not (language.has_inversion or named))

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from .explained import phrase_places, small_places
 from .utterance import n_begin
 from .verbs import is_order
 
@@ -23,10 +24,46 @@ def is_statement(words: Phrase, language: Language) -> bool:
     lists = language.lists
     if n_begin(words, lists["orders"]) or n_begin(words, lists["copulas"]):
         return False
+    return _copula_in(words, language) > 0 or n_begin(words, lists["speakers"]) > 0
+
+
+def ends_statement(words: Phrase, language: Language) -> bool:
+    """Return whether an order can follow the words, a statement, without a comma.
+
+    `She is about to` is none, and neither is `he has`: what follows belongs to it.
+    """
+    return (
+        is_statement(words, language)
+        and 0 < _copula_in(words, language) < len(words) - 1
+        and not small_places(words[-1:], language)
+    )
+
+
+def _copula_in(words: Phrase, language: Language) -> int:
+    """Return the place of a word such as `is` behind a subject, 0 if there is none."""
+    copulas = language.lists["copulas"]
     places = range(1, min(len(words), MAX_SUBJECT))
-    place = next((one for one in places if n_begin(words[one:], lists["copulas"])), 0)
-    has_copula = place > 0 and not is_order(words[:place], language)
-    return has_copula or n_begin(words, lists["speakers"]) > 0
+    place = next((one for one in places if n_begin(words[one:], copulas)), 0)
+    return 0 if is_order(words[:place], language) else place
+
+
+def begins_remark(words: Phrase, language: Language) -> bool:
+    """Return whether the words, behind an order, begin a remark on it: `I am cold`.
+
+    Italian and Spanish have one word for a reason and for `which`; with `is` behind it, or a place,
+    it tells which thing is meant: `che sta in soffitta`.
+    """
+    lists = language.lists
+    if n_begin(words, lists["speakers"]):
+        return len(words) > 1
+    n_words = n_begin(words, lists["because_or_which"])
+    rest = words[n_words:]
+    return (
+        n_words > 0
+        and len(rest) > 1
+        and not n_begin(rest, lists["copulas"])
+        and not phrase_places(lists["within"], rest)
+    )
 
 
 def may_begin_with_verb(words: Phrase, language: Language) -> bool:
