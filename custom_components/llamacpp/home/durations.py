@@ -84,7 +84,8 @@ class _Reader:
         if part and unit:
             return unit, part, end
         number, behind = number_at(self._words, at, self._language)
-        if number is None and self._behind(self._language.ones, at) > at:
+        is_article = number is None and self._behind(self._language.ones, at) > at
+        if is_article:
             number, behind = 1.0, at + 1
         if not number:
             return self._compound(at)
@@ -95,7 +96,9 @@ class _Reader:
             is_own = part and not self._unit(behind)[0]
             return (unit, number + part, behind) if is_own else (unit, number, end)
         unit, end = self._unit(behind)
-        return (unit, number + part, end) if part and unit else self._compound(at)
+        # `Eine dreiviertel Stunde` is less than an hour.
+        whole = 0 if is_article else number
+        return (unit, whole + part, end) if part and unit else self._compound(at)
 
     def _add_minutes(self, found: dict[str, int], end: int) -> int:
         """Add minutes without a unit at the end of the utterance, as in `one hour thirty`."""

@@ -463,7 +463,9 @@ class Candidates:
                 for one in plain
                 if not any(one.thing == other.thing and one.rank < other.rank for other in plain)
             ]
-        return [one for one in found if one.is_heard] or found
+        told = [one for one in found if one.is_heard]
+        # What explains the most is the likeliest, and of these what has its verb to the letter.
+        return sorted(told, key=lambda one: (len(one.rest), -_quality(one))) or found
 
     def _found(
         self,
@@ -793,6 +795,11 @@ class _Scope:
 def _about(command: Command) -> tuple[str, ...]:
     """Return the target of a command: the entity, or the kind and the place."""
     return command.thing, *(str(command.args.get(one)) for one in ("domain", "area", "floor"))
+
+
+def _quality(command: Command) -> int:
+    """Return how well its verb matches; what has none in the words is to the letter."""
+    return command.rank[1] if len(command.rank) > 1 else EXACT
 
 
 def _only(things: list[ExposedEntity]) -> list[ExposedEntity]:

@@ -50,16 +50,19 @@ class Coreference:
         return next((index for index in range(len(words)) if index not in small), None) in verbs
 
     def without_no(self, text: str) -> str:
-        """Return the text without a leading `no`: `no, turn it off`.
+        """Return a text that follows another without a leading `no`: `no, turn it off`.
 
-        Behind an order, it would revoke it.
+        Behind an order, it would revoke it. Also without words such as `rather` around it.
         """
-        said = understand(text, self._language)
+        said, lists = understand(text, self._language), self._language.lists
         first = said.clauses[0].words if said.clauses else ()
         # `Oh no, ...`
-        if not any(first[index:] in self._language.lists["no"] for index in range(len(first))):
-            return text
-        return as_written(said.words[len(said.clauses[0].words) :], said.written)
+        is_no = any(first[index:] in lists["no"] for index in range(len(first)))
+        words = said.words[len(first) if is_no else 0 :]
+        words = words[n_begin(words, lists["rather"]) :]
+        ends = (len(one) for one in lists["rather"] if words[-len(one) :] == one)
+        words = words[: len(words) - max(ends, default=0)]
+        return as_written(words, said.written) if words and words != said.words else text
 
     def with_name(self, text: str, before: Sequence[str]) -> str:
         """Return the text with the name of its target appended, if an earlier turn named one.

@@ -86,7 +86,8 @@ class Explained:
             target |= shortlist.places_of(_words_of_kind(kind, language))
         if place:
             target |= shortlist.places_of_place(place)
-        known |= target | self._all | self._modals(target)
+        owner = shortlist.places_of_owner(thing.area) if thing else set()
+        known |= target | self._all | self._modals(target - owner)
         if not place and (kind or self._all):
             known |= _places(_index(language.lists["home"]), self._words)
         for slot in sentence.slots.values():

@@ -7,7 +7,13 @@ from ..home.durations import lengths
 from .explained import beside, cautions_in, phrase_places
 from .gbnf import writable
 from .generic import generic_commands
-from .statements import begins_remark, ends_statement, is_statement, may_begin_with_verb
+from .statements import (
+    begins_remark,
+    can_begin_order,
+    ends_statement,
+    is_statement,
+    may_begin_with_verb,
+)
 from .utterance import n_begin, understand
 from .verbs import is_order
 
@@ -93,9 +99,9 @@ class Interpreter:
             return Meaning([])
         meaning = Meaning(self._possible(said))
         if not meaning.is_plain and (
-            clause := self._order_in(said)
+            clause := self._order_for_item(said, meaning)
+            or self._order_in(said)
             or self._order_about_topic(said)
-            or self._order_for_item(said, meaning)
             or self._order_unmarked(said)
         ):
             return clause
@@ -224,7 +230,9 @@ class Interpreter:
             first, last = words[:index], words[index:]
             if begins_remark(last, language):
                 order, other = first, last
-            elif ends_statement(first, language) and self._candidates.begins_with_verb(last):
+            elif ends_statement(first, language) and (
+                can_begin_order(last, language) and self._candidates.begins_with_verb(last)
+            ):
                 order, other = last, first
             else:
                 continue

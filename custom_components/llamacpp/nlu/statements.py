@@ -36,7 +36,19 @@ def ends_statement(words: Phrase, language: Language) -> bool:
         is_statement(words, language)
         and 0 < _copula_in(words, language) < len(words) - 1
         and not small_places(words[-1:], language)
+        # `Who is upstairs turns off the lamp`.
+        and not phrase_places(language.lists["because_or_which"], words)
     )
+
+
+def can_begin_order(words: Phrase, language: Language) -> bool:
+    """Return whether the first word can be the verb of an order behind a statement.
+
+    It is no particle of a verb before it, `he is busy turning | off the lamp`, and no infinitive.
+    """
+    lists = language.lists
+    endings = tuple(one[0] for one in lists["infinitives"])
+    return bool(words) and words[:1] not in lists["prepositions"] and not words[0].endswith(endings)
 
 
 def _copula_in(words: Phrase, language: Language) -> int:
@@ -55,7 +67,7 @@ def begins_remark(words: Phrase, language: Language) -> bool:
     """
     lists = language.lists
     if n_begin(words, lists["speakers"]):
-        return len(words) > 1
+        return len(words) > 1 and not phrase_places(lists["within"], words)
     n_words = n_begin(words, lists["because_or_which"])
     rest = words[n_words:]
     return (
