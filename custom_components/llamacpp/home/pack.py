@@ -131,8 +131,9 @@ def _made_for(form: Mapping[str, Any]) -> str:
 class _Block:
     """Sentences of Home Assistant with the same meaning.
 
-    slots, domains: what they refer to. step: value of a volume step that they all mean. texts: without optional parts; whole: with them.
-    mandatory, optional: the words of either. response: key of the answer.
+    slots, domains: what they refer to. step: the volume step that they all mean, empty if there is
+    none. texts: without optional parts; whole: with them. mandatory, optional: the words of either.
+    response: key of the answer.
     """
 
     intent: str

@@ -200,7 +200,7 @@ class Interpreter:
         return _beside(meaning, [topic], is_alone=is_remark)
 
     def _order_for_item(self, said: Utterance, meaning: Meaning) -> Meaning | None:
-        """Return the meaning of an order for an item that a statement names: `I have the milk, ...`.
+        """Return the meaning of an order for an item that a statement names: `I have milk, ...`.
 
         None if words of the order itself are unexplained.
         """
@@ -220,8 +220,8 @@ class Interpreter:
     def _order_unmarked(self, said: Utterance) -> Meaning | None:
         """Return the meaning of an order with a statement before or behind it, without a comma.
 
-        `It is chilly turn on the radiator`, `turn off the telly I am leaving`. None if the words can
-        be no order and statement, or a statement that may change it.
+        `It is chilly turn on the radiator`, `turn off the telly I am leaving`. None if the words
+        are no order and statement, or a statement that may change it.
         """
         words, language = said.words, self._language
         if said.clauses or said.delay or said.but or said.is_question:

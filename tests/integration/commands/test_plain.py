@@ -1,6 +1,7 @@
 """What families say in a home that no word list was made with: plain orders are done at once.
 
-`plain/` has sentences for each language, by what they do, and what must never be done at once.
+`plain/` has sentences for each language, by what they do: at once (`done`), and also perhaps only
+after a question (`asked`); and what must never be done at once (`never`).
 """
 
 from pathlib import Path
@@ -99,17 +100,28 @@ class Said:
         return ", ".join(map(told, firsts)) if is_done else ""
 
 
+def expected_of(texts: Mapping[str, list[str]]) -> dict[str, str]:
+    """Return what each sentence is to do; a colon tells keys with the same call apart."""
+    return {text: calls.strip(" :") for calls, some in texts.items() for text in some}
+
+
 @pytest.mark.parametrize("code", CODES)
 async def test_done_at_once(hass: HomeAssistant, code: str) -> None:
-    """Of plain orders the most are done at once, and none does something else."""
+    """What is explained whole and has one meaning is done, and nothing else."""
     said = Said(hass, code)
-    found = {
-        text: (expected.strip(" :"), said.done(text))
-        for expected, texts in said.raw["done"].items()
-        for text in texts
+    expected = expected_of(said.raw["done"])
+    assert {text: said.done(text) for text in expected} == expected
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_not_done_otherwise(hass: HomeAssistant, code: str) -> None:
+    """Of what is not understood whole, nothing else is done without asking."""
+    said = Said(hass, code)
+    expected = expected_of(said.raw["asked"])
+    wrong = {
+        text: done for text in expected if (done := said.done(text)) not in ("", expected[text])
     }
-    assert not {text: one for text, one in found.items() if one[1] not in ("", one[0])}
-    assert not {text: one for text, one in found.items() if one[1] != one[0]}
+    assert not wrong
 
 
 @pytest.mark.parametrize("code", CODES)
