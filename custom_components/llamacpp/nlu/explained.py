@@ -276,9 +276,9 @@ class Explained:
             if value == HALF
             for phrase in (one, *((*also, *one) for also in language.lists["also"]))
         ]
-        found = digits | by_difference | _places(_index((*phrases, *halves)), words)
+        places = digits | by_difference | _places(_index((*phrases, *halves)), words)
         to = phrase_places(language.lists["to"], words)
-        return found | {place for place in to if place + 1 in found}
+        return places | {place for place in to if place + 1 in places}
 
 
 def _beside(places: tuple[int, int]) -> tuple[int, int]:
