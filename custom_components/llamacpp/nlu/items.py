@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COMPLETING = "HassListCompleteItem"
 TAKING_OFF = (COMPLETING, "HassListRemoveItem")
 # Lists of words around an item that are not part of it.
-AROUND = ("prepositions", "fillers")
+AROUND = ("prepositions", "fillers", "copulas")
 
 
 class Items:
@@ -82,7 +82,11 @@ class Items:
         own = [(index, word) for index, word in enumerate(self._words) if index not in verb]
         behind = [word for index, word in own if index > min(verb)]
         said = behind or [word for index, word in own if index >= start]
-        words = self._without_list(said, _words_for(thing, self._language))
+        listed = _words_for(thing, self._language)
+        words = self._without_list(said, listed)
+        if not behind and any(_is_any(word, listed) for word in words):
+            # `Milk on the list was done`: more than the item stands before the verb.
+            return ()
         return words if len(small_places(words, self._language)) < len(words) else ()
 
     def _without_list(self, words: Sequence[str], listed: Iterable[str]) -> Sequence[str]:
