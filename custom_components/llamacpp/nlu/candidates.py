@@ -644,14 +644,12 @@ class Candidates:
 
         Returns it with whether it is in the named place, and whether a value found it.
         """
-        degrees = [
-            one for one in self._language.sentences if values.are_degrees({*one.slots.values()})
-        ]
         telling = [
             one
-            for one in heard or degrees
+            for one in heard or (self._language.sentences if values.are_degrees else ())
             if shortlist.areas
             and one.slots
+            and (heard or "degrees" in one.slots.values())
             and all(values.tell(kind) and values.has(kind, one) for kind in one.slots.values())
         ]
         for sentences in (telling, heard):

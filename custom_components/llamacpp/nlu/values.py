@@ -11,7 +11,7 @@ from .relative import STEPS, difference, direction, step
 from .utterance import is_any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ..home.language import Sentence
     from ..home.things import ExposedEntity
@@ -167,10 +167,10 @@ class Values:
             for before, word in pairwise(words)
         )
 
-    def are_degrees(self, kinds: Collection[str]) -> bool:
-        """Return whether degrees are among the kinds, and the words have their unit."""
-        units = self._language.lists["degrees"]
-        return "degrees" in kinds and is_any(units, self._words, self._language)
+    @property
+    def are_degrees(self) -> bool:
+        """Return whether the words have a unit of degrees."""
+        return is_any(self._language.lists["degrees"], self._words, self._language)
 
     def tell(self, kind: str) -> bool:
         """Return whether a value of this kind implies its verb."""
