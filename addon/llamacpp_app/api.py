@@ -64,17 +64,18 @@ async def chat(request: web.Request) -> web.StreamResponse:
     """Answer one message."""
     service = request.app[SERVICE]
     values = await body_of(request, CHAT)
-    service.runner.require_ready()
-    return await _reply(
-        request,
-        values,
-        lambda tell: service.turns.once(
-            values["message"],
-            values.get("system_prompt"),
-            service.runner.settings(settings_of(values)),
-            tell,
-        ),
-    )
+    async with service.runner.needed():
+        service.runner.require_ready()
+        return await _reply(
+            request,
+            values,
+            lambda tell: service.turns.once(
+                values["message"],
+                values.get("system_prompt"),
+                service.runner.settings(settings_of(values)),
+                tell,
+            ),
+        )
 
 
 async def start(request: web.Request) -> web.Response:
@@ -97,14 +98,18 @@ async def send(request: web.Request) -> web.StreamResponse:
     conversation_id = request.match_info["id"]
     values = await body_of(request, MESSAGE)
     await _known(service, conversation_id)
-    service.runner.require_ready()
-    return await _reply(
-        request,
-        values,
-        lambda tell: service.turns.within(
-            conversation_id, values["message"], service.runner.settings(settings_of(values)), tell
-        ),
-    )
+    async with service.runner.needed():
+        service.runner.require_ready()
+        return await _reply(
+            request,
+            values,
+            lambda tell: service.turns.within(
+                conversation_id,
+                values["message"],
+                service.runner.settings(settings_of(values)),
+                tell,
+            ),
+        )
 
 
 async def _known(service: Service, conversation_id: str) -> Conversation:

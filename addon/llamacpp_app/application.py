@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+import aiohttp
 from aiohttp import web
 
 from . import admin, api
@@ -25,20 +28,23 @@ from .guard import (
     only_from,
     rate_limit,
 )
+from .proxy import Proxy
 from .runner import Runner
 from .service import SERVICE, Service
 from .turns import Turns
 from .upstream import Upstream, local_session
 
 if TYPE_CHECKING:
-    import aiohttp
     from aiohttp.typedefs import Middleware
 
     from .logs import Newest
+    from .paths import Ports
     from .startup import Setup
 
 # aiohttp waits for it twice: the whole stop must take less than ten seconds.
 SHUTDOWN_SECONDS: Final = 0.5
+LOOPBACK: Final = "127.0.0.1"
+FIRST_PORT: Final = 18080
 # The page brings all that it needs, and may be shown within Home Assistant.
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
@@ -120,7 +126,11 @@ async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) 
     session: for downloads; what is near is asked without its proxy.
     """
     async with AsyncExitStack() as stack:
-        server = f"http://127.0.0.1:{setup.ports.server}"
+        behind = setup
+        if setup.options.idle_minutes:
+            # Somebody has to answer while llama-server is not there.
+            behind = replace(setup, ports=_behind(setup.ports))
+        server = f"http://{LOOPBACK}:{behind.ports.server}"
         local = await stack.enter_async_context(local_session())
         upstream = Upstream(local, server, setup.api_key)
         store = ConversationStore(setup.paths.conversations)
@@ -129,7 +139,7 @@ async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) 
         turns = Turns(upstream, store, setup.options.parallel_requests)
         catalog = Catalog(setup, Downloader(session, token=setup.options.hf_token, hub=setup.hub))
         service = Service(
-            runner=Runner(setup, catalog, upstream, lambda: turns.n_present),
+            runner=Runner(behind, catalog, upstream, lambda: turns.n_present),
             catalog=catalog,
             store=store,
             turns=turns,
@@ -139,11 +149,49 @@ async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) 
         running = asyncio.create_task(service.run())
         stack.push_async_callback(_end, running)
         host, ports = setup.ports.host, setup.ports
+        if setup.options.idle_minutes:
+            passing = await stack.enter_async_context(_passing_session())
+            proxy = Proxy(service.runner, passing, server, setup.api_key)
+            await _listen(stack, _passing_application(proxy), host, ports.server)
         await _listen(stack, make_application(service, bearer(setup.api_key)), host, ports.api)
         if setup.supervisor_token is not None:
             ingress = make_application(service, only_from(INGRESS_ADDRESS))
             await _listen(stack, ingress, host, ports.ingress)
         await running
+
+
+def _behind(ports: Ports) -> Ports:
+    """Return the ports with a free one for llama-server that only this machine reaches.
+
+    It is none of those that the system gives to outgoing connections. Raises AppError.
+    """
+    for port in range(FIRST_PORT, FIRST_PORT + 100):
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind((LOOPBACK, port))
+            except OSError:
+                continue
+        if port not in (ports.server, ports.api, ports.ingress):
+            return replace(ports, host=LOOPBACK, server=port)
+    raise AppError("There is no free port for llama-server: set idle_minutes to 0.")
+
+
+def _passing_application(proxy: Proxy) -> web.Application:
+    """Return what stands before llama-server, which asks for the key itself."""
+    connections = Connections()
+    app = web.Application(middlewares=[connections.middleware()])
+    app[CONNECTIONS] = connections
+    app.router.add_route("*", "/{path:.*}", proxy.answer)
+    return app
+
+
+def _passing_session() -> aiohttp.ClientSession:
+    """Return a session of HTTP that adds nothing of its own and takes any number of requests."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(force_close=True, limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
 
 
 async def _end(task: asyncio.Task[None]) -> None:

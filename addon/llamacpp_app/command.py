@@ -90,8 +90,6 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
         command += ["--cache-ram", str(launch.cache_mib)]
     if options.threads:
         command += ["--threads", str(options.threads)]
-    if options.idle_minutes:
-        command += ["--sleep-idle-seconds", str(60 * options.idle_minutes)]
     if options.embeddings:
         command += ["--embeddings"]
         if "--pooling" not in options.extra_arguments:

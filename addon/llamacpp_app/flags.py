@@ -64,6 +64,13 @@ ALLOWED: Final[Mapping[str, int]] = {
 }
 
 
+# Known to harm, and why: llama-server has no version without it.
+HARMFUL: Final[Mapping[str, str]] = {
+    "--sleep-idle-seconds": "llama-server reads memory that it has freed (CVE-2026-43631) when "
+    "somebody asks while it falls asleep. Set idle_minutes, by which the app stops it instead.",
+}
+
+
 class FlagError(AppError):
     """An argument that llama-server is not to be given."""
 
@@ -73,6 +80,9 @@ def check_flags(arguments: Sequence[str]) -> None:
     rest = list(arguments)
     while rest:
         flag = rest.pop(0)
+        name = flag.partition("=")[0]
+        if name in HARMFUL:
+            raise FlagError(f"The option extra_arguments must not hold {name}: {HARMFUL[name]}")
         if flag not in ALLOWED:
             raise FlagError(
                 f"The option extra_arguments must not hold {flag}: only {', '.join(ALLOWED)}."

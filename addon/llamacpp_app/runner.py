@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from .build import why_refused
 from .cards import Cards
 from .catalog import CatalogError, ModelState, UnknownModelError
 from .command import Launch, server_command
+from .idleness import Idleness
 from .memory import (
     MIN_CONTEXT,
     available_bytes,
@@ -23,12 +25,13 @@ from .memory import (
     slot_count,
 )
 from .process import ProcessState, ServerProcess
+from .proxy import asleep
 from .reasons import Kind, reason_of
 from .resident import resident_bytes
 from .upstream import NotReadyError, TooLongError, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from .catalog import Catalog, Entry
     from .command import LocalModel
@@ -48,6 +51,10 @@ LONGEST_WAIT_SECONDS: Final = 1800.0
 # Flags by which a model takes more than it was trained for.
 STRETCHING: Final = ("--rope", "--yarn")
 IN_MEMORY: Final = ("loaded", "sleeping")
+MINUTE_SECONDS: Final = 60.0
+# As long as a long prompt may take on a small machine.
+WAKE_SECONDS: Final = 600.0
+FAILED_STATES: Final = (ProcessState.RESTARTING, ProcessState.CRASHING)
 
 
 class Runner:
@@ -73,6 +80,11 @@ class Runner:
         self.refused: str | None = None
         self.workers: tuple[str, ...] = ()
         self.cards = Cards(setup.paths.server, setup.options.gpu_layers)
+        self._idleness = Idleness()
+        # Whether llama-server is stopped until somebody needs it.
+        self.is_asleep = False
+        # What it said before, by path and model, until it answers again.
+        self._said: Mapping[tuple[str, str], str] | None = None
         self._process = ServerProcess(self._command, self._is_ready, self._advice, self._blame)
 
     @property
@@ -84,6 +96,28 @@ class Runner:
     def is_ready(self) -> bool:
         """Whether it can answer."""
         return self.status.state is ProcessState.READY
+
+    @property
+    def remembered(self) -> Mapping[tuple[str, str], str] | None:
+        """What llama-server said, by path and model, if it sleeps or wakes up; else None."""
+        is_waking = not self.is_ready and self.status.state not in FAILED_STATES
+        return self._said if self.is_asleep or is_waking else None
+
+    @asynccontextmanager
+    async def needed(self) -> AsyncGenerator[None]:
+        """Keep the model in memory until the end of the block; wakes it before if it sleeps.
+
+        Raises NotReadyError if that takes too long.
+        """
+        with self._idleness.used():
+            try:
+                async with asyncio.timeout(WAKE_SECONDS):
+                    while self.remembered is not None:
+                        self._process.changed.clear()
+                        await self._process.changed.wait()
+            except TimeoutError as err:
+                raise NotReadyError("The model takes too long to wake up.") from err
+            yield
 
     @property
     def fault(self) -> str | None:
@@ -129,6 +163,8 @@ class Runner:
             self._catalog.changed.clear()
             self._served = self._to_serve()
             if not self._served:
+                self._said = None
+                self._process.changed.set()
                 await self._catalog.changed.wait()
                 continue
             self.cards.forgive()
@@ -136,15 +172,77 @@ class Runner:
                 self.faults.pop(one.name, None)
             running = asyncio.create_task(self._process.run())
             others = asyncio.create_task(self._others_are_wanted())
+            idle = asyncio.create_task(self._nobody_needs_it())
+            tasks = (running, others, idle)
             try:
-                await asyncio.wait([running, others], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if running.done():
                     # Only a program or a setting that cannot be used ends it.
                     running.result()
             finally:
-                for task in (running, others):
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(running, others, return_exceptions=True)
+                await asyncio.gather(*tasks, return_exceptions=True)
+            if self.is_asleep:
+                await self._sleep()
+
+    async def _nobody_needs_it(self) -> None:
+        """Return, asleep, when nobody has needed the model for as long as the option says."""
+        seconds = MINUTE_SECONDS * self._options.idle_minutes
+        if not seconds:
+            await asyncio.get_running_loop().create_future()
+        await self.wait_ready()
+        self._said = None
+        self._idleness.begin()
+        while True:
+            await self._idleness.last(seconds)
+            said = await self._say()
+            # From here to the end nobody else comes in between.
+            if said is not None and self.is_ready and not self._idleness.left(seconds):
+                break
+            await asyncio.sleep(IDLE_POLL_SECONDS)
+        self._said = said
+        self._idleness.wanted.clear()
+        self.is_asleep = True
+        _LOGGER.info("Nobody has asked for %s min: the model sleeps", self._options.idle_minutes)
+
+    async def _say(self) -> dict[tuple[str, str], str] | None:
+        """Return what llama-server is to say while it sleeps; None if it cannot be asked."""
+        names = [""]
+        try:
+            if self._is_router:
+                states = await self._states()
+                names += [name for name, state in states.items() if state in IN_MEMORY]
+            found = {("/models", ""): await self._upstream.text("/models", {})}
+            for name in names:
+                query = {"model": name, "autoload": "false"} if name else {}
+                found["/props", name] = await self._upstream.text("/props", query)
+                if name or not self._is_router:
+                    found["/metrics", name] = await self._upstream.text("/metrics", query)
+            return {key: asleep(key[0], text) for key, text in found.items()}
+        except (UpstreamError, ValueError) as err:
+            _LOGGER.debug("llama-server does not fall asleep: %s", err)
+            return None
+
+    async def _sleep(self) -> None:
+        """Return when somebody needs the model, or another one is to be served."""
+        wanted = asyncio.create_task(self._idleness.wanted.wait())
+        others = asyncio.create_task(self._other_models_are_wanted())
+        tasks = (wanted, others)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.is_asleep = False
+        _LOGGER.info("The model wakes up")
+
+    async def _other_models_are_wanted(self) -> None:
+        """Return when llama-server is to be started with other models."""
+        while self._to_serve() == self._served:
+            self._catalog.changed.clear()
+            await self._catalog.changed.wait()
 
     def _to_serve(self) -> tuple[LocalModel, ...]:
         """Return what llama-server is to have: one model, or all if the options name several.
@@ -331,6 +429,8 @@ class Runner:
 
     async def memory_states(self) -> dict[str, str]:
         """Return whether models are loaded, by their names."""
+        if self.is_asleep and self.model:
+            return {self.model: "sleeping"}
         if not self.is_ready:
             return {}
         if not self._is_router:
@@ -341,6 +441,8 @@ class Runner:
 
     async def counters(self) -> dict[str, float]:
         """Return llama-server's counters; none while it cannot answer."""
+        if self.is_asleep:
+            return {}
         states = await self.memory_states()
         loaded = [name for name, state in states.items() if state in IN_MEMORY]
         if not loaded:
@@ -414,12 +516,16 @@ class Runner:
         if entry.state is not ModelState.READY:
             raise NotReadyError(f"The model {name} is not there yet.")
         if self._is_router:
-            self.require_ready()
-            if (await self._states()).get(name) not in (*IN_MEMORY, "loading"):
-                await self._upstream.load(name)
+            async with self.needed():
+                self.require_ready()
+                if (await self._states()).get(name) not in (*IN_MEMORY, "loading"):
+                    await self._upstream.load(name)
         self._selected = name
         self.faults.pop(name, None)
         self._catalog.changed.set()
+        # A single one is started anew; if it is the one that sleeps, it wakes up.
+        with self._idleness.used():
+            pass
 
 
 def _share_of(entry: Entry) -> str:

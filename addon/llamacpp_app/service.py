@@ -78,7 +78,7 @@ class Service:
         entries = self.catalog.entries.values()
         return {
             "status": self._status(),
-            "llama_server": runner.status.state.value,
+            "llama_server": "sleeping" if runner.is_asleep else runner.status.state.value,
             "message": self._message(),
             "model": runner.model,
             "memory_bytes": await asyncio.to_thread(runner.memory_bytes),
@@ -95,14 +95,15 @@ class Service:
 
     def _message(self) -> str | None:
         """Return why nothing can be answered, or what cannot be had for other reasons."""
-        if not self.runner.is_ready or self.runner.fault:
+        can_answer = self.runner.is_ready or self.runner.is_asleep
+        if not can_answer or self.runner.fault:
             return self.runner.why_not()
         entry = self.catalog.entries.get(self.runner.model or "")
         return entry.warning if entry else None
 
     def _status(self) -> str:
         """Return one word for the whole app."""
-        if self.runner.is_ready:
+        if self.runner.is_ready or self.runner.is_asleep:
             return "error" if self.runner.fault else "ok"
         if self.runner.refused or self.runner.status.state is ProcessState.CRASHING:
             return "error"

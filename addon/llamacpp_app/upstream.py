@@ -131,7 +131,7 @@ class Upstream:
     async def metrics(self, model: str | None = None) -> dict[str, float]:
         """Return the server's numbers by name, without waking it. Raises UpstreamError."""
         query = {"model": model, "autoload": "false"} if model else {}
-        text = await self._text("/metrics", query)
+        text = await self.text("/metrics", query)
         found: dict[str, float] = {}
         for line in text.splitlines():
             name, _, value = line.rpartition(" ")
@@ -139,7 +139,8 @@ class Upstream:
                 found[name.removeprefix("llamacpp:")] = number
         return found
 
-    async def _text(self, path: str, query: Mapping[str, str]) -> str:
+    async def text(self, path: str, query: Mapping[str, str]) -> str:
+        """Return what the server answers at a path, as it is. Raises UpstreamError."""
         async with self._answer("GET", path, REQUEST_SECONDS, params=query) as response:
             return await response.text()
 

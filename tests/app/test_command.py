@@ -13,7 +13,7 @@ from dev.llama import path_from_environment
 from llamacpp_app import slots
 from llamacpp_app.command import Launch, LocalModel, server_command
 from llamacpp_app.errors import AppError
-from llamacpp_app.flags import ALLOWED
+from llamacpp_app.flags import ALLOWED, check_flags
 from llamacpp_app.memory import cache_mib
 from llamacpp_app.options import Options
 from llamacpp_app.paths import Paths, Ports
@@ -183,3 +183,14 @@ def test_chat_template(paths: Paths) -> None:
     (paths.config / "mine.jinja").write_text("x" * 300_000)
     with pytest.raises(AppError, match="larger than 256 KB"):
         server_command(replace(options, chat_template="mine.jinja"), paths, launch)
+
+
+@pytest.mark.parametrize("flag", ["--sleep-idle-seconds", "--sleep-idle-seconds=60"])
+def test_no_flag_that_harms(paths: Paths, flag: str) -> None:
+    """The sleep is ours: llama-server's own is neither used nor taken, and we say why."""
+    one = LocalModel("one", Path("/one.gguf"))
+    for models in ((one,), (one, replace(one, name="two"))):
+        command = server_command(Options(idle_minutes=5), paths, Launch(PORTS, models))
+        assert "sleep" not in " ".join(command)
+    with pytest.raises(AppError, match=r"must not hold --sleep-idle-seconds: .* idle_minutes"):
+        check_flags([flag, "60"])

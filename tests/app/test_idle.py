@@ -1,0 +1,247 @@
+"""A model that nobody asks leaves the memory, and is back for the next one who does."""
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from dev.llama import path_from_environment
+from dev.processes import LOOPBACK, free_port
+from llamacpp_app import runner as module
+from llamacpp_app.application import run_app
+from llamacpp_app.logs import Newest
+from llamacpp_app.startup import Setup
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from pathlib import Path
+
+    type MakeIdle = Callable[..., Awaitable[IdleApp]]
+
+pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+WAIT_SECONDS = 60.0
+KEY = "key"
+CHAT = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4}
+
+
+@dataclass
+class IdleApp:
+    """An app whose minutes are short, and what asks it."""
+
+    session: aiohttp.ClientSession
+    server: str
+    api: str
+    slots: Path
+
+    async def ask(
+        self, method: str, url: str, body: object = None, key: str = KEY
+    ) -> tuple[int, Any]:
+        """Return the status and the JSON of an answer."""
+        headers = {"Authorization": f"Bearer {key}"}
+        async with self.session.request(method, url, json=body, headers=headers) as response:
+            return response.status, json.loads(await response.text())
+
+    async def health(self) -> dict[str, Any]:
+        """Return what the API tells of the app."""
+        _, told = await self.ask("GET", f"{self.api}/api/health")
+        return dict(told)
+
+    async def until(self, **expected: str) -> None:
+        """Wait until the health has these values."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    if expected.items() <= (await self.health()).items():
+                        return
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def make_idle(
+    tmp_path: Path, model: Path, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[MakeIdle]:
+    """Return what starts an app with these models, whose minutes are seconds."""
+    running: list[asyncio.Task[None]] = []
+
+    async def make(*names: str, seconds: float = 1.0, **options: str) -> IdleApp:
+        monkeypatch.setattr(module, "MINUTE_SECONDS", seconds)
+        monkeypatch.setattr(module, "IDLE_POLL_SECONDS", 0.1)
+        folder = tmp_path / "config" / "models"
+        folder.mkdir(parents=True)
+        (tmp_path / "data").mkdir()
+        for name in names:
+            (folder / f"{name}.gguf").symlink_to(model)
+        server, api, ingress = (str(free_port()) for _ in range(3))
+        values = {
+            "DATA_DIR": str(tmp_path / "data"),
+            "CONFIG_DIR": str(tmp_path / "config"),
+            "LLAMA_DIR": str(path_from_environment("LLAMACPP_SERVER").parent),
+            "BIND_ADDRESS": LOOPBACK,
+            "SERVER_PORT": server,
+            "API_PORT": api,
+            "INGRESS_PORT": ingress,
+            "API_KEY": KEY,
+            "IDLE_MINUTES": "1",
+            "THREADS": "1",
+            "CONTEXT_SIZE": "512",
+            "MODEL_URL": f"http://{LOOPBACK}:1/{names[0]}.gguf",
+            **{name.upper(): value for name, value in options.items()},
+        }
+        setup = Setup.of(values)
+        running.append(asyncio.create_task(run_app(setup, session, Newest([]))))
+        app = IdleApp(
+            session,
+            f"http://{LOOPBACK}:{server}",
+            f"http://{LOOPBACK}:{api}",
+            tmp_path / "data" / "slots",
+        )
+        await app.until(status="ok")
+        return app
+
+    yield make
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_who_looks_does_not_wake_it(make_idle: MakeIdle) -> None:
+    """Asleep, the port answers as before, asks for the key, and llama-server is gone."""
+    app = await make_idle("smol")
+    _, awake = await app.ask("GET", f"{app.server}/props")
+    _, models = await app.ask("GET", f"{app.server}/v1/models")
+    assert not awake["is_sleeping"]
+    # Nor do those who look keep it awake.
+    async with asyncio.timeout(WAIT_SECONDS):
+        while (await app.health())["llama_server"] != "sleeping":
+            for path in ("/props", "/health", "/v1/models", "/metrics"):
+                headers = {"Authorization": f"Bearer {KEY}"}
+                async with app.session.get(app.server + path, headers=headers) as response:
+                    assert response.status == 200
+            await asyncio.sleep(0.1)
+    async with asyncio.timeout(WAIT_SECONDS):
+        while (await app.health())["memory_bytes"] is not None:  # noqa: ASYNC110 - a state
+            await asyncio.sleep(0.05)
+    health = await app.health()
+    assert (health["status"], health["message"]) == ("ok", None)
+    _, told = await app.ask("GET", f"{app.api}/api/models")
+    assert [one["memory"] for one in told["models"]] == ["sleeping"]
+    _, props = await app.ask("GET", f"{app.server}/props")
+    assert props == {**awake, "is_sleeping": True}
+    _, told = await app.ask("GET", f"{app.server}/v1/models")
+    assert [one["id"] for one in told["data"]] == ["smol"]
+    assert told["data"][0]["meta"] == models["data"][0]["meta"]
+    assert await app.ask("GET", f"{app.server}/health", key="") == (200, {"status": "ok"})
+    for method, path in (("GET", "/props"), ("GET", "/v1/models"), ("POST", "/v1/completions")):
+        body = {"prompt": "a"} if method == "POST" else None
+        status, error = await app.ask(method, app.server + path, body, key="wrong")
+        assert (status, error["error"]["type"]) == (401, "authentication_error")
+    assert (await app.health())["llama_server"] == "sleeping"
+
+
+async def test_who_asks_wakes_it(make_idle: MakeIdle) -> None:
+    """At both ports: the answer waits, streams, and is another server's."""
+    app = await make_idle("smol", seconds=3.0)
+    _, before = await app.ask("GET", f"{app.server}/props")
+    await app.until(llama_server="sleeping")
+    headers = {"Authorization": f"Bearer {KEY}"}
+    url = f"{app.server}/v1/chat/completions"
+    body = {**CHAT, "stream": True}
+    async with app.session.post(url, json=body, headers=headers) as response:
+        assert response.status == 200
+        assert response.content_type == "text/event-stream"
+        lines = [line async for line in response.content]
+    assert lines[-2] == b"data: [DONE]\n"
+    _, after = await app.ask("GET", f"{app.server}/props")
+    assert not after["is_sleeping"]
+    # By it, clients know that processed prompts are gone, and can be restored.
+    assert after["media_marker"] != before["media_marker"]
+    await app.until(llama_server="sleeping")
+    status, answer = await app.ask(
+        "POST", f"{app.api}/api/chat", {"message": "Hi", "max_tokens": 4}
+    )
+    assert (status, answer["usage"]["completion_tokens"] > 0) == (200, True)
+    assert (await app.health())["crashes"] == 0
+
+
+async def test_a_processed_prompt_is_restored(make_idle: MakeIdle) -> None:
+    """What was saved before the sleep is read after it."""
+    app = await make_idle("smol", seconds=3.0)
+    prompt = {"prompt": "The lamp in the kitchen is on. " * 8, "n_predict": 1, "id_slot": 0}
+    await app.ask("POST", f"{app.server}/completion", prompt)
+    file = {"filename": "a.bin"}
+    status, saved = await app.ask("POST", f"{app.server}/slots/0?action=save", file)
+    assert status == 200
+    await app.until(llama_server="sleeping")
+    status, restored = await app.ask("POST", f"{app.server}/slots/0?action=restore", file)
+    assert (status, restored["n_restored"]) == (200, saved["n_saved"])
+    _, answer = await app.ask("POST", f"{app.server}/completion", prompt)
+    assert answer["timings"]["cache_n"] > 0
+
+
+async def test_requests_that_meet_the_falling_asleep(make_idle: MakeIdle) -> None:
+    """Those that come just then are all answered; llama-server never dies of them."""
+    app = await make_idle("smol", seconds=1.0, parallel_requests="2")
+    for number in range(8):
+        # From before that moment to after it, and while llama-server is being stopped.
+        await asyncio.sleep(0.8 + 0.07 * number)
+        asked = [
+            app.ask("POST", f"{app.server}/tokenize", {"content": "The lamp"}) for _ in range(4)
+        ]
+        asked += [app.ask("POST", f"{app.server}/apply-template", CHAT) for _ in range(4)]
+        async with asyncio.timeout(WAIT_SECONDS):
+            answers = await asyncio.gather(*asked)
+        assert {status for status, _ in answers} == {200}
+    assert (await app.health())["crashes"] == 0
+
+
+async def test_an_answer_under_way_keeps_it_awake(make_idle: MakeIdle) -> None:
+    """However long it takes."""
+    app = await make_idle("smol", seconds=0.2)
+    body = {"prompt": "Once", "n_predict": 300, "ignore_eos": True}
+    status, answer = await app.ask("POST", f"{app.server}/completion", body)
+    assert (status, answer["tokens_predicted"]) == (200, 300)
+
+
+async def test_several_models(make_idle: MakeIdle) -> None:
+    """A router is stopped as a whole, and tells its models as before, asleep."""
+    models = json.dumps([{"name": "pear", "url": f"http://{LOOPBACK}:1/pear.gguf"}])
+    app = await make_idle("apple", "pear", seconds=2.0, models=models)
+    await app.until(llama_server="sleeping")
+    _, told = await app.ask("GET", f"{app.server}/v1/models")
+    statuses = {one["id"]: one["status"]["value"] for one in told["data"]}
+    assert statuses == {"apple": "sleeping", "pear": "unloaded"}
+    _, props = await app.ask("GET", f"{app.server}/props?model=apple&autoload=false")
+    assert props["is_sleeping"]
+    _, props = await app.ask("GET", f"{app.server}/props")
+    assert props["role"] == "router"
+    status, _ = await app.ask("GET", f"{app.server}/props?model=pear&autoload=false")
+    assert status == 400
+    assert (await app.health())["llama_server"] == "sleeping"
+    chat = {**CHAT, "model": "apple"}
+    assert (await app.ask("POST", f"{app.server}/v1/chat/completions", chat))[0] == 200
+
+
+async def test_a_model_that_is_gone_meanwhile(make_idle: MakeIdle) -> None:
+    """Who asks for it is told so, and does not wait for ever."""
+    app = await make_idle("smol")
+    await app.until(llama_server="sleeping")
+    (app.slots.parents[1] / "config" / "models" / "smol.gguf").unlink()
+    async with asyncio.timeout(WAIT_SECONDS):
+        status, answer = await app.ask("POST", f"{app.server}/v1/chat/completions", CHAT)
+        assert (status, answer["error"]["type"]) == (503, "unavailable_error")
+        assert answer["error"]["message"]
+        assert (await app.ask("POST", f"{app.api}/api/chat", {"message": "Hi"}))[0] == 503
+
+
+async def test_the_model_that_is_chosen_wakes_up(make_idle: MakeIdle) -> None:
+    """On the page: the one that sleeps, or another one of the folder."""
+    app = await make_idle("smol", "other", seconds=2.0)
+    for name in ("smol", "other"):
+        await app.until(llama_server="sleeping")
+        assert (await app.ask("POST", f"{app.api}/api/models/{name}/load"))[0] == 202
+        await app.until(llama_server="ready", model=name)
