@@ -66,7 +66,7 @@ class Proxy:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request for llama-server, or have it answer."""
         is_look = request.path in LOOKS and request.method in (hdrs.METH_GET, hdrs.METH_HEAD)
-        if self._runner.remembered is None:
+        if not self._runner.is_away:
             if is_look or not self._has_key(request):
                 return await self._pass_on(request)
         elif request.path not in OPEN_PATHS and not self._has_key(request):
@@ -90,7 +90,7 @@ class Proxy:
             return web.json_response({"status": "ok"})
         path = request.path.removeprefix("/v1")
         name = request.query.get("model", "")
-        found = (self._runner.remembered or {}).get((path, name))
+        found = self._runner.said(path, name)
         if found is not None:
             kind = "text/plain" if path == "/metrics" else "application/json"
             return web.Response(text=found, content_type=kind)
@@ -122,6 +122,9 @@ class Proxy:
                 return response
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as err:
             if response is None:
+                if self._runner.is_away and (found := self._remembered(request)) is not None:
+                    # It fell asleep while somebody looked.
+                    return found
                 reason = self._runner.why_not() if not self._runner.is_ready else str(err)
                 return _error(503, "unavailable_error", reason)
             # Half an answer must not look like a whole one.

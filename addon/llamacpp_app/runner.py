@@ -98,10 +98,16 @@ class Runner:
         return self.status.state is ProcessState.READY
 
     @property
-    def remembered(self) -> Mapping[tuple[str, str], str] | None:
-        """What llama-server said, by path and model, if it sleeps or wakes up; else None."""
+    def is_away(self) -> bool:
+        """Whether llama-server sleeps or wakes up."""
         is_waking = not self.is_ready and self.status.state not in FAILED_STATES
-        return self._said if self.is_asleep or is_waking else None
+        return self._said is not None and (self.is_asleep or is_waking)
+
+    def said(self, path: str, name: str) -> str | None:
+        """Return what it said at a path before it fell asleep, of a router's model or of itself."""
+        if path == "/models" or not self._is_router:
+            name = ""
+        return (self._said or {}).get((path, name))
 
     @asynccontextmanager
     async def needed(self) -> AsyncGenerator[None]:
@@ -112,7 +118,7 @@ class Runner:
         with self._idleness.used():
             try:
                 async with asyncio.timeout(WAKE_SECONDS):
-                    while self.remembered is not None:
+                    while self.is_away:
                         self._process.changed.clear()
                         await self._process.changed.wait()
             except TimeoutError as err:

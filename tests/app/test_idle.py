@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import json
-from dataclasses import dataclass
+import os
+import signal
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 
+from custom_components.llamacpp.client import LlamaServerClient
 from dev.llama import path_from_environment
 from dev.processes import LOOPBACK, free_port
 from llamacpp_app import runner as module
@@ -18,7 +22,6 @@ from llamacpp_app.startup import Setup
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
-    from pathlib import Path
 
     type MakeIdle = Callable[..., Awaitable[IdleApp]]
 
@@ -109,6 +112,18 @@ async def make_idle(
     await asyncio.gather(*running, return_exceptions=True)
 
 
+def server_of_this_process() -> int:
+    """Return the process id of the only llama-server that this process has started."""
+    found = [
+        int(child)
+        for children in Path("/proc/self/task").glob("*/children")
+        for child in children.read_text().split()
+        if "llama-server" in Path("/proc", child, "cmdline").read_text()
+    ]
+    (server,) = found
+    return server
+
+
 async def test_who_looks_does_not_wake_it(make_idle: MakeIdle) -> None:
     """Asleep, the port answers as before, asks for the key, and llama-server is gone."""
     app = await make_idle("smol")
@@ -135,6 +150,7 @@ async def test_who_looks_does_not_wake_it(make_idle: MakeIdle) -> None:
     _, told = await app.ask("GET", f"{app.server}/v1/models")
     assert [one["id"] for one in told["data"]] == ["smol"]
     assert told["data"][0]["meta"] == models["data"][0]["meta"]
+    assert await app.ask("GET", f"{app.server}/props?model=any") == (200, props)
     assert await app.ask("GET", f"{app.server}/health", key="") == (200, {"status": "ok"})
     for method, path in (("GET", "/props"), ("GET", "/v1/models"), ("POST", "/v1/completions")):
         body = {"prompt": "a"} if method == "POST" else None
@@ -205,6 +221,38 @@ async def test_an_answer_under_way_keeps_it_awake(make_idle: MakeIdle) -> None:
     body = {"prompt": "Once", "n_predict": 300, "ignore_eos": True}
     status, answer = await app.ask("POST", f"{app.server}/completion", body)
     assert (status, answer["tokens_predicted"]) == (200, 300)
+
+
+async def test_half_an_answer_is_none(make_idle: MakeIdle) -> None:
+    """If llama-server dies within it, whoever listens knows, and the next one is answered."""
+    app = await make_idle("smol", seconds=60.0)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    body = {"prompt": "Once", "n_predict": 400, "ignore_eos": True, "stream": True}
+    url = f"{app.server}/completion"
+    with pytest.raises(aiohttp.ClientPayloadError):  # noqa: PT012 - it is the reading that fails
+        async with app.session.post(url, json=body, headers=headers) as response:
+            await response.content.readline()
+            os.kill(server_of_this_process(), signal.SIGKILL)
+            await response.read()
+    status, error = await app.ask("POST", f"{app.server}/tokenize", {"content": "a"})
+    assert (status, error["error"]["type"]) == (503, "unavailable_error")
+    await app.until(status="ok")
+    assert (await app.ask("POST", f"{app.server}/tokenize", {"content": "a"}))[0] == 200
+
+
+async def test_the_integration_sees_it_sleep(make_idle: MakeIdle) -> None:
+    """Its client finds the server that it knows, asleep; what it asks of itself wakes nothing."""
+    app = await make_idle("smol", seconds=3.0)
+    client = LlamaServerClient(app.session, app.server, api_key=KEY)
+    awake = await client.identify()
+    await app.until(llama_server="sleeping")
+    assert await client.identify() == replace(awake, is_sleeping=True)
+    await client.health()
+    assert [one.id for one in await client.models()] == ["smol"]
+    assert "requests_processing" in await client.metrics()
+    assert (await app.health())["llama_server"] == "sleeping"
+    assert await client.apply_template([{"role": "user", "content": "Hi"}])
+    assert not (await client.props()).is_sleeping
 
 
 async def test_several_models(make_idle: MakeIdle) -> None:
