@@ -286,6 +286,36 @@ async def test_a_model_that_is_gone_meanwhile(make_idle: MakeIdle) -> None:
         assert (await app.ask("POST", f"{app.api}/api/chat", {"message": "Hi"}))[0] == 503
 
 
+async def test_a_wake_that_takes_too_long(
+    make_idle: MakeIdle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks is told so at both ports, and whoever asks later gets an answer."""
+    app = await make_idle("smol")
+    await app.until(llama_server="sleeping")
+    monkeypatch.setattr(module, "WAKE_SECONDS", 0.0)
+    chat = ("POST", f"{app.server}/v1/chat/completions", CHAT)
+    status, answer = await app.ask(*chat)
+    assert (status, answer["error"]["type"]) == (503, "unavailable_error")
+    assert answer["error"]["message"] == "The model takes too long to wake up."
+    monkeypatch.setattr(module, "WAKE_SECONDS", WAIT_SECONDS)
+    assert (await app.ask(*chat))[0] == 200
+    await app.until(llama_server="sleeping")
+    monkeypatch.setattr(module, "WAKE_SECONDS", 0.0)
+    assert (await app.ask("POST", f"{app.api}/api/chat", {"message": "Hi"}))[0] == 503
+
+
+async def test_who_hangs_up_leaves_nothing_behind(make_idle: MakeIdle) -> None:
+    """The answer ends at llama-server, too, and does not keep the model in memory."""
+    app = await make_idle("smol", seconds=1.0)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    body = {"prompt": "Once", "n_predict": -1, "ignore_eos": True, "stream": True}
+    async with app.session.post(f"{app.server}/completion", json=body, headers=headers) as response:
+        await response.content.readline()
+        response.close()
+    await app.until(llama_server="sleeping")
+    assert (await app.health())["crashes"] == 0
+
+
 async def test_the_model_that_is_chosen_wakes_up(make_idle: MakeIdle) -> None:
     """On the page: the one that sleeps, or another one of the folder."""
     app = await make_idle("smol", "other", seconds=2.0)
