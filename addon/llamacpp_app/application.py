@@ -113,7 +113,7 @@ async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: 
             raise
         raise AppError(
             f"Port {port} is taken by another program: end that one, or let this one listen "
-            "elsewhere by API_PORT or INGRESS_PORT."
+            "elsewhere by SERVER_PORT, API_PORT or INGRESS_PORT."
         ) from err
     if runner.server is not None:
         watching = asyncio.create_task(app[CONNECTIONS].watch(runner.server))
