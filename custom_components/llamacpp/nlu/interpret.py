@@ -163,16 +163,16 @@ class Interpreter:
         things = {one.thing for part in meaning.parts for one in part}
         if any(self._is_other(one, things) for one in others):
             return None
+        # `Well, ...` is no condition, but behind an order a word alone may revoke it: `nonsense`.
         is_alone = not any(
             self._candidates.names_place(one.words)
             if one.is_reason
             else self._may_change(
-                one.words,
-                things,
-                # `Well, ...` is no condition, but behind an order `nonsense` revokes it.
-                is_exclamation=clauses.index(one) < place and len(one.words) == 1,
+                one.words, things, is_exclamation=index < place and len(one.words) == 1
             )
-            for one in others
+            or (index > place and len(one.words) == 1)
+            for index, one in enumerate(clauses)
+            if index != place
         )
         return _beside(meaning, others, is_alone=is_alone)
 
