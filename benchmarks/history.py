@@ -28,8 +28,8 @@ from custom_components.llamacpp.history import (
     Retention,
     Role,
     Source,
+    StoredTurn,
     ToolCall,
-    Turn,
 )
 from custom_components.llamacpp.history.files import MINOR_VERSION, VERSION, file_name
 
@@ -108,11 +108,11 @@ class Figures:
         return [name for name, missed in checks.items() if missed]
 
 
-def a_turn(now: datetime) -> Turn:
+def a_turn(now: datetime) -> StoredTurn:
     """Return a turn as Assist has it: a question, a tool's call and result, an answer."""
     call = ToolCall("call1", "intent__HassTurnOn", {"name": "Kitchen light", "domain": ["light"]})
     result = {"success": [{"name": "Kitchen light", "type": "entity", "id": "light.kitchen"}]}
-    return Turn(
+    return StoredTurn(
         messages=(
             Message(role=Role.USER, created=now, content="Turn on the light in the kitchen"),
             Message(

@@ -13,7 +13,7 @@ from homeassistant.helpers.chat_session import (
 from homeassistant.helpers.typing import UNDEFINED
 
 from .client import LlamaServerError
-from .history import HistoryError, Source, Turn, Usage, contents_of, messages_of
+from .history import HistoryError, Source, StoredTurn, StoredUsage, contents_of, messages_of
 from .prompt.marks import Marks
 from .tool_calls.done import Done
 
@@ -153,13 +153,13 @@ async def async_remember(  # noqa: PLR0913 - what a turn is made of
     start = max(index for index, one in enumerate(chat_log.content) if isinstance(one, UserContent))
     said = chat_log.content[start]
     usage = outcome.usage
-    turn = Turn(
+    turn = StoredTurn(
         messages=messages_of(chat_log.content[start:], agent_id),
         created=said.created,
         agent_id=agent_id,
         user_id=user_id,
         device_id=device_id,
-        usage=Usage(
+        usage=StoredUsage(
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             total_tokens=usage.total_tokens,

@@ -86,7 +86,7 @@ class Someone:
         self.is_sent = self.is_answered = False
 
 
-class Serving(RuleBasedStateMachine):
+class ServingMachine(RuleBasedStateMachine):
     """A server, its agents, and those who ask."""
 
     def __init__(self) -> None:
@@ -408,7 +408,7 @@ def test_in_any_order(max_tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One job at a time, none while somebody waits, and all is found in the end."""
     monkeypatch.setattr(budget, "MAX_TOKENS_PER_HOUR", max_tokens)
     run_state_machine_as_test(
-        Serving,
+        ServingMachine,
         settings=settings(
             max_examples=200,
             stateful_step_count=50,
@@ -420,14 +420,14 @@ def test_in_any_order(max_tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def machine(*, n_slots: int, has_files: bool, has_host_cache: bool = True) -> Serving:
+def machine(*, n_slots: int, has_files: bool, has_host_cache: bool = True) -> ServingMachine:
     """Return a server with its agents, before anything is prefilled."""
-    one = Serving()
+    one = ServingMachine()
     one.begin(n_slots=n_slots, has_files=has_files, has_host_cache=has_host_cache)
     return one
 
 
-def kinds_until_quiet(one: Serving) -> list[JobKind]:
+def kinds_until_quiet(one: ServingMachine) -> list[JobKind]:
     """Let all jobs end; return what they were."""
     kinds = []
     while one.job:
@@ -436,14 +436,14 @@ def kinds_until_quiet(one: Serving) -> list[JobKind]:
     return kinds
 
 
-def until(one: Serving, kind: JobKind) -> None:
+def until(one: ServingMachine, kind: JobKind) -> None:
     """Let jobs end until one of this kind is in progress."""
     while one.job and one.job.kind is not kind:
         one.end_job()
     assert one.job
 
 
-def ask(one: Serving, agent: str = "second") -> None:
+def ask(one: ServingMachine, agent: str = "second") -> None:
     """Ask an agent, and get an answer."""
     one.ask(agent, "kitchen", is_new=True, share=0.0)
     (someone,) = one.waiting

@@ -3,7 +3,17 @@
 from .chat_log import contents_of, messages_of
 from .fields import FormatError
 from .files import remove_file
-from .model import Attachment, Conversation, Message, Role, Source, Summary, ToolCall, Turn, Usage
+from .model import (
+    Attachment,
+    Conversation,
+    Message,
+    Role,
+    Source,
+    StoredTurn,
+    StoredUsage,
+    Summary,
+    ToolCall,
+)
 from .retention import Retention
 from .store import ACTIVE_SECONDS, History, HistoryError
 
@@ -18,10 +28,10 @@ __all__ = [
     "Retention",
     "Role",
     "Source",
+    "StoredTurn",
+    "StoredUsage",
     "Summary",
     "ToolCall",
-    "Turn",
-    "Usage",
     "contents_of",
     "messages_of",
     "remove_file",

@@ -160,7 +160,7 @@ def _bounded(count: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class StoredUsage:
     """Tokens of all requests of a turn. cached_tokens: of the prompt, None if not reported."""
 
     prompt_tokens: int
@@ -191,7 +191,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class StoredTurn:
     """A user's message and all messages that answer it.
 
     messages: the user's first, then those of the assistant and of the tools. user_id, device_id: of
@@ -203,7 +203,7 @@ class Turn:
     agent_id: str | None = None
     user_id: str | None = None
     device_id: str | None = None
-    usage: Usage | None = None
+    usage: StoredUsage | None = None
     finish_reason: str | None = None
 
     def to_json(self) -> Json:
@@ -229,12 +229,12 @@ class Turn:
             agent_id=fields.optional(source, "agent_id", str),
             user_id=fields.optional(source, "user_id", str),
             device_id=fields.optional(source, "device_id", str),
-            usage=None if usage is None else Usage.from_json(usage),
+            usage=None if usage is None else StoredUsage.from_json(usage),
             finish_reason=fields.optional(source, "finish_reason", str),
         )
 
 
-def title_of(turns: Iterable[Turn]) -> str | None:
+def title_of(turns: Iterable[StoredTurn]) -> str | None:
     """Return the first words of the first text that a user has written, None if there is none.
 
     One line of at most MAX_TITLE characters, that ends with an ellipsis if there was more.
@@ -276,9 +276,9 @@ class Conversation:
     system_prompt: str | None = None
     closed: datetime | None = None
     title: str | None = None
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[StoredTurn, ...] = ()
 
-    def with_turn(self, turn: Turn, agent_id: str | None, now: datetime) -> Self:
+    def with_turn(self, turn: StoredTurn, agent_id: str | None, now: datetime) -> Self:
         """Return the conversation with a further turn of this agent. now: time of its end.
 
         A conversation without owner gets the user of the turn as its owner, one without title that
@@ -315,7 +315,7 @@ class Conversation:
         A conversation that was stored without title gets that of its turns.
         """
         source = fields.mapping(value)
-        turns = fields.each(source, "turns", Turn.from_json)
+        turns = fields.each(source, "turns", StoredTurn.from_json)
         return cls(
             id=fields.required(source, "id", str),
             source=fields.choice(source, "source", Source),

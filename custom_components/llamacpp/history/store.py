@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 
-    from .model import Source, Turn
+    from .model import Source, StoredTurn
     from .retention import Retention
 
 # As long as Home Assistant keeps an unused chat session.
@@ -172,7 +172,7 @@ class History:
     async def async_append(  # noqa: PLR0913 - each is an independent choice of the caller
         self,
         conversation_id: str,
-        turn: Turn,
+        turn: StoredTurn,
         *,
         durable: bool,
         source: Source,
@@ -288,7 +288,7 @@ class History:
     async def _async_append(  # noqa: PLR0913 - as above
         self,
         conversation_id: str,
-        turn: Turn,
+        turn: StoredTurn,
         source: Source,
         agent_id: str | None,
         *,

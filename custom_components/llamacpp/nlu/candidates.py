@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..home.language import Language, Phrase, Sentence
     from ..home.things import ExposedEntity, Home, Place
-    from .entity_linking import Meant
+    from .entity_linking import EntityMatch
     from .utterance import Utterance
     from .verbs import Heard
 
@@ -153,7 +153,7 @@ class Candidates:
         """Return the words in the names of entities, places and kinds."""
         return self._index.known
 
-    def named(self, words: Sequence[str]) -> Sequence[Meant]:
+    def named(self, words: Sequence[str]) -> Sequence[EntityMatch]:
         """Return the entities that the words may name."""
         return EntityLinker.of(self._home, self._language, words).things
 

@@ -35,7 +35,7 @@ MAX_REMEMBERED, MAX_SHORTLISTS = 4096, 64
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class EntityMatch:
     """An entity, and the share of its name in the utterance.
 
     share: 0 to 1. is_whole: has the whole name. is_sure: that, or kind and area. is_only: the only
@@ -409,7 +409,7 @@ class EntityLinker:
         ]
         return max(said, key=len, default=frozenset())
 
-    def _things(self) -> list[Meant]:
+    def _things(self) -> list[EntityMatch]:
         """Return the entities that may be meant, the likeliest first."""
         likely = self._likely()
         found = [meant for one in sorted(likely) if (meant := self._meant(one))]
@@ -433,7 +433,7 @@ class EntityLinker:
         likely = {index for (index, _), share in shares.items() if share >= least}
         return likely.union(*(self.index.by_area.get(area, ()) for area in self.areas))
 
-    def _meant(self, index: int) -> Meant | None:
+    def _meant(self, index: int) -> EntityMatch | None:
         thing = self.home.things[index]
         weight = self.index.weight
         is_here = thing.area in self.areas
@@ -453,7 +453,7 @@ class EntityLinker:
             best_words |= self._named(self.home.areas[thing.area].names)
         if not best:
             return None
-        return Meant(
+        return EntityMatch(
             thing, best + HERE * is_here + OF_KIND * is_kind, is_whole, is_sure, best_words
         )
 
@@ -481,7 +481,7 @@ def _plural_endings(language: Language) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
-def _is_less(one: Meant, other: Meant) -> bool:
+def _is_less(one: EntityMatch, other: EntityMatch) -> bool:
     """Return whether `other` matches these words and more, or the same by its whole name."""
     is_named_better = one.share <= BY_PLACE + HERE + OF_KIND < other.share
     return one.words < other.words or (one.words == other.words and is_named_better)

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from .names import meant_by
+from .names import match_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -211,7 +211,7 @@ def _ways(value: Any, schema: Schema) -> Iterator[Any]:
         choices = [
             (one, (one, labels.get(one, one))) for one in schema["enum"] if isinstance(one, str)
         ]
-        meant = meant_by(value, choices).all
+        meant = match_name(value, choices).all
         yield meant[0] if len(meant) == 1 else None
     if "string" in types and isinstance(value, int | float):
         yield json.dumps(value)

@@ -18,14 +18,14 @@ MAX_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Meant[T]:
+class NameMatch[T]:
     """Matches of a name. is_sure: they differ in spelling only."""
 
     all: tuple[T, ...]
     is_sure: bool = True
 
 
-def meant_by[T](written: str, named: Sequence[tuple[T, Sequence[str]]]) -> Meant[T]:
+def match_name[T](written: str, named: Sequence[tuple[T, Sequence[str]]]) -> NameMatch[T]:
     """Match a written name. named: candidates, each with all of its names.
 
     Tries Home Assistant's own comparison first, then the words of the name, then words that differ
@@ -33,16 +33,16 @@ def meant_by[T](written: str, named: Sequence[tuple[T, Sequence[str]]]) -> Meant
     """
     plain = _plain(written)
     if found := [one for one, names in named if any(_plain(name) == plain for name in names)]:
-        return Meant(tuple(found))
+        return NameMatch(tuple(found))
     # The prompt lists all names of an entity in a row.
     if found := [one for one, names in named if _plain(", ".join(names)) == plain]:
-        return Meant(tuple(found))
+        return NameMatch(tuple(found))
     words = words_of(written)
     spelled = [(one, words_of(name)) for one, names in named for name in names]
     if found := [one for one, others in spelled if words and _are_same(words, others)]:
-        return Meant(tuple(dict.fromkeys(found)))
+        return NameMatch(tuple(dict.fromkeys(found)))
     found = [one for one, others in spelled if words and _are_like(words, others)]
-    return Meant(tuple(dict.fromkeys(found)), is_sure=False)
+    return NameMatch(tuple(dict.fromkeys(found)), is_sure=False)
 
 
 def nearest(written: str, names: Iterable[str]) -> str:

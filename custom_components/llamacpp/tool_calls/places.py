@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .errors import unknown
-from .names import Meant, meant_by
+from .names import NameMatch, match_name
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -30,12 +30,12 @@ class Places:
         """Return all names and aliases of the areas, floors or devices."""
         return [name for one in self._places[kind].values() for name in one.names]
 
-    def meant(self, kind: str, written: str) -> Meant[str]:
+    def meant(self, kind: str, written: str) -> NameMatch[str]:
         """Match a name, alias or id to ids. kind: `area`, `floor` or `device`."""
         places = self._places[kind]
         if written in places:
-            return Meant((written,))
-        return meant_by(written, [(key, one.names) for key, one in places.items()])
+            return NameMatch((written,))
+        return match_name(written, [(key, one.names) for key, one in places.items()])
 
     def names(self, kind: str, written: str) -> set[str]:
         """Return the names of all matches of a name, alias or id."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ..nlu.candidates import CRITICAL
 from .arguments import EMPTY
 from .errors import InvalidCallError, unknown
-from .names import Meant, meant_by
+from .names import NameMatch, match_name
 from .places import AREA, DEVICE, FLOOR, Places
 from .tool_names import BETWEEN, short_name
 
@@ -177,7 +177,7 @@ class Targets:
         known = _choices(properties[DOMAIN]) or self._domains
         found = []
         for written in map(str, _listed(given[DOMAIN])):
-            meant = meant_by(written, [(one, (one,)) for one in known]).all
+            meant = match_name(written, [(one, (one,)) for one in known]).all
             if len(meant) != 1:
                 raise unknown("domain", written, known)
             found.append(meant[0])
@@ -211,15 +211,15 @@ class Targets:
         )
         return [one for one in self._home.things if one.domain in domains]
 
-    def _meant(self, written: str, things: Sequence[ExposedEntity]) -> Meant[ExposedEntity]:
+    def _meant(self, written: str, things: Sequence[ExposedEntity]) -> NameMatch[ExposedEntity]:
         """Match an entity id, a name or an alias to entities."""
         if by_id := tuple(one for one in things if one.entity_id == written):
-            return Meant(by_id)
-        meant = meant_by(written, [(one, one.names) for one in things])
+            return NameMatch(by_id)
+        meant = match_name(written, [(one, one.names) for one in things])
         domain, _, rest = written.partition(".")
         if not meant.all and domain in self._domains:
             # An id that the model has invented from a name.
-            return meant_by(rest, [(one, one.names) for one in things if one.domain == domain])
+            return match_name(rest, [(one, one.names) for one in things if one.domain == domain])
         return meant
 
     def _is_place(
@@ -253,7 +253,7 @@ def _take_domain(given: dict[str, Any], things: Sequence[ExposedEntity]) -> None
         given[DOMAIN] = [*domains] if isinstance(given[DOMAIN], list) else domains.pop()
 
 
-def _is_guess(meant: Meant[ExposedEntity]) -> bool:
+def _is_guess(meant: NameMatch[ExposedEntity]) -> bool:
     """Return whether a critical entity is matched by a similar name only."""
     return not meant.is_sure and any(CRITICAL.intersection(one.kinds) for one in meant.all)
 

@@ -13,7 +13,7 @@ from custom_components.llamacpp.turn.commands.state_context import (
     MAX_THINGS,
     async_read_states,
     live_note,
-    meant_by,
+    match_name,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def told(
         hass.states.async_set(thing.entity_id, state, attributes if thing.device_class else {})
     home, words = Home(tuple(thing for thing, _ in things), AREAS), load(language)
     said = understand(text, words)
-    await async_read_states(hass, words, meant_by(home, words, said))
+    await async_read_states(hass, words, match_name(home, words, said))
     note = live_note(hass, home, words, said)
     before = words.texts["states"].format(states="")
     return note.removeprefix(before).split(", ") if note else []

@@ -10,9 +10,9 @@ from custom_components.llamacpp.history import (
     Message,
     Role,
     Source,
+    StoredTurn,
+    StoredUsage,
     ToolCall,
-    Turn,
-    Usage,
 )
 from custom_components.llamacpp.history.model import title_of
 
@@ -26,9 +26,9 @@ AGENT = "conversation.llama_cpp"
 THEN = datetime.now(UTC).replace(microsecond=0)
 
 
-def turn(text: str = "Hello", answer: str = "Hi.", created: datetime = THEN) -> Turn:
+def turn(text: str = "Hello", answer: str = "Hi.", created: datetime = THEN) -> StoredTurn:
     """Return a turn of two messages."""
-    return Turn(
+    return StoredTurn(
         messages=(
             Message(role=Role.USER, created=created, content=text),
             Message(role=Role.ASSISTANT, created=created, content=answer),
@@ -38,12 +38,12 @@ def turn(text: str = "Hello", answer: str = "Hi.", created: datetime = THEN) -> 
     )
 
 
-def turn_with_tools() -> Turn:
+def turn_with_tools() -> StoredTurn:
     """Return a turn that has everything."""
     later = THEN + timedelta(seconds=3)
     call = ToolCall("call1", "intent__HassTurnOn", {"name": "Küche", "domain": ["light"]})
     other = ToolCall("call2", "search", {"query": "x"}, external=True)
-    return Turn(
+    return StoredTurn(
         messages=(
             Message(
                 role=Role.USER,
@@ -80,13 +80,13 @@ def turn_with_tools() -> Turn:
         agent_id=AGENT,
         user_id="user1",
         device_id="device1",
-        usage=Usage(100, 20, 120, 90),
+        usage=StoredUsage(100, 20, 120, 90),
         finish_reason="stop",
     )
 
 
 def conversation(
-    conversation_id: str, *turns: Turn, updated: datetime = THEN, **values: Any
+    conversation_id: str, *turns: StoredTurn, updated: datetime = THEN, **values: Any
 ) -> Conversation:
     """Return a conversation with these turns."""
     return Conversation(

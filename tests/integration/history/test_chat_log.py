@@ -19,7 +19,7 @@ from homeassistant.components.conversation import (
 from homeassistant.core import Context
 from homeassistant.helpers import llm
 
-from custom_components.llamacpp.history import Conversation, Turn, contents_of, messages_of
+from custom_components.llamacpp.history import Conversation, StoredTurn, contents_of, messages_of
 from custom_components.llamacpp.history.plain import MAX_LEVELS, to_plain
 from custom_components.llamacpp.prompt.question import Asks, Question, question_of, set_question
 from tests.integration.talk import nobodys_session
@@ -46,7 +46,7 @@ TURN: list[Content] = [
 
 def stored(contents: list[Content]) -> Conversation:
     """Return a conversation of one turn as it is after it was written and read."""
-    turn = Turn(messages=messages_of(contents, AGENT), created=THEN, agent_id=AGENT)
+    turn = StoredTurn(messages=messages_of(contents, AGENT), created=THEN, agent_id=AGENT)
     return Conversation.from_json(conversation("one", turn).to_json())
 
 
@@ -99,7 +99,7 @@ def test_attachments_become_notes() -> None:
 
 def test_the_agent_of_last_resort() -> None:
     """A turn that names no agent has that of the conversation, or none."""
-    turn = Turn(messages=messages_of(TURN[4:5], AGENT), created=THEN)
+    turn = StoredTurn(messages=messages_of(TURN[4:5], AGENT), created=THEN)
     for agent_id in (AGENT, None):
         [content] = contents_of(conversation("one", turn, agent_id=agent_id))
         assert isinstance(content, AssistantContent)

@@ -24,7 +24,7 @@ from custom_components.llamacpp.history import (
     HistoryError,
     Retention,
     Source,
-    Usage,
+    StoredUsage,
     messages_of,
 )
 from custom_components.llamacpp.history.files import MINOR_VERSION, VERSION
@@ -274,14 +274,14 @@ async def test_a_server_that_counts_too_far(
     hass: HomeAssistant, history: History, load: Load, count: int
 ) -> None:
     """The counts are cut; the conversation can be read again."""
-    counted = replace(turn(), usage=Usage(count, count, count, count))
+    counted = replace(turn(), usage=StoredUsage(count, count, count, count))
     await history.async_append(
         "one", counted, durable=True, source=Source.ACTION, agent_id="conversation.llama_cpp"
     )
     stored = await (await load()).async_get("one")
     assert stored is not None
     most = 2**63 - 1 if count > 0 else 1 - 2**63
-    assert stored.turns[0].usage == Usage(most, most, most, most)
+    assert stored.turns[0].usage == StoredUsage(most, most, most, most)
     assert issues(hass) == []
 
 

@@ -9,7 +9,7 @@ from homeassistant.helpers.json import json_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custom_components.llamacpp.history import Conversation, FormatError, Summary, Usage
+from custom_components.llamacpp.history import Conversation, FormatError, StoredUsage, Summary
 from custom_components.llamacpp.history.model import MAX_TITLE, title_of
 
 from .samples import AGENT, THEN, conversation, turn, turn_with_tools
@@ -53,8 +53,8 @@ def test_unknown_fields_are_left_alone() -> None:
 
 def test_usage_that_nobody_told() -> None:
     """Cached tokens may be unknown, which is not none."""
-    usage = Usage(1, 2, 3)
-    assert Usage.from_json(usage.to_json()) == usage
+    usage = StoredUsage(1, 2, 3)
+    assert StoredUsage.from_json(usage.to_json()) == usage
 
 
 WRONG: list[tuple[list[str | int], Any, str]] = [

@@ -49,7 +49,7 @@ def live_note(hass: HomeAssistant, home: Home, language: Language, said: Utteran
 
     If the home is too large for the prompt, other utterances get the names of their entities.
     """
-    meant = meant_by(home, language, said)
+    meant = match_name(home, language, said)
     texts = language.texts
     lines = []
     if said.is_question:
@@ -63,7 +63,7 @@ def live_note(hass: HomeAssistant, home: Home, language: Language, said: Utteran
     return "\n".join(lines)
 
 
-def meant_by(home: Home, language: Language, said: Utterance) -> list[ExposedEntity]:
+def match_name(home: Home, language: Language, said: Utterance) -> list[ExposedEntity]:
     """Return the entities for the context: those named, else all of the place or kind.
 
     Empty if none are needed. MAX_LOOKED_AT + 1 of them mean that there are more.

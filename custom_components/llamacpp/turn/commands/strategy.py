@@ -29,7 +29,7 @@ from .answer import CommandDeltas, to_call
 from .later import async_sentences
 from .messages import has_failed, to_command_messages
 from .reading import read_out
-from .state_context import async_read_states, live_note, meant_by
+from .state_context import async_read_states, live_note, match_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,7 +132,7 @@ class CommandsStrategy:
         if not isinstance(last, UserContent):
             return text, ()
         said = understand(last.content, self._language)
-        return text, meant_by(self._home, self._language, said)
+        return text, match_name(self._home, self._language, said)
 
     def note_on(self, words: str) -> str:
         """Return the states that a question is about."""
