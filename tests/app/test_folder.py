@@ -151,7 +151,7 @@ def test_old_files_rest_at_once(tmp_path: Path) -> None:
     """Nobody waits at a start of the app."""
     path = write(tmp_path / "m.gguf")
     changed = path.stat().st_ctime
-    assert Rest(lambda: changed + REST_SECONDS).is_resting(path)
+    assert Rest(lambda: changed + REST_SECONDS + 1).is_resting(path)
     assert not Rest(lambda: changed + 1).is_resting(path)
     rest = Rest(lambda: changed)
     rest.trust([path])

@@ -387,7 +387,9 @@ class ServingMachine(RuleBasedStateMachine):
             is_likeliest = agent == [*self.state.agents][-1]
             # Without files the server chooses the slot, and may evict another agent's prompt.
             is_chosen = self.server.n_slots == 1 or self.server.has_files
-            if self.server.has_host_cache or (is_likeliest and is_chosen):
+            # What could not be saved is evicted by what is restored.
+            is_lost = self.server.has_files and self.has_failed and not is_likeliest
+            if not is_lost and (self.server.has_host_cache or (is_likeliest and is_chosen)):
                 assert self.server.holds(home) or is_saved, (agent, self.server)
 
     def settle(self) -> None:

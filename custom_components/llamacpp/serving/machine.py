@@ -212,7 +212,10 @@ def _note_answer(state: ServingState, event: Answered) -> None:
     if event.usage:
         _learn(state, event.model, prefix, event.usage, slot, n_messages=event.n_messages)
     if event.is_own and event.agent_id in state.agents:
-        state.agents[event.agent_id] = state.agents.pop(event.agent_id)
+        prompt = state.agents.pop(event.agent_id)
+        # If the home has changed since it was made, the agent hands over another one soon.
+        is_newest = prompt is not None and prompt.prefix == prefix
+        state.agents[event.agent_id] = prompt if is_newest else None
         cache.prefilled[event.agent_id] = prefix
         if cache.aborted and cache.aborted[0] == event.agent_id:
             cache.aborted = None

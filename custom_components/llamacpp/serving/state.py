@@ -212,7 +212,7 @@ class ServingState:
     the server's start, as it counts them; None if it does not.
 
     agents: in the order in which they were asked last, the likeliest to be asked next is the last
-    one; None before their prompts are known. wanted: agents that somebody is about
+    one; None while their newest prompts are not known. wanted: agents that somebody is about
     to ask, so that a router may load their models.
 
     waiting: ids of those who wait for an answer. asked_at: when the last of them got one. n_begun:
