@@ -1,5 +1,6 @@
 """Convert Home Assistant's chat log to stored messages, and back."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from homeassistant.components.conversation import (
@@ -16,10 +17,29 @@ from .plain import to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from homeassistant.components.conversation import Content
 
     from .model import Conversation
+
+
+# Home Assistant's contents take their time from the clock; these take that of the message.
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _RestoredUser(UserContent):
+    created: datetime
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _RestoredAssistant(AssistantContent):
+    created: datetime
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _RestoredToolResult(ToolResultContent):
+    created: datetime
 
 
 def messages_of(contents: Iterable[Content], agent_id: str) -> tuple[Message, ...]:
@@ -95,10 +115,10 @@ def _to_content(message: Message, agent_id: str) -> Content:
     content: Content
     match message.role:
         case Role.USER:
-            content = UserContent(_with_attachments(message))
+            content = _RestoredUser(_with_attachments(message), created=message.created)
             set_note(content, message.note or "")
         case Role.ASSISTANT:
-            content = AssistantContent(
+            content = _RestoredAssistant(
                 agent_id,
                 content=message.content,
                 thinking_content=message.thinking,
@@ -107,18 +127,18 @@ def _to_content(message: Message, agent_id: str) -> Content:
                     for call in message.tool_calls
                 ]
                 or None,
+                created=message.created,
             )
             if question := Question.from_json(message.question):
                 set_question(content, question)
         case Role.TOOL:
-            content = ToolResultContent(
+            content = _RestoredToolResult(
                 agent_id,
                 message.tool_call_id or "",
                 message.tool_name or "",
                 llm.ToolResult(message.result or {}, error=message.is_error),
+                created=message.created,
             )
-    # A content takes its time from the clock: this is the only way to restore the original.
-    object.__setattr__(content, "created", message.created)
     return content
 
 

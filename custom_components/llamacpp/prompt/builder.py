@@ -29,7 +29,7 @@ from homeassistant.helpers.template import Template
 from homeassistant.util.ulid import ulid_now
 
 from ..home.exposed import async_exposed
-from ..tool_calls.tools import GuardedApi
+from ..tool_calls.tools import GuardedTool
 from .assist import RememberedAssist, is_assist
 from .commands_api import CommandsApi
 from .date import DateApi
@@ -370,9 +370,9 @@ def _key_of(wanted: PromptSpec) -> tuple[Any, ...]:
 
 
 def _with_tools(api: llm.APIInstance | None, prefix: SharedPrefix) -> llm.APIInstance | None:
-    """Add tools that only some devices can use: Home Assistant rejects calls from others."""
+    """Guard the tools, and add those of some devices: Home Assistant rejects calls from others."""
     if api is None:
         return None
     names = {tool.name for tool in api.tools}
     more = [tool for name, tool in prefix.tools.items() if name not in names]
-    return GuardedApi(replace(api, tools=[*api.tools, *more]))
+    return replace(api, tools=[GuardedTool(one) for one in (*api.tools, *more)])

@@ -15,6 +15,8 @@ from .arguments import LABELS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from homeassistant.core import HomeAssistant
+    from homeassistant.util.json import JsonObjectType
 
 type Serializer = Callable[[Any], Any] | None
 
@@ -129,7 +131,7 @@ def to_tools(api: llm.APIInstance) -> list[ToolParam]:
     return _TOOLS.get(
         (
             api.custom_serializer,
-            *chain.from_iterable((one, one.parameters, one.description) for one in api.tools),
+            *chain.from_iterable((one.name, one.parameters, one.description) for one in api.tools),
         ),
         lambda: [_to_tool(tool, api) for tool in sorted(api.tools, key=lambda tool: tool.name)],
     )
@@ -180,23 +182,24 @@ def _to_tool(tool: llm.Tool, api: llm.APIInstance) -> ToolParam:
     return {"type": "function", "function": function}
 
 
-class GuardedApi(llm.APIInstance):
-    """An API whose tools only raise errors that Home Assistant sends to the model.
+class GuardedTool(llm.NamespacedTool):
+    """A tool that only raises errors that Home Assistant sends to the model.
 
-    Any other exception of a tool would end the turn without an answer.
+    Any other exception of a tool would end the turn without an answer. Home Assistant's own wrapper
+    is the base, so that it reports the wrapped tool and its integration, not ours.
     """
 
-    def __init__(self, api: llm.APIInstance) -> None:
-        """Wrap an API."""
-        super().__init__(api.api, api.api_prompt, api.llm_context, api.tools, api.custom_serializer)
-        self._guarded = api
+    def __init__(self, tool: llm.Tool) -> None:
+        """Wrap a tool under its own name."""
+        super().__init__("", tool)
+        self.name = tool.name
 
     @override
-    async def async_call_tool(self, tool_input: llm.ToolInput) -> llm.ToolResult:
-        # Home Assistant sets each turn's context on the API that it knows: this one.
-        self._guarded.llm_context = self.llm_context
+    async def async_call(
+        self, hass: HomeAssistant, tool_input: llm.ToolInput, llm_context: llm.LLMContext
+    ) -> llm.ToolResult | JsonObjectType:
         try:
-            return await self._guarded.async_call_tool(tool_input)
+            return await super().async_call(hass, tool_input, llm_context)
         except HomeAssistantError, probatio.Invalid:
             raise
         except Exception as err:
