@@ -22,6 +22,7 @@ from custom_components.llamacpp.serving.events import (
     AgentRemoved,
     Answered,
     AskBegan,
+    AskedWith,
     AskEnded,
     FilesTried,
     JobEnded,
@@ -103,10 +104,14 @@ class ServingMachine(RuleBasedStateMachine):
         self.wake: float | None = None
         self.waiting: list[Someone] = []
         self.homes = dict.fromkeys(AGENTS, 0)
+        # By agent: the home of the prompt that was made last.
+        self.made = dict.fromkeys(AGENTS, 0)
         self.talks: dict[tuple[str, str], list[str]] = {}
         self.n_asked = 0
         self.prefilled: list[tuple[float, int]] = []
         self.has_failed = self.is_shared = False
+        # Agents that have made no prompt since a job of theirs has failed.
+        self.failed: set[str] = set()
 
     @initialize(
         n_slots=st.sampled_from([1, 2, 3]),
@@ -146,6 +151,7 @@ class ServingMachine(RuleBasedStateMachine):
 
     def system_of(self, agent: str) -> str:
         """Return the newest system prompt of an agent."""
+        self.made[agent] = self.homes[agent]
         return f"{agent} {self.homes[agent]}"
 
     def end_job(self, *, share: float = 1.0, error: Any = None) -> None:
@@ -203,7 +209,9 @@ class ServingMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.job)
     def job_fails(self, is_away: bool) -> None:  # noqa: FBT001 - of hypothesis
         """Let the job fail: the server refuses it, or is away."""
+        assert self.job
         self.has_failed = True
+        self.failed.add(self.job.agent_id)
         self.end_job(error=CannotConnectError("away") if is_away else BadRequestError("no"))
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 5.0, 400.0, 4000.0]))
@@ -221,9 +229,15 @@ class ServingMachine(RuleBasedStateMachine):
         self.homes[agent] += 1
         self.make(agent, is_wanted=False)
 
+    @rule(agent=st.sampled_from(AGENTS))
+    def shift(self, agent: str) -> None:
+        """Change a state that the instructions name: a prompt is made when somebody asks."""
+        self.homes[agent] += 1
+
     @rule(agent=st.sampled_from(AGENTS), is_wanted=st.booleans())
     def make(self, agent: str, is_wanted: bool) -> None:  # noqa: FBT001 - of hypothesis
         """Make the prompt once more, perhaps for somebody who begins to speak."""
+        self.failed.discard(agent)
         system = self.system_of(agent)
         notes = {f"In the {one}.": [request_of(system, f"In the {one}.")] for one in SPEAKERS}
         prompt = AgentPrompt.of(agent, request_of(system, ""), notes)
@@ -247,6 +261,8 @@ class ServingMachine(RuleBasedStateMachine):
         self.n_asked += 1
         self.waiting.append(someone)
         actions = self.send(AskBegan(someone.number))
+        prefix = Fingerprint.of(someone.request).prefix
+        self.send(AskedWith(agent, {**someone.request}, prefix))
         if any(isinstance(one, Abort) for one in actions):
             self.end_job(share=share)
 
@@ -312,7 +328,8 @@ class ServingMachine(RuleBasedStateMachine):
         if is_counted:
             said = self.talks.setdefault((someone.agent, someone.speaker), [])
             said += ["Yes.", f"And {self.n_asked}?"]
-            following = request_of(self.system_of(someone.agent), *said[:-1], "")
+            system = someone.request["messages"][0]["content"]
+            following = request_of(system, *said[:-1], "")
             if (slot := someone.request.get("id_slot")) is not None:
                 following["id_slot"] = slot
             self.send(TurnEnded(following))
@@ -376,13 +393,15 @@ class ServingMachine(RuleBasedStateMachine):
                 self.server.slots[someone.slot].is_busy = False
             self.send(AskEnded(someone.number, is_counted=False))
         for agent in AGENTS:
-            self.make(agent, is_wanted=False)
+            if agent in self.failed:
+                # What has failed is tried again with the next prompt.
+                self.make(agent, is_wanted=False)
         self.settle()
         self.now += budget.HOUR_SECONDS + 1
         self.poll()
         self.settle()
         for agent in self.state.agents:
-            request = request_of(self.system_of(agent), "")
+            request = request_of(f"{agent} {self.made[agent]}", "")
             home = tokens_of(request)[:HOME_TOKENS]
             prefix = Fingerprint.of(request).prefix
             is_saved = self.server.files.get(file_name(agent, None), ())[:HOME_TOKENS] == home
@@ -417,7 +436,7 @@ def test_in_any_order(max_tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
     run_state_machine_as_test(
         ServingMachine,
         settings=settings(
-            max_examples=100,
+            max_examples=400,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,

@@ -47,6 +47,18 @@ class AskBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedWith:
+    """The agent's own prompt was made for somebody who asks.
+
+    request: with the prefix of that prompt. prefix: digest of it.
+    """
+
+    agent_id: str
+    request: ChatRequest
+    prefix: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SlotWanted:
     """A request is about to be sent. idle: the slots that are not processing."""
 
@@ -159,6 +171,7 @@ type Event = (
     | AgentRemoved
     | PromptReady
     | AskBegan
+    | AskedWith
     | SlotWanted
     | Answered
     | AskEnded

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..client import ChatRequest
+
 # Fields of a request, besides the first message and the tools, that change the prompt's prefix.
 _PREFIX_FIELDS = ("model", "chat_template_kwargs")
 
@@ -57,3 +59,13 @@ class Fingerprint:
         n_known = min(len(self.messages) - 1, len(before.messages))
         is_same = self.messages[:n_known] == before.messages[:n_known]
         return Changed.NEWEST_WORDS if is_same else Changed.EARLIER_TURNS
+
+
+def with_prefix_of(request: ChatRequest, other: ChatRequest) -> ChatRequest:
+    """Return another request with the prefix of this one, as `Fingerprint.prefix` has it."""
+    names = ("tools", *_PREFIX_FIELDS)
+    return {
+        **{name: value for name, value in other.items() if name not in names},
+        **{name: request[name] for name in names if name in request},
+        "messages": [request["messages"][0], *other["messages"][1:]],
+    }

@@ -14,6 +14,7 @@ from .events import (
     AgentRemoved,
     Answered,
     AskBegan,
+    AskedWith,
     AskEnded,
     FilesTried,
     JobEnded,
@@ -70,6 +71,8 @@ def _apply(state: ServingState, event: Event, now: float) -> Iterable[Action]:  
             _take_prompt(state, event)
         case AskBegan():
             return _begin_ask(state, event)
+        case AskedWith():
+            _take_prefix(state, event)
         case SlotWanted():
             return [_use_slot(state, event, now)]
         case Restored():
@@ -110,6 +113,17 @@ def _take_prompt(state: ServingState, event: PromptReady) -> None:
             cache.drop(prompt.agent_id)
     if event.is_wanted and not state.waiting:
         state.wanted.add(prompt.agent_id)
+
+
+def _take_prefix(state: ServingState, event: AskedWith) -> None:
+    """Have the agent's prompt begin as one that was made later, for somebody who asks.
+
+    They differ if a state that the instructions name has changed: the agent makes no new prompt
+    for that.
+    """
+    prompt = state.agents.get(event.agent_id)
+    if prompt is not None and prompt.prefix != event.prefix:
+        state.agents[event.agent_id] = prompt.with_prefix_of(event.request, event.prefix)
 
 
 # ---- Somebody asks ----
@@ -212,10 +226,7 @@ def _note_answer(state: ServingState, event: Answered) -> None:
     if event.usage:
         _learn(state, event.model, prefix, event.usage, slot, n_messages=event.n_messages)
     if event.is_own and event.agent_id in state.agents:
-        prompt = state.agents.pop(event.agent_id)
-        # If the home has changed since it was made, the agent hands over another one soon.
-        is_newest = prompt is not None and prompt.prefix == prefix
-        state.agents[event.agent_id] = prompt if is_newest else None
+        state.agents[event.agent_id] = state.agents.pop(event.agent_id)
         cache.prefilled[event.agent_id] = prefix
         if cache.aborted and cache.aborted[0] == event.agent_id:
             cache.aborted = None

@@ -21,6 +21,7 @@ from .events import (
     AgentRemoved,
     Answered,
     AskBegan,
+    AskedWith,
     AskEnded,
     FilesTried,
     JobEnded,
@@ -420,8 +421,10 @@ class Ask:
         """
         if self._talk is None:
             return
-        await self._serving.notice(request.get("model"), keeps_open=True)
         prefix = self._fingerprint(request).prefix
+        if self._is_own:
+            self._serving.send(AskedWith(self._agent_id, {**request}, prefix))
+        await self._serving.notice(request.get("model"), keeps_open=True)
         self.slot = await self._serving.slot_for(self._agent_id, request, prefix, self._talk)
         if self.slot is not None:
             request["id_slot"] = self.slot

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from .budget import PrefillBudget
 from .diagnosis import CacheProblem, ModelDiagnosis, suffers
-from .fingerprint import Fingerprint
+from .fingerprint import Fingerprint, with_prefix_of
 from .slot_affinity import SlotAffinity
 from .slot_files import SlotFiles
 
@@ -47,6 +47,16 @@ class AgentPrompt:
     def model(self) -> str | None:
         """Return the model that the request names, None on a server with a single model."""
         return self.request.get("model")
+
+    def with_prefix_of(self, request: ChatRequest, prefix: bytes) -> Self:
+        """Return the same prompt with the prefix of another request, and the digest of it."""
+        notes = {
+            note: [with_prefix_of(request, one) for one in requests]
+            for note, requests in self.notes.items()
+        }
+        return replace(
+            self, request=with_prefix_of(request, self.request), notes=notes, prefix=prefix
+        )
 
 
 class JobKind(StrEnum):
@@ -212,7 +222,7 @@ class ServingState:
     the server's start, as it counts them; None if it does not.
 
     agents: in the order in which they were asked last, the likeliest to be asked next is the last
-    one; None while their newest prompts are not known. wanted: agents that somebody is about
+    one; None before their prompts are known. wanted: agents that somebody is about
     to ask, so that a router may load their models.
 
     waiting: ids of those who wait for an answer. asked_at: when the last of them got one. n_begun:
