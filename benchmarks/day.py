@@ -1,4 +1,4 @@
-"""A day of asks in a home: what is processed while somebody waits, beside core's llama_cpp.
+"""A day of asks in a home: what is processed while a user waits, beside core's llama_cpp.
 
 The same fixed day is played with our agent and with core's, each with a fresh Home Assistant of the
 newest release and a fresh llama-server. A proxy between them, which changes nothing, takes note of

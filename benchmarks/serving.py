@@ -1,4 +1,4 @@
-"""What each feature of the prefill is worth: tokens of a day that are read while somebody waits.
+"""What each feature of the prefill is worth: tokens of a day that are read while a user waits.
 
 The day of the benchmark `day` is played straight at the owner of the server's cache, with a real
 llama-server, without Home Assistant. Every step waits until all is quiet, so no figure depends on
@@ -376,7 +376,7 @@ async def run(
                 read = await _play(variant, n_slots, model, folder, has_thoughts=has_thoughts)
                 totals[variant.name, n_slots] = sum(read.values())
                 n_asks = len(read)
-    print(f"{n_asks} asks; tokens read while somebody waits, and what each feature saves an ask\n")
+    print(f"{n_asks} asks; tokens read while a user waits, and what each feature saves an ask\n")
     print("| without | lines |" + "".join(f" {n} slots | an ask |" for n in slots))
     print("|---|---|" + "---|---|" * len(slots))
     for variant in variants:

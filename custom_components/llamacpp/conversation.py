@@ -278,7 +278,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
 
     @override
     async def async_prepare(self, language: str | None = None) -> None:
-        """Prefill the prompt while somebody still speaks; wakes a sleeping server.
+        """Prefill the prompt while the user still speaks; wakes a sleeping server.
 
         Loads Home Assistant's own sentences, too: those of a language take a while at first.
         """
@@ -294,11 +294,13 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         except (LlamaServerError, HomeAssistantError) as err:
             LOGGER.debug("The prompt of %s is not prefilled: %s", self.entity_id, err)
 
-    async def async_update_prompt(self, *, is_wanted: bool = False, is_anew: bool = False) -> None:
+    async def async_update_prompt(
+        self, *, is_wanted: bool = False, is_forced: bool = False
+    ) -> None:
         """Make the agent's prompt, and have the server prefill it.
 
-        is_wanted: somebody is about to ask, so the model may be loaded or woken; otherwise the
-        agent's options decide. is_anew: prefill it even if it counts as prefilled. Raises
+        is_wanted: a user is about to ask, so the model may be loaded or woken; otherwise the
+        agent's options decide. is_forced: prefill it even if it counts as prefilled. Raises
         LlamaServerError, and HomeAssistantError if the prompt cannot be made.
         """
         options = self.subentry.data
@@ -315,11 +317,11 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             # Only the prefix, which the first one who asks need not wait for.
             await self._prompts.async_renew(nobody, wanted)
             return
-        chat_log = await self._prompts.async_draft(nobody, wanted, anew=not is_wanted)
+        chat_log = await self._prompts.async_draft(nobody, wanted, is_renewed=not is_wanted)
         chat_log.content.append(conversation.UserContent(""))
         offer = await self._async_offer(chat_log, wanted, nobody)
         notes = await self._async_notes(nobody, wanted)
-        await self._async_prefill(chat_log, offer, notes, is_wanted=is_wanted, is_anew=is_anew)
+        await self._async_prefill(chat_log, offer, notes, is_wanted=is_wanted, is_forced=is_forced)
 
     async def _async_notes(self, nobody: llm.LLMContext, wanted: PromptSpec) -> list[str]:
         """Return the notes on those who may speak next, the likeliest first."""
@@ -507,7 +509,7 @@ async def async_prefill_all(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> 
     """
     results = await asyncio.gather(
         *(
-            agent.async_update_prompt(is_wanted=True, is_anew=True)
+            agent.async_update_prompt(is_wanted=True, is_forced=True)
             for agent in agents_of(hass, entry)
         ),
         return_exceptions=True,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .turn.strategy import Strategy
     from .turn.turn import Outcome
 
-# Timeout for the abilities of a model: somebody may wait.
+# Timeout for the abilities of a model: a user may wait.
 ABILITIES_SECONDS = 5.0
 
 
@@ -173,11 +173,11 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         notes: Iterable[str],
         *,
         is_wanted: bool,
-        is_anew: bool,
+        is_forced: bool,
     ) -> None:
         """Have the server prefill a chat log that ends with an empty user message.
 
-        notes: on those who may speak next, the likeliest first. is_wanted, is_anew: as in
+        notes: on those who may speak next, the likeliest first. is_wanted, is_forced: as in
         `Serving.prefill`. Raises LlamaServerError.
         """
         abilities = await self._async_abilities()
@@ -200,7 +200,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             ]
         prompt = AgentPrompt.of(self.subentry.subentry_id, request, requests)
         with self._updating_context_issue(chat_log, offer):
-            await self.serving.prefill(prompt, is_wanted=is_wanted, is_anew=is_anew)
+            await self.serving.prefill(prompt, is_wanted=is_wanted, is_forced=is_forced)
 
     async def _async_abilities(self) -> Abilities:
         """Return the model's abilities; safe defaults if the server does not report them."""

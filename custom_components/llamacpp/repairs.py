@@ -82,7 +82,7 @@ class ContextRepairFlow(_RepairFlow):
         for entry in self.hass.config_entries.async_loaded_entries(DOMAIN):
             for agent in agents_of(self.hass, entry):
                 if agent.subentry.subentry_id == self._subentry_id:
-                    await agent.async_update_prompt(is_wanted=True, is_anew=True)
+                    await agent.async_update_prompt(is_wanted=True, is_forced=True)
                     return
         raise HomeAssistantError(f"The agent {self._subentry_id} is not set up")
 

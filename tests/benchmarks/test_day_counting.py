@@ -168,7 +168,7 @@ def test_a_dear_ask_is_a_miss(case: Case) -> None:
 def test_too_many_tokens_are_a_miss(case: Case) -> None:
     """The whole day counts, whatever a single ask may take."""
     case.core = day(800, 60, 800, seconds=2.0)
-    assert only_miss(case).name.startswith("tokens while somebody waits")
+    assert only_miss(case).name.startswith("tokens while a user waits")
 
 
 @pytest.mark.parametrize("tokens", [7501, 0])

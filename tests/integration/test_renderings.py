@@ -199,7 +199,7 @@ async def test_a_new_name_is_told_all_before_anything_is_made_ahead(home: HomeAs
         assert name in asked
         assert note.startswith("You are in area")
         assert asked != before
-        draft = await prompts.async_draft(nobody, wanted, anew=True)
+        draft = await prompts.async_draft(nobody, wanted, is_renewed=True)
         assert system_prompt_of(draft.content) == asked
         before = asked
 

@@ -63,7 +63,7 @@ class Case:
     def _whole_day(self) -> Measure:
         ours, core = (total(played.asks) for played in (self.ours, self.core))
         return Measure(
-            f"tokens while somebody waits: at most {SHARE_OF_CORE:.0%} of core's",
+            f"tokens while a user waits: at most {SHARE_OF_CORE:.0%} of core's",
             f"{ours:,} of {core:,} ({ours / core:.1%})",
             ours <= SHARE_OF_CORE * core,
         )

@@ -37,7 +37,7 @@ def picture(case: Case) -> str:
     """Return the picture as SVG: core on the left, ours on the right, a row for each ask."""
     height = TOP + ROW * len(case.ours.asks) + BOTTOM
     width = MARGIN + LABELS + 2 * PANEL + GAP + MARGIN
-    title = "Prompt tokens processed while somebody waits, in a day"
+    title = "Prompt tokens processed while a user waits, in a day"
     sides = (
         ("core", "core llama_cpp", case.core.asks, MARGIN + LABELS),
         ("ours", "this integration", case.ours.asks, MARGIN + LABELS + PANEL + GAP),

@@ -124,14 +124,14 @@ class SharedPrefixBuilder:
         return note
 
     async def async_draft(
-        self, llm_context: llm.LLMContext, wanted: PromptSpec, *, anew: bool = False
+        self, llm_context: llm.LLMContext, wanted: PromptSpec, *, is_renewed: bool = False
     ) -> conversation.ChatLog:
         """Return a private chat log with the agent's own prompt and tools.
 
-        anew: rebuild the prefix first, as changes outside the home may affect it. Raises
+        is_renewed: rebuild the prefix first, as changes outside the home may affect it. Raises
         HomeAssistantError if an API or the template fails.
         """
-        if anew:
+        if is_renewed:
             await self.async_renew(llm_context, wanted)
         prompt, api = await self._async_render(llm_context, wanted)
         prefix, _ = await self._async_fitting(prompt, api, llm_context, wanted)

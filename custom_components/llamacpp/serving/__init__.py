@@ -1,1 +1,1 @@
-"""What one server has in its KV cache, and what it prefills before somebody asks."""
+"""What one server has in its KV cache, and what it prefills before a user asks."""

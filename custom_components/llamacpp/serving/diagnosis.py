@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # How often in a row a prompt must be lost until it is reported: other programs may use the server.
 N_LOSSES = 3
-# Nobody waits long for a shorter prompt, in tokens.
+# A shorter prompt, in tokens, costs no noticeable time.
 MIN_TOKENS = 512
 # Maximum number of prefixes that are observed: of agents, and of earlier states of the home.
 MAX_PROMPTS = 16

@@ -30,25 +30,25 @@ class AgentRemoved:
 class PromptReady:
     """An agent's prompt was made.
 
-    is_wanted: somebody waits for the prefill, so a router may load the model for it. is_anew:
+    is_wanted: a user waits for the prefill, so a router may load the model for it. is_forced:
     prefill it even if it counts as prefilled.
     """
 
     prompt: AgentPrompt
     is_wanted: bool = False
-    is_anew: bool = False
+    is_forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AskBegan:
-    """Somebody waits for an answer."""
+    """A user waits for an answer."""
 
     ask_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class AskedWith:
-    """The agent's own prompt was made for somebody who asks.
+    """The agent's own prompt was made for a user who asks.
 
     request: with the prefix of that prompt. prefix: digest of it.
     """
@@ -71,7 +71,7 @@ class SlotWanted:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The server has answered a request that somebody waits for.
+    """The server has answered a request that a user waits for.
 
     is_own: it has the agent's own prompt, which is prefilled. slot: that the request names.
     """
@@ -87,7 +87,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class AskEnded:
-    """Somebody has got an answer, or an error. is_counted: the usage of all requests is known."""
+    """A user has got an answer, or an error. is_counted: the usage of all requests is known."""
 
     ask_id: int
     is_counted: bool
@@ -133,7 +133,7 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """An attempt to restore a slot while somebody waits."""
+    """An attempt to restore a slot while a user waits."""
 
     restore: Restore
     is_done: bool
@@ -188,7 +188,7 @@ type Event = (
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """Abort the job in progress: somebody asks."""
+    """Abort the job in progress: a user asks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Decides what a server prefills when and where: a pure function of a state and an event.
 
-Somebody who asks comes before prefills, and these before slot files. A prefill of the home takes
-nearly all of the time to a small model's answer, so it is done before somebody asks.
+A user who asks comes before prefills, and these before slot files. A prefill of the home takes
+nearly all of the time to a small model's answer, so it is done before a user asks.
 """
 
 from typing import TYPE_CHECKING
@@ -109,14 +109,14 @@ def _take_prompt(state: ServingState, event: PromptReady) -> None:
     state.is_blocked = False
     for cache in state.models.values():
         cache.tried.discard(prompt.agent_id)
-        if event.is_anew:
+        if event.is_forced:
             cache.drop(prompt.agent_id)
     if event.is_wanted and not state.waiting:
         state.wanted.add(prompt.agent_id)
 
 
 def _take_prefix(state: ServingState, event: AskedWith) -> None:
-    """Have the agent's prompt begin as one that was made later, for somebody who asks.
+    """Have the agent's prompt begin as one that was made later, for a user who asks.
 
     They differ if a state that the instructions name has changed: the agent makes no new prompt
     for that.
@@ -126,13 +126,13 @@ def _take_prefix(state: ServingState, event: AskedWith) -> None:
         state.agents[event.agent_id] = prompt.with_prefix_of(event.request, event.prefix)
 
 
-# ---- Somebody asks ----
+# ---- A user asks ----
 
 
 def _begin_ask(state: ServingState, event: AskBegan) -> list[Action]:
     state.waiting.add(event.ask_id)
     state.n_begun += 1
-    # Whoever waits for a prefill waits no longer; it is done after the answer.
+    # Who waits for a prefill waits no longer: it is done after the answer.
     state.wanted.clear()
     job = state.job
     for cache in state.models.values():
@@ -276,7 +276,7 @@ def _end_ask(state: ServingState, event: AskEnded, now: float) -> None:
 
 
 def _displace(state: ServingState) -> None:
-    """Forget prefills that other prompts may have evicted, unless somebody waits."""
+    """Forget prefills that other prompts may have evicted, unless a user waits."""
     if state.waiting:
         return
     for cache in state.models.values():
@@ -309,7 +309,7 @@ def _note_poll(state: ServingState, event: Polled) -> None:
 
 
 def _compare_counts(state: ServingState, n_tokens: float | None) -> None:
-    """Find out from the server's counter whether somebody else has used it."""
+    """Find out from the server's counter whether another program has used it."""
     before = state.n_prompt_tokens
     if n_tokens == before:
         # Nothing was asked, or the server was too busy to report it.
@@ -329,7 +329,7 @@ def _compare_counts(state: ServingState, n_tokens: float | None) -> None:
 def _notice(state: ServingState, event: Noticed) -> None:
     key, before = state.key_of(event.model), state.in_memory or {}
     now = {} if event.instance is None else {key: event.instance}
-    # Whoever asks has the model loaded.
+    # The request itself loads the model.
     state.in_memory = {**before, key: event.instance or ""}
     if event.instance is None or _has_changed(key, before, now):
         _forget(state, [key])
@@ -385,7 +385,7 @@ def _end_look(state: ServingState, event: JobEnded) -> None:
     state.is_checked = True
     key = state.key_of(event.job.model)
     if event.instance is None:
-        # Only somebody who speaks may wake it.
+        # Only a user who speaks may wake it.
         state.in_memory = {one: word for one, word in (state.in_memory or {}).items() if one != key}
         _forget(state, [key])
     else:
@@ -475,7 +475,7 @@ def _note_error(
 
 
 def _plan(state: ServingState, now: float) -> list[Action]:
-    """Begin the next job, if nobody waits and none is in progress."""
+    """Begin the next job, if no user waits and none is in progress."""
     if state.job or state.waiting:
         return []
     is_over = state.budget.is_over(now)
@@ -616,7 +616,7 @@ def _slot_to_prefill(state: ServingState, prompt: AgentPrompt) -> int | None:
 def _probe_steps(
     state: ServingState, prompt: AgentPrompt, slot: int | None, now: float
 ) -> Iterator[Job]:
-    """Yield how to find out whether the model continues from a file, before somebody waits for it.
+    """Yield how to find out whether the model continues from a file, before a user waits for it.
 
     slot: that was restored. None: a slot must be restored that holds nothing of use.
     """
@@ -663,7 +663,7 @@ def _next_turn_steps(
 
 
 def _fill_steps(state: ServingState, prompt: AgentPrompt, now: float) -> Iterator[Job]:
-    """Yield restores of the other slots, so that nobody waits for them.
+    """Yield restores of the other slots, so that no user waits for them.
 
     Spares slots of conversations that may continue, unless they hold what is no agent's prefix any
     more: they would have to be restored then.
@@ -686,7 +686,7 @@ def _can_fill(state: ServingState, prompt: AgentPrompt) -> bool:
 
 
 def _quiet_steps(state: ServingState, prompt: AgentPrompt, now: float) -> Iterator[Job]:
-    """Yield what is done once nobody has spoken for a while: the notes on speakers."""
+    """Yield what is done once no user has spoken for a while: the notes on speakers."""
     cache = state.cache_of(prompt.model)
     yield from _fill_steps(state, prompt, now)
     if state.n_slots == 1 or not _is_saved(state, prompt):

@@ -58,7 +58,7 @@ FILE_SECONDS = 60.0
 
 
 class Serving:
-    """Has one server prefill its agents' prompts: one at a time, and never while somebody waits."""
+    """Has one server prefill its agents' prompts: one at a time, and never while a user waits."""
 
     def __init__(
         self,
@@ -124,16 +124,16 @@ class Serving:
         return remove
 
     async def prefill(
-        self, prompt: AgentPrompt, *, is_wanted: bool = False, is_anew: bool = False
+        self, prompt: AgentPrompt, *, is_wanted: bool = False, is_forced: bool = False
     ) -> None:
-        """Take an agent's newest prompt, and prefill it as soon as nobody waits for an answer.
+        """Take an agent's newest prompt, and prefill it as soon as no user waits for an answer.
 
-        is_wanted: somebody is about to ask, so a router may load the model, and a sleeping server
-        wakes. is_anew: even if it counts as prefilled. Returns once it is prefilled, or cannot be
+        is_wanted: a user is about to ask, so a router may load the model, and a sleeping server
+        wakes. is_forced: even if it counts as prefilled. Returns once it is prefilled, or cannot be
         for now: then it is done later. Raises LlamaServerError if it fails.
         """
         agent_id = prompt.agent_id
-        self.send(PromptReady(prompt, is_wanted, is_anew))
+        self.send(PromptReady(prompt, is_wanted, is_forced))
         if is_pending(self.state, agent_id, self._clock()):
             loop = asyncio.get_running_loop()
             waiter = self._waiters.setdefault(agent_id, loop.create_future())
@@ -148,7 +148,7 @@ class Serving:
             yield
 
     def ask(self, agent_id: str, talk: ConversationRef | None, *, is_own: bool) -> Ask:
-        """Return a context for somebody who waits for an answer of an agent.
+        """Return a context for a user who waits for an answer of an agent.
 
         talk: the conversation, None if it needs no slot. is_own: the agent is asked with its own
         prompt, which is prefilled.
@@ -156,7 +156,7 @@ class Serving:
         return Ask(self, next(self._ids), agent_id, talk, is_own=is_own)
 
     def turn_ended(self, next_turn: ChatRequest) -> None:
-        """Have a conversation's next turn prefilled up to the user's words, unless somebody asks.
+        """Have a conversation's next turn prefilled up to the user's words, unless a user asks.
 
         next_turn: ends with an empty user message. The server has generated its answer itself, and
         may tokenize it in another way.
@@ -379,7 +379,7 @@ class Serving:
 
 
 class Ask:
-    """Somebody waits for an answer: no prefill begins, and the one in progress is aborted.
+    """A user waits for an answer: no prefill begins, and the one in progress is aborted.
 
     slot: of the server in which the conversation continues, None: the server chooses.
     """

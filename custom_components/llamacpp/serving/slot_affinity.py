@@ -19,7 +19,7 @@ class ConversationRef(NamedTuple):
     """A conversation, as far as its slot is concerned.
 
     speaker: has one conversation at a time, None for an unknown speaker. note: the text about the
-    speaker that follows the prefix. is_once: the conversation does not continue, and nobody
+    speaker that follows the prefix. is_once: the conversation does not continue, and no user
     prefills its prompt.
     """
 

@@ -21,7 +21,7 @@ FIRST_SLOT = 0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AgentPrompt:
-    """An agent's prompt, as it is to be in the KV cache before somebody asks.
+    """An agent's prompt, as it is to be in the KV cache before a user asks.
 
     request: body of a chat completion that ends with an empty user message. notes: by note on a
     speaker, the likeliest first, requests that end with more and more of the note, so that each has
@@ -60,7 +60,7 @@ class AgentPrompt:
 
 
 class JobKind(StrEnum):
-    """What a server does while nobody waits."""
+    """What a server does while no user waits."""
 
     LOOK = "look"
     PREFILL = "prefill"
@@ -72,13 +72,13 @@ class JobKind(StrEnum):
 
     @property
     def is_chat(self) -> bool:
-        """Return whether it is a chat completion, which gives way to somebody who asks."""
+        """Return whether it is a chat completion, which gives way to a user who asks."""
         return self in {JobKind.PREFILL, JobKind.PROBE, JobKind.NOTE, JobKind.NEXT_TURN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One thing that a server does while nobody waits.
+    """One thing that a server does while no user waits.
 
     model: None on a server with a single model. agent_id, prefix: of the prompt. slot: of the
     server, None: it chooses. bodies: of the chat completions, one after the other. note: that these
@@ -116,10 +116,10 @@ class ModelCache:
     was out of memory before. is_displaced: other prompts may have evicted those of the agents.
 
     prefilled: by agent, the prefix of its newest prompt. newest: by agent, the fingerprint of the
-    newest request that somebody waited for. first_slots: by agent, the slot of its first prefill.
-    aborted: agent and slot of a prefill that was aborted when somebody asked. next_turn: slot where
-    the next turn is being prefilled, or was until somebody asked. unsaved: agents whose prompts
-    were processed while somebody waited, and are still to be saved.
+    newest request that a user waited for. first_slots: by agent, the slot of its first prefill.
+    aborted: agent and slot of a prefill that was aborted when a user asked. next_turn: slot where
+    the next turn is being prefilled, or was until a user asked. unsaved: agents whose prompts
+    were processed while a user waited, and are still to be saved.
 
     restored: by slot, the prefix of a file that was restored and not used since. only_on_disk:
     prefixes that a restore has evicted. tried: what has failed in this state, and is not repeated:
@@ -222,11 +222,11 @@ class ServingState:
     the server's start, as it counts them; None if it does not.
 
     agents: in the order in which they were asked last, the likeliest to be asked next is the last
-    one; None before their prompts are known. wanted: agents that somebody is about
+    one; None before their prompts are known. wanted: agents that a user is about
     to ask, so that a router may load their models.
 
     waiting: ids of those who wait for an answer. asked_at: when the last of them got one. n_begun:
-    requests so far. job: in progress. is_checked: whether the server was found awake since somebody
+    requests so far. job: in progress. is_checked: whether the server was found awake since a user
     asked last. is_blocked: it was found asleep or away. is_polled: it was asked for its state
     before. n_begun_at_poll: `n_begun` when the current poll began, None if a request was in
     progress.
@@ -268,7 +268,7 @@ class ServingState:
 
     @property
     def is_busy(self) -> bool:
-        """Return whether somebody waits, or a chat completion of ours is in progress."""
+        """Return whether a user waits, or a chat completion of ours is in progress."""
         return bool(self.waiting) or (self.job is not None and self.job.kind.is_chat)
 
     @property
