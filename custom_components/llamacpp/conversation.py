@@ -47,6 +47,7 @@ from .prompt.notes import set_note
 from .prompt.shared_prefix import join_notes
 from .serving.slot_affinity import ConversationRef
 from .state import ServerStatus
+from .turn.commands.direct import async_answer_directly
 from .turn.commands.strategy import CommandsStrategy
 from .turn.exact import async_answer_exactly
 from .turn.help import async_answer_help
@@ -410,11 +411,15 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         chat_log: conversation.ChatLog,
         llm_context: llm.LLMContext,
     ) -> conversation.ConversationResult | None:
-        """Return Home Assistant's own answer if it understands the sentence exactly, or help."""
+        """Return what needs no model: Home Assistant's own answer, a plain command, or help."""
         if not self._is_exact_first:
             return None
         turn = (self.hass, user_input, chat_log, llm_context)
-        result = await async_answer_exactly(*turn) or await async_answer_help(*turn)
+        result = (
+            await async_answer_exactly(*turn)
+            or await async_answer_help(*turn)
+            or await async_answer_directly(*turn)
+        )
         if result and self.subentry.data.get(CONF_KEEP_HISTORY, True):
             await self._async_keep(user_input, chat_log, Outcome.without_model(chat_log))
         return result

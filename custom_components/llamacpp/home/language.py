@@ -159,6 +159,16 @@ def help_phrases(code: str) -> frozenset[Phrase]:
     return frozenset(phrases(_texts(_own(_known(code)).get("help", ()))))
 
 
+@lru_cache(maxsize=MAX_CODES)
+def has_own_words(code: str) -> bool:
+    """Return whether we have words of our own for a language, such as those that reverse an order.
+
+    code: as for `load`. Reads a file, but no pack.
+    """
+    known = _known(code)
+    return known in {code, code.partition("-")[0]} and bool(_own(known))
+
+
 def _known(code: str) -> str:
     """Return the code of the language to load for a code."""
     known = intents.get_languages()

@@ -152,6 +152,29 @@ class CommandsStrategy:
         self._asked = Question(asks) if asks else None
         return [{"role": "assistant"}, {"content": words}] if words else []
 
+    def direct(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
+        """Return the calls of what the user's message alone orders, without the model.
+
+        None where a word is not explained, where it may mean more than one command or refers to an
+        earlier turn, and for what is critical, delayed, only read, or takes any words as the item
+        of a list.
+        """
+        text = self._whole(contents[-1:])
+        if (
+            text != self._whole(contents)
+            or self._asked_back(text)[0]
+            or self._interpreter.to_be_delayed(text)
+        ):
+            return []
+        orders: list[Command] = []
+        for part in self._interpreter.meaning(text).parts:
+            plain = [one for one in part if one.is_plain]
+            if len(plain) != 1 or plain[0].is_critical or plain[0].reads or plain[0].is_item:
+                return []
+            orders += plain
+        calls = [to_call(one.tool, one.args) for one in orders]
+        return [{"role": "assistant"}, {"tool_calls": calls}] if calls else []
+
     def _asked_back(self, text: str) -> tuple[str, Asks | None]:
         """Return our reply where the model would only guess or promise, and what it asks.
 
