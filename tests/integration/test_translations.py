@@ -55,6 +55,7 @@ BORROWED = {"Agent", "Agents", "Assistant", "Context", "Conversation", "Conversa
 BORROWED |= {"Message", "Model", "Name", "Port", "Problem", "Prompt", "Server", "Status", "URL"}
 BORROWED |= {"Instructions", "Router", "Slots", "Temperature", "Title", "Tokens", "Token"}
 BORROWED |= {"conversations"}  # fr
+BORROWED |= {"Error", "Megabytes", "tokens", "tokens/s"}  # es, pt-BR
 # The stem of "delete".
 DELETE = {
     "cs": "smaž|smaz|odstran",
