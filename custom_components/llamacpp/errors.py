@@ -1,9 +1,11 @@
 """Explain the client's errors to users."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.translation import async_get_translations
+from homeassistant.util.language import matches
 
 from .client import (
     AuthenticationError,
@@ -25,6 +27,9 @@ from .client import (
     VllmError,
 )
 from .const import DOMAIN, LOGGER
+
+# Those of our translations.
+LANGUAGES = sorted(one.stem for one in Path(__file__).with_name("translations").glob("*.json"))
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -101,8 +106,12 @@ async def async_answer_language(hass: HomeAssistant, language: str | None) -> st
 async def async_spoken(
     hass: HomeAssistant, language: str, key: str, placeholders: dict[str, str] | None = None
 ) -> str:
-    """Return a sentence of the translations' `exceptions` in the speaker's language."""
-    translations = await async_get_translations(hass, language, "exceptions", [DOMAIN])
+    """Return a sentence of the translations' `exceptions` in the speaker's language.
+
+    Home Assistant has the words of exactly that language, or English: `fr-CA` gets those of `fr`.
+    """
+    spoken = next(iter(matches(language, LANGUAGES)), language)
+    translations = await async_get_translations(hass, spoken, "exceptions", [DOMAIN])
     return translations[f"component.{DOMAIN}.exceptions.{key}.message"].format(
         **(placeholders or {})
     )
