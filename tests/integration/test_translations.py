@@ -54,6 +54,7 @@ INTERNATIONAL = {"{name}", "House Llama", "llama-swap", "LiteLLM", "Top P", "Top
 BORROWED = {"Agent", "Agents", "Assistant", "Context", "Conversation", "Conversations", "Host"}
 BORROWED |= {"Message", "Model", "Name", "Port", "Problem", "Prompt", "Server", "Status", "URL"}
 BORROWED |= {"Instructions", "Router", "Slots", "Temperature", "Title", "Tokens", "Token"}
+BORROWED |= {"tokens", "tokens/s", "Megabytes"}  # nl
 # The stem of "delete".
 DELETE = {
     "cs": "smaž|smaz|odstran",
