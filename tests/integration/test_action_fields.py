@@ -56,4 +56,4 @@ def test_every_field_is_explained(language: str) -> None:
     for action, shown in ACTIONS.items():
         for path in (action, *(f"{action}.fields.{name}" for name in shown["fields"])):
             assert explained[f".services.{path}.name"]
-            assert explained[f".services.{path}.description"].endswith(".")
+            assert explained[f".services.{path}.description"].endswith((".", "。"))
