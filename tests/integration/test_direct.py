@@ -25,7 +25,7 @@ PLAIN = {
     "es": "por favor enciende ya Kitchen Light, gracias",
     "fr": "allume tout de suite Kitchen Light, merci",
     "nl": "doe alsjeblieft Kitchen Light even aan",
-    "pl": "zapal proszę Kitchen Light",
+    "pl": "zapal no proszę Kitchen Light, dzięki",
 }
 
 
