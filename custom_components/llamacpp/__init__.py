@@ -11,11 +11,13 @@ from homeassistant.helpers.event import async_track_time_interval
 from .connection import async_client
 from .const import DOMAIN
 from .coordinator import LlamaCppCoordinator, LlamaCppData
+from .first_steps import async_follow_first_steps
 from .history import History, HistoryError, Retention
 from .home.exposed import async_forget_exposed
 from .issues import (
     async_delete_cache_issues,
     async_delete_certificate_issue,
+    async_delete_first_steps_issue,
     async_withdraw_cache_issues,
 )
 from .options_flow import retention_of
@@ -78,6 +80,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) -> 
     entry.runtime_data = LlamaCppData(client, serving, history, coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(entry.add_update_listener(_async_reload))
+    async_follow_first_steps(hass, entry)
     entry.async_on_unload(async_track_time_interval(hass, prune, PRUNE_INTERVAL))
     return True
 
@@ -97,6 +100,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) ->
     """Remove the conversations and repair issues of a server."""
     async_delete_cache_issues(hass, entry.entry_id)
     async_delete_certificate_issue(hass, entry.entry_id)
+    async_delete_first_steps_issue(hass, entry.entry_id)
     await History(hass, entry.entry_id, Retention()).async_remove()
 
 

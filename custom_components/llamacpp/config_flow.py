@@ -28,6 +28,7 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
+from .assistants import assistants_of
 from .client import (
     AuthenticationError,
     CannotConnectError,
@@ -55,8 +56,9 @@ from .const import (
     SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
-from .core_integration import assistants_of, async_change_over, async_core_entry
+from .core_integration import async_change_over, async_core_entry
 from .errors import translation_key, translation_placeholders
+from .first_steps import async_offer_first_steps
 from .naming import free_name
 from .options_flow import LlamaCppOptionsFlow
 from .subentry_flow import AITaskSubentryFlow, ConversationSubentryFlow
@@ -294,6 +296,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
         if self._core and self._change_over:
             await async_change_over(self.hass, self._core, result["result"])
+        async_offer_first_steps(self.hass, result["result"])
         return result
 
     @property

@@ -4,15 +4,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from homeassistant.components import conversation
 from homeassistant.const import CONF_URL
-from homeassistant.helpers import entity_registry as er
 
+from .assistants import agents_of_entry, assistants_of, async_use_agent
 from .client import LlamaServerError, parse_address
 from .connection import async_client
 
 if TYPE_CHECKING:
-    from homeassistant.components.assist_pipeline import Pipeline
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
@@ -47,33 +45,11 @@ async def _async_has(hass: HomeAssistant, entry: ConfigEntry, url: str, instance
     return False
 
 
-def assistants_of(hass: HomeAssistant, entry: ConfigEntry) -> list[Pipeline]:
-    """Return the voice assistants that use an agent of an entry."""
-    if "assist_pipeline" not in hass.config.components:
-        return []
-    # Where it is not used, what it requires may be missing.
-    from homeassistant.components import assist_pipeline  # noqa: PLC0415
-
-    agents = {entry.entry_id, *_agents_of(hass, entry)}
-    pipelines = assist_pipeline.async_get_pipelines(hass)
-    return [one for one in pipelines if one.conversation_engine in agents]
-
-
 async def async_change_over(hass: HomeAssistant, old: ConfigEntry, new: ConfigEntry) -> None:
     """Have all voice assistants that use an agent of the old entry use the new one's first.
 
     Does nothing if the new entry has no agent, as its server was away when it was set up.
     """
-    agents, assistants = _agents_of(hass, new), assistants_of(hass, old)
-    if not agents or not assistants:
-        return
-    from homeassistant.components import assist_pipeline  # noqa: PLC0415
-
-    for one in assistants:
-        await assist_pipeline.async_update_pipeline(hass, one, conversation_engine=agents[0])
-
-
-def _agents_of(hass: HomeAssistant, entry: ConfigEntry) -> list[str]:
-    """Return the entity ids of an entry's conversation agents."""
-    entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
-    return [one.entity_id for one in entities if one.domain == conversation.DOMAIN]
+    agents = agents_of_entry(hass, new)
+    if agents:
+        await async_use_agent(hass, assistants_of(hass, old), agents[0])

@@ -128,3 +128,37 @@ def async_delete_certificate_issue(hass: HomeAssistant, entry_id: str) -> None:
 
 def _certificate_issue(entry_id: str) -> str:
     return f"certificate_{entry_id}"
+
+
+@callback
+def async_create_first_steps_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Create the issue that no voice assistant uses a new server's agent yet.
+
+    It is kept over restarts, and never created again, so that it stays away once it is gone.
+    """
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        _first_steps_issue(entry.entry_id),
+        data={"entry_id": entry.entry_id},
+        is_fixable=True,
+        is_persistent=True,
+        learn_more_url=f"{DOCS_URL}/quick-start.md#the-first-sentence",
+        severity=ir.IssueSeverity.WARNING,
+        translation_key="first_steps",
+    )
+
+
+@callback
+def async_delete_first_steps_issue(hass: HomeAssistant, entry_id: str) -> None:
+    """Delete the issue: a voice assistant uses our agent, or the server was removed."""
+    ir.async_delete_issue(hass, DOMAIN, _first_steps_issue(entry_id))
+
+
+def has_first_steps_issue(hass: HomeAssistant, entry_id: str) -> bool:
+    """Return whether the issue is there, ignored or not."""
+    return ir.async_get(hass).async_get_issue(DOMAIN, _first_steps_issue(entry_id)) is not None
+
+
+def _first_steps_issue(entry_id: str) -> str:
+    return f"first_steps_{entry_id}"

@@ -8,10 +8,12 @@ from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 
+from .assistants import async_use_agent
 from .client import LlamaServerError
-from .const import DOMAIN
+from .const import DOCS_URL, DOMAIN
 from .conversation import agents_of
 from .errors import translation_key, translation_placeholders
+from .first_steps import FirstSteps
 from .history import remove_file
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
     from homeassistant.components.repairs import RepairsFlowResult
     from homeassistant.core import HomeAssistant
+
+# Marks of a step of a list, the same in every language.
+DONE, LEFT = "\N{WHITE HEAVY CHECK MARK}", "\N{WHITE LARGE SQUARE}"
 
 
 async def async_create_fix_flow(
@@ -32,6 +37,8 @@ async def async_create_fix_flow(
             return ContextRepairFlow(subentry_id)
         case {"path": str(path)}:
             return SetAsideRepairFlow(Path(path))
+        case {"entry_id": str(entry_id)}:
+            return FirstStepsRepairFlow(entry_id)
     return ConfirmRepairFlow()
 
 
@@ -110,3 +117,51 @@ class SetAsideRepairFlow(_RepairFlow):
         """Delete the file."""
         await self.hass.async_add_executor_job(remove_file, self._path)
         return self.async_create_entry(data={})
+
+
+class FirstStepsRepairFlow(RepairsFlow):
+    """Repair flow that leads from a new server to the first sentence."""
+
+    def __init__(self, entry_id: str) -> None:
+        """Initialize the flow for a server."""
+        self._entry_id = entry_id
+
+    async def async_step_init(self, _input: object = None) -> RepairsFlowResult:
+        """Show what is done and what is left; offer to do what a click can do."""
+        steps = await self._async_steps()
+        if steps is None:
+            return self.async_abort(reason="agent_unavailable")
+        return self.async_show_menu(
+            step_id="init",
+            menu_options=["finish"] if steps.is_chosen else ["use_agent", "finish"],
+            description_placeholders={
+                "agent": steps.name,
+                "assistant": steps.assistant.name,
+                "engine": steps.engine,
+                "is_chosen": DONE if steps.is_chosen else LEFT,
+                "assistants_url": "/config/voice-assistants/assistants",
+                "exposed": str(steps.n_exposed),
+                "is_exposed": DONE if steps.n_exposed else LEFT,
+                "expose_url": "/config/voice-assistants/expose",
+                "left": LEFT,
+                "sentence": steps.sentence,
+                "voice_url": f"{DOCS_URL}/voice.md",
+            },
+        )
+
+    async def async_step_use_agent(self, _input: object = None) -> RepairsFlowResult:
+        """Have the preferred assistant use the agent, then show what is left."""
+        if steps := await self._async_steps():
+            await async_use_agent(self.hass, [steps.assistant], steps.agent)
+        return await self.async_step_init()
+
+    async def async_step_finish(self, _input: object = None) -> RepairsFlowResult:
+        """End the flow, and the issue with it."""
+        return self.async_create_entry(data={})
+
+    async def _async_steps(self) -> FirstSteps | None:
+        """Return how far the user is, None if the server is not set up."""
+        for entry in self.hass.config_entries.async_loaded_entries(DOMAIN):
+            if entry.entry_id == self._entry_id:
+                return await FirstSteps.async_of(self.hass, entry)
+        return None

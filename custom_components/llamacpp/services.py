@@ -22,13 +22,13 @@ from .action_turn import (
     ActionTurn,
     invalid,
 )
+from .assistants import async_preferred_agent
 from .attachments import ATTACHMENTS
 from .client import CannotConnectError
 from .const import DOMAIN
 from .conversation import LlamaCppConversationEntity
 from .history import Conversation, History, HistoryError, Source
 from .options_flow import retention_of
-from .preferred import async_preferred_agent
 from .prompt.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
 from .turns import async_turn_of
 

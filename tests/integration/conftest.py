@@ -1,6 +1,7 @@
 """Fixtures for tests of the integration: Home Assistant in process, real and scripted servers."""
 
 import base64
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -8,6 +9,7 @@ import pytest
 from homeassistant.config_entries import SOURCE_USER
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 
 from custom_components.llamacpp import conversation as agents
@@ -27,10 +29,12 @@ if TYPE_CHECKING:
 
     from homeassistant.config_entries import ConfigEntry, ConfigSubentry
     from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from dev.llama import LlamaServer
 
     type Attach = Callable[[str, bytes], dict[str, str]]
+    type Fix = Callable[..., Awaitable[dict[str, Any]]]
     type AddServer = Callable[..., Awaitable[ConfigEntry[Any]]]
 
 AGENT = "conversation.house_llama"
@@ -164,6 +168,26 @@ async def attach(home: HomeAssistant, tmp_path: Path) -> Attach:
         return {"media_content_id": f"media-source://media_source/local/{name}"}
 
     return make
+
+
+def issues(hass: HomeAssistant) -> set[str]:
+    """Return the ids of our issues."""
+    return {one for domain, one in ir.async_get(hass).issues if domain == DOMAIN}
+
+
+@pytest.fixture
+async def fix(home: HomeAssistant, hass_client: ClientSessionGenerator) -> Fix:
+    """Return what takes a step of an issue's dialogue, as the user interface does."""
+    assert await async_setup_component(home, "repairs", {})
+    client = await hass_client()
+
+    async def step(flow_id: str | None = None, **data: Any) -> dict[str, Any]:
+        path = f"/api/repairs/issues/fix{f'/{flow_id}' if flow_id else ''}"
+        response = await client.post(path, json=data)
+        assert response.status == HTTPStatus.OK, await response.text()
+        return dict(await response.json())
+
+    return step
 
 
 def agent_of(entry: ConfigEntry[Any]) -> ConfigSubentry:

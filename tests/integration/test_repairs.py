@@ -1,49 +1,27 @@
 """The dialogues of the issues that Home Assistant shows."""
 
 import json
-from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from homeassistant.components import conversation
 from homeassistant.core import Context
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.setup import async_setup_component
 
 from custom_components.llamacpp.const import DOMAIN
 from dev.processes import free_port
 from tests.conftest import serving
 
-from .conftest import AGENT, FLAGS, agent_of
+from .conftest import AGENT, FLAGS, agent_of, issues
 from .talk import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from homeassistant.core import HomeAssistant
-    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from dev.llama import LlamaServer
 
-    from .conftest import AddServer
-
-    type Fix = Callable[..., Awaitable[dict[str, Any]]]
-
-
-@pytest.fixture
-async def fix(home: HomeAssistant, hass_client: ClientSessionGenerator) -> Fix:
-    """Return what takes a step of an issue's dialogue, as the user interface does."""
-    assert await async_setup_component(home, "repairs", {})
-    client = await hass_client()
-
-    async def step(flow_id: str | None = None, **data: Any) -> dict[str, Any]:
-        path = f"/api/repairs/issues/fix{f'/{flow_id}' if flow_id else ''}"
-        response = await client.post(path, json=data)
-        assert response.status == HTTPStatus.OK, await response.text()
-        return dict(await response.json())
-
-    return step
+    from .conftest import AddServer, Fix
 
 
 async def test_a_home_that_fits_by_now(
@@ -100,7 +78,7 @@ async def test_a_question_that_is_too_long_is_no_issue(
         await home.async_block_till_done()
         result = await ask(home, "blah " * 6000)
     assert result.response.error_code == "failed_to_handle"
-    assert not [one for domain, one in ir.async_get(home).issues if domain == DOMAIN]
+    assert issues(home) <= {f"first_steps_{entry.entry_id}"}
 
 
 @pytest.mark.parametrize(("choice", "is_kept"), [("keep", True), ("delete", False)])
@@ -124,7 +102,7 @@ async def test_a_file_that_was_set_aside(  # noqa: PLR0913 - fixtures and parame
     envelope = {"version": 1, "minor_version": 1, "key": "", "data": {"turns": "many"}}
     (folder / f"{conversation_id}.json").write_text(json.dumps(envelope))
     await conversation.async_converse(home, "Hello", conversation_id, Context(), agent_id=AGENT)
-    ((_, issue_id),) = [key for key in ir.async_get(home).issues if key[0] == DOMAIN]
+    [issue_id] = issues(home) - {f"first_steps_{entry.entry_id}"}
     (path,) = await home.async_add_executor_job(lambda: list(folder.glob("*.corrupt.*")))
 
     step = await fix(handler=DOMAIN, issue_id=issue_id)

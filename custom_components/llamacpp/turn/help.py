@@ -14,7 +14,7 @@ from ..nlu.candidates import CRITICAL
 from .recognizer import async_recognized
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers import llm
@@ -56,13 +56,12 @@ async def _async_speech(
 ) -> str:
     exposed = async_exposed(hass, llm_context.assistant or "")
     await exposed.async_read()
-    home = exposed.home(frozenset())
-    things = [one for one in home.things if _is_controllable(one, language)]
+    things = [one for one in exposed.home(frozenset()).things if _is_controllable(one, language)]
     texts = language.texts
     if not things:
         return str(texts["controls_nothing"])
     speech = str(texts["controls"]).format(count=len(things))
-    if examples := await _async_examples(hass, home.things, language, llm_context):
+    if examples := await async_examples(hass, llm_context):
         speech += " " + str(texts["try"]).format(commands="; ".join(examples))
     return speech
 
@@ -71,13 +70,17 @@ def _is_controllable(thing: ExposedEntity, language: Language) -> bool:
     return thing.domain == "script" or any(not one.reads for one in language.fitting(thing))
 
 
-async def _async_examples(
-    hass: HomeAssistant,
-    things: Sequence[ExposedEntity],
-    language: Language,
-    llm_context: llm.LLMContext,
+async def async_examples(
+    hass: HomeAssistant, llm_context: llm.LLMContext, n_most: int = MAX_EXAMPLES
 ) -> list[str]:
-    """Return commands that Home Assistant understands as meant, each for another kind of thing."""
+    """Return commands that Home Assistant understands as meant, each for another kind of thing.
+
+    llm_context: of whoever may say them, with the language. n_most: of the commands.
+    """
+    language = await async_load(hass, llm_context.language)
+    exposed = async_exposed(hass, llm_context.assistant or "")
+    await exposed.async_read()
+    things = exposed.home(frozenset()).things
     names = Counter(name for one in things for name in {*map(words_of, one.names)})
     examples: list[str] = []
     for domain in DOMAINS:
@@ -95,7 +98,7 @@ async def _async_examples(
             if order and _is_for(order, sentence, thing):
                 examples.append(text)
                 break
-        if len(examples) == MAX_EXAMPLES:
+        if len(examples) == n_most:
             break
     return examples
 
