@@ -107,6 +107,9 @@ function make(tag, className = "", words = "") {
   return made;
 }
 
+// While they start, Home Assistant's pages replace HTMLElement and the registry: what is defined before is lost.
+await Promise.race(["home-assistant", "hc-main"].map((one) => customElements.whenDefined(one)));
+
 class HouseLlamaCard extends HTMLElement {
   static getStubConfig() {
     return { rows: DEFAULT_ROWS };
