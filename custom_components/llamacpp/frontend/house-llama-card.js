@@ -77,12 +77,13 @@ const STYLE = `
   .conversation span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .note { font-size: 0.85rem; color: var(--secondary-text-color); }
   p.note, p.problem { margin: 4px 0; }
-  .problem { color: var(--error-color); }
+  .problem:not(:empty) {
+    color: var(--primary-text-color); border-inline-start: 4px solid var(--error-color); padding-inline-start: 8px;
+  }
   .messages { flex: 1; min-height: 0; max-height: 24rem; overflow-y: auto; margin: 4px 0 8px; }
   .messages p { margin: 0 0 8px; white-space: pre-wrap; overflow-wrap: anywhere; color: var(--primary-text-color); }
   .messages .user { padding: 8px 12px; border-radius: 12px; background: var(--secondary-background-color); }
   .messages .note { color: var(--secondary-text-color); }
-  .messages .problem { color: var(--error-color); }
   .pending::after { content: "…"; color: var(--secondary-text-color); }
   form { display: flex; align-items: end; gap: 4px; }
   textarea {
