@@ -115,6 +115,11 @@ class HomeAssistantClient:
                 raise HomeAssistantError(message)
             return await response.json()
 
+    @property
+    def access_token(self) -> str:
+        """Return what lets a browser in, too."""
+        return self._token
+
     async def _log_in(self) -> None:
         if await self._lacks_user():
             code = await self._create_user()

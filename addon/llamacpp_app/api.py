@@ -150,6 +150,7 @@ async def conversations(request: web.Request) -> web.Response:
             "conversations": [
                 {
                     "conversation_id": one.id,
+                    "title": one.title,
                     "created": one.created,
                     "updated": one.updated,
                     "message_count": one.message_count,

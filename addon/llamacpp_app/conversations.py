@@ -24,6 +24,7 @@ VERSION: Final = 2
 BUSY_SECONDS: Final = 10.0
 MAX_JOURNAL_BYTES: Final = 1024 * 1024
 MAX_SET_ASIDE: Final = 3
+TITLE_CHARACTERS: Final = 80
 
 _SCHEMA: Final = """
 CREATE TABLE conversations (
@@ -80,13 +81,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation without its messages. created, updated: Unix seconds."""
+    """A conversation without its messages.
+
+    created, updated: Unix seconds. title: the first words that are kept of it, if they were read.
+    """
 
     id: str
     created: float
     updated: float
     system_prompt: str | None
     message_count: int
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,9 +325,11 @@ class ConversationStore:
 
     def _newest(self, limit: int, offset: int) -> list[Conversation]:
         rows = self._open_database.execute(
-            "SELECT id, created, updated, system_prompt, message_count FROM conversations"
-            " ORDER BY stamp DESC, id DESC LIMIT ? OFFSET ?",
-            (limit, offset),
+            "SELECT id, created, updated, system_prompt, message_count,"
+            " (SELECT substr(content, 1, ?) FROM messages"
+            " WHERE conversation_id = conversations.id ORDER BY number LIMIT 1)"
+            " FROM conversations ORDER BY stamp DESC, id DESC LIMIT ? OFFSET ?",
+            (TITLE_CHARACTERS, limit, offset),
         )
         return [Conversation(*row) for row in rows]
 

@@ -334,6 +334,12 @@ class Runner:
         cache = cache_mib(free - 2 * one * (slots - parallel))
         return replace(launch, cache_mib=cache, slots=slots, context_size=context_size)
 
+    @property
+    def context_size(self) -> int | None:
+        """The tokens of a conversation with the model in use, None as long as nothing is known."""
+        entry = self._catalog.entries.get(self.model or "")
+        return self._context_size(entry.info) if entry and entry.info else None
+
     def _context_size(self, info: GgufInfo) -> int:
         """Return the tokens of a conversation: what goes beyond the training takes memory only.
 

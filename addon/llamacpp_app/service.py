@@ -81,6 +81,7 @@ class Service:
             "llama_server": "sleeping" if runner.is_asleep else runner.status.state.value,
             "message": self._message(),
             "model": runner.model,
+            "context_size": runner.context_size,
             "memory_bytes": await asyncio.to_thread(runner.memory_bytes),
             "active_conversations": await self.store.active_count(ACTIVE_SECONDS),
             "waiting": self.turns.n_present,

@@ -8,6 +8,7 @@ from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.event import async_track_time_interval
 
+from .card import async_register_card
 from .connection import async_client
 from .const import DOMAIN
 from .coordinator import LlamaCppCoordinator, LlamaCppData
@@ -23,6 +24,7 @@ from .issues import (
 from .options_flow import retention_of
 from .services import async_register_services
 from .serving.owner import Serving
+from .websocket_api import async_register_commands
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -49,8 +51,10 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:  # noqa: ARG001 - Home Assistant calls it with this
-    """Register the actions, which all servers share."""
+    """Register actions, the card and its command, which all servers share."""
     async_register_services(hass)
+    async_register_commands(hass)
+    await async_register_card(hass)
     return True
 
 

@@ -19,6 +19,7 @@ from .errors import HomeTooLargeError, ToolsTooLargeError, async_spoken
 from .issues import async_create_context_issue, async_delete_context_issue
 from .model.abilities import Abilities, ModelAbilities
 from .prompt.images import AttachmentError, image_url
+from .prompt.marks import Marks
 from .prompt.notes import beginnings_of, set_note
 from .prompt.request import TurnSettings
 from .prompt.trimming import Large, is_home_too_large, what_is_large
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 # Timeout for the abilities of a model: a user may wait.
 ABILITIES_SECONDS = 5.0
+
+# By the last message of an answer.
+ANSWER_STATS = Marks[AnswerStats]()
 
 
 class LlamaCppEntity(CoordinatorEntity[LlamaCppCoordinator]):
@@ -139,7 +143,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             outcome = await turn.run()
             if outcome.failure:
                 asked.cut()
-        self._note_outcome(outcome)
+        self._note_outcome(chat_log, outcome)
         keeps_warm = is_own and self.subentry.data.get(CONF_KEEP_WARM, True)
         if keeps_warm and outcome.completion.usage and not outcome.failure:
             # Images are only part of the turn that they came with.
@@ -148,14 +152,14 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             self.serving.turn_ended(offer.request(following, settings))
         return outcome
 
-    def _note_outcome(self, outcome: Outcome) -> None:
+    def _note_outcome(self, chat_log: conversation.ChatLog, outcome: Outcome) -> None:
         """Record the statistics of an answer, or the failure that cut it."""
         if outcome.failure:
             self.coordinator.async_note_failure(outcome.failure)
             return
-        self.coordinator.async_record_answer(
-            AnswerStats(self.entity_id, outcome.completion, outcome.first_text_seconds)
-        )
+        stats = AnswerStats(self.entity_id, outcome.completion, outcome.first_text_seconds)
+        ANSWER_STATS.set(chat_log.content[-1], stats)
+        self.coordinator.async_record_answer(stats)
 
     @contextmanager
     def _noting_failures(self) -> Iterator[None]:

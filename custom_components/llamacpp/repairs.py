@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from homeassistant.components.repairs import RepairsFlowResult
     from homeassistant.core import HomeAssistant
 
-# Marks of a step of a list, the same in every language.
-DONE, LEFT = "\N{WHITE HEAVY CHECK MARK}", "\N{WHITE LARGE SQUARE}"
+# A box of a list in Markdown, ticked or not.
+DONE, LEFT = "x", " "
 
 
 async def async_create_fix_flow(
@@ -133,7 +133,7 @@ class FirstStepsRepairFlow(RepairsFlow):
             return self.async_abort(reason="agent_unavailable")
         return self.async_show_menu(
             step_id="init",
-            menu_options=["finish"] if steps.is_chosen else ["use_agent", "finish"],
+            menu_options=["finish"] if steps.is_chosen else ["use_agent", "dismiss"],
             description_placeholders={
                 "agent": steps.name,
                 "assistant": steps.assistant.name,
@@ -143,7 +143,6 @@ class FirstStepsRepairFlow(RepairsFlow):
                 "exposed": str(steps.n_exposed),
                 "is_exposed": DONE if steps.n_exposed else LEFT,
                 "expose_url": "/config/voice-assistants/expose",
-                "left": LEFT,
                 "sentence": steps.sentence,
                 "voice_url": f"{DOCS_URL}/voice.md",
             },
@@ -157,6 +156,10 @@ class FirstStepsRepairFlow(RepairsFlow):
 
     async def async_step_finish(self, _input: object = None) -> RepairsFlowResult:
         """End the flow, and the issue with it."""
+        return self.async_create_entry(data={})
+
+    async def async_step_dismiss(self, _input: object = None) -> RepairsFlowResult:
+        """End the flow, and the issue with it, though nothing was done."""
         return self.async_create_entry(data={})
 
     async def _async_steps(self) -> FirstSteps | None:

@@ -1,15 +1,12 @@
 """Actions for automations: one answer, or a conversation over several steps."""
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import probatio
-from homeassistant.components import conversation
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import SupportsResponse, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 from homeassistant.util.ulid import ulid_now
 
@@ -22,11 +19,9 @@ from .action_turn import (
     ActionTurn,
     invalid,
 )
-from .assistants import async_preferred_agent
+from .agents import async_allowed_agent, check_control
 from .attachments import ATTACHMENTS
-from .client import CannotConnectError
 from .const import DOMAIN
-from .conversation import LlamaCppConversationEntity
 from .history import Conversation, History, HistoryError, Source
 from .options_flow import retention_of
 from .prompt.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
@@ -45,6 +40,7 @@ if TYPE_CHECKING:
 ATTR_AGENT: Final = "agent"
 ATTR_CONVERSATION_ID: Final = "conversation_id"
 ATTR_LIMIT: Final = "limit"
+ATTR_MINE: Final = "mine"
 ATTR_SYSTEM_PROMPT: Final = "system_prompt"
 
 MAX_LISTED: Final = 100
@@ -81,6 +77,7 @@ SCHEMAS: Final[Mapping[str, probatio.Schema]] = {
             probatio.Optional(ATTR_LIMIT, default=MAX_LISTED): probatio.All(
                 probatio.Coerce(int), probatio.Range(min=1, max=MAX_LISTED)
             ),
+            probatio.Optional(ATTR_MINE, default=False): cv.boolean,
         }
     ),
 }
@@ -127,7 +124,9 @@ class Actions:
 
     async def async_chat(self, call: ServiceCall) -> ServiceResponse:
         """Answer one message in a conversation that ends with it."""
-        caller, agent = await self._async_allowed(call)
+        caller, agent = await async_allowed_agent(
+            self._hass, call.context, call.data.get(ATTR_AGENT)
+        )
         system_prompt = _system_prompt(call)
         conversation_id = _new_id()
         turn = ActionTurn(
@@ -137,7 +136,9 @@ class Actions:
 
     async def async_start(self, call: ServiceCall) -> ServiceResponse:
         """Start a conversation that stays open until it is closed."""
-        caller, agent = await self._async_allowed(call)
+        caller, agent = await async_allowed_agent(
+            self._hass, call.context, call.data.get(ATTR_AGENT)
+        )
         system_prompt = _system_prompt(call)
         now = dt_util.utcnow()
         started = Conversation(
@@ -160,7 +161,8 @@ class Actions:
             history, stored = await self._async_find(call)
             if stored.closed:
                 raise invalid("conversation_closed", conversation_id=conversation_id)
-            caller, agent = await self._async_allowed(call, stored.agent_id)
+            wanted = call.data.get(ATTR_AGENT) or stored.agent_id
+            caller, agent = await async_allowed_agent(self._hass, call.context, wanted)
             if agent.history is not history:
                 raise invalid("conversation_foreign", conversation_id=conversation_id)
             turn = ActionTurn(
@@ -172,7 +174,7 @@ class Actions:
         """Close a conversation; it stays stored for a while."""
         conversation_id = call.data[ATTR_CONVERSATION_ID]
         history, stored = await self._async_find(call)
-        _check_control(await Caller.async_of(self._hass, call.context), stored.agent_id)
+        check_control(await Caller.async_of(self._hass, call.context), stored.agent_id)
         if stored.closed or not await history.async_close(conversation_id):
             raise invalid("conversation_closed", conversation_id=conversation_id)
         for entry in self._entries():
@@ -196,13 +198,14 @@ class Actions:
         """Return the caller's latest conversations on all servers, or with one agent."""
         limit = call.data[ATTR_LIMIT]
         caller = await Caller.async_of(self._hass, call.context)
+        is_of_all = caller.may_access_all and not call.data[ATTR_MINE]
         summaries = [
             summary
             for entry in self._entries()
             for summary in await entry.runtime_data.history.async_list(
                 limit=limit,
                 agent_id=call.data.get(ATTR_AGENT),
-                user_id=None if caller.may_access_all else caller.user_id,
+                user_id=None if is_of_all else caller.user_id,
             )
         ]
         summaries.sort(key=lambda summary: summary.stamp, reverse=True)
@@ -238,59 +241,6 @@ class Actions:
             if entry.state is ConfigEntryState.LOADED
         ]
 
-    async def _async_allowed(
-        self, call: ServiceCall, stored: str | None = None
-    ) -> tuple[Caller, LlamaCppConversationEntity]:
-        """Return the caller and an agent that the caller may control.
-
-        stored: the agent of the conversation. Raises ServiceValidationError.
-        """
-        caller = await Caller.async_of(self._hass, call.context)
-        agent = await self._async_agent(call, stored)
-        _check_control(caller, agent.entity_id)
-        return caller, agent
-
-    async def _async_agent(
-        self, call: ServiceCall, stored: str | None = None
-    ) -> LlamaCppConversationEntity:
-        """Return the agent of the call, else of the conversation, else the preferred or only one.
-
-        Preferred is the preferred voice assistant's. Raises ServiceValidationError if there is no
-        agent, if none of several is preferred, or if a new check finds its server away.
-        """
-        entity_id = call.data.get(ATTR_AGENT) or stored or async_preferred_agent(self._hass)
-        agents = [
-            entity
-            for entity in self._hass.data[conversation.const.DATA_COMPONENT].entities
-            if isinstance(entity, LlamaCppConversationEntity)
-        ]
-        found = [agent for agent in agents if entity_id in (None, agent.entity_id)]
-        if not found:
-            if away := self._agents_away(entity_id):
-                raise invalid("agent_unavailable", agent=", ".join(away))
-            raise invalid("agent_unknown", agent=entity_id or "")
-        if len(found) > 1:
-            names = ", ".join(sorted(agent.entity_id for agent in found))
-            raise invalid("agent_required", agents=names)
-        with suppress(CannotConnectError):
-            await found[0].coordinator.async_require()
-        if not found[0].available:
-            raise invalid("agent_unavailable", agent=found[0].entity_id)
-        return found[0]
-
-    def _agents_away(self, entity_id: str | None) -> list[str]:
-        """Return the agent with this id, or all, of servers that are not set up.
-
-        This happens if a server is away when Home Assistant starts.
-        """
-        return sorted(
-            one.entity_id
-            for one in er.async_get(self._hass).entities.values()
-            if (one.platform, one.domain) == (DOMAIN, conversation.DOMAIN)
-            and one.disabled_by is None
-            and entity_id in (None, one.entity_id)
-        )
-
     async def _async_find(self, call: ServiceCall) -> tuple[History, Conversation]:
         """Return the conversation of a call and the history that stores it.
 
@@ -310,12 +260,6 @@ class Actions:
                     raise invalid("conversation_not_yours")
                 return history, stored
         raise invalid("conversation_unknown", conversation_id=conversation_id)
-
-
-def _check_control(caller: Caller, agent_id: str | None) -> None:
-    """Raise ServiceValidationError if the caller may not control the agent."""
-    if not caller.may_control(agent_id):
-        raise invalid("control_not_allowed", agent=agent_id or conversation.DOMAIN)
 
 
 def _system_prompt(call: ServiceCall) -> str | None:

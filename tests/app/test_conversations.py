@@ -6,6 +6,7 @@ import random
 import signal
 import sqlite3
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import pytest
 from llamacpp_app import conversations
 from llamacpp_app.conversations import (
     MAX_SET_ASIDE,
+    TITLE_CHARACTERS,
     Conversation,
     ConversationStore,
     Message,
@@ -126,6 +128,17 @@ async def test_newest_first(store: ConversationStore, clock: Clock) -> None:
     assert [one.id for one in await store.newest(1, 1)] == [second.id]
     assert await store.active_count(60) == 1
     assert await store.active_count(2 * HOUR) == 2
+
+
+async def test_titles(store: ConversationStore) -> None:
+    """A conversation is called by the first words that are kept of it, up to a limit."""
+    empty, short, long = [(await store.start()).id for _ in range(3)]
+    said, answer = turn(1)
+    for one, words in ((short, "What is it?"), (long, "Why? " * 100)):
+        await store.add_turn(one, replace(said, content=words), answer)
+        await store.add_turn(one, *turn(2))
+    titles = {one.id: one.title for one in await store.newest(10)}
+    assert titles == {empty: None, short: "What is it?", long: ("Why? " * 100)[:TITLE_CHARACTERS]}
 
 
 async def test_what_is_too_old_or_too_much_goes(tmp_path: Path, clock: Clock) -> None:

@@ -98,6 +98,8 @@ async def test_state_and_log(browser: Browser, shared_app: RunningApp) -> None:
         facts = page.page.locator("#facts")
         await expect(facts).to_contain_text("smol")
         await expect(facts).to_contain_text("8,192 tokens")
+        context = (await ask(shared_app, "GET", "/api/health"))["context_size"]
+        await expect(facts).to_contain_text(f"Context\n{context:,} tokens", use_inner_text=True)
         await expect(facts).to_contain_text("the processor")
         taken = (await ask(shared_app, "GET", "/api/health"))["memory_bytes"]
         # The model's file alone has 98 MB, which the server has mapped and read.
@@ -143,6 +145,60 @@ async def test_chat(browser: Browser, shared_app: RunningApp) -> None:
         (later,) = (await ask(shared_app, "GET", "/api/conversations?limit=1"))["conversations"]
         assert later["conversation_id"] != newest["conversation_id"]
         assert later["message_count"] == 2
+
+
+async def test_reload(browser: Browser, shared_app: RunningApp) -> None:
+    """What was said is there again after a reload, and goes on; earlier ones can be opened."""
+    async with visit(browser, shared_app.url, key=shared_app.key) as page:
+        ideas = page.page.locator("#ideas button")
+        await expect(ideas).to_have_count(3)
+        idea = await ideas.first.inner_text()
+        await ideas.first.click()
+        await expect(ideas.first).to_be_hidden()
+        await page.answered()
+        await expect(page.page.locator("#messages .user")).to_contain_text(idea)
+        said = await page.page.locator("#messages p").all_inner_texts()
+        used = await page.text("#chat-context")
+        health = await ask(shared_app, "GET", "/api/health")
+        assert f"of {health['context_size']:,} tokens" in used
+
+        await page.page.reload()
+        await expect(page.page.locator("#messages p")).to_have_count(2)
+        assert await page.page.locator("#messages p").all_inner_texts() == said
+        await expect(page.page.locator("#chat-context")).to_have_text(used)
+        await expect(ideas.first).to_be_hidden()
+        await page.said("Hello!")
+        await page.answered()
+        (newest,) = (await ask(shared_app, "GET", "/api/conversations?limit=1"))["conversations"]
+        assert (newest["message_count"], newest["title"]) == (4, idea)
+
+        await page.page.click("#anew")
+        await page.page.reload()
+        await expect(ideas.first).to_be_visible()
+        await expect(page.page.locator("#messages p")).to_have_count(0)
+        await page.page.click("#earlier summary")
+        await page.page.locator("#earlier-list button").filter(has_text=idea).first.click()
+        await expect(page.page.locator("#messages p")).to_have_count(4)
+        assert await page.page.evaluate(TOO_FAINT) == []
+        assert await page.page.evaluate(NAMELESS) == []
+
+
+async def test_a_conversation_that_is_gone(browser: Browser, shared_app: RunningApp) -> None:
+    """Who had it open is told so, and begins anew."""
+    path = "/api/conversation/start"
+    gone = (await ask(shared_app, "POST", path, {}))["conversation_id"]
+    await ask(shared_app, "DELETE", f"/api/conversation/{gone}")
+    refusals = ((404, "/api/conversation/…/history"),)
+    async with visit(browser, shared_app.url, key=shared_app.key, refusals=refusals) as page:
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        await page.page.evaluate("id => sessionStorage.setItem('llamacpp-conversation', id)", gone)
+        await page.page.reload()
+        words = "This conversation is gone: say it again to begin a new one."
+        await expect(page.page.locator("#messages")).to_contain_text(words)
+        await page.said("Hello!")
+        await page.answered()
+        (newest,) = (await ask(shared_app, "GET", "/api/conversations?limit=1"))["conversations"]
+        assert newest["message_count"] == 2
 
 
 async def test_stop(browser: Browser, shared_app: RunningApp) -> None:
@@ -291,6 +347,8 @@ async def test_ingress(
         async with visit(browser, ingress.root) as page:
             frame = page.page.frame_locator("iframe")
             await expect(frame.locator("#status")).to_have_text("Pronto")
+            link = frame.get_by_role("link", name="Assistenti vocali")
+            await expect(link).to_have_attribute("href", "/config/voice-assistants/assistants")
             await expect(frame.locator("body")).to_have_css("background-color", "rgb(17, 17, 17)")
         refusals = ((401, "/api/health"),)
         async with visit(browser, ingress.url, refusals=refusals) as page:

@@ -52,7 +52,7 @@ async def test_from_the_set_up_to_the_first_sentence(
     assert issue is not None
     assert (issue.is_fixable, issue.severity) == (True, ir.IssueSeverity.WARNING)
     step = await open_steps(fix, issue_id)
-    assert (step["type"], step["menu_options"]) == ("menu", ["use_agent", "finish"])
+    assert (step["type"], step["menu_options"]) == ("menu", ["use_agent", "dismiss"])
     told = step["description_placeholders"]
     assert (told["agent"], told["engine"]) == ("House Llama", "Home Assistant")
     assert told["assistant"] == async_get_pipeline(home).name
@@ -143,7 +143,7 @@ async def test_not_again(home: HomeAssistant, add_server: AddServer, url: str, f
     assert issue.dismissed_version is not None
     assert issue.is_persistent
     step = await open_steps(fix, issue_id)
-    await fix(step["flow_id"], next_step_id="finish")
+    await fix(step["flow_id"], next_step_id="dismiss")
     assert issues(home) == set()
     assert async_get_pipeline(home).conversation_engine == conversation.HOME_ASSISTANT_AGENT
     await home.config_entries.async_reload(entry.entry_id)

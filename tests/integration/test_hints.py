@@ -44,15 +44,14 @@ def flags_in(folder: Path, flags: tuple[str, ...]) -> tuple[str, ...]:
 
 
 async def hints(hass: HomeAssistant, entry: ConfigEntry[Any]) -> dict[str, ir.IssueEntry]:
-    """Look at the server; return what Home Assistant shows of it, by kind."""
+    """Look at the server; return what Home Assistant shows of its cache, by kind."""
     await entry.runtime_data.coordinator.async_refresh()
     await until_warm(hass)
-    issues = ir.async_get(hass).issues
-    return {
-        issue_id.removesuffix(f"_{entry.entry_id}"): issue
-        for (domain, issue_id), issue in issues.items()
-        if domain == DOMAIN and issue.active
+    registry = ir.async_get(hass)
+    found = {
+        one: registry.async_get_issue(DOMAIN, f"{one}_{entry.entry_id}") for one in CacheProblem
     }
+    return {one.value: issue for one, issue in found.items() if issue and issue.active}
 
 
 async def talk(hass: HomeAssistant, entry: ConfigEntry[Any], n_turns: int) -> None:

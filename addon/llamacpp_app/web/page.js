@@ -20,6 +20,7 @@ async function refresh() {
   const health = await call("GET", "health");
   const { models, ignored } = await call("GET", "models");
   showState(health, models);
+  chat.setContext(health.context_size);
   list.show(models, ignored, health.model);
 }
 
@@ -51,6 +52,7 @@ async function run() {
   try {
     await refresh();
     lock(false);
+    chat.restore();
     if (rounds++ % SLOW === 0) {
       await refreshSlowly();
     }
@@ -67,7 +69,7 @@ async function run() {
 
 translatePage();
 const list = modelList(run);
-chatBox();
+const chat = chatBox();
 find("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   setKey(find("key").value);

@@ -31,6 +31,9 @@ function showFacts(health, current) {
   if (health.memory_bytes) {
     facts.push([text("memory"), bytes(health.memory_bytes)]);
   }
+  if (health.context_size) {
+    facts.push([text("context"), text("tokens", { n: number(health.context_size) })]);
+  }
   if (current?.context_length) {
     facts.push([text("longest_context"), text("tokens", { n: number(current.context_length) })]);
   }

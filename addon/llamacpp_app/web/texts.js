@@ -9,13 +9,17 @@ const TEXTS = {
     added: "{name} is on the list, and is downloaded next.",
     anew: "New conversation",
     ask_key: "The app asks for its key",
+    assist: "Voice assistants",
     assistant: "Model",
     cached: "Prompt tokens that needed no computing",
     cancel: "Cancel",
     card: "Graphics card",
     chat: "Chat",
     chat_hint: "Say something to the model. Enter sends, Shift and Enter begin a new line.",
+    chat_scope: "This chat only talks to the model, which knows nothing of your home here. Your house answers in Assist.",
     computes: "Computes on",
+    context: "Context",
+    context_used: "This conversation takes {used} of {most} tokens.",
     delete: "Delete",
     delete_sure: "Delete the model {name} and its file?",
     download: "Download",
@@ -23,6 +27,8 @@ const TEXTS = {
     download_done: "{done} of {total}",
     download_left: "{left} left",
     downloads: "Downloads",
+    earlier: "Earlier conversations",
+    earlier_none: "There are none yet.",
     error_busy: "Too many are waiting for an answer: try again in a moment.",
     error_internal: "The app made a mistake. Its log tells more.",
     error_not_ready: "The model is not ready yet: try again in a moment.",
@@ -32,6 +38,9 @@ const TEXTS = {
     error_unknown_conversation: "This conversation is gone: say it again to begin a new one.",
     error_unknown_model: "There is no such model any more.",
     hour_ago: "an hour ago",
+    idea_1: "Explain in two sentences how a heat pump works.",
+    idea_2: "What could I cook with pumpkin and rice?",
+    idea_3: "Write a short birthday greeting to a neighbour.",
     ignored: "Files that are not offered",
     in_use: "in use",
     key_hint: "It is the option api_key or, if that is empty, in the file api_key of the app's data folder.",
@@ -86,13 +95,17 @@ const TEXTS = {
     added: "{name} è nell'elenco e sarà scaricato.",
     anew: "Nuova conversazione",
     ask_key: "L'app chiede la sua chiave",
+    assist: "Assistenti vocali",
     assistant: "Modello",
     cached: "Token dei prompt che non andavano calcolati",
     cancel: "Annulla",
     card: "Scheda grafica",
     chat: "Chat",
     chat_hint: "Di' qualcosa al modello. Invio manda il messaggio, Maiusc e Invio vanno a capo.",
+    chat_scope: "Questa chat parla solo con il modello, che qui non sa nulla della tua casa. La casa risponde in Assist.",
     computes: "Calcola su",
+    context: "Contesto",
+    context_used: "Questa conversazione occupa {used} token su {most}.",
     delete: "Elimina",
     delete_sure: "Eliminare il modello {name} e il suo file?",
     download: "Scarica",
@@ -100,6 +113,8 @@ const TEXTS = {
     download_done: "{done} di {total}",
     download_left: "mancano {left}",
     downloads: "Download",
+    earlier: "Conversazioni precedenti",
+    earlier_none: "Ancora nessuna.",
     error_busy: "Troppi aspettano una risposta: riprova tra poco.",
     error_internal: "L'app ha commesso un errore. Il registro dice di più.",
     error_not_ready: "Il modello non è ancora pronto: riprova tra poco.",
@@ -109,6 +124,9 @@ const TEXTS = {
     error_unknown_conversation: "Questa conversazione non c'è più: ripeti il messaggio per iniziarne una nuova.",
     error_unknown_model: "Questo modello non c'è più.",
     hour_ago: "un'ora fa",
+    idea_1: "Spiega in due frasi come funziona una pompa di calore.",
+    idea_2: "Che cosa posso cucinare con zucca e riso?",
+    idea_3: "Scrivi un breve augurio di compleanno a un vicino.",
     ignored: "File non proposti",
     in_use: "in uso",
     key_hint: "È l'opzione api_key oppure, se è vuota, nel file api_key della cartella dei dati dell'app.",
@@ -195,6 +213,11 @@ export function translatePage() {
 
 export function number(n) {
   return n.toLocaleString(language, { maximumFractionDigits: 1 });
+}
+
+/* Return a time, given in seconds, as a day and an hour. */
+export function moment(seconds) {
+  return new Date(seconds * 1000).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
 }
 
 export function percent(share) {
