@@ -27,6 +27,8 @@ DEFAULT_CONTEXT_SIZE: Final = 8192
 MAX_MODELS: Final = 32
 MAX_ENTRIES: Final = 64
 MAX_LAYERS: Final = 999
+# As api_key: no key is asked of Home Assistant's own network.
+NO_KEY: Final = "none"
 
 _NAME: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.+@-]{0,127}", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -94,6 +96,11 @@ class Options:
             first = DEFAULT_MODEL_NAME if is_default else _named(self.model_url)
         main = ModelOption(first, self.model_url, self.model_sha256)
         return (main, *(one for one in self.models if one.name != first))
+
+    @property
+    def is_keyless(self) -> bool:
+        """Whether Home Assistant's own network is to need no key."""
+        return self.api_key == NO_KEY
 
     def conflict(self) -> str | None:
         """Return in words which options exclude each other; nothing if none do."""
