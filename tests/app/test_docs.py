@@ -16,7 +16,7 @@ from homeassistant.components.rest_command import CONFIG_SCHEMA as REST_COMMAND
 from homeassistant.components.script.config import SCRIPT_ENTITY_SCHEMA
 from homeassistant.helpers import config_validation as cv
 
-from llamacpp_app.flags import ALLOWED
+from llamacpp_app.flags import ALLOWED, HARMFUL, RENAMED
 from llamacpp_app.options import parse_options
 from llamacpp_app.references import ModelSource, model_name, parse_reference
 
@@ -119,8 +119,15 @@ def test_every_option_is_described() -> None:
 
 def test_flags_that_are_recommended_are_allowed() -> None:
     """What the text tells to enter as a further argument is taken."""
-    named = set(re.findall(r"`(--[a-z-]+)`(?= and| with|, then)", DOCS))
-    assert {"--cache-ram", "--reasoning-budget", "--temp"} <= named <= set(ALLOWED)
+    parts = ("## Choosing a model", "## Options")
+    named = set(re.findall(r"`(--[a-z][a-z-]+)", "".join(map(part, parts))))
+    assert {"--cache-ram", "--reasoning-budget", "--temp"} <= named
+    assert named <= {*ALLOWED, *RENAMED, *HARMFUL}
+    table = [row for row in rows(part("### Further arguments")) if len(row) == 2]
+    told = [one for _, flags in table for one in re.findall(r"`(--[^`]+)`", flags)]
+    assert len(told) > 10
+    for one in told:
+        assert parse_options({"extra_arguments": [one]}).extra_arguments
 
 
 def test_models_are_those_of_the_page() -> None:
