@@ -49,11 +49,13 @@ _KEYS_OF_ARCHITECTURE: Final = {
     "attention.head_count",
     "attention.head_count_kv",
     "attention.key_length",
+    "attention.key_length_swa",
     "attention.recurrent_layers",
     "attention.shared_kv_layers",
     "attention.sliding_window",
     "attention.sliding_window_pattern",
     "attention.value_length",
+    "attention.value_length_swa",
     "ssm.conv_kernel",
     "ssm.group_count",
     "ssm.inner_size",
@@ -104,7 +106,8 @@ class GgufInfo:
     Counts and bytes are those of this one file, also if it is part `split_no` (from 0) of a model.
 
     n_kv_heads: of all layers together. n_sliding_kv_heads: those of them in layers that keep only
-    the last `sliding_window` tokens. state_bytes: what recurrent layers keep of a conversation,
+    the last `sliding_window` tokens, sliding_length: the values that such a head keeps of a token,
+    if it is not as many as others keep. state_bytes: what recurrent layers keep of a conversation,
     however long. tensor_bytes: the weights. file_bytes: what the file must have at least.
     """
 
@@ -125,6 +128,7 @@ class GgufInfo:
     tensor_bytes: int
     file_bytes: int
     n_sliding_kv_heads: int = 0
+    sliding_length: int | None = None
     state_bytes: int = 0
     use: Use = Use.CHAT
 
@@ -160,9 +164,15 @@ def read_gguf(path: Path) -> GgufInfo:
         tensor_bytes=content.tensor_bytes,
         file_bytes=content.end,
         n_sliding_kv_heads=sum(sliding_kv_heads),
+        sliding_length=_sliding_length(keys),
         state_bytes=_state_bytes(keys, kv_heads),
         use=_use(keys),
     )
+
+
+def _sliding_length(keys: _Keys) -> int | None:
+    key, value = (keys.of_model(f"attention.{one}_length_swa") for one in ("key", "value"))
+    return key + value if key and value else None
 
 
 def _use(keys: _Keys) -> Use:

@@ -93,9 +93,11 @@ def conversation_bytes(info: GgufInfo, *, context_size: int, kv_type: str) -> in
     if info.sliding_window:
         sliding_context = min(context, _steps(info.sliding_window + _BATCH))
     n_full_heads = (info.n_kv_heads or 0) - info.n_sliding_kv_heads
-    vectors = n_full_heads * context + info.n_sliding_kv_heads * sliding_context
+    length = (info.key_length or 0) + (info.value_length or 0)
+    sliding_length = length if info.sliding_length is None else info.sliding_length
+    values = n_full_heads * context * length
+    values += info.n_sliding_kv_heads * sliding_context * sliding_length
     block_values, block_bytes = KV_TYPES[kv_type]
-    values = vectors * ((info.key_length or 0) + (info.value_length or 0))
     return values * block_bytes // block_values + info.state_bytes
 
 

@@ -18,9 +18,9 @@ let timer = null;
 
 async function refresh() {
   const health = await call("GET", "health");
-  const { models, ignored } = await call("GET", "models");
-  showState(health, models);
-  list.show(models, ignored, health.model);
+  const told = await call("GET", "models");
+  showState(health, told.models);
+  list.show(told, health.model);
 }
 
 async function refreshSlowly() {
