@@ -46,6 +46,7 @@ class Launch:
 
     models: at least one, the first is loaded at once. rpc_servers: those that answer. cache_mib:
     memory for prompts that are not in use just now, in MiB; None: llama-server's own default.
+    checkpoints: of each conversation, None: llama-server's own default.
     slots: conversations that it holds, None: as many as are answered at the same time.
     context_size: tokens of one conversation, None: as the option says. on_card: a graphics card
     computes.
@@ -55,6 +56,7 @@ class Launch:
     models: tuple[LocalModel, ...]
     rpc_servers: tuple[str, ...] = ()
     cache_mib: int | None = None
+    checkpoints: int | None = None
     slots: int | None = None
     context_size: int | None = None
     on_card: bool = False
@@ -91,6 +93,8 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
     ]
     if launch.cache_mib is not None:
         command += ["--cache-ram", str(launch.cache_mib)]
+    if launch.checkpoints is not None:
+        command += ["--ctx-checkpoints", str(launch.checkpoints)]
     if options.threads:
         command += ["--threads", str(options.threads)]
     if options.embeddings:

@@ -56,6 +56,7 @@ _KEYS_OF_ARCHITECTURE: Final = {
     "attention.sliding_window_pattern",
     "attention.value_length",
     "attention.value_length_swa",
+    "shortconv.l_cache",
     "ssm.conv_kernel",
     "ssm.group_count",
     "ssm.inner_size",
@@ -303,6 +304,8 @@ def _state_bytes(keys: _Keys, kv_heads: Sequence[int]) -> int:
     inner, size = keys.of_model("ssm.inner_size") or 0, keys.of_model("ssm.state_size") or 0
     groups, kernel = keys.of_model("ssm.group_count") or 0, keys.of_model("ssm.conv_kernel") or 1
     values = inner * size + (kernel - 1) * (inner + 2 * groups * size)
+    short = keys.of_model("shortconv.l_cache") or 1
+    values += (short - 1) * (keys.of_model("embedding_length") or 0)
     # In some models every layer is recurrent and has attention too.
     n_recurrent = kv_heads.count(0) or keys.n_layers or 0
     return n_recurrent * values * _STATE_VALUE_BYTES
