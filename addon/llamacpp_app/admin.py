@@ -9,6 +9,7 @@ from aiohttp import web
 
 from .schemas import ADD_MODEL, body_of
 from .service import SERVICE
+from .suggestions import SUGGESTIONS
 
 
 async def health(request: web.Request) -> web.Response:
@@ -17,10 +18,16 @@ async def health(request: web.Request) -> web.Response:
 
 
 async def models(request: web.Request) -> web.Response:
-    """Tell of all models."""
+    """Tell of all models, and of some that are worth a try."""
     service = request.app[SERVICE]
     ignored = [{"file": name, "reason": why} for name, why in service.catalog.ignored.items()]
-    return web.json_response({"models": await service.describe_models(), "ignored": ignored})
+    return web.json_response(
+        {
+            "models": await service.describe_models(),
+            "ignored": ignored,
+            "suggestions": [one.as_json() for one in SUGGESTIONS],
+        }
+    )
 
 
 async def add_model(request: web.Request) -> web.Response:

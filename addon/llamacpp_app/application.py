@@ -28,6 +28,7 @@ from .guard import (
     only_from,
     rate_limit,
 )
+from .keyless import Keyless
 from .proxy import Proxy
 from .runner import Runner
 from .service import SERVICE, Service
@@ -127,8 +128,9 @@ async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) 
     """
     async with AsyncExitStack() as stack:
         behind = setup
-        if setup.options.idle_minutes:
-            # Somebody has to answer while llama-server is not there.
+        # Somebody has to answer while llama-server is not there, and to send the key for others.
+        is_between = bool(setup.options.idle_minutes) or setup.options.is_keyless
+        if is_between:
             behind = replace(setup, ports=_behind(setup.ports))
         server = f"http://{LOOPBACK}:{behind.ports.server}"
         local = await stack.enter_async_context(local_session())
@@ -138,22 +140,28 @@ async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) 
         stack.push_async_callback(store.close)
         turns = Turns(upstream, store, setup.options.parallel_requests)
         catalog = Catalog(setup, Downloader(session, token=setup.options.hf_token, hub=setup.hub))
+        keyless = Keyless(local, setup)
         service = Service(
             runner=Runner(behind, catalog, upstream, lambda: turns.n_present),
             catalog=catalog,
             store=store,
             turns=turns,
             discovery=Discovery(local, setup),
+            keyless=keyless,
             log_lines=newest.lines,
         )
         running = asyncio.create_task(service.run())
         stack.push_async_callback(_end, running)
         host, ports = setup.ports.host, setup.ports
-        if setup.options.idle_minutes:
+        if is_between:
             passing = await stack.enter_async_context(_passing_session())
-            proxy = Proxy(service.runner, passing, server, setup.api_key)
+            proxy = Proxy(
+                *(service.runner, passing, server, setup.api_key),
+                lambda request: keyless.lets_in(request, ports.server),
+            )
             await _listen(stack, _passing_application(proxy), host, ports.server)
-        await _listen(stack, make_application(service, bearer(setup.api_key)), host, ports.api)
+        guard = bearer(setup.api_key, lambda request: keyless.lets_in(request, ports.api))
+        await _listen(stack, make_application(service, guard), host, ports.api)
         if setup.supervisor_token is not None:
             ingress = make_application(service, only_from(INGRESS_ADDRESS))
             await _listen(stack, ingress, host, ports.ingress)
@@ -174,7 +182,9 @@ def _behind(ports: Ports) -> Ports:
                 continue
         if port not in (ports.server, ports.api, ports.ingress):
             return replace(ports, host=LOOPBACK, server=port)
-    raise AppError("There is no free port for llama-server: set idle_minutes to 0.")
+    raise AppError(
+        "There is no free port for llama-server: set idle_minutes to 0, and api_key to a key."
+    )
 
 
 def _passing_application(proxy: Proxy) -> web.Application:

@@ -6,6 +6,7 @@ from configparser import ConfigParser
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from .flags import OF_MODEL_FILES, by_flag, files_of
 from .options import OptionsError
 from .slots import prepare_slots
 
@@ -45,6 +46,7 @@ class Launch:
 
     models: at least one, the first is loaded at once. rpc_servers: those that answer. cache_mib:
     memory for prompts that are not in use just now, in MiB; None: llama-server's own default.
+    checkpoints: of each conversation, None: llama-server's own default.
     slots: conversations that it holds, None: as many as are answered at the same time.
     context_size: tokens of one conversation, None: as the option says. on_card: a graphics card
     computes.
@@ -54,6 +56,7 @@ class Launch:
     models: tuple[LocalModel, ...]
     rpc_servers: tuple[str, ...] = ()
     cache_mib: int | None = None
+    checkpoints: int | None = None
     slots: int | None = None
     context_size: int | None = None
     on_card: bool = False
@@ -78,6 +81,8 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
         *("--ctx-size", str((launch.context_size or options.context_size) * slots)),
         *_offloading(options, launch),
         *("--flash-attn", options.flash_attention),
+        # Who asks for thoughts in a request gets them all the same.
+        *("--reasoning", options.reasoning),
         *("--cache-type-k", options.cache_type, "--cache-type-v", options.cache_type),
         # What processes a prompt ahead gives way to somebody's question after each batch.
         *("--batch-size", str(BATCH_SIZE)),
@@ -88,6 +93,8 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
     ]
     if launch.cache_mib is not None:
         command += ["--cache-ram", str(launch.cache_mib)]
+    if launch.checkpoints is not None:
+        command += ["--ctx-checkpoints", str(launch.checkpoints)]
     if options.threads:
         command += ["--threads", str(options.threads)]
     if options.embeddings:
@@ -97,7 +104,7 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
             command += ["--pooling", "mean"]
     if launch.rpc_servers:
         command += ["--rpc", ",".join(launch.rpc_servers)]
-    command += options.extra_arguments
+    command += _extra(options)
     if len(launch.models) == 1:
         return command + _single(options, paths, launch.models[0])
     _write_preset(options, paths, launch.models)
@@ -119,8 +126,8 @@ def _offloading(options: Options, launch: Launch) -> list[str]:
 
 def _single(options: Options, paths: Paths, model: LocalModel) -> list[str]:
     arguments = ["--model", str(model.path), "--alias", model.name]
-    if model.projector:
-        arguments += ["--mmproj", str(model.projector)]
+    for name, value in _files(options, paths, model).items():
+        arguments += [f"--{name}", value]
     if template := _chat_template(options, paths):
         arguments += ["--chat-template-file", str(template)]
     return arguments
@@ -130,9 +137,7 @@ def _write_preset(options: Options, paths: Paths, models: Sequence[LocalModel]) 
     """Write llama-server's preset file; the chat template is that of the first model."""
     preset = ConfigParser(interpolation=None, default_section="*")
     for number, model in enumerate(models):
-        section = {"model": str(model.path)}
-        if model.projector:
-            section["mmproj"] = str(model.projector)
+        section = {"model": str(model.path), **_files(options, paths, model)}
         if number == 0:
             section["load-on-startup"] = "true"
             if template := _chat_template(options, paths):
@@ -141,6 +146,39 @@ def _write_preset(options: Options, paths: Paths, models: Sequence[LocalModel]) 
     with paths.preset.open("w") as file:
         file.write("version = 1\n")
         preset.write(file)
+
+
+def _extra(options: Options) -> list[str]:
+    """Return the further arguments that are for all models."""
+    flags = by_flag(options.extra_arguments)
+    return [one for flag, values in flags if flag not in OF_MODEL_FILES for one in (flag, *values)]
+
+
+def _files(options: Options, paths: Paths, model: LocalModel) -> dict[str, str]:
+    """Return what belongs to one model, by names of flags: its projector, and further files.
+
+    Those of the further arguments belong to the model of the options. Raises OptionsError.
+    """
+    files = {"mmproj": str(model.projector)} if model.projector else {}
+    if model.name != options.configured_models()[0].name:
+        return files
+    for flag, values in by_flag(options.extra_arguments):
+        if flag in OF_MODEL_FILES:
+            named = files_of(flag, values[0])
+            files[flag.removeprefix("--")] = ",".join(
+                f"{_model_file(paths, flag, name)}{rest}" for name, rest in named
+            )
+    return files
+
+
+def _model_file(paths: Paths, flag: str, name: str) -> Path:
+    path = paths.models / name
+    if not path.is_file():
+        raise OptionsError(
+            f"The option extra_arguments names {name} behind {flag}, which is no file of the app's "
+            "folder of models: put it there, or take the flag out."
+        )
+    return path
 
 
 def _chat_template(options: Options, paths: Paths) -> Path | None:

@@ -49,11 +49,14 @@ _KEYS_OF_ARCHITECTURE: Final = {
     "attention.head_count",
     "attention.head_count_kv",
     "attention.key_length",
+    "attention.key_length_swa",
     "attention.recurrent_layers",
     "attention.shared_kv_layers",
     "attention.sliding_window",
     "attention.sliding_window_pattern",
     "attention.value_length",
+    "attention.value_length_swa",
+    "shortconv.l_cache",
     "ssm.conv_kernel",
     "ssm.group_count",
     "ssm.inner_size",
@@ -104,7 +107,8 @@ class GgufInfo:
     Counts and bytes are those of this one file, also if it is part `split_no` (from 0) of a model.
 
     n_kv_heads: of all layers together. n_sliding_kv_heads: those of them in layers that keep only
-    the last `sliding_window` tokens. state_bytes: what recurrent layers keep of a conversation,
+    the last `sliding_window` tokens, sliding_length: the values that such a head keeps of a token,
+    if it is not as many as others keep. state_bytes: what recurrent layers keep of a conversation,
     however long. tensor_bytes: the weights. file_bytes: what the file must have at least.
     """
 
@@ -125,6 +129,7 @@ class GgufInfo:
     tensor_bytes: int
     file_bytes: int
     n_sliding_kv_heads: int = 0
+    sliding_length: int | None = None
     state_bytes: int = 0
     use: Use = Use.CHAT
 
@@ -160,9 +165,15 @@ def read_gguf(path: Path) -> GgufInfo:
         tensor_bytes=content.tensor_bytes,
         file_bytes=content.end,
         n_sliding_kv_heads=sum(sliding_kv_heads),
+        sliding_length=_sliding_length(keys),
         state_bytes=_state_bytes(keys, kv_heads),
         use=_use(keys),
     )
+
+
+def _sliding_length(keys: _Keys) -> int | None:
+    key, value = (keys.of_model(f"attention.{one}_length_swa") for one in ("key", "value"))
+    return key + value if key and value else None
 
 
 def _use(keys: _Keys) -> Use:
@@ -293,6 +304,8 @@ def _state_bytes(keys: _Keys, kv_heads: Sequence[int]) -> int:
     inner, size = keys.of_model("ssm.inner_size") or 0, keys.of_model("ssm.state_size") or 0
     groups, kernel = keys.of_model("ssm.group_count") or 0, keys.of_model("ssm.conv_kernel") or 1
     values = inner * size + (kernel - 1) * (inner + 2 * groups * size)
+    short = keys.of_model("shortconv.l_cache") or 1
+    values += (short - 1) * (keys.of_model("embedding_length") or 0)
     # In some models every layer is recurrent and has attention too.
     n_recurrent = kv_heads.count(0) or keys.n_layers or 0
     return n_recurrent * values * _STATE_VALUE_BYTES

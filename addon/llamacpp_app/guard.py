@@ -116,10 +116,15 @@ def _too_many() -> web.Response:
     return failure(429, "too_many_requests", "Too many requests: wait a moment.")
 
 
-def bearer(api_key: str, clock: Callable[[], float] = time.monotonic) -> Middleware:
+def bearer(
+    api_key: str,
+    needs_none: Callable[[web.Request], bool] = lambda _: False,
+    clock: Callable[[], float] = time.monotonic,
+) -> Middleware:
     """Return what lets only those in who have the key; the page itself holds nothing secret.
 
-    Wrong keys are counted apart: who has the right one is not to suffer from them.
+    Wrong keys are counted apart: who has the right one is not to suffer from them. needs_none:
+    tells who is let in without it.
     """
     expected = f"Bearer {api_key}".encode()
     wrong = Allowance(REQUESTS_AT_ONCE, REQUESTS_PER_SECOND, clock)
@@ -127,7 +132,8 @@ def bearer(api_key: str, clock: Callable[[], float] = time.monotonic) -> Middlew
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").encode(errors="replace")
-        if request.path.startswith("/api/") and not hmac.compare_digest(given, expected):
+        is_known = hmac.compare_digest(given, expected) or needs_none(request)
+        if request.path.startswith("/api/") and not is_known:
             if not wrong.take(request.remote or ""):
                 return _too_many()
             return failure(401, "unauthorized", "Send the app's key: 'Authorization: Bearer KEY'.")

@@ -35,6 +35,10 @@ MAX_CACHE_MIB: Final = 8192
 # So many conversations can be gone on with in turns, without anything being read twice.
 MAX_SLOTS: Final = 4
 
+# One for each turn that a conversation may be gone back; the most is llama-server's own number.
+MIN_CHECKPOINTS: Final = 4
+MAX_CHECKPOINTS: Final = 32
+
 # llama-server computes so many tokens of a prompt at once, and keeps contexts in such steps.
 _BATCH: Final = 512
 _CONTEXT_STEP: Final = 256
@@ -83,30 +87,53 @@ def slot_count(parallel: int, *, conversation: int, free_bytes: int) -> int:
     return max(parallel, min(MAX_SLOTS, parallel + more))
 
 
+def checkpoint_count(free_bytes: int, *, checkpoint: int, slots: int) -> int:
+    """Return how many checkpoints each of so many conversations may have.
+
+    checkpoint: bytes of one. free_bytes: what is left beside the model with the fewest of them; an
+    eighth of that may be taken.
+    """
+    more = max(0, free_bytes) // 8 // (checkpoint * slots) if checkpoint else MAX_CHECKPOINTS
+    return min(MAX_CHECKPOINTS, MIN_CHECKPOINTS + more)
+
+
+def checkpoint_bytes(info: GgufInfo, *, context_size: int, kv_type: str) -> int:
+    """Return how much memory a checkpoint of a conversation takes.
+
+    llama-server keeps what cannot be rewound: the state of recurrent layers and, as is measured,
+    half of what sliding ones hold. context_size, kv_type: as of `conversation_bytes`.
+    """
+    sliding = _sliding_values(info, context_size) // 2
+    return _bytes_of(sliding, kv_type) + info.state_bytes
+
+
 def conversation_bytes(info: GgufInfo, *, context_size: int, kv_type: str) -> int:
     """Return how much memory llama-server takes for what one conversation holds.
 
-    context_size: its tokens. kv_type: one of KV_TYPES.
+    That is without its checkpoints. context_size: its tokens. kv_type: one of KV_TYPES.
     """
-    context = _steps(context_size)
-    sliding_context = context
-    if info.sliding_window:
-        sliding_context = min(context, _steps(info.sliding_window + _BATCH))
     n_full_heads = (info.n_kv_heads or 0) - info.n_sliding_kv_heads
-    vectors = n_full_heads * context + info.n_sliding_kv_heads * sliding_context
-    block_values, block_bytes = KV_TYPES[kv_type]
-    values = vectors * ((info.key_length or 0) + (info.value_length or 0))
-    return values * block_bytes // block_values + info.state_bytes
+    values = n_full_heads * _steps(context_size) * _length(info)
+    values += _sliding_values(info, context_size)
+    return _bytes_of(values, kv_type) + info.state_bytes
 
 
-def needed_bytes(info: GgufInfo, *, context_size: int, parallel: int, kv_type: str) -> int:
+def needed_bytes(
+    info: GgufInfo,
+    *,
+    context_size: int,
+    parallel: int,
+    kv_type: str,
+    checkpoints: int = MIN_CHECKPOINTS,
+) -> int:
     """Return about how much memory llama-server takes with this model.
 
     context_size: tokens of one conversation. parallel: conversations at the same time. kv_type: one
-    of KV_TYPES. The prompt cache (`--cache-ram`) and the checkpoints of a context
-    (`--ctx-checkpoints`) come on top: they have limits of their own.
+    of KV_TYPES. checkpoints: of each conversation (`--ctx-checkpoints`). The prompt cache
+    (`--cache-ram`) comes on top: it has a limit of its own.
     """
     conversation = conversation_bytes(info, context_size=context_size, kv_type=kv_type)
+    conversation += checkpoints * checkpoint_bytes(info, context_size=context_size, kv_type=kv_type)
     widths = _WIDTHS_AT_ONCE * (info.n_embd or 0) * _VALUE_BYTES
     batch = _BATCH * (widths + _steps(context_size) * _MASK_VALUE_BYTES)
     tokenizer = _TOKENIZER_TIMES * max(0, info.file_bytes - info.tensor_bytes)
@@ -201,6 +228,24 @@ def _listed(parts: Sequence[str], word: str) -> str:
 def _bytes_per_value(kv_type: str) -> float:
     values, size = KV_TYPES[kv_type]
     return size / values
+
+
+def _length(info: GgufInfo) -> int:
+    return (info.key_length or 0) + (info.value_length or 0)
+
+
+def _sliding_values(info: GgufInfo, context_size: int) -> int:
+    """Return what the sliding layers hold of a conversation."""
+    length = _length(info) if info.sliding_length is None else info.sliding_length
+    context = _steps(context_size)
+    if info.sliding_window:
+        context = min(context, _steps(info.sliding_window + _BATCH))
+    return info.n_sliding_kv_heads * context * length
+
+
+def _bytes_of(values: int, kv_type: str) -> int:
+    block_values, block_bytes = KV_TYPES[kv_type]
+    return values * block_bytes // block_values
 
 
 def _steps(context: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import voluptuous as vol
 
 from .errors import AppError
-from .flags import check_flags
+from .flags import parse_flags
 from .references import InvalidReferenceError, model_name
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ DEFAULT_CONTEXT_SIZE: Final = 8192
 MAX_MODELS: Final = 32
 MAX_ENTRIES: Final = 64
 MAX_LAYERS: Final = 999
+# As api_key: no key is asked of Home Assistant's own network.
+NO_KEY: Final = "none"
 
 _NAME: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.+@-]{0,127}", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -83,6 +86,7 @@ class Options:
     mode: Mode = Mode.SERVER
     rpc_servers: tuple[str, ...] = ()
     worker_address: str | None = None
+    reasoning: str = "off"
     extra_arguments: tuple[str, ...] = field(default=())
 
     def configured_models(self) -> tuple[ModelOption, ...]:
@@ -94,6 +98,11 @@ class Options:
             first = DEFAULT_MODEL_NAME if is_default else _named(self.model_url)
         main = ModelOption(first, self.model_url, self.model_sha256)
         return (main, *(one for one in self.models if one.name != first))
+
+    @property
+    def is_keyless(self) -> bool:
+        """Whether Home Assistant's own network is to need no key."""
+        return self.api_key == NO_KEY
 
     def conflict(self) -> str | None:
         """Return in words which options exclude each other; nothing if none do."""
@@ -206,6 +215,19 @@ def _several(check: Callable[[Any], Any], most: int = MAX_ENTRIES) -> Callable[[
     return run
 
 
+def _arguments(value: object) -> tuple[str, ...]:
+    """Check flags and their values; an environment variable is read as a shell reads a line.
+
+    There it may be a JSON list, too, in which nothing has a meaning of its own.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.lstrip().startswith("[") else shlex.split(value)
+        except ValueError:
+            raise vol.Invalid("flags and values parted by blanks, or a JSON list of them") from None
+    return tuple(_several(_text)(value))
+
+
 _MODEL: Final = vol.Schema(
     {
         vol.Required("name"): _name,
@@ -251,7 +273,8 @@ CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "mode": lambda value: Mode(_one_of(*Mode)(value)),
     "rpc_servers": _several(_address),
     "worker_address": _address,
-    "extra_arguments": _several(_text),
+    "reasoning": _one_of("off", "auto", "on"),
+    "extra_arguments": _arguments,
 }
 
 
@@ -270,9 +293,9 @@ def parse_options(values: Mapping[str, object]) -> Options:
         raise OptionsError(f"There is no option {unknown[0]}.")
     given = {name: one for name, one in values.items() if one not in (None, "", [], ())}
     checked = {name: _check(name, value) for name, value in given.items()}
-    options = Options(**checked)
-    check_flags(options.extra_arguments)
-    return options
+    if "extra_arguments" in checked:
+        checked["extra_arguments"] = parse_flags(checked["extra_arguments"])
+    return Options(**checked)
 
 
 def load_options(path: Path, environment: Mapping[str, str]) -> Options:

@@ -37,7 +37,7 @@ class Ports:
 class Paths:
     """The folders of the app.
 
-    data: only for the app itself. config: what the user sees as `/addon_configs/...`. programs:
+    data: only for the app itself. config: what the user sees as `/app_configs/...`. programs:
     where llama-server is.
     """
 

@@ -1,4 +1,4 @@
-"""Port 8080 where the model may sleep: passes requests on, and holds them while it wakes up."""
+"""Port 8080 where the model may sleep, or some need no key: passes requests on."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from yarl import URL
 from .upstream import NotReadyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .runner import Runner
 
 CONNECT_SECONDS: Final = 5.0
+LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
+KEY_HEADERS: Final = ("authorization", "x-api-key")
 OPEN_PATHS: Final = ("/health", "/v1/health")
 # Who looks at these does not need the model, as llama-server itself has it.
 LOOKS: Final = (*OPEN_PATHS, "/props", "/models", "/v1/models", "/metrics")
@@ -46,6 +48,19 @@ def _error(status: int, kind: str, message: str) -> web.Response:
     )
 
 
+def _preflight(request: web.Request) -> web.Response:
+    """Tell a browser what pages may ask, as llama-server does with `--cors-origins localhost`."""
+    answer = web.Response(content_type="text/html")
+    origin = request.headers.get(hdrs.ORIGIN, "")
+    with contextlib.suppress(ValueError):
+        if (asked := URL(origin)).host in LOCAL_HOSTS and asked.scheme in ("http", "https"):
+            answer.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+    answer.headers[hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS] = "true"
+    answer.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST, DELETE, OPTIONS"
+    answer.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = "*"
+    return answer
+
+
 def _passed(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     left_out = {one.lower() for one in OF_CONNECTION}
     return [(name, value) for name, value in headers.items() if name.lower() not in left_out]
@@ -55,13 +70,22 @@ class Proxy:
     """Answers in llama-server's place while it sleeps, and wakes it for whoever needs the model."""
 
     def __init__(
-        self, runner: Runner, session: aiohttp.ClientSession, base_url: str, api_key: str
+        self,
+        runner: Runner,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        api_key: str,
+        needs_none: Callable[[web.Request], bool] = lambda _: False,
     ) -> None:
-        """session: not closed here. base_url: of llama-server, without a slash at its end."""
+        """session: not closed here. base_url: of llama-server, without a slash at its end.
+
+        needs_none: tells for whom the key is sent on.
+        """
         self._runner = runner
         self._session = session
         self._base_url = base_url
-        self._api_key = api_key.encode()
+        self._api_key = api_key
+        self._needs_none = needs_none
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request for llama-server, or have it answer."""
@@ -69,6 +93,8 @@ class Proxy:
         if not self._runner.is_away:
             if is_look or not self._has_key(request):
                 return await self._pass_on(request)
+        elif request.method == hdrs.METH_OPTIONS:
+            return _preflight(request)
         elif request.path not in OPEN_PATHS and not self._has_key(request):
             return _error(401, "authentication_error", "Invalid API Key")
         elif is_look and (found := self._remembered(request)) is not None:
@@ -82,7 +108,16 @@ class Proxy:
     def _has_key(self, request: web.Request) -> bool:
         given = request.headers.get(hdrs.AUTHORIZATION, "").removeprefix("Bearer ")
         given = given or request.headers.get("X-Api-Key", "")
-        return hmac.compare_digest(given.encode(errors="replace"), self._api_key)
+        is_right = hmac.compare_digest(given.encode(errors="replace"), self._api_key.encode())
+        return is_right or self._needs_none(request)
+
+    def _headers(self, request: web.Request) -> list[tuple[str, str]]:
+        """Return the headers that are passed on; who needs no key may have sent any."""
+        headers = _passed(request.headers)
+        if not self._needs_none(request):
+            return headers
+        kept = [(name, one) for name, one in headers if name.lower() not in KEY_HEADERS]
+        return [*kept, (hdrs.AUTHORIZATION, f"Bearer {self._api_key}")]
 
     def _remembered(self, request: web.Request) -> web.Response | None:
         """Return what llama-server said before it fell asleep; None if that wakes it."""
@@ -105,7 +140,7 @@ class Proxy:
             async with self._session.request(
                 request.method,
                 URL(self._base_url + request.raw_path, encoded=True),
-                headers=_passed(request.headers),
+                headers=self._headers(request),
                 skip_auto_headers=(hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT),
                 data=request.content if request.body_exists else None,
                 allow_redirects=False,

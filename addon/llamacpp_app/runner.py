@@ -16,9 +16,12 @@ from .catalog import CatalogError, ModelState, UnknownModelError
 from .command import Launch, server_command
 from .idleness import Idleness
 from .memory import (
+    MIN_CHECKPOINTS,
     MIN_CONTEXT,
     available_bytes,
     cache_mib,
+    checkpoint_bytes,
+    checkpoint_count,
     conversation_bytes,
     explain,
     needed_bytes,
@@ -327,12 +330,25 @@ class Runner:
             entry.info, context_size=context_size, parallel=parallel, kv_type=kv_type
         )
         one = conversation_bytes(entry.info, context_size=context_size, kv_type=kv_type)
+        checkpoint = checkpoint_bytes(entry.info, context_size=context_size, kv_type=kv_type)
+        one += MIN_CHECKPOINTS * checkpoint
         slots = parallel
         if not self._is_elsewhere:
             # Of the memory of graphics cards and of other machines nothing is known.
             slots = slot_count(parallel, conversation=one, free_bytes=free)
-        cache = cache_mib(free - 2 * one * (slots - parallel))
-        return replace(launch, cache_mib=cache, slots=slots, context_size=context_size)
+        more = one * (slots - parallel)
+        # Checkpoints are in this machine's memory, also where a card computes.
+        checkpoints = checkpoint_count(free - more, checkpoint=checkpoint, slots=slots)
+        more += (checkpoints - MIN_CHECKPOINTS) * checkpoint * slots
+        # What is taken for more than is needed comes out of the half that is for the cache.
+        cache = cache_mib(free - 2 * more)
+        return replace(
+            launch,
+            cache_mib=cache,
+            checkpoints=checkpoints,
+            slots=slots,
+            context_size=context_size,
+        )
 
     @property
     def context_size(self) -> int | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .catalog import Catalog, Entry
     from .conversations import ConversationStore
     from .discovery import Discovery
+    from .keyless import Keyless
     from .runner import Runner
     from .turns import Turns
 
@@ -40,6 +41,7 @@ class Service:
     store: ConversationStore
     turns: Turns
     discovery: Discovery
+    keyless: Keyless
     log_lines: Sequence[str]
     statistics: Statistics = field(default_factory=Statistics)
 
@@ -49,6 +51,7 @@ class Service:
             tasks.create_task(self.catalog.run())
             tasks.create_task(self.runner.run())
             tasks.create_task(self._announce())
+            tasks.create_task(self.keyless.look())
             tasks.create_task(self._sample())
             tasks.create_task(self._prune())
 
@@ -89,6 +92,8 @@ class Service:
             "workers": list(runner.workers),
             "cards": [asdict(one) for one in runner.cards.used],
             "cards_message": runner.cards.message,
+            "keyless_ports": list(self.keyless.ports),
+            "keyless_message": self.keyless.message,
             "downloads": [
                 _progress_of(one) for one in entries if one.state is ModelState.DOWNLOADING
             ],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .key import api_key_of
-from .options import load_options
+from .options import NO_KEY, OptionsError, load_options
 from .paths import Paths, Ports
 from .references import HUGGING_FACE
 
@@ -38,12 +38,21 @@ class Setup:
         """
         paths = Paths.of(environment)
         options = load_options(paths.options, environment)
+        supervisor_token = environment.get("SUPERVISOR_TOKEN")
+        if options.is_keyless and supervisor_token is None:
+            # Where a request comes from can be told by nobody here.
+            raise OptionsError(
+                f"The option api_key must not be {NO_KEY} here: only within Home Assistant's own "
+                "network, under its Supervisor, is nobody asked for a key. Leave it empty, and "
+                "send the key that is made, or choose one."
+            )
+        wanted = None if options.is_keyless else options.api_key
         return cls(
             options=options,
             paths=paths,
             ports=Ports.of(environment),
-            api_key=api_key_of(paths.api_key, options.api_key),
+            api_key=api_key_of(paths.api_key, wanted),
             supervisor_url=environment.get("SUPERVISOR_URL", SUPERVISOR),
-            supervisor_token=environment.get("SUPERVISOR_TOKEN"),
+            supervisor_token=supervisor_token,
             hub=environment.get("HF_ENDPOINT", HUGGING_FACE),
         )

@@ -40,6 +40,7 @@ from .client import (
     NotLlamaServerError,
     NoTlsError,
     RedirectError,
+    at_newer_port,
     parse_address,
     parse_api_key,
     upstream,
@@ -99,7 +100,7 @@ SECURE_REAUTH_SCHEMA = probatio.Schema({**REAUTH_SCHEMA.schema, **VERIFY_SSL})
 
 # Error key if the server speaks the other scheme, by the scheme of the address.
 _OTHER_SCHEME_ERRORS = {"http": "needs_tls", "https": "no_tls"}
-OTHER_SCHEME_SECONDS = 2.0
+OTHER_SECONDS = 2.0
 MAX_REDIRECTS = 5
 FAILED = (ConfigEntryState.SETUP_ERROR, ConfigEntryState.SETUP_RETRY)
 
@@ -117,6 +118,8 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         # The model that was a part of the address, and the proxy in front of the servers.
         self._named_model: str | None = None
         self._front: Front | None = None
+        # Where a newer server may be, if the address leaves its port open.
+        self._newer_url: str | None = None
         # Unique for each server and each start; empty if unknown.
         self._instance = ""
         # Entry of Home Assistant's own integration for the server, and whether the voice assistants
@@ -165,6 +168,7 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             return self._show_form({}, self._data)
         try:
             url = parse_address(user_input[CONF_URL])
+            self._newer_url = at_newer_port(user_input[CONF_URL])
         except ValueError:
             return self._show_form({CONF_URL: "invalid_address"}, user_input)
         try:
@@ -314,10 +318,15 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             return False
         scheme = self._scheme
         other = {"http": "https", "https": "http"}[scheme]
-        # Do not send the key to an address that was not entered.
-        asked = {CONF_URL: self._data[CONF_URL].replace(scheme, other, 1)}
+        return await self._async_answers(self._data[CONF_URL].replace(scheme, other, 1))
+
+    async def _async_answers(self, url: str) -> bool:
+        """Return whether a server answers at an address that was not entered.
+
+        It is not sent the key.
+        """
         try:
-            await async_client(self.hass, asked).health(limit=OTHER_SCHEME_SECONDS)
+            await async_client(self.hass, {CONF_URL: url}).health(limit=OTHER_SECONDS)
         except CertificateError, ModelLoadingError:
             return True
         except LlamaServerError:
@@ -353,6 +362,21 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._front = client.front
 
     async def _async_find(self) -> tuple[LlamaServerClient, ServerProps]:
+        """Return client and properties of the server, also at the port of newer ones.
+
+        Raises LlamaServerError.
+        """
+        try:
+            return await self._async_find_there()
+        except (CannotConnectError, NotLlamaServerError) as err:
+            newer = None if isinstance(err, CertificateError) else self._newer_url
+            if newer is None or not await self._async_answers(newer):
+                raise
+        self._data[CONF_URL], self._newer_url = newer, None
+        self._abort_if_address_is_known()
+        return await self._async_find_there()
+
+    async def _async_find_there(self) -> tuple[LlamaServerClient, ServerProps]:
         """Return client and properties of the server; follows redirects on the same host.
 
         Raises LlamaServerError.

@@ -1,7 +1,9 @@
 """The command line for llama-server, which the real one understands."""
 
+import json
 import os
 import subprocess
+import urllib.request
 from configparser import ConfigParser
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +12,11 @@ from typing import Any
 import pytest
 
 from dev.llama import path_from_environment
+from dev.processes import LOOPBACK, ChildProcess, free_port
 from llamacpp_app import slots
 from llamacpp_app.command import Launch, LocalModel, server_command
 from llamacpp_app.errors import AppError
-from llamacpp_app.flags import ALLOWED, check_flags
+from llamacpp_app.flags import ALLOWED, HARMFUL, OF_MODEL_FILES, RENAMED, parse_flags
 from llamacpp_app.memory import cache_mib
 from llamacpp_app.options import Options
 from llamacpp_app.paths import Paths, Ports
@@ -55,6 +58,9 @@ def test_every_flag_is_known(known_flags: str, paths: Paths) -> None:
     ours = {word for word in command if word.startswith("--")}
     words = set(known_flags.replace(",", " ").split())
     assert ours | set(ALLOWED) <= words
+    assert all(new[0] in ALLOWED for new in RENAMED.values())
+    assert set(OF_MODEL_FILES) <= set(ALLOWED)
+    assert not set(HARMFUL) & set(ALLOWED)
 
 
 def test_context_is_that_of_one_conversation(paths: Paths) -> None:
@@ -193,4 +199,121 @@ def test_no_flag_that_harms(paths: Paths, flag: str) -> None:
         command = server_command(Options(idle_minutes=5), paths, Launch(PORTS, models))
         assert "sleep" not in " ".join(command)
     with pytest.raises(AppError, match=r"must not hold --sleep-idle-seconds: .* idle_minutes"):
-        check_flags([flag, "60"])
+        parse_flags([flag, "60"])
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        (["--temp 0.7", "--top-k", "40"], ("--temp", "0.7", "--top-k", "40")),
+        (["--temp=0.7"], ("--temp", "0.7")),
+        (["--tensor-split 3,1"], ("--tensor-split", "3,1")),
+        (
+            ["--override-tensor", r"blk\.[0-9]+\.ffn=CPU"],
+            ("--override-tensor", r"blk\.[0-9]+\.ffn=CPU"),
+        ),
+        (["--override-tensor exps=CPU,ffn=CPU"], ("--override-tensor", "exps=CPU,ffn=CPU")),
+        (
+            ['--chat-template-kwargs {"a": "b c"}'],
+            ("--chat-template-kwargs", '{"a": "b c"}'),
+        ),
+        (["--no-mmap", "--swa-full"], ("--load-mode", "none", "--swa-full")),
+        (["--model-draft small.gguf"], ("--spec-draft-model", "small.gguf")),
+    ],
+)
+def test_flags_as_people_write_them(entries: list[str], expected: tuple[str, ...]) -> None:
+    """Flag and value are two entries or one, and nothing in a value has a meaning of its own."""
+    assert parse_flags(entries) == expected
+    assert parse_flags(list(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        (["--swa-full on"], "must hold no value behind --swa-full"),
+        (["--no-mmap", "0"], "must not hold 0"),
+        (["--temp="], "must hold a value behind --temp"),
+        (["--temp", "--top-k"], "must hold a value behind --temp"),
+        (["--host 0.0.0.0"], "must not hold --host"),
+        (["--lora /etc/passwd"], "the name of a file in the app's folder of models"),
+        (["--lora a.gguf,../../data/api_key"], "the name of a file in the app's folder of models"),
+        (["--lora-scaled", "a.gguf:0.5,/b.gguf:1"], "the name of a file in the app's folder"),
+        (["--mmproj=../x"], "the name of a file in the app's folder of models"),
+        (["--spec-draft-model", "/x"], "the name of a file in the app's folder of models"),
+        (["--lora-scaled", "a.gguf"], "the name of a file in the app's folder of models"),
+    ],
+)
+def test_flags_that_cannot_be(entries: list[str], words: str) -> None:
+    """Each is refused with a sentence."""
+    with pytest.raises(AppError, match=words):
+        parse_flags(entries)
+
+
+def test_files_of_the_further_arguments(paths: Paths) -> None:
+    """They lie in the folder of models, and belong to the model of the options alone."""
+    paths.models.mkdir()
+    for name in ("a.gguf", "b.gguf", "draft.gguf", "mine.gguf"):
+        (paths.models / name).touch()
+    given = [
+        "--lora-scaled a.gguf:0.5,b.gguf:1",
+        "--temp 0.5",
+        "--spec-draft-model draft.gguf",
+        "--mmproj mine.gguf",
+    ]
+    options = Options(model_url="o/r:one.gguf", extra_arguments=parse_flags(given))
+    one = LocalModel("one", Path("/one.gguf"), Path("/mmproj-one.gguf"))
+    two = LocalModel("two", Path("/two.gguf"), Path("/mmproj-two.gguf"))
+    folder = paths.models
+    expected = {
+        "lora-scaled": f"{folder}/a.gguf:0.5,{folder}/b.gguf:1",
+        "spec-draft-model": f"{folder}/draft.gguf",
+        "mmproj": f"{folder}/mine.gguf",
+    }
+    command = server_command(options, paths, Launch(PORTS, (one,)))
+    assert {name: value_of(command, f"--{name}") for name in expected} == expected
+    command = server_command(options, paths, Launch(PORTS, (two,)))
+    assert value_of(command, "--mmproj") == "/mmproj-two.gguf"
+    assert "--lora-scaled" not in command
+    command = server_command(options, paths, Launch(PORTS, (one, two)))
+    assert not {f"--{name}" for name in expected} & set(command)
+    assert value_of(command, "--temp") == "0.5"
+    preset = ConfigParser(interpolation=None)
+    preset.read_string("[x]\n" + paths.preset.read_text())
+    assert expected.items() <= dict(preset["one"]).items()
+    assert dict(preset["two"]) == {"model": "/two.gguf", "mmproj": "/mmproj-two.gguf"}
+    (paths.models / "b.gguf").unlink()
+    with pytest.raises(AppError, match=r"names b\.gguf behind --lora-scaled, which is no file"):
+        server_command(options, paths, Launch(PORTS, (one,)))
+
+
+@pytest.mark.usefixtures("socket_enabled")
+def test_thinking_is_off_unless_it_is_asked_for(paths: Paths, model: Path) -> None:
+    """A real server with a template that can think; a request may want it all the same."""
+    template = path_from_environment("LLAMACPP_TEMPLATES") / "Qwen3.5-4B.jinja"
+    (paths.config / "qwen.jinja").write_text(template.read_text())
+    options = Options(chat_template="qwen.jinja", context_size=512)
+    ports = replace(PORTS, server=free_port())
+    paths.api_key.write_text("key\n")
+    command = server_command(options, paths, Launch(ports, (LocalModel("a", model),)))
+
+    def prompt(**fields: Any) -> str:
+        body = {"messages": [{"role": "user", "content": "Hi"}], **fields}
+        request = urllib.request.Request(
+            f"http://{LOOPBACK}:{ports.server}/apply-template",
+            json.dumps(body).encode(),
+            {"Authorization": "Bearer key"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            return str(json.load(response)["prompt"])
+
+    server = ChildProcess(
+        "llama-server", command, paths.data / "log.txt", dict(os.environ), paths.data
+    )
+    server.start()
+    try:
+        server.wait_until(lambda: "listening on" in server.log.read_text(), 60.0)
+        assert prompt().endswith("<think>\n\n</think>\n\n")
+        wanted = prompt(chat_template_kwargs={"enable_thinking": True})
+        assert wanted.endswith("<think>\n")
+    finally:
+        server.stop()

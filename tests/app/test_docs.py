@@ -16,9 +16,11 @@ from homeassistant.components.rest_command import CONFIG_SCHEMA as REST_COMMAND
 from homeassistant.components.script.config import SCRIPT_ENTITY_SCHEMA
 from homeassistant.helpers import config_validation as cv
 
-from llamacpp_app.flags import ALLOWED
+from custom_components.llamacpp.model import abilities
+from llamacpp_app.flags import ALLOWED, HARMFUL, RENAMED
 from llamacpp_app.options import parse_options
 from llamacpp_app.references import ModelSource, model_name, parse_reference
+from llamacpp_app.suggestions import MIN_TOOL_PARAMS, SUGGESTIONS, Machine
 
 from .lossy_proxy import LossyProxy
 
@@ -119,27 +121,53 @@ def test_every_option_is_described() -> None:
 
 def test_flags_that_are_recommended_are_allowed() -> None:
     """What the text tells to enter as a further argument is taken."""
-    named = set(re.findall(r"`(--[a-z-]+)`(?= and| with|, then)", DOCS))
-    assert {"--cache-ram", "--reasoning-budget", "--temp"} <= named <= set(ALLOWED)
+    parts = ("## Choosing a model", "## Options")
+    named = set(re.findall(r"`(--[a-z][a-z-]+)", "".join(map(part, parts))))
+    assert {"--cache-ram", "--reasoning-budget", "--temp"} <= named
+    assert named <= {*ALLOWED, *RENAMED, *HARMFUL}
+    table = [row for row in rows(part("### Further arguments")) if len(row) == 2]
+    told = [one for _, flags in table for one in re.findall(r"`(--[^`]+)`", flags)]
+    assert len(told) > 10
+    for one in told:
+        assert parse_options({"extra_arguments": [one]}).extra_arguments
 
 
-def test_models_are_those_of_the_page() -> None:
-    """Table and page suggest the same, in references that can be entered."""
-    texts = (APP / "llamacpp_app" / "web" / "texts.js").read_text()
-    _, _, listed = texts.partition("export const SUGGESTIONS = ")
-    listed = listed.partition(";")[0]
-    suggestions = [tuple(one) for one in json.loads(re.sub(r",\s*\]", "]", listed))]
-    table = rows(part("## Choosing a model"))
-    assert [tuple(cell.strip("`") for cell in row[:3]) for row in table] == suggestions
-    for _, name, reference in suggestions:
-        source = parse_reference(reference)
+def test_suggested_models() -> None:
+    """The table has what the app suggests, with its numbers, in references that can be entered."""
+    table = [row for row in rows(part("## Choosing a model")) if len(row) == 9]
+    assert [tuple(cell.strip("`") for cell in row) for row in table] == [
+        (
+            *(one.machine, one.name, one.url, f"{one.memory_gb:g} GB", one.control, one.thinks),
+            "yes" if one.is_hybrid else "no",
+            f"{one.score} %" if one.score else "-",
+            one.why,
+        )
+        for one in SUGGESTIONS
+    ]
+    for one in SUGGESTIONS:
+        source = parse_reference(one.url)
         assert isinstance(source, ModelSource)
-        assert source.file_name == f"{name}.gguf"
-        assert model_name(reference) == name
-        option = {"name": name, "url": reference}
-        assert parse_options({"models": [option]}).models[0].name == name
-    first = parse_reference(suggestions[0][2])
-    assert first == parse_reference(CONFIG["options"]["model_url"])
+        assert source.file_name == f"{one.name}.gguf"
+        assert model_name(one.url) == one.name
+        option = {"name": one.name, "url": one.url}
+        assert parse_options({"models": [option]}).models[0].name == one.name
+    assert parse_reference(SUGGESTIONS[0].url) == parse_reference(CONFIG["options"]["model_url"])
+    assert {one.machine for one in SUGGESTIONS} == set(Machine)
+
+
+def test_suggested_models_are_those_of_the_integration() -> None:
+    """Both say alike how a model controls the home, and how well it calls tools."""
+    assert MIN_TOOL_PARAMS == abilities.MIN_TOOL_PARAMS
+    told = (APP.parent / "docs" / "models.md").read_text()
+    scores = dict(re.findall(r"^\| ([a-z][^|]+) \| (\d+) %", told, re.MULTILINE))
+    found = {
+        name.strip(): int(score) for names, score in scores.items() for name in names.split(",")
+    }
+    assert len(found) > 8
+    for one in SUGGESTIONS:
+        name = one.name.lower().removesuffix("-q4_k_m").replace("gemma-4", "gemma4")
+        same = [score for key, score in found.items() if name.startswith(key)]
+        assert same == ([one.score] if one.score else [])
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)

@@ -81,6 +81,14 @@ def test_lengths(tmp_path: Path) -> None:
     assert info.file_bytes <= (tmp_path / "x.gguf").stat().st_size < info.file_bytes + 32
 
 
+def test_what_sliding_layers_keep_of_a_token(tmp_path: Path) -> None:
+    """As many values as the file says; of those that say nothing, as many as other layers."""
+    keys = {".attention.key_length": 512, ".attention.value_length": 512}
+    assert read_gguf(write(tmp_path / "x.gguf", keys=keys)).sliding_length is None
+    keys |= {".attention.key_length_swa": 256, ".attention.value_length_swa": 128}
+    assert read_gguf(write(tmp_path / "y.gguf", keys=keys)).sliding_length == 384
+
+
 def test_all_heads_are_kept_by_default(tmp_path: Path) -> None:
     """Without a number of their own, there are as many heads for keys as for queries."""
     keys = {".block_count": 5, ".attention.head_count": 4}

@@ -74,7 +74,7 @@ async def test_rate() -> None:
 async def test_wrong_keys() -> None:
     """They are counted apart, and take nothing from those who have the key."""
     now = [0.0]
-    check = bearer("right", lambda: now[0])
+    check = bearer("right", clock=lambda: now[0])
 
     async def status(key: str) -> int:
         headers = {"Authorization": f"Bearer {key}"}

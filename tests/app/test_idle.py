@@ -49,6 +49,27 @@ class IdleApp:
         async with self.session.request(method, url, json=body, headers=headers) as response:
             return response.status, json.loads(await response.text())
 
+    async def preflights(self) -> list[dict[str, str]]:
+        """Return what browsers are told before pages of these origins may ask."""
+        told = []
+        for origin in (
+            "http://localhost:3000",
+            "https://[::1]",
+            "http://evil.org",
+            "ftp://localhost",
+        ):
+            url, headers = f"{self.server}/v1/chat/completions", {"Origin": origin}
+            async with self.session.options(url, headers=headers) as response:
+                assert response.status == 200
+                told.append(
+                    {
+                        name: value
+                        for name, value in response.headers.items()
+                        if name.startswith("Access-Control-")
+                    }
+                )
+        return told
+
     async def health(self) -> dict[str, Any]:
         """Return what the API tells of the app."""
         _, told = await self.ask("GET", f"{self.api}/api/health")
@@ -128,6 +149,7 @@ async def test_who_looks_does_not_wake_it(make_idle: MakeIdle) -> None:
     app = await make_idle("smol")
     _, awake = await app.ask("GET", f"{app.server}/props")
     _, models = await app.ask("GET", f"{app.server}/v1/models")
+    preflights = await app.preflights()
     assert not awake["is_sleeping"]
     # Nor do those who look keep it awake.
     async with asyncio.timeout(WAIT_SECONDS):
@@ -155,6 +177,7 @@ async def test_who_looks_does_not_wake_it(make_idle: MakeIdle) -> None:
         body = {"prompt": "a"} if method == "POST" else None
         status, error = await app.ask(method, app.server + path, body, key="wrong")
         assert (status, error["error"]["type"]) == (401, "authentication_error")
+    assert await app.preflights() == preflights
     assert (await app.health())["llama_server"] == "sleeping"
 
 

@@ -11,11 +11,17 @@ import gguf
 import numpy as np
 import pytest
 
+from dev.model_kinds import KINDS
 from dev.processes import LOOPBACK
+from dev.scripted_model import write_scripted_model
 from llamacpp_app.gguf import read_gguf
 from llamacpp_app.memory import (
     KV_TYPES,
+    MIN_CHECKPOINTS,
     available_bytes,
+    checkpoint_bytes,
+    checkpoint_count,
+    conversation_bytes,
     explain,
     fitting_context,
     needed_bytes,
@@ -26,6 +32,7 @@ from .models import GEMMA, LLAMA
 
 if TYPE_CHECKING:
     from dev.llama import LlamaServer
+    from dev.scripted_model import Vocabulary
     from llamacpp_app.gguf import GgufInfo
 
 GB = 1_000_000_000
@@ -60,7 +67,11 @@ def assert_close(path: Path, log: Path, *, context_size: int, parallel: int, kv_
         *("--load-mode", "none", "--ctx-checkpoints", "0"),
     ]
     estimate = needed_bytes(
-        read_gguf(path), context_size=context_size, parallel=parallel, kv_type=kv_type
+        read_gguf(path),
+        context_size=context_size,
+        parallel=parallel,
+        kv_type=kv_type,
+        checkpoints=0,
     )
     with serving(log, *flags, model=path) as server:
         taken = taken_bytes(server)
@@ -169,7 +180,56 @@ def test_state_of_recurrent_layers() -> None:
         more = needed_bytes(recurrent, context_size=size, parallel=3, kv_type="f16") - needed_bytes(
             GEMMA, context_size=size, parallel=3, kv_type="f16"
         )
-        assert more == 3 * MIB
+        assert more == 3 * (1 + MIN_CHECKPOINTS) * MIB
+
+
+def test_sliding_layers_with_lengths_of_their_own() -> None:
+    """Gemma 4 keeps half as much of a token in its sliding layers as in the others."""
+    wide, narrow = (
+        conversation_bytes(replace(GEMMA, sliding_length=length), context_size=8192, kv_type="f16")
+        for length in (512, 256)
+    )
+    assert wide == conversation_bytes(GEMMA, context_size=8192, kv_type="f16")
+    assert wide - narrow == 22 * 1024 * 256 * 2
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "attention"])
+def test_checkpoints_of_a_real_server(vocabulary: Vocabulary, tmp_path: Path, kind: str) -> None:
+    """What it says of their size is what we count."""
+    path, log = tmp_path / "model.gguf", tmp_path / "log.txt"
+    write_scripted_model(path, vocabulary, {"Hello": ["Hi."]}, "No.", kind=KINDS[kind])
+    home = " ".join(f"Lamp {number} is in room {number % 7}." for number in range(150))
+    flags = ("--ctx-size", "4096", "--parallel", "1", "--ctx-checkpoints", "2")
+    with serving(log, *flags, "--log-verbosity", "5", model=path) as server:
+        for words in ("What?", "Hello", "Bye"):
+            said = ({"role": "system", "content": home}, {"role": "user", "content": words})
+            connection = http.client.HTTPConnection(LOOPBACK, server.port, timeout=120)
+            connection.request("POST", "/v1/chat/completions", json.dumps({"messages": said}))
+            assert connection.getresponse().status == 200
+            connection.close()
+    told = re.findall(r"context checkpoint (\d+) of (\d+) .* size = ([\d.]+) MiB", log.read_text())
+    assert told
+    assert {most for _, most, _ in told} == {"2"}
+    ours = checkpoint_bytes(read_gguf(path), context_size=4096, kv_type="f16") / MIB
+    for size in (float(size) for _, _, size in told):
+        # Its numbers are rounded, and a few bytes stand before the values.
+        assert abs(size - ours) < max(0.002, 0.01 * ours)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "free", "slots", "expected"),
+    [
+        (0, 0, 1, 32),
+        # Those of Qwen3.5 9B, for one conversation and for four.
+        (50 * MIB, -1 * GB, 1, 4),
+        (50 * MIB, 1 * GB, 1, 6),
+        (50 * MIB, 8 * GB, 4, 8),
+        (50 * MIB, 100 * GB, 4, 32),
+    ],
+)
+def test_number_of_checkpoints(checkpoint: int, free: int, slots: int, expected: int) -> None:
+    """A few in any case, and more for an eighth of what is free."""
+    assert checkpoint_count(free, checkpoint=checkpoint, slots=slots) == expected
 
 
 def test_projector() -> None:
@@ -253,13 +313,13 @@ def test_explain(
 def test_explain_in_words() -> None:
     """The sentences give what is needed, rounded up, and what there is, rounded down."""
     needed = needed_bytes(GEMMA, context_size=8192, parallel=1, kv_type="f16")
-    assert 0.9 * GB < needed < 1.0 * GB
+    assert 1.0 * GB < needed < 1.1 * GB
     assert (
         explain(
             GEMMA, name="gemma", context_size=8192, parallel=1, kv_type="f16", available=needed - 1
         )
-        == "gemma needs 1.0 GB of memory with context_size 8192 and parallel_requests 1, but only "
-        "0.9 GB are free. Set context_size to 4096 or cache_type to q8_0."
+        == "gemma needs 1.1 GB of memory with context_size 8192 and parallel_requests 1, but only "
+        "1.0 GB are free. Set context_size to 4096 or cache_type to q8_0."
     )
 
 

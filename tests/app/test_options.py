@@ -150,7 +150,7 @@ def test_the_environment(tmp_path: Path) -> None:
             "MODE": "worker",
             "MODELS": '[{"name": "b", "url": "o/r:b.gguf"}]',
             "RPC_SERVERS": "a:1, b:2",
-            "EXTRA_ARGUMENTS": "--temp 0.7",
+            "EXTRA_ARGUMENTS": "--temp 0.7 --tensor-split 3,1 --chat-template-kwargs '{\"a\": 1}'",
         },
     )
     assert options.configured_models() == (
@@ -160,6 +160,12 @@ def test_the_environment(tmp_path: Path) -> None:
     assert (options.parallel_requests, options.threads, options.embeddings) == (2, 4, True)
     assert options.mode is Mode.WORKER
     assert options.rpc_servers == ("a:1", "b:2")
-    assert options.extra_arguments == ("--temp", "0.7")
+    split = ("--temp", "0.7", "--tensor-split", "3,1", "--chat-template-kwargs", '{"a": 1}')
+    assert options.extra_arguments == split
+    listed = {"EXTRA_ARGUMENTS": json.dumps(list(split))}
+    assert load_options(tmp_path / "options.json", listed).extra_arguments == split
+    for wrong in ("--temp '0.7", "[1", "[1]", '{"a": 1}'):
+        with pytest.raises(AppError, match="extra_arguments must"):
+            load_options(tmp_path / "options.json", {"EXTRA_ARGUMENTS": wrong})
     with pytest.raises(AppError, match="The option threads"):
         load_options(tmp_path / "options.json", {"THREADS": "0"})

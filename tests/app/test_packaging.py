@@ -156,6 +156,12 @@ def test_what_can_be_made_again_is_in_no_backup() -> None:
     assert CONFIG["backup_exclude"] == [paths.models.name, paths.slots.name, shaders.name]
 
 
+def test_names_that_the_supervisor_does_not_warn_of() -> None:
+    """Folders are mapped by their names of today, which every Supervisor of this release knows."""
+    assert [one["type"] for one in CONFIG["map"]] == ["app_config"]
+    assert CONFIG["homeassistant"] >= "2026.10"
+
+
 def test_build_arguments() -> None:
     """Those that are told of or passed are the Dockerfile's."""
     texts = [APP / "DOCS.md", ROOT / "README.md", ROOT / "scripts" / "build-app"]

@@ -8,7 +8,7 @@ import pytest
 
 from dev.llama import path_from_environment
 from dev.processes import LOOPBACK, free_port
-from llamacpp_app.flags import ALLOWED
+from llamacpp_app.flags import ALLOWED, OF_MODEL_FILES
 from llamacpp_app.reasons import MAX_MODELS, MAX_WORDS, Kind, Words, reason_of
 from tests.app.gguf_files import write
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("socket_enabled")
 SECONDS = 60
 TRIES = 12
 # What llama-server takes as anything, or as nothing in particular.
-UNCHECKED = {"--samplers"}
+UNCHECKED = {"--samplers", "--reasoning-budget-message", "--reasoning-effort", *OF_MODEL_FILES}
 
 
 class Ended:

@@ -14,6 +14,7 @@ from llamacpp_app.catalog import Catalog, ModelState
 from llamacpp_app.conversations import ConversationStore
 from llamacpp_app.discovery import Discovery
 from llamacpp_app.download import Downloader
+from llamacpp_app.keyless import Keyless
 from llamacpp_app.runner import Runner
 from llamacpp_app.service import Service
 from llamacpp_app.startup import Setup
@@ -54,6 +55,7 @@ async def test_a_database_that_cannot_be_pruned(
         store=store,
         turns=turns,
         discovery=Discovery(session, setup),
+        keyless=Keyless(session, setup),
         log_lines=[],
     )
     running = asyncio.create_task(service.run())

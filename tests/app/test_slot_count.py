@@ -1,11 +1,19 @@
 """How many conversations in turns are kept, by the memory that is free."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from llamacpp_app.memory import conversation_bytes, needed_bytes, slot_count
+from llamacpp_app.memory import (
+    MIN_CHECKPOINTS,
+    checkpoint_bytes,
+    conversation_bytes,
+    needed_bytes,
+    slot_count,
+)
+from llamacpp_app.suggestions import SUGGESTIONS
 
 from .models import GEMMA, LLAMA
 
@@ -22,7 +30,9 @@ def test_one_conversation_more(info: GgufInfo) -> None:
         needed_bytes(info, context_size=8192, parallel=parallel, kv_type="q8_0")
         for parallel in (2, 1)
     )
-    assert conversation_bytes(info, context_size=8192, kv_type="q8_0") == two - one
+    checkpoint = checkpoint_bytes(info, context_size=8192, kv_type="q8_0")
+    conversation = conversation_bytes(info, context_size=8192, kv_type="q8_0")
+    assert conversation + MIN_CHECKPOINTS * checkpoint == two - one
 
 
 @pytest.mark.parametrize(
@@ -46,3 +56,19 @@ def test_conversations_in_turns(info: GgufInfo, parallel: int, free: float, expe
     """There are slots for up to four, as far as there is memory for them that nobody needs."""
     one = conversation_bytes(info, context_size=8192, kv_type="f16")
     assert slot_count(parallel, conversation=one, free_bytes=int(free)) == expected
+
+
+def test_figures_of_the_docs() -> None:
+    """What a place and a checkpoint take, as DOCS tells."""
+    docs = (Path(__file__).parents[2] / "addon" / "DOCS.md").read_text()
+    qwen = next(one.info for one in SUGGESTIONS if one.name.startswith("Qwen3.5-4B"))
+    gemma, hybrid = (
+        checkpoint_bytes(info, context_size=8192, kv_type="f16") for info in (GEMMA, qwen)
+    )
+    place = conversation_bytes(GEMMA, context_size=8192, kv_type="f16") + MIN_CHECKPOINTS * gemma
+    assert f"one takes\n{place / 1e6:.0f} MB for the default model" in docs
+    assert f"Qwen3.5 4B or 9B takes {hybrid / 1e6:.0f} MB, of the default model\n" in docs
+    assert f"\n{gemma / 1e6:.0f} MB. Four for each place" in docs
+    for name in ("Ministral-3-3B", "Qwen3-8B"):
+        info = next(one.info for one in SUGGESTIONS if one.name.startswith(name))
+        assert 0.85 < conversation_bytes(info, context_size=8192, kv_type="f16") / GB < 1.25

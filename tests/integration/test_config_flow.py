@@ -23,6 +23,7 @@ from homeassistant.data_entry_flow import FlowResultType, section
 from homeassistant.helpers import llm
 
 from custom_components.llamacpp import config_flow
+from custom_components.llamacpp.client import address
 from custom_components.llamacpp.const import DOMAIN
 from dev.processes import LOOPBACK, free_port
 from tests.conftest import serving
@@ -105,6 +106,38 @@ async def test_every_spelling_of_an_address(
     assert agent.data == {CONF_LLM_HASS_API: ["assist"]}
     assert (task.subentry_type, task.title) == ("ai_task_data", "House Llama AI Task")
     assert task.data == {}
+
+
+async def test_the_port_of_newer_servers(
+    assist: HomeAssistant,
+    scripted_server: LlamaServer,
+    locked_server: LlamaServer,
+    peers: Peers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An address without a port is tried at both, and the key is asked for there, too."""
+    monkeypatch.setattr(address, "DEFAULT_PORT", free_port())
+    monkeypatch.setattr(address, "NEWER_PORT", free_port())
+    step = await start(assist, LOOPBACK)
+    assert step["errors"] == {"base": "cannot_connect"}
+    assert suggested(step)[CONF_URL] == f"http://{LOOPBACK}:{address.DEFAULT_PORT}"
+    # Another program may have the older one.
+    other = (await peers.answering(200, "Hello")).rpartition(":")[2]
+    monkeypatch.setattr(address, "DEFAULT_PORT", int(other))
+    monkeypatch.setattr(address, "NEWER_PORT", locked_server.port)
+    step = await start(assist, LOOPBACK)
+    assert step["errors"] == {CONF_API_KEY: "invalid_auth"}
+    assert suggested(step)[CONF_URL] == locked_server.base_url
+    monkeypatch.setattr(address, "DEFAULT_PORT", free_port())
+    monkeypatch.setattr(address, "NEWER_PORT", scripted_server.port)
+    step = await start(assist, f"{LOOPBACK}:{address.DEFAULT_PORT}")
+    assert step["errors"] == {"base": "cannot_connect"}
+    step = await start(assist, LOOPBACK)
+    assert step["type"] is FlowResultType.CREATE_ENTRY
+    await assist.async_block_till_done()
+    assert step["result"].data == {CONF_URL: scripted_server.base_url}
+    step = await start(assist, LOOPBACK)
+    assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
 
 
 async def test_the_same_server_only_once(

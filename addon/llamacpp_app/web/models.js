@@ -2,7 +2,7 @@
 
 import { call } from "./client.js";
 import { find, make, tell } from "./elements.js";
-import { bytes, number, SUGGESTIONS, text } from "./texts.js";
+import { bytes, number, text } from "./texts.js";
 
 const MEMORY_STATES = ["loaded", "loading", "sleeping"];
 
@@ -125,19 +125,21 @@ export function modelList(refresh) {
     return line;
   }
 
-  function fillSuggestions() {
+  function fillSuggestions(suggestions) {
     const select = find("suggestion");
-    select.append(new Option(text("suggestion_none"), ""));
-    for (const [memory, name, url] of SUGGESTIONS) {
-      select.append(new Option(`${name} (${text("needs", { memory })})`, url));
+    if (select.options.length) {
+      return;
     }
-    select.addEventListener("change", () => {
-      find("model-url").value = select.value;
-      find("model-name").value = nameIn(select.value);
-    });
+    select.append(new Option(text("suggestion_none"), ""));
+    for (const { name, url, memory_gb: memory } of suggestions) {
+      select.append(new Option(`${name} (${text("needs", { memory: number(memory) })})`, url));
+    }
   }
 
-  fillSuggestions();
+  find("suggestion").addEventListener("change", () => {
+    find("model-url").value = find("suggestion").value;
+    find("model-name").value = nameIn(find("suggestion").value);
+  });
   find("model-url").addEventListener("change", () => {
     find("model-name").value ||= nameIn(find("model-url").value);
   });
@@ -155,7 +157,8 @@ export function modelList(refresh) {
 
   return {
     /* Show the models; drawn anew only when they change, and the focus stays on its button. */
-    show(models, ignored, current) {
+    show({ models, ignored, suggestions }, current) {
+      fillSuggestions(suggestions);
       const now = JSON.stringify([models.map((one) => ({ ...one, download: null })), ignored, current]);
       if (now === shown) {
         return;

@@ -18,10 +18,10 @@ let timer = null;
 
 async function refresh() {
   const health = await call("GET", "health");
-  const { models, ignored } = await call("GET", "models");
-  showState(health, models);
+  const told = await call("GET", "models");
+  showState(health, told.models);
   chat.setContext(health.context_size);
-  list.show(models, ignored, health.model);
+  list.show(told, health.model);
 }
 
 async function refreshSlowly() {

@@ -44,6 +44,12 @@ function showFacts(health, current) {
   if (health.cards_message) {
     facts.push([text("card"), health.cards_message]);
   }
+  if (health.keyless_ports.length) {
+    facts.push([text("keyless"), health.keyless_ports.join(", ")]);
+  }
+  if (health.keyless_message) {
+    facts.push([text("key_label"), health.keyless_message]);
+  }
   facts.push([text("active"), number(health.active_conversations)]);
   if (health.workers.length) {
     facts.push([text("workers"), health.workers.join(", ")]);

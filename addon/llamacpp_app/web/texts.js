@@ -46,6 +46,7 @@ const TEXTS = {
     key_hint: "It is the option api_key or, if that is empty, in the file api_key of the app's data folder.",
     key_label: "Key",
     key_send: "Continue",
+    keyless: "Ports without a key, within Home Assistant's network",
     last_hour: "The last hour",
     log: "Log",
     longest_context: "Trained for",
@@ -64,7 +65,7 @@ const TEXTS = {
     model_url_hint: "An address that ends in .gguf, or owner/repository:Q4_K_M or owner/repository:file.gguf on Hugging Face.",
     model_waiting: "waits for its download",
     models: "Models",
-    needs: "needs {memory}",
+    needs: "needs {memory} GB",
     no_answer: "The app does not answer. Look whether it is running.",
     no_samples: "nothing yet",
     now: "now",
@@ -132,6 +133,7 @@ const TEXTS = {
     key_hint: "È l'opzione api_key oppure, se è vuota, nel file api_key della cartella dei dati dell'app.",
     key_label: "Chiave",
     key_send: "Continua",
+    keyless: "Porte senza chiave, nella rete di Home Assistant",
     last_hour: "L'ultima ora",
     log: "Registro",
     longest_context: "Addestrato per",
@@ -150,7 +152,7 @@ const TEXTS = {
     model_url_hint: "Un indirizzo che finisce in .gguf, oppure proprietario/repository:Q4_K_M o proprietario/repository:file.gguf su Hugging Face.",
     model_waiting: "aspetta il download",
     models: "Modelli",
-    needs: "serve {memory}",
+    needs: "serve {memory} GB",
     no_answer: "L'app non risponde. Guarda se è in esecuzione.",
     no_samples: "ancora niente",
     now: "adesso",
@@ -178,18 +180,6 @@ const TEXTS = {
 };
 
 /* What fits into how much memory, with room for a context of 8192 tokens. */
-export const SUGGESTIONS = [
-  ["2 GB", "gemma-3-1b-it-Q4_K_M", "ggml-org/gemma-3-1b-it-GGUF:gemma-3-1b-it-Q4_K_M.gguf"],
-  ["2 GB", "Qwen3-0.6B-Q8_0", "unsloth/Qwen3-0.6B-GGUF:Qwen3-0.6B-Q8_0.gguf"],
-  ["3 GB", "Qwen3.5-2B-Q4_K_M", "unsloth/Qwen3.5-2B-GGUF:Qwen3.5-2B-Q4_K_M.gguf"],
-  ["4 GB", "Llama-3.2-3B-Instruct-Q4_K_M", "unsloth/Llama-3.2-3B-Instruct-GGUF:Llama-3.2-3B-Instruct-Q4_K_M.gguf"],
-  ["5 GB", "Qwen3-4B-Instruct-2507-Q4_K_M", "unsloth/Qwen3-4B-Instruct-2507-GGUF:Qwen3-4B-Instruct-2507-Q4_K_M.gguf"],
-  ["5 GB", "Qwen3.5-4B-Q4_K_M", "unsloth/Qwen3.5-4B-GGUF:Qwen3.5-4B-Q4_K_M.gguf"],
-  ["8 GB", "Qwen3-8B-Q4_K_M", "unsloth/Qwen3-8B-GGUF:Qwen3-8B-Q4_K_M.gguf"],
-  ["8 GB", "gemma-4-E4B-it-Q4_K_M", "unsloth/gemma-4-E4B-it-GGUF:gemma-4-E4B-it-Q4_K_M.gguf"],
-  ["16 GB", "gpt-oss-20b-Q4_K_M", "unsloth/gpt-oss-20b-GGUF:gpt-oss-20b-Q4_K_M.gguf"],
-];
-
 export const language =
   [homeLanguage, ...navigator.languages].map((one) => one.slice(0, 2)).find((one) => one in TEXTS) ?? "en";
 

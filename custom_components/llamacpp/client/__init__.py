@@ -1,6 +1,6 @@
 """Asynchronous client for llama-server, independent of Home Assistant."""
 
-from .address import parse_address, parse_api_key
+from .address import at_newer_port, parse_address, parse_api_key
 from .client import LlamaServerClient, Timeouts
 from .constrained import stream_beginning, stream_constrained, stream_unread
 from .errors import (
@@ -92,6 +92,7 @@ __all__ = [
     "ToolParam",
     "Usage",
     "VllmError",
+    "at_newer_port",
     "error_from_answer",
     "parse_address",
     "parse_api_key",

@@ -8,7 +8,9 @@ from urllib.parse import urljoin, urlsplit
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
+# llama-server's own: up to 0.6, and since.
 DEFAULT_PORT = 8080
+NEWER_PORT = 9931
 API_SEGMENT = "v1"
 
 _SCHEME_PORTS = {"http": 80, "https": 443}
@@ -50,6 +52,20 @@ def parse_address(text: str) -> str:
         port = _SCHEME_PORTS[parts.scheme] if has_scheme else DEFAULT_PORT
     suffix = "" if port == _SCHEME_PORTS[parts.scheme] else f":{port}"
     return f"{parts.scheme}://{host}{suffix}{_prefix(parts.path)}"
+
+
+def at_newer_port(text: str) -> str | None:
+    """Return the base URL at the port of newer servers; None if the typed address has a port.
+
+    Raises ValueError as `parse_address` does.
+    """
+    base_url = parse_address(text)
+    text = text.strip()
+    if "://" in text or _host_and_port(urlsplit(f"http://{text}"))[1] is not None:
+        return None
+    parts = urlsplit(base_url)
+    host, _ = _host_and_port(parts)
+    return f"{parts.scheme}://{host}:{NEWER_PORT}{parts.path}"
 
 
 def redirected(base_url: str, asked: str, location: str) -> tuple[str, str | None]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from custom_components.llamacpp.client import parse_address, parse_api_key
+from custom_components.llamacpp.client import at_newer_port, parse_address, parse_api_key
 from custom_components.llamacpp.client.address import redirected
 
 
@@ -140,3 +140,22 @@ def test_keys_that_cannot_be_sent(text: str) -> None:
 def test_redirects(base_url: str, location: str, expected: tuple[str, str | None]) -> None:
     """Only what the same host answers elsewhere is gone to, and never without https again."""
     assert redirected(base_url, f"{base_url}/health", location) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("host", "http://host:9931"),
+        (" Host.Local/v1/ ", "http://host.local:9931"),
+        ("192.168.1.2/llama", "http://192.168.1.2:9931/llama"),
+        ("[fd00::1]", "http://[fd00::1]:9931"),
+        ("host:8080", None),
+        ("host:9931", None),
+        ("[fd00::1]:8080", None),
+        ("http://host", None),
+        ("https://host", None),
+    ],
+)
+def test_the_port_of_newer_servers(text: str, expected: str | None) -> None:
+    """It is tried only if the user has left the port to us."""
+    assert at_newer_port(text) == expected
