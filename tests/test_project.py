@@ -25,6 +25,13 @@ HACS_KEYS = {
 }
 
 
+# Platforms of entities, and what Home Assistant sets up in any case (hassfest's own list has more).
+ALWAYS_THERE = {
+    *("binary_sensor", "button", "cover", "select", "sensor", "todo"),
+    *("diagnostics", "homeassistant", "repairs", "system_health"),
+}
+
+
 def test_manifest() -> None:
     """The manifest has what HACS asks for, in hassfest's order, and requires nothing."""
     manifest = json.loads((INTEGRATION / "manifest.json").read_text())
@@ -34,6 +41,25 @@ def test_manifest() -> None:
     assert {"codeowners", "documentation", "issue_tracker", "version"} <= set(others)
     assert manifest["domain"] == INTEGRATION.name
     assert manifest["requirements"] == []
+
+
+def test_imports_are_those_of_the_manifest() -> None:
+    """Hassfest wants each component to be named, but those that are always there."""
+    manifest = json.loads((INTEGRATION / "manifest.json").read_text())
+    named = {*manifest["dependencies"], *manifest["after_dependencies"], manifest["domain"]}
+    imported: dict[str, Path] = {}
+    for path in INTEGRATION.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = []
+            if isinstance(node, ast.Import):
+                modules = [one.name for one in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules = [f"{node.module}.{one.name}" for one in node.names]
+            for module in modules:
+                if module.startswith("homeassistant.components."):
+                    imported[module.split(".")[2]] = path
+    assert "conversation" in imported
+    assert set(imported) <= named | ALWAYS_THERE, imported
 
 
 def test_version_is_the_same_everywhere() -> None:

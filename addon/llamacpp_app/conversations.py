@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import sqlite3
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from .backup import take_copy, write_copy
 from .clock import SteadyClock, running_seconds
 from .errors import AppError
 
@@ -195,6 +197,12 @@ class ConversationStore:
 
     def _open(self) -> None:
         try:
+            is_restored = take_copy(self._path)
+        except OSError as err:
+            raise sqlite3.OperationalError(str(err)) from err
+        if is_restored:
+            _LOGGER.info("The conversations are those of the backup")
+        try:
             self._database = self._connect()
         except sqlite3.DatabaseError as err:
             if isinstance(err, sqlite3.OperationalError):
@@ -253,6 +261,9 @@ class ConversationStore:
         if self._database is not None:
             self._database.close()
             self._database = None
+            # A backup of an app that does not run has only this.
+            with contextlib.suppress(sqlite3.Error, OSError):
+                write_copy(self._path)
 
     def _start(self, system_prompt: str | None) -> Conversation:
         now = self._clock()

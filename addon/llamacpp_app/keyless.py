@@ -77,17 +77,17 @@ class Keyless:
     def _take(self, network: dict[str, Any]) -> None:
         # A port that the Supervisor does not name is not closed for sure.
         self.ports = tuple(one for one in self._wanted if network.get(f"{one}/tcp", 0) is None)
-        self.message = None
-        if self.ports:
-            shown = " and ".join(str(one) for one in self.ports)
-            _LOGGER.warning("Port %s asks nobody for a key within Home Assistant's network", shown)
-        if is_open := [one for one in self._wanted if one not in self.ports]:
-            shown = " and ".join(str(one) for one in is_open)
-            self.message = (
-                f"Port {shown} is open to your network, and asks for the key: close it under "
-                "Network, or send the key."
-            )
-            _LOGGER.warning("%s", self.message)
+        for port in self.ports:
+            _LOGGER.info("Port %s asks nobody within Home Assistant's network for the key", port)
+        told = [
+            f"Port {port} is open to your network, and asks for the key: close it under Network, "
+            "or send the key."
+            for port in self._wanted
+            if port not in self.ports
+        ]
+        for one in told:
+            _LOGGER.warning("%s", one)
+        self.message = " ".join(told) or None
 
     async def _network(self) -> dict[str, Any] | None:
         """Return the host's port for each of the app's, None where it is closed; or nothing."""

@@ -73,6 +73,22 @@ class _Cause:
     words: re.Pattern[str]
     sentence: str
 
+    def read(self, texts: Sequence[str], _command: Sequence[str]) -> str | None:
+        """Return what the first of these texts tells, nothing if it is not this cause."""
+        match = self.words.search(texts[0])
+        if match is None:
+            return None
+        named = {name: Path(value).name for name, value in match.groupdict().items()}
+        return self.sentence.format(**named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A cause that is read from several lines and the command."""
+
+    read: Callable[[Sequence[str], Sequence[str]], str | None]
+    kind: Kind = Kind.SETTING
+
 
 _CAUSES: Final = (
     _Cause(
@@ -255,16 +271,12 @@ def _end(returncode: int) -> str:
 
 def _known(texts: Sequence[str], command: Sequence[str], *, was_ready: bool) -> Reason | None:
     """Return the first cause that is known."""
-    for number, text in enumerate(texts):
-        for read in () if was_ready else _READERS:
-            if sentence := read(texts[number:], command):
-                return Reason(Kind.SETTING, sentence)
-        for cause in _CAUSES:
+    for number in range(len(texts)):
+        for cause in _KNOWN:
             if was_ready and cause.kind not in _ENDING:
                 continue
-            if match := cause.words.search(text):
-                named = {name: Path(value).name for name, value in match.groupdict().items()}
-                return Reason(cause.kind, cause.sentence.format(**named))
+            if sentence := cause.read(texts[number:], command):
+                return Reason(cause.kind, sentence)
     return None
 
 
@@ -370,10 +382,7 @@ def _line_of(texts: Sequence[str], command: Sequence[str]) -> int | None:
     return template.count("\n", 0, end) + 1
 
 
-_READERS: Final[tuple[Callable[[Sequence[str], Sequence[str]], str | None], ...]] = (
-    _argument,
-    _template,
-)
+_KNOWN: Final = (_Setting(_argument), _Setting(_template), *_CAUSES)
 
 
 def _shown(words: str) -> str:

@@ -3,11 +3,16 @@
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Any, NoReturn, override
 from urllib.parse import unquote, urlsplit
 
 import probatio
-from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntryState, ConfigFlow
+from homeassistant.config_entries import (
+    SOURCE_HASSIO,
+    SOURCE_RECONFIGURE,
+    ConfigEntryState,
+    ConfigFlow,
+)
 from homeassistant.const import (
     CONF_API_KEY,
     CONF_HOST,
@@ -193,16 +198,17 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         config = discovery_info.config
         data = {CONF_URL: parse_address(f"{config[CONF_HOST]}:{config[CONF_PORT]}")}
         data |= {key: config[key] for key in (CONF_API_KEY, CONF_API_PORT) if config.get(key)}
-        await self.async_set_unique_id(discovery_info.uuid)
+        # When the app is uninstalled, Home Assistant deletes the entry that has the uuid as its id,
+        # with its agents and histories, which the next installation would want.
+        await self.async_set_unique_id(f"app-{discovery_info.uuid}")
         self._abort_if_unique_id_configured(updates=data, reload_on_update=False)
-        for entry in self._async_current_entries():
-            if entry.data[CONF_URL] == data[CONF_URL]:
-                # It was added manually before: link it to the app.
-                self.hass.config_entries.async_update_entry(
-                    entry, unique_id=discovery_info.uuid, data={**entry.data, **data}
-                )
-                return self.async_abort(reason="already_configured")
         self._data = data
+        for entry in self._async_current_entries():
+            if entry.data[CONF_URL] == data[CONF_URL] or entry.unique_id == discovery_info.uuid:
+                # It was added by hand, or by the app before that was installed here.
+                self._link(entry)
+        with contextlib.suppress(LlamaServerError):
+            await self._async_identify()
         self._title = discovery_info.name
         self._form_step = "hassio_confirm"
         self.context["title_placeholders"] = {CONF_NAME: discovery_info.name}
@@ -349,7 +355,10 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         Raises LlamaServerError, and AbortFlow if another entry has the server under any address.
         """
         client, props = await self._async_find()
-        if props.instance and await self._async_is_known(props.instance):
+        if props.instance and (entry := await self._async_entry_with(props.instance)):
+            if self.source == SOURCE_HASSIO:
+                # It was added by hand, under an address that is less sure than the app's own.
+                self._link(entry)
             raise AbortFlow("already_configured")
         self._instance = props.instance
         self._model = None
@@ -419,14 +428,24 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._named_model = unquote(model)
         return client, props
 
-    async def _async_is_known(self, instance: str) -> bool:
-        """Return whether another entry has this running server, under any address."""
+    def _link(self, entry: LlamaCppConfigEntry) -> NoReturn:
+        """Make an entry that of the discovered app. Raises AbortFlow."""
+        self.hass.config_entries.async_update_entry(
+            entry, unique_id=self.unique_id, data={**entry.data, **self._data}
+        )
+        if entry.state in FAILED:
+            # Only a loaded entry reloads itself after a change.
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        raise AbortFlow("already_configured")
+
+    async def _async_entry_with(self, instance: str) -> LlamaCppConfigEntry | None:
+        """Return another entry that has this running server, under any address."""
         for entry in self._async_other_entries():
             if entry.state is ConfigEntryState.LOADED:
                 with contextlib.suppress(LlamaServerError):
                     if (await entry.runtime_data.client.props()).instance == instance:
-                        return True
-        return False
+                        return entry
+        return None
 
     async def async_step_loading(self) -> ConfigFlowResult:
         """Offer to wait for a server that is loading its model."""

@@ -80,7 +80,7 @@ async def test_inside_and_outside(
         told = await health(app)
         assert told["keyless_ports"] == [app.api_port, app.server_port]
         assert told["keyless_message"] is None
-        assert "asks nobody for a key within Home Assistant's network" in app.log()
+        assert "asks nobody within Home Assistant's network for the key" in app.log()
         chat, completion = f"{app.url}/api/chat", f"{app.server_url}/v1/chat/completions"
         message = {"message": "Hi", "max_tokens": 2}
         for headers in ({}, {"Authorization": "Bearer not-needed"}, {"X-Api-Key": "none"}):
@@ -116,9 +116,9 @@ def setup_for(supervisor: Supervisor, folder: Path, token: str = TOKEN) -> Setup
     [
         ({"5000/tcp": None, "8080/tcp": None}, ((5000, 8080), None)),
         ({"5000/tcp": None, "8080/tcp": 8080}, ((5000,), "Port 8080 is open to your network")),
-        ({"5000/tcp": 0, "8080/tcp": 1}, ((), "Port 5000 and 8080 is open to your network")),
+        ({"5000/tcp": 0, "8080/tcp": 1}, ((), "Port 5000 is open to your network")),
         ({"5000/tcp": None}, ((5000,), "Port 8080 is open to your network")),
-        ({}, ((), "Port 5000 and 8080 is open to your network")),
+        ({}, ((), "Port 5000 is open to your network")),
     ],
 )
 async def test_only_closed_ports(

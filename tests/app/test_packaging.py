@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from llamacpp_app import backup
+from llamacpp_app.backup import copy_of
 from llamacpp_app.build import OLDEST
 from llamacpp_app.paths import Paths
 from llamacpp_app.process import DIE_WITH_PARENT
@@ -147,19 +149,29 @@ def test_one_place_says_which_llama_cpp() -> None:
 
 
 def test_what_can_be_made_again_is_in_no_backup() -> None:
-    """Models, processed prompts, and what was compiled for a graphics card."""
+    """Models, processed prompts, what was compiled for a graphics card, and what has a copy."""
     paths = Paths.of({})
     match = re.search(r"^ENV MESA_SHADER_CACHE_DIR=(\S+)", DOCKERFILE, re.MULTILINE)
     assert match is not None
     shaders = Path(match[1])
     assert shaders.parent == paths.data
-    assert CONFIG["backup_exclude"] == [paths.models.name, paths.slots.name, shaders.name]
+    written = f"{paths.conversations.name}*"
+    made_again = [paths.models.name, paths.slots.name, shaders.name]
+    assert CONFIG["backup_exclude"] == [*made_again, written]
+    assert not copy_of(paths.conversations).match(written)
+    assert CONFIG["backup_pre"] == f"python3 -m {backup.__name__}"
 
 
 def test_names_that_the_supervisor_does_not_warn_of() -> None:
     """Folders are mapped by their names of today, which every Supervisor of this release knows."""
     assert [one["type"] for one in CONFIG["map"]] == ["app_config"]
     assert CONFIG["homeassistant"] >= "2026.10"
+
+
+def test_no_program_becomes_root() -> None:
+    """Once all packages are there, no file of the image keeps the rights of its owner or group."""
+    last = DOCKERFILE.rindex("apt-get install")
+    assert "find / -xdev -type f -perm /6000 -exec chmod ug-s {} +" in DOCKERFILE[last:]
 
 
 def test_build_arguments() -> None:

@@ -11,7 +11,7 @@ from playwright.async_api import expect
 
 from tests.app.browser import Ingress, chromium, visit
 from tests.app.running_app import RunningApp, serving_app
-from tests.app.supervisor import TOKEN
+from tests.app.supervisor import TOKEN, Supervisor
 from tests.app.test_app import children_of, until
 
 if TYPE_CHECKING:
@@ -394,6 +394,31 @@ async def test_a_card_that_is_missed(browser: Browser, tmp_path: Path, model: Pa
             await expect(page.page.locator("#status")).to_have_text("Ready")
     finally:
         app.stop()
+
+
+async def test_ports_without_a_key(browser: Browser, tmp_path: Path, model: Path) -> None:
+    """It says which ports need none inside, and why another one does; itself it needs the key."""
+    (tmp_path / "config" / "models").mkdir(parents=True)
+    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    async with Supervisor() as supervisor:
+        app = RunningApp(
+            tmp_path,
+            {"SUPERVISOR_URL": supervisor.url, "SUPERVISOR_TOKEN": TOKEN},
+            model_url="http://127.0.0.1:1/smol.gguf",
+            context_size="512",
+            api_key="none",
+        )
+        supervisor.ports = {f"{app.api_port}/tcp": None, f"{app.server_port}/tcp": 8080}
+        await asyncio.to_thread(app.start)
+        try:
+            await asyncio.to_thread(app.wait_ready)
+            async with visit(browser, app.url, key=app.key) as page:
+                facts = page.page.locator("#facts")
+                await expect(facts).to_contain_text(f"Home Assistant's network{app.api_port}")
+                words = f"Port {app.server_port} is open to your network, and asks for the key"
+                await expect(facts).to_contain_text(words)
+        finally:
+            await asyncio.to_thread(app.stop)
 
 
 async def test_what_is_wrong(browser: Browser, tmp_path: Path, model: Path) -> None:

@@ -2,9 +2,12 @@
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
+from aiohasupervisor import SupervisorNotFoundError
 from aiohttp import web
+from homeassistant.components.hassio.discovery import HassIODiscovery
 from homeassistant.config_entries import (
     SOURCE_HASSIO,
     SOURCE_RECONFIGURE,
@@ -40,15 +43,18 @@ if TYPE_CHECKING:
     from .peers import Peers
 
 FLAGS = ("--ctx-size", "512")
+UUID = "0123456789abcdef" * 2
 
 
-async def discover(hass: HomeAssistant, port: int, **config: Any) -> ConfigFlowResult:
+async def discover(
+    hass: HomeAssistant, port: int, *, uuid: str = UUID, **config: Any
+) -> ConfigFlowResult:
     """Have the Supervisor tell of the app."""
     info = HassioServiceInfo(
         config={"host": LOOPBACK, "port": port, "addon": "House Llama app", **config},
         name="House Llama app",
         slug="local_llamacpp",
-        uuid="0123456789abcdef",
+        uuid=uuid,
     )
     return await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_HASSIO}, data=info
@@ -104,8 +110,56 @@ async def test_discovery_of_an_app_that_was_entered_by_hand(
     entry = await add_server(scripted_server.base_url)
     step = await discover(assist, scripted_server.port, api_port=5000)
     assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
-    assert entry.unique_id == "0123456789abcdef"
+    assert entry.unique_id == f"app-{UUID}"
     assert entry.data[CONF_API_PORT] == 5000
+
+
+async def test_discovery_of_an_app_that_was_entered_under_another_address(
+    assist: HomeAssistant, scripted_server: LlamaServer, peers: Peers, tmp_path: Path
+) -> None:
+    """It is the same running server, so that its entry follows the app, and no card is left."""
+    url = await peers.tls(scripted_server.base_url, write_certificate(tmp_path / "own.pem"))
+    step = await assist.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}, data={CONF_URL: url, CONF_VERIFY_SSL: False}
+    )
+    await assist.async_block_till_done()
+    entry = step["result"]
+    agent = agent_of(entry)
+    for port in (scripted_server.port, free_port()):
+        step = await discover(assist, port, api_port=5000)
+        assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
+        assert assist.config_entries.flow.async_progress() == []
+        assert (entry.unique_id, entry.data[CONF_API_PORT]) == (f"app-{UUID}", 5000)
+        assert entry.data[CONF_URL] == f"http://{LOOPBACK}:{port}"
+        assert assist.config_entries.async_entries(DOMAIN) == [entry]
+        assert agent_of(entry) == agent
+
+
+async def test_an_app_that_is_uninstalled(
+    assist: HomeAssistant, scripted_server: LlamaServer
+) -> None:
+    """Its entry stays with its agents, and is that of the app when it is installed again."""
+    step = await discover(assist, scripted_server.port)
+    step = await assist.config_entries.flow.async_configure(step["flow_id"], {})
+    entry = step["result"]
+    await assist.async_block_till_done()
+    removal = HassIODiscovery.__new__(HassIODiscovery)
+    removal.hass = assist
+    # Home Assistant asks the Supervisor whether the app is really gone.
+    supervisor = Mock()
+    supervisor.discovery.get.side_effect = SupervisorNotFoundError()
+    vars(removal)["_supervisor_client"] = supervisor
+    await removal.async_process_del({"service": DOMAIN, "uuid": UUID})
+    assert assist.config_entries.async_entries(DOMAIN) == [entry]
+    # One of an older version of the integration has the id by which it would be deleted.
+    assist.config_entries.async_update_entry(entry, unique_id=UUID)
+    step = await discover(assist, scripted_server.port)
+    assert (step["type"], entry.unique_id) == (FlowResultType.ABORT, f"app-{UUID}")
+    agent = agent_of(entry)
+    step = await discover(assist, scripted_server.port, uuid="f" * 32, api_key="new")
+    assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
+    assert (entry.unique_id, entry.data[CONF_API_KEY]) == (f"app-{'f' * 32}", "new")
+    assert agent_of(entry) == agent
 
 
 async def test_a_server_that_moves(
