@@ -36,7 +36,7 @@ from .turns import Turns
 from .upstream import Upstream, local_session
 
 if TYPE_CHECKING:
-    from aiohttp.typedefs import Middleware
+    from aiohttp.typedefs import Handler, Middleware
 
     from .logs import Newest
     from .paths import Ports
@@ -63,6 +63,7 @@ PAGE_FILES: Final = (
     "client.js",
     "elements.js",
     "home.js",
+    "key.js",
     "models.js",
     "page.js",
     "state.js",
@@ -164,8 +165,18 @@ async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) 
         await _listen(stack, make_application(service, guard), host, ports.api)
         if setup.supervisor_token is not None:
             ingress = make_application(service, only_from(INGRESS_ADDRESS))
+            ingress.router.add_get("/api/key", telling(setup.api_key))
             await _listen(stack, ingress, host, ports.ingress)
         await running
+
+
+def telling(api_key: str) -> Handler:
+    """Return what tells the key to whoever Home Assistant has let in; nobody else learns it."""
+
+    async def key(_request: web.Request) -> web.Response:
+        return web.json_response({"api_key": api_key}, headers={"Cache-Control": "no-store"})
+
+    return key
 
 
 def _behind(ports: Ports) -> Ports:

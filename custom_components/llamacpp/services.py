@@ -52,7 +52,8 @@ _AT_REST: Final = (
     ConfigEntryState.SETUP_RETRY,
 )
 
-_AGENT_FIELD = {probatio.Optional(ATTR_AGENT): cv.entity_id}
+# Empty as from a blueprint: as if it was left out.
+_AGENT_FIELD = {probatio.Optional(ATTR_AGENT): probatio.Any("", cv.entity_id)}
 _TURN_FIELDS = {
     probatio.Required(ATTR_MESSAGE): cv.string,
     probatio.Optional(CONF_TEMPERATURE): probatio.All(
@@ -204,7 +205,7 @@ class Actions:
             for entry in self._entries()
             for summary in await entry.runtime_data.history.async_list(
                 limit=limit,
-                agent_id=call.data.get(ATTR_AGENT),
+                agent_id=call.data.get(ATTR_AGENT) or None,
                 user_id=None if is_of_all else caller.user_id,
             )
         ]

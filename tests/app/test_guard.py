@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from llamacpp_app.application import telling
 from llamacpp_app.conversations import StoreError
 from llamacpp_app.guard import (
     MAX_ADDRESSES,
@@ -51,6 +52,14 @@ async def test_ingress_alone() -> None:
     check = only_from("172.30.32.2")
     assert (await check(request_from("172.30.32.2"), fine)).status == 200
     assert (await check(request_from("172.30.33.5"), fine)).status == 403
+
+
+async def test_the_key_is_told_by_ingress() -> None:
+    """Whoever Home Assistant has let in may copy it into other programs; no cache keeps it."""
+    told = await telling("secret")(request_from("172.30.32.2"))
+    assert isinstance(told, web.Response)
+    assert json.loads(told.text or "") == {"api_key": "secret"}
+    assert told.headers["Cache-Control"] == "no-store"
 
 
 async def test_rate() -> None:

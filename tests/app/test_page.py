@@ -278,6 +278,22 @@ async def test_key(browser: Browser, shared_app: RunningApp) -> None:
         assert shared_app.key not in page.page.url
 
 
+async def test_key_to_copy(browser: Browser, shared_app: RunningApp) -> None:
+    """The key for other programs is shown when that is asked for, and copied by a press."""
+    async with visit(browser, shared_app.url, key=shared_app.key) as page:
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        assert await page.page.input_value("#shown-key") == ""
+        await page.page.click("#access summary")
+        await expect(page.page.locator("#shown-key")).to_have_value(shared_app.key)
+        await page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await page.page.click("#copy-key")
+        await expect(page.page.locator("#copied")).to_have_text("The key is in the clipboard.")
+        assert await page.page.evaluate("navigator.clipboard.readText()") == shared_app.key
+        assert await page.page.evaluate(TOO_FAINT) == []
+        await page.page.click("#access summary")
+        await expect(page.page.locator("#shown-key")).to_have_value("")
+
+
 async def test_italian(browser: Browser, shared_app: RunningApp) -> None:
     """To an Italian, all words are Italian."""
     async with visit(browser, shared_app.url, key=shared_app.key, locale="it-IT") as page:
@@ -371,11 +387,14 @@ async def test_port_of_ingress(tmp_path: Path, session: aiohttp.ClientSession, m
     app.start()
     try:
         await asyncio.to_thread(app.wait_ready)
-        for path in ("", "page.js", "api/health"):
+        for path in ("", "page.js", "api/health", "api/key"):
             url = f"http://127.0.0.1:{app.ingress_port}/{path}"
             async with session.get(url, headers=app.headers) as answer:
                 assert answer.status == 403
                 assert "ingress alone" in (await answer.json())["error"]["message"]
+        # Who has no login of Home Assistant's does not learn the key, whatever else is let in.
+        async with session.get(f"{app.url}/api/key", headers=app.headers) as answer:
+            assert answer.status == 404
     finally:
         app.stop()
 

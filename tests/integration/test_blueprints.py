@@ -190,7 +190,7 @@ async def test_morning_greeting(home: HomeAssistant, use: Use, notified: Notifie
 async def test_announcement(home: HomeAssistant, use: Use, notified: Notified) -> None:
     """What happens is said by the model."""
     event = [{"trigger": "state", "entity_id": "vacuum.robbie", "to": "cleaning"}]
-    await use("announcement", event=event, what="Robbie cleans.", agent=AGENT)
+    await use("announcement", event=event, what="Robbie cleans.")
     home.states.async_set("vacuum.robbie", "cleaning")
     await home.async_block_till_done()
     (text,) = notified()
@@ -202,7 +202,7 @@ async def test_announcement(home: HomeAssistant, use: Use, notified: Notified) -
 async def test_summary_of_the_day(home: HomeAssistant, use: Use, notified: Notified) -> None:
     """In the evening there is a text."""
     events = async_capture_events(home, EVENT_CALL_SERVICE)
-    await use("summary_of_the_day", facts=FACTS, agent=AGENT)
+    await use("summary_of_the_day", facts=FACTS)
     async_fire_time_changed(home, next_time("21:00:00"))
     await home.async_block_till_done()
     (text,) = notified()
@@ -274,7 +274,7 @@ async def test_question_to_phone(
     device, pushed = phone
     event = [{"trigger": "state", "entity_id": MOTION, "to": "on"}]
     what = "The floor lamp is on."
-    inputs = {"event": event, "phone": device, "what": what, "agent": AGENT, "control": control}
+    inputs = {"event": event, "phone": device, "what": what, "control": control}
     await use("question_to_phone", **inputs)
     home.states.async_set(MOTION, "on")
     await until(lambda: pushed)

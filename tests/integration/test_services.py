@@ -109,6 +109,8 @@ async def test_a_conversation(
         (conversation_id, "Hello")
     ]
     assert (await act("list", agent="conversation.other"))["conversations"] == []
+    # As if it was left out.
+    assert (await act("list", agent=""))["conversations"] == listed
 
     await act("close", conversation_id=conversation_id)
     for action in ("send", "close"):

@@ -15,8 +15,9 @@ export function setKey(key) {
   sessionStorage.setItem(KEY, key.trim());
 }
 
-export function hasKey() {
-  return Boolean(sessionStorage.getItem(KEY));
+/* Return the key that somebody has given to the page, null without one. */
+export function givenKey() {
+  return sessionStorage.getItem(KEY);
 }
 
 /* Return what a refusal means, in the user's language where the page has words for it. */
@@ -32,8 +33,8 @@ async function errorOf(response) {
 
 async function request(method, path, body, signal) {
   const headers = { "Content-Type": "application/json" };
-  if (hasKey()) {
-    headers.Authorization = `Bearer ${sessionStorage.getItem(KEY)}`;
+  if (givenKey()) {
+    headers.Authorization = `Bearer ${givenKey()}`;
   }
   let response;
   try {

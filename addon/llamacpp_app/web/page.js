@@ -2,9 +2,10 @@
 
 import { drawCharts } from "./charts.js";
 import { chatBox } from "./chat.js";
-import { call, hasKey, setKey } from "./client.js";
+import { call, givenKey, setKey } from "./client.js";
 import { find, tell } from "./elements.js";
 import { followColours } from "./home.js";
+import { keyBox } from "./key.js";
 import { modelList } from "./models.js";
 import { showSilence, showState } from "./state.js";
 import { text, translatePage } from "./texts.js";
@@ -39,7 +40,7 @@ function lock(is) {
   find("key-form").hidden = !is;
   find("content").hidden = is;
   if (is) {
-    tell(find("key-problem"), hasKey() ? text("error_unauthorized") : null);
+    tell(find("key-problem"), givenKey() ? text("error_unauthorized") : null);
     find("key").focus();
   }
 }
@@ -70,6 +71,7 @@ async function run() {
 translatePage();
 const list = modelList(run);
 const chat = chatBox();
+keyBox();
 find("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   setKey(find("key").value);

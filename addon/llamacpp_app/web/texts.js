@@ -4,6 +4,8 @@ import { homeLanguage } from "./home.js";
 
 const TEXTS = {
   en: {
+    access: "Key for other programs",
+    access_hint: "Port 8080 speaks OpenAI's API, port 5000 that of conversations; both ask for this key. House Llama in Home Assistant has it already.",
     active: "Active conversations",
     add_model: "Add a model",
     added: "{name} is on the list, and is downloaded next.",
@@ -20,6 +22,7 @@ const TEXTS = {
     computes: "Computes on",
     context: "Context",
     context_used: "This conversation takes {used} of {most} tokens.",
+    copy: "Copy",
     delete: "Delete",
     delete_sure: "Delete the model {name} and its file?",
     download: "Download",
@@ -43,6 +46,7 @@ const TEXTS = {
     idea_3: "Write a short birthday greeting to a neighbour.",
     ignored: "Files that are not offered",
     in_use: "in use",
+    key_copied: "The key is in the clipboard.",
     key_hint: "It is the option api_key or, if that is empty, in the file api_key of the app's data folder.",
     key_label: "Key",
     key_send: "Continue",
@@ -91,6 +95,8 @@ const TEXTS = {
     workers: "Further machines",
   },
   it: {
+    access: "Chiave per altri programmi",
+    access_hint: "La porta 8080 parla l'API di OpenAI, la porta 5000 quella delle conversazioni; entrambe chiedono questa chiave. House Llama in Home Assistant ce l'ha già.",
     active: "Conversazioni attive",
     add_model: "Aggiungi un modello",
     added: "{name} è nell'elenco e sarà scaricato.",
@@ -107,6 +113,7 @@ const TEXTS = {
     computes: "Calcola su",
     context: "Contesto",
     context_used: "Questa conversazione occupa {used} token su {most}.",
+    copy: "Copia",
     delete: "Elimina",
     delete_sure: "Eliminare il modello {name} e il suo file?",
     download: "Scarica",
@@ -130,6 +137,7 @@ const TEXTS = {
     idea_3: "Scrivi un breve augurio di compleanno a un vicino.",
     ignored: "File non proposti",
     in_use: "in uso",
+    key_copied: "La chiave è negli appunti.",
     key_hint: "È l'opzione api_key oppure, se è vuota, nel file api_key della cartella dei dati dell'app.",
     key_label: "Chiave",
     key_send: "Continua",
