@@ -13,6 +13,7 @@ from .statements import (
     ends_statement,
     is_statement,
     may_begin_with_verb,
+    tells_done,
 )
 from .utterance import n_begin, understand
 from .verbs import is_order
@@ -98,6 +99,9 @@ class Interpreter:
         if said.is_chat:
             return Meaning([])
         meaning = Meaning(self._possible(said))
+        if tells_done(said, self._language):
+            heard = (one.text for part in meaning.parts for one in part if not one.reads)
+            return Meaning([], next(heard, ""))
         if not meaning.is_plain and (
             clause := self._order_for_item(said, meaning)
             or self._order_in(said)
@@ -174,6 +178,11 @@ class Interpreter:
             for index, one in enumerate(clauses)
             if index != place
         )
+        # `Put milk on the list, eggs and bread` goes on behind the comma.
+        is_item = any(one.is_item for part in meaning.parts for one in part[:1])
+        is_alone &= not is_item or all(
+            one.is_reason or is_statement(one.words, self._language) for one in clauses[place + 1 :]
+        )
         return _beside(meaning, others, is_alone=is_alone)
 
     def _order_about_topic(self, said: Utterance) -> Meaning | None:
@@ -206,16 +215,18 @@ class Interpreter:
         """
         clauses = [*said.clauses]
         commands = [one for part in meaning.parts for one in part[:1]]
-        if len(clauses) != 2 or said.delay or said.but or len(commands) != 1:  # noqa: PLR2004
+        if len(clauses) != 2 or said.delay or said.but or not commands:  # noqa: PLR2004
             return None
-        (command,), (topic, _) = commands, clauses
-        is_told = command.is_item and command.is_heard and command.is_named
-        if not (is_told and {*command.rest} <= {*topic.words}):
+        topic, _ = clauses
+        if not all(
+            one.is_item and one.is_heard and one.is_named and {*one.rest} <= {*topic.words}
+            for one in commands
+        ):
             return None
-        things = {command.thing}
+        things = {one.thing for one in commands}
         if self._is_other(topic, things) or self._may_change(topic.words, things):
             return None
-        return Meaning([[replace(command, rest=())]])
+        return Meaning([[replace(one, rest=())] for one in commands])
 
     def _order_unmarked(self, said: Utterance) -> Meaning | None:
         """Return the meaning of an order with a statement before or behind it, without a comma.

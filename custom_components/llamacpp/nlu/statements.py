@@ -8,6 +8,7 @@ from .verbs import is_order
 
 if TYPE_CHECKING:
     from ..home.language import Language, Phrase
+    from .utterance import Utterance
 
 # A statement has its verb within so many words: `the new lamp is`.
 MAX_SUBJECT = 5
@@ -75,6 +76,31 @@ def begins_remark(words: Phrase, language: Language) -> bool:
         and len(rest) > 1
         and not n_begin(rest, lists["copulas"])
         and not phrase_places(lists["within"], rest)
+    )
+
+
+def tells_done(said: Utterance, language: Language) -> bool:
+    """Return whether words behind an order say that it is done: `I have already turned it on`.
+
+    `It is already dark` is no such statement: it has no verb of an order.
+    """
+    if said.clauses:
+        return any(_tells_done(one.words, 0, language) for one in said.clauses[1:])
+    return any(
+        is_order(part[:index], language, is_clear=True) and _tells_done(part, index, language)
+        for part in said.parts
+        for index in range(1, len(part))
+    )
+
+
+def _tells_done(words: Phrase, start: int, language: Language) -> bool:
+    lists = language.lists
+    places = phrase_places(lists["already"], words[start:])
+    if start and 0 not in places:
+        return False
+    rest = words[start:]
+    return bool(places) and (
+        is_order(rest, language) or bool(phrase_places(lists["finished"], rest))
     )
 
 
