@@ -381,7 +381,7 @@ LISTS = (
         "finished",
         "one_item",
     ),
-    *("denials", "senses"),
+    *("denials", "senses", "clitics", "forms"),
     *("because", "because_behind_comma", "only", "keep", "missing", "too", "meant", "not"),
 )
 

@@ -44,7 +44,11 @@ class Explained:
         self._language = language
         self._shortlist = shortlist
         lists = language.lists
-        self._small = {*joins, *small_places(words, language)}
+        # `Deja` alone is small, `deja de` asks to stop; `s'il te plaît` has a word for `if`.
+        cautions = tuple(one for one in lists["not_now"] if len(one) > 1)
+        whole = tuple(one for one in (*lists["small"], *lists["orders"]) if len(one) > 1)
+        stopped = _places(_index(cautions), words) - _places(_index(whole), words)
+        self._small = {*joins, *small_places(words, language)} - stopped
         self._all = _places(_index(lists["all"]), words)
         if is_room_known:
             self._small |= _places(_index(lists["here"]), words)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from .explained import phrase_places, small_places
+from .explained import cautions_in, phrase_places, small_places
 from .utterance import n_begin
 from .verbs import is_order
 
@@ -77,6 +77,27 @@ def begins_remark(words: Phrase, language: Language) -> bool:
         and not n_begin(rest, lists["copulas"])
         and not phrase_places(lists["within"], rest)
     )
+
+
+def warns(words: Phrase, language: Language, *, is_before: bool) -> bool:
+    """Return whether a clause beside an order has words that may revoke it, such as `not`.
+
+    is_before: the order follows. In `I can't see a thing` the denial is about the seeing, and
+    before an order it is the reason for it: `nobody is here, turn off the lamp`. The beginning of
+    a statement by the speaker is none either: Italian `devo uscire`.
+    """
+    lists = language.lists
+    rest = words[n_begin(words, (*lists["because"], *lists["because_or_which"])) :]
+    rest = rest[n_begin(rest, lists["speakers"]) :]
+    if is_before or phrase_places(language.lists["senses"], words):
+        rest = without_denials(rest, language)
+    return cautions_in(rest, language)
+
+
+def without_denials(words: Phrase, language: Language) -> Phrase:
+    """Return the words without those that only deny: `not`, `nothing`."""
+    places = phrase_places(language.lists["denials"], words)
+    return tuple(word for index, word in enumerate(words) if index not in places)
 
 
 def tells_done(said: Utterance, language: Language) -> bool:
