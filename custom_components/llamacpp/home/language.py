@@ -381,7 +381,17 @@ LISTS = (
     *("yes", "degrees", "small", "orders", "except", "not_now", "here", "thanks"),
     *("by", "to", "more", "less", "up", "down", "points", "other", "all_of_them", "no", "subjects"),
     *("copulas", "speakers", "percents", "modals", "possessives"),
-    *("because_or_which", "within", "infinitives", "rather"),
+    *(
+        "because_or_which",
+        "within",
+        "infinitives",
+        "rather",
+        "there",
+        "already",
+        "finished",
+        "one_item",
+    ),
+    *("denials", "senses", "clitics", "forms"),
     *("because", "because_behind_comma", "only", "keep", "missing", "too", "meant", "not"),
 )
 

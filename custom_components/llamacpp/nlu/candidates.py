@@ -5,7 +5,7 @@ from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from ..home.durations import duration_text
-from ..home.spoken import sentence_of
+from ..home.spoken import command_text, sentence_of
 from ..home.words import words_of
 from .entity_linking import EntityLinker, NameIndex
 from .explained import Explained, small_places
@@ -42,7 +42,7 @@ class Command:
     target. is_critical: it must not run by mistake. thing: name of its entity, empty for several.
     reads: it changes nothing. has_value: it takes a value from the utterance. is_item: the value is
     an item of a list. rest: words that it does not explain; with any left, the user may mean
-    something else. rank: quality of the verb's match.
+    something else. rank: quality of the verb's match. items: to put on a list one by one.
     """
 
     text: str
@@ -58,6 +58,7 @@ class Command:
     is_item: bool = False
     rest: tuple[str, ...] = ()
     rank: tuple[int, ...] = ()
+    items: tuple[str, ...] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -316,11 +317,31 @@ class Candidates:
         if not (is_all and 1 < len(names) <= MAX_TOGETHER and all(names)):
             is_plain = any(one.is_plain for one in commands)
             divided = [] if is_plain else self._divided(said.words, said)
-            return divided or ([commands] if commands else [])
+            return divided or self._each_item(commands)
         return [
             [replace(one, is_named=True) for one in commands if one.args["name"] == name]
             for name in names
         ]
+
+    def _each_item(self, commands: Sequence[Command]) -> list[list[Command]]:
+        """Return the commands as one part, or a part for each item that they put on a list."""
+        listing = [one for one in commands if one.items]
+        if not listing or not commands[0].items:
+            return [[*commands]] if commands else []
+        return [
+            [
+                self._with_item(one, one.items[index])
+                for one in listing
+                if one.items == commands[0].items
+            ]
+            for index in range(len(commands[0].items))
+        ]
+
+    def _with_item(self, command: Command, item: str) -> Command:
+        args = {**command.args, "item": item}
+        text = command_text(command.tool, args, self._language)
+        done = command_text(command.tool, args, self._language, done=True)
+        return replace(command, text=text, args=args, done=command.done and done, items=())
 
     def _all_but(self, said: Utterance) -> list[list[Command]]:
         """Return a command for each of several entities except some.
@@ -609,7 +630,8 @@ class Candidates:
                 if "item" in sentence.slots and own is None:
                     continue
                 is_own = bool(own and scope.explained.is_own(thing, own))
-                is_known = bool(scope.values.items.known(sentence, thing))
+                items = scope.values.items
+                is_known = bool(items.known(sentence, thing))
                 inexact = scope.explained.inexact(thing, own, heard) if own and is_critical else ()
                 for one in self._filled(
                     sentence,
@@ -624,11 +646,12 @@ class Candidates:
                         sentence,
                         own,
                         thing=thing,
-                        is_item=one.is_item and not is_known,
+                        item_end=items.end(sentence, thing) if one.is_item and not is_known else 0,
                         item=words_of(one.args["item"]) if is_known else (),
                     )
                     rank = own.rank[:-1] if own else ()
-                    yield replace(one, rest=rest or inexact, rank=rank)
+                    each = tuple(items.each(sentence, thing)) if one.is_item else ()
+                    yield replace(one, rest=rest or inexact, rank=rank, items=each)
 
     def _is_listed(self, thing: ExposedEntity, shortlist: EntityLinker) -> bool:
         """Return whether a list is named: with a single list, any words could be its item."""

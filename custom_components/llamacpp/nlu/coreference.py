@@ -7,7 +7,7 @@ from ..home.spoken import command_text, sentence_of
 from ..home.things import name_words
 from ..home.words import as_written
 from .entity_linking import EntityLinker
-from .explained import Explained, beside, phrase_places, small_places
+from .explained import Explained, beside, phrase_places, small_places, there_places
 from .relative import difference
 from .utterance import is_any, n_begin, understand
 from .verbs import Verbs
@@ -59,7 +59,8 @@ class Coreference:
         # `Oh no, ...`
         is_no = any(first[index:] in lists["no"] for index in range(len(first)))
         words = said.words[len(first) if is_no else 0 :]
-        words = words[n_begin(words, lists["rather"]) :]
+        while n_words := n_begin(words, lists["rather"]):
+            words = words[n_words:]
         ends = (len(one) for one in lists["rather"] if words[-len(one) :] == one)
         words = words[: len(words) - max(ends, default=0)]
         return as_written(words, said.written) if words and words != said.words else text
@@ -75,6 +76,29 @@ class Coreference:
         found = (self._named(one) for one in before[-MAX_TURNS:][::-1])
         names = next(filter(None, found), [])
         return f"{text} {names[0]}" if len(names) == 1 else text
+
+    def with_place(self, text: str, before: Sequence[str]) -> str:
+        """Return the text with a room instead of a word such as `there`.
+
+        before: the user's earlier texts: the room that the last one names, or that of the entities
+        in it. Unchanged if the text names a place itself, or if the last one has not one room.
+        """
+        said = understand(text, self._language)
+        places = there_places(said.words, self._language)
+        own = EntityLinker.of(self._home, self._language, said.words)
+        if not (places and before) or own.areas or own.floors:
+            return text
+        last = understand(before[-1], self._language).words
+        names = self._named(before[-1])
+        rooms = {
+            *EntityLinker.of(self._home, self._language, last).areas,
+            *(one.area for one in self._home.things if one.name in names),
+        }
+        area = next(iter(rooms)) if len(rooms) == 1 else None
+        if area is None:
+            return text
+        words = [word for index, word in enumerate(said.words) if index not in places]
+        return f"{as_written(words, said.written)} {self._home.areas[area].name}"
 
     def same_for(self, text: str, commands: Sequence[Command]) -> str:
         """Return the last order for a newly named target or value, or for the other of two.

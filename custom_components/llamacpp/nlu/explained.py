@@ -44,10 +44,15 @@ class Explained:
         self._language = language
         self._shortlist = shortlist
         lists = language.lists
-        self._small = {*joins, *small_places(words, language)}
+        # `Deja` alone is small, `deja de` asks to stop; `s'il te plaît` has a word for `if`.
+        cautions = tuple(one for one in lists["not_now"] if len(one) > 1)
+        whole = tuple(one for one in (*lists["small"], *lists["orders"]) if len(one) > 1)
+        stopped = _places(_index(cautions), words) - _places(_index(whole), words)
+        self._small = {*joins, *small_places(words, language)} - stopped
         self._all = _places(_index(lists["all"]), words)
         if is_room_known:
             self._small |= _places(_index(lists["here"]), words)
+        self._there = there_places(words, language)
 
     def rest(  # noqa: PLR0913 - each is a part of the command
         self,
@@ -57,21 +62,21 @@ class Explained:
         thing: ExposedEntity | None = None,
         kind: str | None = None,
         place: Place | None = None,
-        is_item: bool = False,
+        item_end: int = 0,
         item: Phrase = (),
     ) -> tuple[str, ...]:
         """Return the words that a command does not explain.
 
         sentence: its template. heard: the match of its verb, None: not in this part. thing, or kind
-        and place: its target. is_item: it adds the words to a list. item: words of an item that is
-        on the list, or reported as missing.
+        and place: its target. item_end: where the words that it adds to a list end, 0 if it adds
+        none. item: words of an item that is on the list, or reported as missing.
         """
         shortlist, language = self._shortlist, self._language
         known = {*self._small, *(heard.places if heard else ())}
         if heard:
             known |= self._before_each("possessives", heard.places)
-        if is_item and heard:
-            known |= self._item(heard)
+        if item_end and heard:
+            known |= self._item(heard, item_end)
         if item:
             # `Is done`, `is finished`.
             for name in ("missing", "copulas"):
@@ -94,7 +99,16 @@ class Explained:
             known |= self.of_value(slot)
         if by_step := step(self._words, sentence, language):
             known |= by_step.places
+        known -= self._elsewhere(kind)
         return tuple(word for index, word in enumerate(self._words) if index not in known)
+
+    def _elsewhere(self, kind: str | None) -> set[int]:
+        """Return the places of words such as `there`: they mean neither here nor everywhere.
+
+        Empty for a single entity, or if the words name a place, too.
+        """
+        is_placed = bool(self._shortlist.areas or self._shortlist.floors)
+        return self._there if (kind or self._all) and not is_placed else set()
 
     def _before_each(self, name: str, places: frozenset[int]) -> set[int]:
         """Return the places of words of a list that stand directly before one of these places."""
@@ -225,15 +239,15 @@ class Explained:
         )
         return set().union(*longer) - own.places - self._small
 
-    def _item(self, heard: Heard) -> set[int]:
+    def _item(self, heard: Heard, end: int) -> set[int]:
         """Return the places of the verb and all behind it, or all before if it comes last.
 
         None if the item begins with a word such as `not`.
         """
         first = min(heard.places, default=0)
-        behind = {*range(first, len(self._words))}
+        behind = {*range(first, end)}
         if behind <= heard.places | self._small:
-            behind = {*range(len(self._words))}
+            behind = {*range(end)}
         cautions = {one[0] for one in self._language.lists["not_now"] if len(one) == 1}
         item = [index for index in sorted(behind - heard.places) if index not in self._small]
         return set() if item and self._words[item[0]] in cautions else behind
@@ -298,6 +312,19 @@ def beside(words: Sequence[str], language: Language, *names: str) -> tuple[str, 
 def small_places(words: Sequence[str], language: Language) -> set[int]:
     """Return the places of words without a meaning of their own: articles, `could you`."""
     return _places(_by_first(language), words)
+
+
+def there_places(words: Sequence[str], language: Language) -> set[int]:
+    """Return the places of words such as `there`, which stand for a place of an earlier turn.
+
+    Without its accent, French and Italian `là` is an article unless it comes last.
+    """
+    lists = language.lists
+    thanks = phrase_places(lists["thanks"], words)
+    ends = [place for place in range(len(words)) if place not in thanks]
+    articles = {one for one in lists["there"] if one in lists["fillers"]}
+    found = phrase_places(tuple(one for one in lists["there"] if one not in articles), words)
+    return found | {one for one in ends[-1:] if (words[one],) in articles}
 
 
 def phrase_places(phrases: tuple[Phrase, ...], words: Sequence[str]) -> set[int]:

@@ -13,6 +13,9 @@ from .statements import (
     ends_statement,
     is_statement,
     may_begin_with_verb,
+    tells_done,
+    warns,
+    without_denials,
 )
 from .utterance import n_begin, understand
 from .verbs import is_order
@@ -98,6 +101,9 @@ class Interpreter:
         if said.is_chat:
             return Meaning([])
         meaning = Meaning(self._possible(said))
+        if tells_done(said, self._language):
+            heard = (one.text for part in meaning.parts for one in part if not one.reads)
+            return Meaning([], next(heard, ""))
         if not meaning.is_plain and (
             clause := self._order_for_item(said, meaning)
             or self._order_in(said)
@@ -153,7 +159,7 @@ class Interpreter:
         None if another clause has a different subject, or begins with words such as `if` and `no`.
         """
         clauses = [*said.clauses]
-        found = [(one, Meaning(self._possible(one))) for one in clauses if not one.is_chat]
+        found = [(one, self._order_alone(one)) for one in clauses if not one.is_chat]
         orders = [(one, meaning) for one, meaning in found if meaning.is_plain]
         if len(orders) != 1 or said.delay or said.but:
             return None
@@ -161,43 +167,92 @@ class Interpreter:
         place = clauses.index(order)
         others = [*clauses[:place], *clauses[place + 1 :]]
         things = {one.thing for part in meaning.parts for one in part}
-        if any(self._is_other(one, things) for one in others):
+        if any(
+            self._is_other(one, things, is_before=index < place)
+            for index, one in enumerate(clauses)
+            if index != place
+        ):
             return None
         # `Well, ...` is no condition, but behind an order a word alone may revoke it: `nonsense`.
         is_alone = not any(
             self._candidates.names_place(one.words)
             if one.is_reason
             else self._may_change(
-                one.words, things, is_exclamation=index < place and len(one.words) == 1
+                one.words,
+                things,
+                is_before=index < place,
+                is_exclamation=index < place and len(one.words) == 1,
             )
-            or (index > place and len(one.words) == 1)
+            or (
+                index > place
+                and len(one.words) == 1
+                and beside(one.words, self._language, "thanks", "yes")
+            )
             for index, one in enumerate(clauses)
             if index != place
         )
+        # `Dark in our bedroom, off with the lights` is not about the whole home.
+        is_alone &= not (
+            "" in things and any(self._candidates.names_place(o.words) for o in others)
+        )
+        # `Put milk on the list, eggs and bread` goes on behind the comma.
+        is_item = any(one.is_item for part in meaning.parts for one in part[:1])
+        is_alone &= not is_item or all(
+            one.is_reason or is_statement(one.words, self._language) for one in clauses[place + 1 :]
+        )
         return _beside(meaning, others, is_alone=is_alone)
+
+    def _order_alone(self, clause: Utterance) -> Meaning:
+        """Return the meaning of a clause, which may also have a remark without a comma."""
+        meaning = Meaning(self._possible(clause))
+        return meaning if meaning.is_plain else self._order_unmarked(clause) or meaning
 
     def _order_about_topic(self, said: Utterance) -> Meaning | None:
         """Return the meaning of an order without a name behind a clause that names one entity.
 
-        `The lamp is too bright, dim it`: needs a confirmation unless the clause is a statement.
+        `The lamp is too bright, dim it, I am tired`: needs a confirmation unless all other clauses
+        are statements.
         """
-        clauses = [*said.clauses]
-        if len(clauses) != 2 or said.delay or said.but:  # noqa: PLR2004 - the topic and the order
+        if len(said.clauses) < 2 or said.delay or said.but:  # noqa: PLR2004 - the topic and the order
             return None
-        topic, order = clauses
+        topic, *rest = said.clauses
         named = {one.thing.name for one in self._candidates.named(topic.words) if one.is_whole}
-        if len(named) != 1 or order.is_chat or self._candidates.names_any(order.words):
+        if len(named) != 1:
             return None
         (name,) = named
+        found = [
+            (one, meaning)
+            for one in rest
+            if not (one.is_chat or self._candidates.names_any(one.words))
+            and (meaning := self._meaning_for(name, one)).is_plain
+        ]
+        if len(found) != 1 or self._is_other(topic, named, is_before=True):
+            return None
+        ((order, meaning),) = found
+        others = [one for one in rest if one is not order]
+        if any(self._is_other(one, named) for one in others):
+            return None
+        denials = phrase_places(self._language.lists["denials"], topic.words)
+        before = self._candidates.named(topic.words[: min(denials, default=0)])
+        # `It is not the lamp` names what is not meant.
+        is_denial = any(one.is_whole and one.thing.name == name for one in before)
+        is_remark = is_denial if denials else is_statement(topic.words, self._language)
+        is_alone = (
+            is_remark
+            and not self._may_change(topic.words, named, is_before=True)
+            and all(
+                is_statement(one.words, self._language) and not self._may_change(one.words, named)
+                for one in others
+            )
+        )
+        return _beside(meaning, [topic, *others], is_alone=is_alone)
+
+    def _meaning_for(self, name: str, order: Utterance) -> Meaning:
+        """Return the meaning of an order for the entity of this name, none if it has another."""
         whole = understand(f"{name} {' '.join(order.words)}", self._language)
         meaning = Meaning(self._possible(whole))
-        things = {one.thing for part in meaning.parts for one in part}
-        if not meaning.is_plain or things != named or self._is_other(topic, named):
-            return None
-        is_remark = is_statement(topic.words, self._language) and not self._may_change(
-            topic.words, named
-        )
-        return _beside(meaning, [topic], is_alone=is_remark)
+        is_it = {one.thing for part in meaning.parts for one in part} == {name}
+        return meaning if is_it else Meaning([])
 
     def _order_for_item(self, said: Utterance, meaning: Meaning) -> Meaning | None:
         """Return the meaning of an order for an item that a statement names: `I have milk, ...`.
@@ -206,16 +261,18 @@ class Interpreter:
         """
         clauses = [*said.clauses]
         commands = [one for part in meaning.parts for one in part[:1]]
-        if len(clauses) != 2 or said.delay or said.but or len(commands) != 1:  # noqa: PLR2004
+        if len(clauses) != 2 or said.delay or said.but or not commands:  # noqa: PLR2004
             return None
-        (command,), (topic, _) = commands, clauses
-        is_told = command.is_item and command.is_heard and command.is_named
-        if not (is_told and {*command.rest} <= {*topic.words}):
+        topic, _ = clauses
+        if not all(
+            one.is_item and one.is_heard and one.is_named and {*one.rest} <= {*topic.words}
+            for one in commands
+        ):
             return None
-        things = {command.thing}
+        things = {one.thing for one in commands}
         if self._is_other(topic, things) or self._may_change(topic.words, things):
             return None
-        return Meaning([[replace(command, rest=())]])
+        return Meaning([[replace(one, rest=())] for one in commands])
 
     def _order_unmarked(self, said: Utterance) -> Meaning | None:
         """Return the meaning of an order with a statement before or behind it, without a comma.
@@ -242,20 +299,30 @@ class Interpreter:
             if (
                 meaning.is_plain
                 and not clauses[0].is_chat
-                and not self._is_other(clauses[1], things)
-                and not self._may_change(other, things)
+                and not self._is_other(clauses[1], things, is_before=order is last)
+                and not self._may_change(other, things, is_before=order is last)
                 and not self._candidates.names_place(other)
             ):
                 return _beside(meaning, clauses[1:], is_alone=True)
         return None
 
-    def _is_other(self, clause: Utterance, things: Collection[str]) -> bool:
+    def _is_other(
+        self, clause: Utterance, things: Collection[str], *, is_before: bool = False
+    ) -> bool:
         """Return whether a clause beside an order has another subject, or says whether to obey.
 
-        things: names of the order's entities, empty for all of a kind.
+        things: names of the order's entities, empty for all of a kind. is_before: the order
+        follows.
         """
         lists = self._language.lists
         taken_back = (*lists["no"], *lists["keep"])
+        words = without_denials(clause.words, self._language) if is_before else clause.words
+        # A sensor takes no orders.
+        named = [
+            one
+            for one in self._candidates.named(clause.words)
+            if not one.thing.domain.endswith("sensor")
+        ]
         if phrase_places(taken_back, clause.words) and not beside(
             clause.words, self._language, "because", "because_behind_comma", "no", "keep"
         ):
@@ -263,20 +330,25 @@ class Interpreter:
             return True
         if clause.is_reason:
             return False
-        named = self._candidates.named(clause.words)
         is_for_several = "" in things or len(things) > 1
         return (
-            n_begin(clause.words, self._language.lists["not_now"]) > 0
+            n_begin(words[n_begin(words, lists["speakers"]) :], lists["not_now"]) > 0
             or (bool(named) and is_for_several)
             or any(one.is_whole and one.thing.name not in things for one in named)
         )
 
     def _may_change(
-        self, words: Phrase, things: Collection[str], *, is_exclamation: bool = False
+        self,
+        words: Phrase,
+        things: Collection[str],
+        *,
+        is_before: bool = False,
+        is_exclamation: bool = False,
     ) -> bool:
         """Return whether a clause may change the order beside it: revoke it, or be another order.
 
-        things: names of the order's entities, empty for all of a kind. Where conditions begin with
+        things: names of the order's entities, empty for all of a kind. is_before: the order
+        follows. Where conditions begin with
         a verb (`regnet es, ...`), only another beginning or an exclamation rules out a condition.
         `It is too warm` is no order to warm something, but where articles can begin an order (`die
         rechte aus`), it counts as one.
@@ -294,7 +366,7 @@ class Interpreter:
                 not is_no_order
                 and is_order(words, language, is_clear=not (named or is_for_several))
             )
-            or cautions_in(words, language)
+            or warns(words, language, is_before=is_before)
             or lengths(words, language)
         )
 

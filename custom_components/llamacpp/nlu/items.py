@@ -7,7 +7,7 @@ from ..home.words import as_written, is_like, words_of
 from .explained import cautions_in, phrase_places, small_places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ..home.language import Language, Phrase, Sentence
     from ..home.things import ExposedEntity
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from .verbs import Heard
 
 COMPLETING = "HassListCompleteItem"
+ADDING = "HassListAddItem"
 TAKING_OFF = (COMPLETING, "HassListRemoveItem")
+# Maximum number of words of each of several items: more may be a sentence.
+MAX_WORDS_OF_ITEM = 3
+# Codes of languages in which a noun comes before what describes it.
+NOUN_FIRST = ("ca", "es", "fr", "it", "pt", "pt-BR", "ro")
 # Lists of words around an item that are not part of it.
 AROUND = ("prepositions", "fillers", "copulas")
 
@@ -66,6 +71,28 @@ class Items:
         words = self._behind_verb(sentence, thing)
         return [as_written(words, self._written)] if words else []
 
+    def end(self, sentence: Sentence, thing: ExposedEntity | None) -> int:
+        """Return where the item ends: with the clause of the verb, if the list is in it, too."""
+        verb, n_words = self._verb(sentence), len(self._words)
+        end = next((one for one in self._starts if one > max(verb, default=n_words)), n_words)
+        start = max((one for one in self._starts if one <= min(verb, default=0)), default=0)
+        listed = _words_for(thing, self._language)
+        is_there = any(
+            _is_any(self._words[index], listed) for index in range(start, end) if index not in verb
+        )
+        return end if is_there else n_words
+
+    def each(self, sentence: Sentence, thing: ExposedEntity | None) -> list[str]:
+        """Return the items to add one by one, as `each_item`; empty if it may be a single one."""
+        missing = self.known(sentence, thing) if thing else []
+        words = words_of(missing[0]) if missing else tuple(self._behind_verb(sentence, thing))
+        if not words or sentence.tool != ADDING:
+            return []
+        places = range(len(self._words))
+        start = next((one for one in places if self._words[one:][: len(words)] == words), 0)
+        marks = {one - start for one in self._starts if 0 < one - start < len(words)}
+        return [as_written(one, self._written) for one in each_item(words, self._language, marks)]
+
     def _verb(self, sentence: Sentence) -> frozenset[int]:
         return self._heard[sentence].places if sentence in self._heard else frozenset()
 
@@ -79,29 +106,16 @@ class Items:
         if not verb:
             return ()
         start = max((one for one in self._starts if one <= min(verb)), default=0)
-        own = [(index, word) for index, word in enumerate(self._words) if index not in verb]
+        end = self.end(sentence, thing)
+        own = [(index, word) for index, word in enumerate(self._words[:end]) if index not in verb]
         behind = [word for index, word in own if index > min(verb)]
         said = behind or [word for index, word in own if index >= start]
         listed = _words_for(thing, self._language)
-        words = self._without_list(said, listed)
+        words = _without_list(said, listed, self._language)
         if not behind and any(_is_any(word, listed) for word in words):
             # `Milk on the list was done`: more than the item stands before the verb.
             return ()
         return words if len(small_places(words, self._language)) < len(words) else ()
-
-    def _without_list(self, words: Sequence[str], listed: Iterable[str]) -> Sequence[str]:
-        """Strip the words of the list, and small words, from both ends."""
-        small = small_places(words, self._language)
-        around = {one[0] for name in AROUND for one in self._language.lists[name] if len(one) == 1}
-        small |= {
-            index
-            for index, word in enumerate(words)
-            if any(is_like(word, one, may_slip=False) for one in around)
-        }
-        of_list = {index for index, word in enumerate(words) if _is_any(word, listed)}
-        first = _first_but(range(len(words)), small, of_list)
-        behind = _first_but(range(len(words) - 1, -1, -1), small, of_list)
-        return words[first : behind + 1]
 
     def _missing(self) -> list[str]:
         """Return the items that another clause reports as missing."""
@@ -111,9 +125,60 @@ class Items:
             told = phrase_places(self._language.lists["missing"], words)
             rest = [word for index, word in enumerate(words) if index not in told]
             is_denied = cautions_in(rest, self._language)
-            if told and not is_denied and (item := self._without_list(rest, ())):
+            if told and not is_denied and (item := _without_list(rest, (), self._language)):
                 found.append(as_written(item, self._written))
         return found
+
+
+def each_item(
+    words: Phrase, language: Language, marks: Collection[int] = ()
+) -> list[Sequence[str]]:
+    """Return the words of each of several items; empty if they may be one item.
+
+    marks: places of words behind a punctuation mark. `Bread and cheese` are two, but `salt and
+    vinegar crisps` may be one. There are several if marks separate them, if the last has an
+    article, or if what one has more words cannot belong to both: what describes a noun comes
+    before it, in Romance languages behind it.
+    """
+    lists = language.lists
+    joining = {one[0] for one in lists["also"]}
+    groups: list[list[str]] = [[]]
+    for index, word in enumerate(words):
+        if word in joining or index in marks:
+            groups.append([])
+        if word not in joining:
+            groups[-1].append(word)
+    groups = [one for one in groups if one]
+    items = [_without_list(one, (), language) for one in groups]
+    longest = max(map(len, items), default=0)
+    if (
+        len(items) < 2  # noqa: PLR2004 - a single item
+        or not all(items)
+        or longest > MAX_WORDS_OF_ITEM
+        or phrase_places(lists["one_item"], words)
+    ):
+        return []
+    if longest == 1:
+        return items
+    n_joins = sum(word in joining for word in words)
+    is_told = bool(marks) or len(items[-1]) < len(groups[-1])
+    short = items[0] if language.code in NOUN_FIRST else items[-1]
+    return items if n_joins == 1 and (is_told or len(short) == 1) else []
+
+
+def _without_list(words: Sequence[str], listed: Iterable[str], language: Language) -> Sequence[str]:
+    """Strip the words of the list, and small words, from both ends."""
+    small = small_places(words, language)
+    around = {one[0] for name in AROUND for one in language.lists[name] if len(one) == 1}
+    small |= {
+        index
+        for index, word in enumerate(words)
+        if any(is_like(word, one, may_slip=False) for one in around)
+    }
+    of_list = {index for index, word in enumerate(words) if _is_any(word, listed)}
+    first = _first_but(range(len(words)), small, of_list)
+    behind = _first_but(range(len(words) - 1, -1, -1), small, of_list)
+    return words[first : behind + 1]
 
 
 def _first_but(places: range, small: set[int], of_list: set[int]) -> int:

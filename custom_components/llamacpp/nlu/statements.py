@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from .explained import phrase_places, small_places
+from .explained import cautions_in, phrase_places, small_places
 from .utterance import n_begin
 from .verbs import is_order
 
 if TYPE_CHECKING:
     from ..home.language import Language, Phrase
+    from .utterance import Utterance
 
 # A statement has its verb within so many words: `the new lamp is`.
 MAX_SUBJECT = 5
@@ -75,6 +76,52 @@ def begins_remark(words: Phrase, language: Language) -> bool:
         and len(rest) > 1
         and not n_begin(rest, lists["copulas"])
         and not phrase_places(lists["within"], rest)
+    )
+
+
+def warns(words: Phrase, language: Language, *, is_before: bool) -> bool:
+    """Return whether a clause beside an order has words that may revoke it, such as `not`.
+
+    is_before: the order follows. In `I can't see a thing` the denial is about the seeing, and
+    before an order it is the reason for it: `nobody is here, turn off the lamp`. The beginning of
+    a statement by the speaker is none either: Italian `devo uscire`.
+    """
+    lists = language.lists
+    rest = words[n_begin(words, (*lists["because"], *lists["because_or_which"])) :]
+    rest = rest[n_begin(rest, lists["speakers"]) :]
+    if is_before or phrase_places(language.lists["senses"], words):
+        rest = without_denials(rest, language)
+    return cautions_in(rest, language)
+
+
+def without_denials(words: Phrase, language: Language) -> Phrase:
+    """Return the words without those that only deny: `not`, `nothing`."""
+    places = phrase_places(language.lists["denials"], words)
+    return tuple(word for index, word in enumerate(words) if index not in places)
+
+
+def tells_done(said: Utterance, language: Language) -> bool:
+    """Return whether words behind an order say that it is done: `I have already turned it on`.
+
+    `It is already dark` is no such statement: it has no verb of an order.
+    """
+    if said.clauses:
+        return any(_tells_done(one.words, 0, language) for one in said.clauses[1:])
+    return any(
+        is_order(part[:index], language, is_clear=True) and _tells_done(part, index, language)
+        for part in said.parts
+        for index in range(1, len(part))
+    )
+
+
+def _tells_done(words: Phrase, start: int, language: Language) -> bool:
+    lists = language.lists
+    places = phrase_places(lists["already"], words[start:])
+    if start and 0 not in places:
+        return False
+    rest = words[start:]
+    return bool(places) and (
+        is_order(rest, language) or bool(phrase_places(lists["finished"], rest))
     )
 
 

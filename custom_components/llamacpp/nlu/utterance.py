@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _WRITTEN = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+['\u2019]?")
 _WORD = re.compile(r"[^\W_]+")
 # Without the colon: quoted speech follows it.
-_CLAUSE_ENDS = re.compile(r"[,.;!](?!\d)")
+_CLAUSE_ENDS = re.compile(r"[,.;!?](?!\d)")
 # A longer text is never an order.
 MAX_CHARACTERS = 500
 MAX_WORDS = 50

@@ -270,14 +270,40 @@ class _Forms:
             return own + found
         if own or len(word) < ONE_SLIP:
             return own
+        if found := [(one, ENDING) for one in near if self._is_order_form(word, one)]:
+            return found
         slips = [
             (n_slips(word, one), one)
             for one in near
-            if len(one) >= ONE_SLIP and abs(len(one) - len(word)) <= 2  # noqa: PLR2004 - two slips
+            if len(one) >= ONE_SLIP
+            and abs(len(one) - len(word)) <= 2  # noqa: PLR2004 - two slips
+            and not self._is_other_form(word, one)
         ]
         allowed = 2 if len(word) >= TWO_SLIPS else 1
         least = min((n for n, _ in slips), default=allowed + 1)
         return [(one, SLIP) for n, one in slips if n == least <= allowed]
+
+    def _is_order_form(self, word: str, verb: str) -> bool:
+        """Return whether a word is a verb with a pronoun (`accendiglielo`), or a polite form of it.
+
+        Infinitives lose their last letter before a pronoun: `spegnerglielo`.
+        """
+        lists = self._language.lists
+        ends = {"clitics": ("", "e"), "forms": ("", "a", "e", "i")}
+        return any(
+            word.endswith(ending)
+            and len(verb) >= SHORT
+            and any(
+                word == verb.removesuffix(end) + ending for end in of_verb if verb.endswith(end)
+            )
+            for name, of_verb in ends.items()
+            for (ending,) in lists[name]
+        )
+
+    def _is_other_form(self, word: str, verb: str) -> bool:
+        """Return whether only the last letter differs, where endings count: Spanish `apago`."""
+        is_told = self._language.endings is not None
+        return is_told and len(word) == len(verb) and word[:-1] == verb[:-1]
 
     def _is_form(self, one: str, other: str) -> bool:
         """Return whether two words differ in an ending that the language uses in orders."""

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from homeassistant.components import conversation
 from homeassistant.helpers import intent
 
+from ..home.language import async_load
+from ..home.words import words_of
+from ..nlu.items import each_item
 from .critical import CriticalCalls
 from .openings import Openings, async_tell
 from .recognizer import async_recognize
@@ -39,7 +42,11 @@ async def async_answer_exactly(
     known = {one.intent_type for one in intent.async_get(hass)}
     if not found or found.order.tool not in known or not await critical.async_is_exact(found.order):
         return None
-    if len(str(found.order.args.get("item", "")).split()) > MAX_ITEM_WORDS:
+    item = str(found.order.args.get("item", ""))
+    if len(item.split()) > MAX_ITEM_WORDS:
+        return None
+    if item and each_item(words_of(item), await async_load(hass, user_input.language)):
+        # Home Assistant would put `bread and cheese` on the list as one item.
         return None
     n_contents = len(chat_log.content)
     openings = Openings.asked_about(hass, found.order)

@@ -51,6 +51,34 @@ def test_only_a_verb(text: str, *, is_bare: bool) -> None:
     assert Coreference(HOME, load("en")).is_bare(text) is is_bare
 
 
+THERE = [
+    ("de", "und mach da alle Lichter aus"),
+    ("en", "and turn off all the lights there"),
+    ("es", "y apaga todas las luces ahí"),
+    ("fr", "et éteins toutes les lumières là"),
+    ("it", "e spegni tutte le luci lì"),
+    ("nl", "en doe daar alle lampen uit"),
+    ("pl", "i wyłącz tam wszystkie światła"),
+]
+
+
+@pytest.mark.parametrize(("code", "text"), THERE)
+def test_there(code: str, text: str) -> None:
+    """It is the room of what was named last; without one, it is neither here nor everywhere."""
+    language = load(code)
+    before = Coreference(HOME, language)
+    for here in (None, "kitchen"):
+        interpreter = Interpreter(Candidates(HOME, language, DECLARED, here), language)
+        assert not interpreter.meaning(text).is_plain
+        for named in ("Roller Blind", "Bedroom"):
+            (part,) = interpreter.meaning(before.with_place(text, [named])).parts
+            assert part[0].is_plain
+            assert part[0].args.get("area", part[0].thing).count("Bedroom")
+    for unclear in ("Roller Blind, Kettle", "Cosy Evening", ""):
+        assert before.with_place(text, [unclear]) == text
+    assert before.with_place(f"{text} Kitchen", ["Bedroom"]) == f"{text} Kitchen"
+
+
 @pytest.mark.parametrize(
     ("before", "text", "whole"),
     [

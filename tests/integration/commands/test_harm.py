@@ -371,6 +371,21 @@ def test_a_long_text_is_talk(n_words: int) -> None:
         ("pl", "włącz Kettle, to jest żart"),
         ("de", "Mach den Kettle an, die andere aus"),
         ("nl", "Zet de Kettle aan, de andere uit"),
+        ("de", "Mach den Kettle an, ich hab ihn schon angemacht"),
+        ("de", "Mach den Kettle an, das ist schon erledigt"),
+        ("en", "turn on the kettle, I have already turned it on"),
+        ("en", "turn on the kettle. It is already done."),
+        ("en", "turn on the kettle I already did it"),
+        ("es", "enciende el Kettle, ya lo he encendido"),
+        ("es", "enciende el Kettle ya está encendido"),
+        ("fr", "allume le Kettle, je l'ai déjà allumé"),
+        ("fr", "allume le Kettle, c'est déjà fait"),
+        ("it", "accendi il Kettle, l'ho già acceso"),
+        ("it", "accendi il Kettle, anzi è già acceso"),
+        ("nl", "Zet de Kettle aan, die is al aan"),
+        ("nl", "Zet de Kettle aan, dat heb ik al gedaan"),
+        ("pl", "włącz Kettle, już jest włączony"),
+        ("pl", "włącz Kettle, już to zrobiłem"),
     ],
 )
 def test_a_clause_that_changes_the_order(code: str, text: str) -> None:
@@ -387,6 +402,8 @@ def test_a_clause_that_changes_the_order(code: str, text: str) -> None:
         ("en", "it's too warm, turn on the bedroom fan"),
         ("en", "um, turn on the kettle"),
         ("de", "Also, mach den Kettle aus"),
+        ("de", "Mach die Floor Lamp an, es ist schon dunkel"),
+        ("en", "turn off the kettle, it is already late"),
     ],
 )
 def test_a_clause_that_changes_nothing(code: str, text: str) -> None:

@@ -82,7 +82,8 @@ def test_a_value_goes_before() -> None:
         ("add milk to the shopping list", ["milk"]),
         ("note down butter on the shopping list", ["butter"]),
         ("add oat milk to my shopping list please", ["oat milk"]),
-        ("add milk and eggs to the shopping list", ["milk and eggs"]),
+        ("add salt and vinegar crisps to the shopping list", ["salt and vinegar crisps"]),
+        ("add mac and cheese to the shopping list", ["mac and cheese"]),
         ("we need bread on the shopping list", ["bread"]),
         ("please put a kettle on the shopping list", ["kettle"]),
     ],
@@ -90,6 +91,33 @@ def test_a_value_goes_before() -> None:
 def test_items(words: str, items: list[str]) -> None:
     """What goes on a list is what is left, also if it is called like a thing of the home."""
     assert values(words, "item") == items
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "items"),
+    [
+        ("de", "setz Brot und Käse auf die Shopping List", ["Brot", "Käse"]),
+        ("en", "add milk and eggs to the shopping list", ["milk", "eggs"]),
+        ("en", "add milk, eggs and bread to the shopping list", ["milk", "eggs", "bread"]),
+        ("en", "add bin bags and toothpaste to the shopping list", ["bin bags", "toothpaste"]),
+        ("en", "we need bread and cheese, put them on the shopping list", ["bread", "cheese"]),
+        ("es", "mete arroz y tomate frito en la Shopping List", ["arroz", "tomate frito"]),
+        ("fr", "note du café et du savon sur la Shopping List", ["café", "savon"]),
+        ("it", "segna pane e mozzarella sulla Shopping List", ["pane", "mozzarella"]),
+        ("it", "segna sale e pepe sulla Shopping List", ["sale e pepe"]),
+        ("it", "segna patatine sale e aceto sulla Shopping List", ["patatine sale e aceto"]),
+        ("nl", "zet brood en kaas op de Shopping List", ["brood", "kaas"]),
+        ("pl", "dodaj chleb i ser do Shopping List", ["chleb", "ser"]),
+    ],
+)
+def test_several_items(code: str, words: str, items: list[str]) -> None:
+    """Two things are two items, as who shops with the list ticks them off one by one.
+
+    What may be the name of one thing stays one item.
+    """
+    parts = parts_of(words, code=code)
+    assert [part[0].args["item"] for part in parts] == items
+    assert all(part[0].is_plain for part in parts)
 
 
 @pytest.mark.parametrize(

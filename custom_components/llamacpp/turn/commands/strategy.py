@@ -271,7 +271,7 @@ class CommandsStrategy:
         meant = [part[0] for part in self._interpreter.meaning(before[-1]).parts if part]
         if same := self._before.same_for(last, meant):
             return same
-        return self._before.with_name(last, before)
+        return self._before.with_name(self._before.with_place(last, before), before)
 
     def _for_all(self, names: Sequence[str], text: str) -> str:
         """Return an order for each of the entities that the user could choose from."""
