@@ -27,6 +27,8 @@ FORM = Path(__file__).with_name("commands.json")
 FALLBACK = "en"
 # Keys of our files that extend commands.
 OF_COMMANDS = ("hear", "told", "instead", "without")
+# Stands for no ending in a group of them.
+NO_ENDING = "-"
 # Target of a command for all entities of a kind to the text that replaces their name.
 OF_PLACES = {"area": "area", "floor": "floor", "home": "everywhere"}
 
@@ -86,7 +88,8 @@ class Language:
     values, None for a phrase that is not a number although it contains the words of one. levels:
     words for percentages. parts: for fractions of a unit of time. ones: articles that mean one
     before a duration. common: words that are never typos of others. endings: possible endings of
-    verbs in orders, None: any of up to two letters. is_verb_first: orders begin with their verb.
+    verbs in orders, None: any of up to two letters. declension: groups of endings that a name can
+    have in a sentence. is_verb_first: orders begin with their verb.
     has_inversion: conditions can begin with their verb.
     """
 
@@ -101,6 +104,7 @@ class Language:
     ones: frozenset[str]
     common: frozenset[str]
     endings: frozenset[str] | None
+    declension: tuple[frozenset[str], ...]
     is_verb_first: bool
     has_inversion: bool
     units: Mapping[str, tuple[Phrase, ...]]
@@ -347,6 +351,10 @@ def _language(code: str, raw: Mapping[str, Any]) -> Language:
             one[0] for name in COMMON for one in phrases(raw.get(name, ())) if len(one) == 1
         ),
         endings=None if raw["endings"] is None else frozenset(raw["endings"]),
+        declension=tuple(
+            frozenset(one.removeprefix(NO_ENDING) for one in group.split())
+            for group in raw.get("declension", ())
+        ),
         is_verb_first=raw["is_verb_first"],
         has_inversion=raw["has_inversion"],
         units={name: phrases(words) for name, words in raw.get("units", {}).items()},
