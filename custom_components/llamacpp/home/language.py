@@ -12,7 +12,7 @@ import home_assistant_intents as intents
 from ..const import DOMAIN
 from .pack import kept_pack
 from .templates import texts_of
-from .words import words_of
+from .words import SHORT, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -336,7 +336,25 @@ def _kinds(raw: Mapping[str, Any]) -> dict[str, Kind]:
     return kinds
 
 
+def _colors(named: Mapping[str, str], declension: Iterable[Collection[str]]) -> dict[str, str]:
+    """Return the names of colours by their words, in all forms that these have in a sentence."""
+    plain = {words_of(word)[0]: color for word, color in named.items()}
+    declined = {
+        word.removesuffix(ending) + other: color
+        for word, color in plain.items()
+        for endings in declension
+        for ending in endings
+        if ending and word.endswith(ending) and len(word) - len(ending) >= SHORT
+        for other in endings
+    }
+    return declined | plain
+
+
 def _language(code: str, raw: Mapping[str, Any]) -> Language:
+    declension = tuple(
+        frozenset(one.removeprefix(NO_ENDING) for one in group.split())
+        for group in raw.get("declension", ())
+    )
     return Language(
         code=code,
         sentences=_for_places([Sentence.of(one) for one in raw["commands"]]),
@@ -351,14 +369,11 @@ def _language(code: str, raw: Mapping[str, Any]) -> Language:
             one[0] for name in COMMON for one in phrases(raw.get(name, ())) if len(one) == 1
         ),
         endings=None if raw["endings"] is None else frozenset(raw["endings"]),
-        declension=tuple(
-            frozenset(one.removeprefix(NO_ENDING) for one in group.split())
-            for group in raw.get("declension", ())
-        ),
+        declension=declension,
         is_verb_first=raw["is_verb_first"],
         has_inversion=raw["has_inversion"],
         units={name: phrases(words) for name, words in raw.get("units", {}).items()},
-        colors={words_of(word)[0]: color for word, color in raw["colors"].items()},
+        colors=_colors(raw["colors"], declension),
         texts=raw["texts"],
     )
 
@@ -381,6 +396,7 @@ LISTS = (
     *("copulas", "speakers", "percents", "modals", "possessives"),
     *("because_or_which", "within", "infinitives", "rather"),
     *("because", "because_behind_comma", "only", "keep", "missing", "too", "meant", "not"),
+    *("negations", "that", "auxiliaries"),
 )
 
 

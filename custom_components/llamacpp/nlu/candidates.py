@@ -28,6 +28,8 @@ CRITICAL = frozenset(
     ("lock", "valve", "alarm_control_panel", "siren", "cover.door", "cover.garage", "cover.gate")
 )
 MAX_COMMANDS = 48
+# In the place of a word that is not to be a verb.
+NO_WORD = "-"
 # Maximum number of entities of an utterance about all of them, or all but some.
 MAX_TOGETHER = 12
 # Maximum number of words in a part that is searched for the start of a second order.
@@ -441,11 +443,11 @@ class Candidates:
         word exclude all others, and those whose verb is in the words exclude those whose verb is
         not: an order never makes its opposite possible.
         """
-        heard = self._verbs.found(words)
+        heard = self._verbs_of(words)
         found = self._found(words, heard, said, joins)
         if said and not any(one.is_heard for one in found):
             # The verb is in another part. A verb of this part makes the commands ask back.
-            elsewhere = self._verbs.found(said.words)
+            elsewhere = self._verbs_of(said.words)
             own = {words[index] for one in heard for index in one.places}
             # `Mach` belongs to `mach an` even if `an` is in another part.
             for one in elsewhere:
@@ -466,6 +468,31 @@ class Candidates:
         told = [one for one in found if one.is_heard]
         # What explains the most is the likeliest, and of these what has its verb to the letter.
         return sorted(told, key=lambda one: (len(one.rest), -_quality(one))) or found
+
+    def _verbs_of(self, words: Sequence[str]) -> list[Heard]:
+        """Return the matches of the verbs, without prepositions before the name of a place.
+
+        In languages where these can be a part of a verb: `schakel de lamp in de keuken uit`.
+        """
+        language = self._language
+        if not language.has_inversion:
+            return self._verbs.found(words)
+        shortlist = EntityLinker.of(self._home, language, words)
+        areas, floors = self._home.areas, self._home.floors
+        named = set[int]().union(
+            *(shortlist.places_of_place(areas[one]) for one in shortlist.areas),
+            *(shortlist.places_of_place(floors[one]) for one in shortlist.floors),
+        )
+        small = small_places(words, language)
+        return self._verbs.found(
+            [
+                NO_WORD
+                if (word,) in language.lists["prepositions"]
+                and (index + 1 in named or (index + 1 in small and index + 2 in named))
+                else word
+                for index, word in enumerate(words)
+            ]
+        )
 
     def _found(
         self,

@@ -9,6 +9,7 @@ from ..home.numbers import HALF, with_half
 from ..home.things import name_words
 from ..home.words import PERCENT, is_like
 from .relative import difference, step
+from .utterance import n_begin
 from .verbs import ENDING, EXACT
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ class Explained:
         self._all = _places(_index(lists["all"]), words)
         if is_room_known:
             self._small |= _places(_index(lists["here"]), words)
+        if n_begin(tuple(words), lists["orders"]):
+            self._small |= _places(_index(lists["auxiliaries"]), words)
+        # `Leave it on` is no order to turn it on.
+        self._kept = set[int]().union(
+            *(_in_order(one, words) for one in lists["keep"] if len(one) > 1)
+        )
 
     def rest(  # noqa: PLR0913 - each is a part of the command
         self,
@@ -94,6 +101,8 @@ class Explained:
             known |= self.of_value(slot)
         if by_step := step(self._words, sentence, language):
             known |= by_step.places
+        if not sentence.slots:
+            known -= self._kept
         return tuple(word for index, word in enumerate(self._words) if index not in known)
 
     def _before_each(self, name: str, places: frozenset[int]) -> set[int]:
@@ -279,6 +288,18 @@ class Explained:
         places = digits | by_difference | _places(_index((*phrases, *halves)), words)
         to = phrase_places(language.lists["to"], words)
         return places | {place for place in to if place + 1 in places}
+
+
+def _in_order(phrase: Phrase, words: Sequence[str]) -> set[int]:
+    """Return the places of the words of a phrase, perhaps with others between; none if one lacks."""
+    places: list[int] = []
+    for word in phrase:
+        start = places[-1] + 1 if places else 0
+        place = next((one for one in range(start, len(words)) if words[one] == word), None)
+        if place is None:
+            return set()
+        places.append(place)
+    return set(places)
 
 
 def _beside(places: tuple[int, int]) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..home.durations import lengths
-from .explained import beside, cautions_in, phrase_places
+from .explained import beside, cautions_in, phrase_places, small_places
 from .gbnf import writable
 from .generic import generic_commands
 from .statements import (
@@ -161,7 +161,8 @@ class Interpreter:
         place = clauses.index(order)
         others = [*clauses[:place], *clauses[place + 1 :]]
         things = {one.thing for part in meaning.parts for one in part}
-        if any(self._is_other(one, things) for one in others):
+        before = [one for one in clauses[:place] if not self._is_negative_remark(one, order)]
+        if any(self._is_other(one, things) for one in (*before, *clauses[place + 1 :])):
             return None
         # `Well, ...` is no condition, but behind an order a word alone may revoke it: `nonsense`.
         is_alone = not any(
@@ -172,7 +173,7 @@ class Interpreter:
             )
             or (index > place and len(one.words) == 1)
             for index, one in enumerate(clauses)
-            if index != place
+            if index > place or one in before
         )
         return _beside(meaning, others, is_alone=is_alone)
 
@@ -249,6 +250,23 @@ class Interpreter:
                 return _beside(meaning, clauses[1:], is_alone=True)
         return None
 
+    def _is_negative_remark(self, clause: Utterance, order: Utterance) -> bool:
+        """Return whether a clause before an order only says what is not: `I can't see a thing`.
+
+        It says more than `not now`, and nothing about the home. The order is no part of it: `I do
+        not want, that you turn it on`.
+        """
+        lists = self._language.lists
+        negations = phrase_places(lists["negations"], clause.words)
+        words = tuple(one for index, one in enumerate(clause.words) if index not in negations)
+        return (
+            bool(negations)
+            and len(small_places(words, self._language)) < len(words)
+            and not (clause.is_question or n_begin(order.words, lists["that"]))
+            and not (self._candidates.names_any(words) or self._candidates.named(words))
+            and not self._may_change(words, ())
+        )
+
     def _is_other(self, clause: Utterance, things: Collection[str]) -> bool:
         """Return whether a clause beside an order has another subject, or says whether to obey.
 
@@ -284,7 +302,10 @@ class Interpreter:
         language = self._language
         lists = language.lists
         named = [one for one in self._candidates.named(words) if one.thing.name not in things]
-        begins = n_begin(words, lists["subjects"]) and not n_begin(words, lists["orders"])
+        if len(small_places(words, language)) == len(words):
+            return False
+        is_request = n_begin(words, lists["orders"]) and self._candidates.names_any(words)
+        begins = n_begin(words, lists["subjects"]) and not is_request
         states = is_statement(words, language)
         is_no_order = states or (begins and not (language.has_inversion or named))
         is_for_several = "" in things or len(things) > 1

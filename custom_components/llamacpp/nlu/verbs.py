@@ -23,6 +23,8 @@ STEM = 4
 # Prefixes turn verbs into their opposites (`unlock`, `déverrouille`): a change in so many letters
 # at the start is no typo.
 PREFIX = 2
+# Between the two parts of a German verb in its infinitive.
+INFIX = "zu"
 EXACT, ENDING, SLIP = 2, 1, 0
 ON_OFF = ("HassTurnOn", "HassTurnOff")
 
@@ -270,6 +272,8 @@ class _Forms:
             return own + found
         if own or len(word) < ONE_SLIP:
             return own
+        if self._language.has_inversion and (found := self._of_infinitive(word)):
+            return found
         slips = [
             (n_slips(word, one), one)
             for one in near
@@ -278,6 +282,12 @@ class _Forms:
         allowed = 2 if len(word) >= TWO_SLIPS else 1
         least = min((n for n, _ in slips), default=allowed + 1)
         return [(one, SLIP) for n, one in slips if n == least <= allowed]
+
+    def _of_infinitive(self, word: str) -> list[tuple[str, int]]:
+        """Return the verb words of a German infinitive: `anzumachen` is of `anmachen`."""
+        cuts = (place for place in range(PREFIX, len(word)) if word.startswith(INFIX, place))
+        plain = (word[:place] + word[place + len(INFIX) :] for place in cuts)
+        return next(filter(None, ([*self._of(one)] for one in plain if len(one) >= ONE_SLIP)), [])
 
     def _is_form(self, one: str, other: str) -> bool:
         """Return whether two words differ in an ending that the language uses in orders."""
