@@ -26,7 +26,7 @@ FOLDER = Path(__file__).parent / "sentences"
 FORM = Path(__file__).with_name("commands.json")
 FALLBACK = "en"
 # Keys of our files that extend commands.
-OF_COMMANDS = ("hear", "told", "instead", "without")
+OF_COMMANDS = ("hear", "hear_last", "told", "instead", "without")
 # Stands for no ending in a group of them.
 NO_ENDING = "-"
 # Target of a command for all entities of a kind to the text that replaces their name.
@@ -43,7 +43,7 @@ class Sentence:
     tool: its name without namespace. kinds: of entities that it is for, as in
     `ExposedEntity.kinds`. say: the command with placeholders for `{name}`, `{area}`, `{floor}`,
     `{things}` and the slots. done: its confirmation, None: the model talks about the result.
-    hear: phrases that hint at it. target: what it acts on. needs: an ability that the entity needs.
+    hear: phrases that hint at it. hear_last: those that do so at the end only. target: what it acts on. needs: an ability that the entity needs.
     slots: arguments from the utterance, with their value types. args: constant arguments.
     reads: it changes nothing. name_arg: the argument for the entity's name.
     """
@@ -59,11 +59,13 @@ class Sentence:
     args: Mapping[str, Any] = field(default_factory=dict)
     reads: bool = False
     name_arg: str = "name"
+    hear_last: tuple[Phrase, ...] = ()
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Sentence:
         """Parse one entry of `commands`."""
-        return cls(**{**raw, "kinds": frozenset(raw["kinds"]), "hear": phrases(raw["hear"])})
+        heard = {name: phrases(raw.get(name, ())) for name in ("hear", "hear_last")}
+        return cls(**{**raw, "kinds": frozenset(raw["kinds"]), **heard})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,8 @@ class Language:
     There is one object per code, so that it can be the key of caches.
 
     later: the sentence for delayed commands, whose phrases come before a duration. numbers: their
-    values, None for a phrase that is not a number although it contains the words of one. levels:
-    words for percentages. parts: for fractions of a unit of time. ones: articles that mean one
+    values, None for a phrase that is not a number although it contains the words of one. ordinals:
+    values of words such as `second`. levels: words for percentages. parts: for fractions of a unit of time. ones: articles that mean one
     before a duration. common: words that are never typos of others. endings: possible endings of
     verbs in orders, None: any of up to two letters. declension: groups of endings that a name can
     have in a sentence. is_verb_first: orders begin with their verb.
@@ -99,6 +101,7 @@ class Language:
     kinds: Mapping[str, Kind]
     lists: Mapping[str, tuple[Phrase, ...]]
     numbers: Mapping[Phrase, float | None]
+    ordinals: Mapping[str, int]
     levels: Mapping[Phrase, int]
     parts: Mapping[Phrase, float]
     ones: frozenset[str]
@@ -256,7 +259,13 @@ def _command(
     )
     more = _texts(text for one in _for(own.get("hear", {}), marks) for text in one)
     say = of_pack["say"] if hear or not more else f"{more[0]} {{name}}"
-    found = {**of_pack, "hear": [*dict.fromkeys((*hear, *more))], "say": say}
+    last = _texts(text for one in _for(own.get("hear_last", {}), marks) for text in one)
+    found = {
+        **of_pack,
+        "hear": [*dict.fromkeys((*hear, *more))],
+        "hear_last": last,
+        "say": say,
+    }
     for sentences in _for(own.get("told", {}), marks):
         found |= zip(("say", "done"), sentences, strict=False)
     if things := texts.get(OF_PLACES.get(of_pack.get("target", "name"), "")):
@@ -294,14 +303,17 @@ def _for_places(sentences: Sequence[Sentence]) -> tuple[Sentence, ...]:
     return tuple(
         replace(
             one,
-            hear=tuple(
-                dict.fromkeys(
-                    phrase
-                    for other in (one, *sentences)
-                    if other is one or _is_same_for_one(one, other)
-                    for phrase in other.hear
+            **{
+                name: tuple(
+                    dict.fromkeys(
+                        phrase
+                        for other in (one, *sentences)
+                        if other is one or _is_same_for_one(one, other)
+                        for phrase in getattr(other, name)
+                    )
                 )
-            ),
+                for name in ("hear", "hear_last")
+            },
         )
         for one in sentences
     )
@@ -336,12 +348,12 @@ def _kinds(raw: Mapping[str, Any]) -> dict[str, Kind]:
     return kinds
 
 
-def _colors(named: Mapping[str, str], declension: Iterable[Collection[str]]) -> dict[str, str]:
-    """Return the names of colours by their words, in all forms that these have in a sentence."""
-    plain = {words_of(word)[0]: color for word, color in named.items()}
+def _declined[T](values: Mapping[str, T], declension: Iterable[Collection[str]]) -> dict[str, T]:
+    """Return values by their words, in all forms that these have in a sentence."""
+    plain = {words_of(word)[0]: value for word, value in values.items()}
     declined = {
-        word.removesuffix(ending) + other: color
-        for word, color in plain.items()
+        word.removesuffix(ending) + other: value
+        for word, value in plain.items()
         for endings in declension
         for ending in endings
         if ending and word.endswith(ending) and len(word) - len(ending) >= SHORT
@@ -362,6 +374,7 @@ def _language(code: str, raw: Mapping[str, Any]) -> Language:
         kinds=_kinds(raw),
         lists={name: phrases(raw.get(name, ())) for name in LISTS},
         numbers=_numbers(raw),
+        ordinals=_declined(raw.get("ordinals", {}), declension),
         levels={words_of(words): value for words, value in raw["levels"].items()},
         parts={words_of(words): value for words, value in raw.get("parts", {}).items()},
         ones=frozenset(word for one in phrases(raw.get("ones", ())) for word in one),
@@ -373,7 +386,7 @@ def _language(code: str, raw: Mapping[str, Any]) -> Language:
         is_verb_first=raw["is_verb_first"],
         has_inversion=raw["has_inversion"],
         units={name: phrases(words) for name, words in raw.get("units", {}).items()},
-        colors=_colors(raw["colors"], declension),
+        colors=_declined(raw["colors"], declension),
         texts=raw["texts"],
     )
 
@@ -396,7 +409,7 @@ LISTS = (
     *("copulas", "speakers", "percents", "modals", "possessives"),
     *("because_or_which", "within", "infinitives", "rather"),
     *("because", "because_behind_comma", "only", "keep", "missing", "too", "meant", "not"),
-    *("negations", "that", "auxiliaries"),
+    *("negations", "that", "auxiliaries", "past", "except_around"),
 )
 
 

@@ -164,6 +164,15 @@ class Candidates:
         shortlist = EntityLinker.of(self._home, self._language, words)
         return bool(shortlist.areas or shortlist.floors)
 
+    def place_in(self, words: Sequence[str]) -> str:
+        """Return the name of the only area or floor that the words name, empty if there is none."""
+        shortlist = EntityLinker.of(self._home, self._language, words)
+        places = [
+            *(self._home.areas[one] for one in shortlist.areas),
+            *(self._home.floors[one] for one in shortlist.floors),
+        ]
+        return places[0].name if len(places) == 1 else ""
+
     def begins_with_verb(self, words: Sequence[str]) -> bool:
         """Return whether the first word is part of a verb as orders have it."""
         return any(
@@ -390,7 +399,20 @@ class Candidates:
         )
 
     def _excepted(self, words: Phrase, things: Sequence[ExposedEntity]) -> list[ExposedEntity]:
-        """Return the excepted ones of the entities; none if a word stays unexplained."""
+        """Return the excepted ones of the entities; none if a word stays unexplained.
+
+        They can be named in several ways: `the string and those in the hall`.
+        """
+        if found := self._excepted_as(words, things):
+            return found
+        joins = joins_in(words, self._language)
+        cuts = [-1, *sorted(joins), len(words)]
+        parts = [words[start + 1 : end] for start, end in pairwise(cuts)]
+        each = [self._excepted_as(one, things) for one in parts] if joins else []
+        return [thing for found in each for thing in found] if all(each) else []
+
+    def _excepted_as(self, words: Phrase, things: Sequence[ExposedEntity]) -> list[ExposedEntity]:
+        """Return the excepted ones of the entities that are named in one way."""
         shortlist = EntityLinker.of(self._home, self._language, words)
         joins = joins_in(words, self._language)
         explained = Explained(words, self._language, shortlist, joins=joins)
@@ -399,6 +421,10 @@ class Candidates:
             *(("area", self._home.areas[one]) for one in shortlist.areas),
             *(("floor", self._home.floors[one]) for one in shortlist.floors),
         ]
+        owned = [one for one in self._home.areas if shortlist.places_of_owner(one)]
+        if places or len(owned) > 1 or any(one.is_whole for one in shortlist.things):
+            owned = []
+        places += [("area", self._home.areas[one]) for one in owned]
         # `Those in the garage` does not mean garage doors.
         kinds = shortlist.kinds & of_things
         if whole := [one.thing for one in shortlist.things if one.is_whole]:
@@ -413,11 +439,9 @@ class Candidates:
         else:
             found = [one.thing for one in shortlist.things if one.is_only]
         is_clear = bool(found) and all(one in things for one in found)
-        return (
-            found
-            if is_clear and not explained.beside(found, [place for _, place in places], "keep")
-            else []
-        )
+        rest = explained.beside(found, [place for _, place in places], "keep")
+        of_owner = {word for one in owned for word in explained.owner(one)}
+        return found if is_clear and not {*rest} - of_owner else []
 
     def unclear(self, parts: Sequence[Sequence[Command]]) -> list[str]:
         """Return the names of entities of which one is meant, if it is unclear which; else none.

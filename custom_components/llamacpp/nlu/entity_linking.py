@@ -8,7 +8,7 @@ from itertools import pairwise, product, takewhile
 from typing import TYPE_CHECKING
 
 from ..home.things import name_words, remembered
-from ..home.words import LONG, SHORT, is_declined, is_like, n_common, parts_of
+from ..home.words import LINKS, LONG, SHORT, is_declined, is_like, n_common, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -91,6 +91,16 @@ class NameIndex:
         self._initials: dict[str, list[str]] = defaultdict(list)
         for word in self.known:
             self._initials[word[0]].append(word)
+        # Names such as German `Herdlicht`, by the part before the word for a kind, with that word.
+        self.compounds: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        if language.has_inversion:
+            for word in self.by_word:
+                for kind in (one for one in of_kinds if word.endswith(one) and word != one):
+                    first = word.removesuffix(kind)
+                    for link in (one for one in LINKS if first.endswith(one)):
+                        root = first.removesuffix(link)
+                        if len(root) >= SHORT and root not in of_places:
+                            self.compounds[root].append((kind, word))
         self._near: dict[str, frozenset[str]] = {}
         self._weights: dict[str, float] = {}
         # By word: entity index, name index, and the word's share of that name.
@@ -128,7 +138,7 @@ class NameIndex:
         `Lamp two` can be `Lamp 2`, and `lamp 2` can be `Lamp Two`.
         """
         numbers = self.language.numbers
-        value = float(word) if word.isdigit() else numbers.get((word,))
+        value = float(word) if word.isdigit() else self._value_of(word)
         if value is None:
             return frozenset()
         same = {f"{value:g}", *(one[0] for one, is_ in numbers.items() if is_ == value)} - {word}
@@ -137,6 +147,10 @@ class NameIndex:
             for one in same & self.by_word.keys()
             if any(self.by_word[one] & self.by_word[name] for name in self._named_by(before))
         )
+
+    def _value_of(self, word: str) -> float | None:
+        value = self.language.numbers.get((word,))
+        return self.language.ordinals.get(word) if value is None else value
 
     def _named_by(self, word: str) -> frozenset[str]:
         return self.near(word) & self.by_word.keys()
@@ -383,11 +397,19 @@ class EntityLinker:
         for index, word in enumerate(self._words):
             for one in self.index.near(word):
                 found[one].append(index)
+            for kind, compound in self.index.compounds.get(word, ()):
+                # `The light above the stove`: its word for the kind stands before.
+                if kind in self._words[:index]:
+                    found[compound] += [self._words.index(kind), index]
         for index, (one, other) in enumerate(pairwise(self._words)):
             if len(one + other) > LONG and one + other in self.index.known:
                 found[one + other] += [index, index + 1]
             for number in self.index.numbered(one, other):
                 found[number].append(index + 1)
+            if one in self._language.ordinals:
+                # `The second lamp` is `Lamp 2`.
+                for number in self.index.numbered(other, one):
+                    found[number].append(index)
         return dict(found)
 
     def _is_phrase(self, phrase: Phrase) -> bool:
@@ -505,7 +527,8 @@ def _plural_endings(language: Language) -> frozenset[tuple[str, str]]:
         singles = {one[0] for one in kind.words if len(one) == 1} - plurals
         found |= _ending_pairs(singles, plurals)
         # Polish `lampę` without its accent ends as a plural.
-        cases |= _ending_pairs(singles, singles) if language.declension else set()
+        is_declined_much = language.declension and not language.has_inversion
+        cases |= _ending_pairs(singles, singles) if is_declined_much else set()
     return frozenset(found - cases)
 
 

@@ -95,7 +95,8 @@ class Explained:
             target |= shortlist.places_of_place(place)
         owner = shortlist.places_of_owner(thing.area) if thing else set()
         known |= target | self._all | self._modals(target - owner)
-        if not place and (kind or self._all):
+        # `The heating of the whole home` is not the radiator that is named besides.
+        if not place and (kind or (self._all and not shortlist.is_specific)):
             known |= _places(_index(language.lists["home"]), self._words)
         for slot in sentence.slots.values():
             known |= self.of_value(slot)
@@ -161,6 +162,10 @@ class Explained:
             if one.area == thing.area and one.kinds[0] == thing.kinds[0]
         ]
         return len(alike) == 1 or bool(shortlist.places_of(own))
+
+    def owner(self, area: str) -> set[str]:
+        """Return the words that only this area's name has: `Zoe's`."""
+        return {self._words[place] for place in self._shortlist.places_of_owner(area)}
 
     def is_own(self, thing: ExposedEntity, heard: Heard) -> bool:
         """Return whether the words name exactly this entity.

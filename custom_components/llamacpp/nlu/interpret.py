@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..home.durations import lengths
+from ..home.numbers import numbers_in
 from .explained import beside, cautions_in, phrase_places, small_places
 from .gbnf import writable
 from .generic import generic_commands
@@ -187,6 +188,8 @@ class Interpreter:
             return None
         topic, order = clauses
         named = {one.thing.name for one in self._candidates.named(topic.words) if one.is_whole}
+        if not named and (place := self._candidates.place_in(topic.words)):
+            return self._order_at_place(topic, order, place)
         if len(named) != 1 or order.is_chat or self._candidates.names_any(order.words):
             return None
         (name,) = named
@@ -199,6 +202,21 @@ class Interpreter:
             topic.words, named
         )
         return _beside(meaning, [topic], is_alone=is_remark)
+
+    def _order_at_place(self, topic: Utterance, order: Utterance, place: str) -> Meaning | None:
+        """Return the meaning of an order behind a statement about a place that it does not name.
+
+        `It is dark in the hall, turn on the lights`.
+        """
+        if order.is_chat or self._candidates.names_place(order.words):
+            return None
+        meaning = Meaning(
+            self._possible(understand(f"{' '.join(order.words)} {place}", self._language))
+        )
+        things = {one.thing for part in meaning.parts for one in part}
+        if not meaning.is_plain or self._is_other(topic, things):
+            return None
+        return _beside(meaning, [topic], is_alone=not self._may_change(topic.words, things))
 
     def _order_for_item(self, said: Utterance, meaning: Meaning) -> Meaning | None:
         """Return the meaning of an order for an item that a statement names: `I have milk, ...`.
@@ -309,12 +327,14 @@ class Interpreter:
         states = is_statement(words, language)
         is_no_order = states or (begins and not (language.has_inversion or named))
         is_for_several = "" in things or len(things) > 1
+        # In some languages no verb consists of prepositions alone, unless a value follows.
+        has_particles = language.has_inversion or not language.declension
+        is_clear = not (named or is_for_several) or not (
+            has_particles or numbers_in(words, language, language.levels)
+        )
         return bool(
             (may_begin_with_verb(words, language) and not (begins or states or is_exclamation))
-            or (
-                not is_no_order
-                and is_order(words, language, is_clear=not (named or is_for_several))
-            )
+            or (not is_no_order and is_order(words, language, is_clear=is_clear))
             or cautions_in(words, language)
             or lengths(words, language)
         )

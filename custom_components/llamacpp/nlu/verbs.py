@@ -193,12 +193,25 @@ def _phrases(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
             match := _match(sentence, phrase, said)
         ):
             matches[number].append(match)
+    for number, phrase in forms.last:
+        if places := _at_end(phrase, words, language):
+            sentence = language.sentences[number]
+            matches[number].append(Heard(sentence, frozenset(phrase), places, EXACT))
     found = []
     for _, matched in sorted(matches.items()):
         # `Dim it to 30 percent` matches two phrases.
         places = frozenset[int]().union(*(one.places for one in matched))
         found.append(replace(max(matched, key=lambda one: one.rank), places=places))
     return tuple(found)
+
+
+def _at_end(phrase: Phrase, words: tuple[str, ...], language: Language) -> frozenset[int]:
+    """Return the places of a phrase at the end of the words, perhaps before thanks; else none."""
+    end = len(words)
+    while end and words[:end][-1:] in language.lists["thanks"]:
+        end -= 1
+    start = end - len(phrase)
+    return frozenset(range(start, end)) if words[max(start, 0) : end] == phrase else frozenset()
 
 
 def _match(
@@ -228,6 +241,11 @@ class _Forms:
         for number, sentence in enumerate(language.sentences):
             for phrase in sentence.hear:
                 self.by_first[phrase[0]].append((number, phrase))
+        self.last = [
+            (number, phrase)
+            for number, sentence in enumerate(language.sentences)
+            for phrase in sentence.hear_last
+        ]
         self._stems: dict[str, list[str]] = defaultdict(list)
         for word in self._words:
             self._stems[word[:PREFIX]].append(word)
