@@ -43,9 +43,10 @@ class Sentence:
     tool: its name without namespace. kinds: of entities that it is for, as in
     `ExposedEntity.kinds`. say: the command with placeholders for `{name}`, `{area}`, `{floor}`,
     `{things}` and the slots. done: its confirmation, None: the model talks about the result.
-    hear: phrases that hint at it. hear_last: those that do so at the end only. target: what it acts on. needs: an ability that the entity needs.
-    slots: arguments from the utterance, with their value types. args: constant arguments.
-    reads: it changes nothing. name_arg: the argument for the entity's name.
+    hear: phrases that hint at it. hear_last: those that do so at the end only. target: what it
+    acts on. needs: an ability that the entity needs. slots: arguments from the utterance, with
+    their value types. args: constant arguments. reads: it changes nothing. name_arg: the argument
+    for the entity's name.
     """
 
     tool: str
@@ -88,11 +89,11 @@ class Language:
 
     later: the sentence for delayed commands, whose phrases come before a duration. numbers: their
     values, None for a phrase that is not a number although it contains the words of one. ordinals:
-    values of words such as `second`. levels: words for percentages. parts: for fractions of a unit of time. ones: articles that mean one
-    before a duration. common: words that are never typos of others. endings: possible endings of
-    verbs in orders, None: any of up to two letters. declension: groups of endings that a name can
-    have in a sentence. is_verb_first: orders begin with their verb.
-    has_inversion: conditions can begin with their verb.
+    values of words such as `second`. levels: words for percentages. parts: for fractions of a unit
+    of time. ones: articles that mean one before a duration. common: words that are never typos of
+    others. endings: possible endings of verbs in orders, None: any of up to two letters.
+    declension: groups of endings that a name can have in a sentence. is_verb_first: orders begin
+    with their verb. has_inversion: conditions can begin with their verb.
     """
 
     code: str
@@ -300,23 +301,13 @@ def _is_for(key: str, marks: set[str]) -> bool:
 
 def _for_places(sentences: Sequence[Sentence]) -> tuple[Sentence, ...]:
     """Return sentences; those for several entities also get the phrases of those for one."""
-    return tuple(
-        replace(
-            one,
-            **{
-                name: tuple(
-                    dict.fromkeys(
-                        phrase
-                        for other in (one, *sentences)
-                        if other is one or _is_same_for_one(one, other)
-                        for phrase in getattr(other, name)
-                    )
-                )
-                for name in ("hear", "hear_last")
-            },
-        )
-        for one in sentences
-    )
+    found = []
+    for one in sentences:
+        same = [one, *(other for other in sentences if _is_same_for_one(one, other))]
+        hear = dict.fromkeys(phrase for other in same for phrase in other.hear)
+        hear_last = dict.fromkeys(phrase for other in same for phrase in other.hear_last)
+        found.append(replace(one, hear=tuple(hear), hear_last=tuple(hear_last)))
+    return tuple(found)
 
 
 def _is_same_for_one(of_place: Sentence, other: Sentence) -> bool:

@@ -11,7 +11,7 @@ from ..home.things import name_words, remembered
 from ..home.words import LINKS, LONG, SHORT, is_declined, is_like, n_common, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from homeassistant.core import HomeAssistant
 
@@ -92,15 +92,9 @@ class NameIndex:
         for word in self.known:
             self._initials[word[0]].append(word)
         # Names such as German `Herdlicht`, by the part before the word for a kind, with that word.
-        self.compounds: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        if language.has_inversion:
-            for word in self.by_word:
-                for kind in (one for one in of_kinds if word.endswith(one) and word != one):
-                    first = word.removesuffix(kind)
-                    for link in (one for one in LINKS if first.endswith(one)):
-                        root = first.removesuffix(link)
-                        if len(root) >= SHORT and root not in of_places:
-                            self.compounds[root].append((kind, word))
+        self.compounds = (
+            _compounds(self.by_word, of_kinds, of_places) if language.has_inversion else {}
+        )
         self._near: dict[str, frozenset[str]] = {}
         self._weights: dict[str, float] = {}
         # By word: entity index, name index, and the word's share of that name.
@@ -189,6 +183,25 @@ class NameIndex:
             if is_like(one, word, may_slip=not is_known)
             or is_declined(one, word, self.language.declension)
         )
+
+
+def _compounds(
+    words: Iterable[str], of_kinds: Iterable[str], of_places: Collection[str]
+) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """Return the compounds among words of names, with the kind that each ends in, by the rest.
+
+    None with a place: `the light in the kitchen` is not only the `Küchenlicht`.
+    """
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for word, kind in product(words, of_kinds):
+        if word == kind or not word.endswith(kind):
+            continue
+        first = word.removesuffix(kind)
+        for link in LINKS:
+            root = first.removesuffix(link)
+            if first.endswith(link) and len(root) >= SHORT and root not in of_places:
+                found[root].append((kind, word))
+    return found
 
 
 async def async_read_names(hass: HomeAssistant, home: Home, language: Language) -> None:

@@ -74,11 +74,10 @@ class Explained:
         on the list, or reported as missing.
         """
         shortlist, language = self._shortlist, self._language
-        known = {*self._small, *(heard.places if heard else ())}
+        known = {*self._small}
         if heard:
-            known |= self._before_each("possessives", heard.places)
-        if is_item and heard:
-            known |= self._item(heard)
+            known |= heard.places | self._before_each("possessives", heard.places)
+            known |= self._item(heard) if is_item else set()
         if item:
             # `Is done`, `is finished`.
             for name in ("missing", "copulas"):
@@ -296,7 +295,7 @@ class Explained:
 
 
 def _in_order(phrase: Phrase, words: Sequence[str]) -> set[int]:
-    """Return the places of the words of a phrase, perhaps with others between; none if one lacks."""
+    """Return the places of the words of a phrase, perhaps with others between; none without all."""
     places: list[int] = []
     for word in phrase:
         start = places[-1] + 1 if places else 0

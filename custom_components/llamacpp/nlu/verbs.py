@@ -262,9 +262,14 @@ class _Forms:
         """Return the matches of each verb word: start, end and quality."""
         without = set(no_verbs)
         found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+        orders = self._language.lists["orders"]
+        is_polite = self._language.has_inversion and any(
+            tuple(words[: len(one)]) == one for one in orders
+        )
         for index, word in enumerate(words):
             if index not in without:
-                for meant, how in self._of(word):
+                of_word = self._of(word) or (self._of_infinitive(word) if is_polite else ())
+                for meant, how in of_word:
                     found[meant].append((index, index + 1, how))
         for index, (one, other) in enumerate(pairwise(words)):
             # Written as two words: `auf machen`.
@@ -290,8 +295,6 @@ class _Forms:
             return own + found
         if own or len(word) < ONE_SLIP:
             return own
-        if self._language.has_inversion and (found := self._of_infinitive(word)):
-            return found
         slips = [
             (n_slips(word, one), one)
             for one in near
@@ -302,7 +305,10 @@ class _Forms:
         return [(one, SLIP) for n, one in slips if n == least <= allowed]
 
     def _of_infinitive(self, word: str) -> list[tuple[str, int]]:
-        """Return the verb words of a German infinitive: `anzumachen` is of `anmachen`."""
+        """Return the verb words of a German infinitive: `anzumachen` is of `anmachen`.
+
+        It is an order only behind words such as `would you be so kind`.
+        """
         cuts = (place for place in range(PREFIX, len(word)) if word.startswith(INFIX, place))
         plain = (word[:place] + word[place + len(INFIX) :] for place in cuts)
         return next(filter(None, ([*self._of(one)] for one in plain if len(one) >= ONE_SLIP)), [])
