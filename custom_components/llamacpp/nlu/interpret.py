@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .utterance import Utterance
 
 
+# Arguments that say where, or which entity.
+TARGETS = frozenset(("name", "area", "floor"))
+
+
 class Meaning(NamedTuple):
     """The commands of each part of an utterance, none if it means nothing here.
 
@@ -159,6 +163,12 @@ class Interpreter:
         if len(orders) != 1 or said.delay or said.but:
             return None
         ((order, meaning),) = orders
+        commands = [one for part in meaning.parts for one in part]
+        if any("domain" in one.args and TARGETS.isdisjoint(one.args) for one in commands) and any(
+            self._candidates.names_place(one.words) for one in clauses
+        ):
+            # `It is dark in the hall, turn on the lights`: not those of the whole home.
+            return None
         place = clauses.index(order)
         others = [*clauses[:place], *clauses[place + 1 :]]
         things = {one.thing for part in meaning.parts for one in part}
@@ -211,7 +221,7 @@ class Interpreter:
         if order.is_chat or self._candidates.names_place(order.words):
             return None
         meaning = Meaning(
-            self._possible(understand(f"{' '.join(order.words)} {place}", self._language))
+            self._possible(understand(f"{place} {' '.join(order.words)}", self._language))
         )
         things = {one.thing for part in meaning.parts for one in part}
         if not meaning.is_plain or self._is_other(topic, things):
