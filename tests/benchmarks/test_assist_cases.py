@@ -66,6 +66,34 @@ def test_chat_is_told_from_commands(tmp_path: Path) -> None:
     assert home.cases[1].replies == ("yes",)
 
 
+@pytest.mark.parametrize(
+    ("entity", "is_critical"),
+    [
+        ({"id": "lock.side", "name": "Side"}, True),
+        ({"id": "siren.hall", "name": "Hall"}, True),
+        ({"id": "cover.car", "name": "Car", "attributes": {"device_class": "garage"}}, True),
+        ({"id": "cover.sun", "name": "Sun", "attributes": {"device_class": "awning"}}, False),
+        ({"id": "cover.any", "name": "Any"}, False),
+    ],
+)
+def test_commands_that_are_to_be_asked_about_are_told(
+    tmp_path: Path, entity: dict[str, Any], *, is_critical: bool
+) -> None:
+    """As soon as one of the things that move is one of those that our agent asks about."""
+    tests = [
+        COMMAND,
+        {
+            "sentences": ["Both"],
+            "expect_changes": {"light.lamp": {"state": "on"}, entity["id"]: {"state": "on"}},
+        },
+    ]
+    write_home(tmp_path, {"areas": AREAS, "entities": [LAMP, entity]}, all={"tests": tests})
+
+    (home,) = load_set(tmp_path)
+
+    assert [one.is_critical for one in home.cases] == [False, False, is_critical]
+
+
 def test_a_sentence_that_a_file_has_twice_counts_once(tmp_path: Path) -> None:
     """So it is with the public sets: the last one counts."""
     first = {"sentences": ["Lamp on"], "setup": {"light.lamp": {"state": "off"}}}

@@ -220,6 +220,7 @@ def test_table_and_document_count_the_same() -> None:
     assert cells["light"] == ["1 of 3", "3 of 3"]
     assert cells["commands"] == ["1 of 3", "3 of 3"]
     assert cells["commands, right after a yes"] == ["1 of 3", "0 of 3"]
+    assert cells["commands, right"] == ["1 of 3", "3 of 3"]
     assert cells["nothing to be done: no action"] == ["1 of 3", "3 of 3"]
     assert cells["all"] == ["3 of 6", "6 of 6"]
     assert cells["commands lost (nothing done)"] == ["1 of 3", "0 of 3"]
@@ -236,6 +237,7 @@ def test_table_and_document_count_the_same() -> None:
     assert agent["faults"] == {"CLAIM": 1, "LANGUAGE": 0, "FACT": 0}
     assert agent["cases_in_detail"][2]["faults"] == ["claims what was not done"]
     assert agent["commands_passed_after_yes"] == 1
+    assert agent["commands_right"] == 1
     assert agent["cases_in_detail"][1]["after_yes"]["reply"] == "Done"
     assert agent["cases_in_detail"][0]["after_yes"] is None
     passed = [one["passed"] for one in agent["cases_in_detail"]]

@@ -67,6 +67,7 @@ def test_a_set_is_played_without_a_model(tmp_path: Path) -> None:
 def test_summary_has_a_row_for_each_agent_and_set() -> None:
     """And one for all sets."""
     case = Case("home", "switch", "Pump on", expect={"switch.pump": Expected("on")})
+    lock = Case("home", "lock", "Lock it", expect={"lock.door": Expected("on")}, is_critical=True)
     chat = Case("home", "chat", "Hello")
     yes = AfterYes("Done", (), ["switch.pump"])
     wrong = AfterYes("Done", ["no"], ["light.lamp"])
@@ -75,6 +76,9 @@ def test_summary_has_a_row_for_each_agent_and_set() -> None:
         Outcome(case, reasons=["no"], after_yes=wrong),
         Outcome(case, reasons=["no"], moved=["lock.door"], by_mistake=["lock.door"]),
         Outcome(case, moved=["switch.pump"]),
+        # What is critical is to be asked about.
+        Outcome(lock, reasons=["no"], after_yes=yes),
+        Outcome(lock, reasons=["no"], after_yes=wrong),
         Outcome(chat, faults=[Fault.LANGUAGE]),
     ]
 
@@ -82,6 +86,10 @@ def test_summary_has_a_row_for_each_agent_and_set() -> None:
 
     rows = [[cell for cell in line.split("  ") if cell] for line in lines.splitlines()]
     cells = [[cell.strip() for cell in row] for row in rows]
-    assert cells[1] == ["en", "ours", "1 of 4", "1 of 4", "1 of 4", "1", "1 of 1", "1", "1"]
-    assert cells[2] == ["de", "ours", "1 of 1", "0 of 1", "0 of 1", "0", "0 of 0", "0", "0"]
-    assert cells[3] == ["all", "ours", "2 of 5", "1 of 5", "1 of 5", "1", "1 of 1", "1", "1"]
+    assert [row[:2] for row in cells[1:]] == [["en", "ours"], ["de", "ours"], ["all", "ours"]]
+    assert cells[1][2:6] == ["2 of 6", "1 of 6", "2 of 6", "1 of 6"]
+    assert cells[2][2:6] == ["1 of 1", "1 of 1", "0 of 1", "0 of 1"]
+    assert cells[3][2:6] == ["3 of 7", "2 of 7", "2 of 7", "1 of 7"]
+    assert cells[1][6:] == ["2", "1 of 1", "1", "1"]
+    assert cells[2][6:] == ["0", "0 of 0", "0", "0"]
+    assert cells[3][6:] == ["2", "1 of 1", "1", "1"]

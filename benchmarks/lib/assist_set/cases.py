@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from custom_components.llamacpp.nlu.candidates import CRITICAL
+
 from ..errors import BenchmarkError
 from .public import VOLUME, home_content, state_fields, volume
 
@@ -60,6 +62,7 @@ class Case:
     there are any. device: id of the device that is spoken to. before: what is said before it in
     the same conversation, which is not judged. now: when it is said, None: any time; without a zone
     in that of Home Assistant. tool: of a command without `expect`, the call that carries it out.
+    is_critical: it moves something that our agent is to ask about first.
     """
 
     home: str
@@ -73,6 +76,7 @@ class Case:
     before: tuple[str, ...] = ()
     now: datetime | None = None
     tool: ExpectedCall | None = None
+    is_critical: bool = False
 
     @property
     def is_command(self) -> bool:
@@ -166,7 +170,7 @@ def _load_home(path: Path, folder: Path) -> Home:
         for one in path.parent.glob("*.yaml")
         if not one.name.startswith("_") and one.name not in NO_CASES
     )
-    reader = _CaseReader(name, {str(one["id"]) for one in content["entities"]})
+    reader = _CaseReader(name, content["entities"])
     return Home(
         name,
         path,
@@ -204,9 +208,10 @@ def _read(path: Path) -> dict[str, Any]:
 class _CaseReader:
     """Reads the cases of one home."""
 
-    def __init__(self, home: str, entities: set[str]) -> None:
+    def __init__(self, home: str, entities: Sequence[Mapping[str, Any]]) -> None:
         self._home = home
-        self._entities = entities
+        self._entities = {str(one["id"]) for one in entities}
+        self._critical = {str(one["id"]) for one in entities if _is_critical(one)}
 
     def read(self, path: Path) -> list[Case]:
         """Return the cases of a file, one for each sentence. Raises BenchmarkError.
@@ -260,6 +265,7 @@ class _CaseReader:
             _moment(test.get("context_now")),
             # What is to change says more than the call that does it.
             None if expect else call,
+            not self._critical.isdisjoint(expect),
         )
         return [replace(case, sentence=sentence) for sentence in sentences]
 
@@ -302,6 +308,13 @@ class _CaseReader:
             if entity_id not in self._entities:
                 raise ValueError(f"{key}: the home has no entity {entity_id}")
         return found
+
+
+def _is_critical(entity: Mapping[str, Any]) -> bool:
+    """Tell whether our agent is to ask before an entity moves."""
+    domain = str(entity["id"]).partition(".")[0]
+    device_class = (entity.get("attributes") or {}).get("device_class")
+    return not CRITICAL.isdisjoint((domain, f"{domain}.{device_class}"))
 
 
 def _texts(value: Any, key: str) -> list[str]:

@@ -23,6 +23,7 @@ def table(columns: Sequence[Column]) -> str:
     rows += [(name, _counts(columns, _in_category(name))) for name in categories]
     rows.append(("commands", _counts(columns, _is_command)))
     rows.append(("commands, right after a yes", [_after_yes(one) for one in columns]))
+    rows.append(("commands, right", [_right(one) for one in columns]))
     if any(not one.case.is_command for one in first):
         rows.append((f"{TALK}: no action", [_calm(one) for one in columns]))
     rows.append(("all", _counts(columns, lambda _: True)))
@@ -92,6 +93,10 @@ def _after_yes(column: Column) -> str:
     return _of_commands(column, lambda one: one.passed_after_yes)
 
 
+def _right(column: Column) -> str:
+    return _of_commands(column, lambda one: one.is_right)
+
+
 def _of(part: int, whole: int) -> str:
     return f"{part} of {whole}"
 
@@ -146,6 +151,7 @@ def _middle(values: Iterable[float]) -> float:
 
 
 SUMMARY: Sequence[tuple[str, Callable[[Column], str]]] = (
+    ("right", _right),
     ("right at once", lambda one: _of_commands(one, lambda case: case.passed)),
     ("right after a yes", _after_yes),
     ("moved something wrong", lambda one: _of_commands(one, lambda case: case.is_wrong)),
@@ -176,6 +182,7 @@ def _agent(column: Column) -> dict[str, Any]:
         "cases": len(outcomes),
         "commands_passed": sum(one.passed for one in outcomes if one.case.is_command),
         "commands_passed_after_yes": sum(one.passed_after_yes for one in outcomes),
+        "commands_right": sum(one.is_right for one in outcomes if one.case.is_command),
         "commands": sum(one.case.is_command for one in outcomes),
         "talk_passed": sum(one.passed for one in outcomes if not one.case.is_command),
         "talk_without_action": sum(one.is_calm for one in outcomes),
@@ -200,6 +207,7 @@ def _case(one: Outcome) -> dict[str, Any]:
         "before": list(one.case.before),
         "sentence": one.case.sentence,
         "is_command": one.case.is_command,
+        "is_critical": one.case.is_critical,
         "passed": one.passed,
         "why_not": list(one.reasons),
         "reply": one.reply,

@@ -12,7 +12,7 @@ import home_assistant_intents as intents
 from ..const import DOMAIN
 from .pack import kept_pack
 from .templates import texts_of
-from .words import words_of
+from .words import SHORT, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,9 @@ FOLDER = Path(__file__).parent / "sentences"
 FORM = Path(__file__).with_name("commands.json")
 FALLBACK = "en"
 # Keys of our files that extend commands.
-OF_COMMANDS = ("hear", "told", "instead", "without")
+OF_COMMANDS = ("hear", "hear_last", "told", "instead", "without")
+# Stands for no ending in a group of them.
+NO_ENDING = "-"
 # Target of a command for all entities of a kind to the text that replaces their name.
 OF_PLACES = {"area": "area", "floor": "floor", "home": "everywhere"}
 
@@ -41,9 +43,10 @@ class Sentence:
     tool: its name without namespace. kinds: of entities that it is for, as in
     `ExposedEntity.kinds`. say: the command with placeholders for `{name}`, `{area}`, `{floor}`,
     `{things}` and the slots. done: its confirmation, None: the model talks about the result.
-    hear: phrases that hint at it. target: what it acts on. needs: an ability that the entity needs.
-    slots: arguments from the utterance, with their value types. args: constant arguments.
-    reads: it changes nothing. name_arg: the argument for the entity's name.
+    hear: phrases that hint at it. hear_last: those that do so at the end only. target: what it
+    acts on. needs: an ability that the entity needs. slots: arguments from the utterance, with
+    their value types. args: constant arguments. reads: it changes nothing. name_arg: the argument
+    for the entity's name.
     """
 
     tool: str
@@ -57,11 +60,13 @@ class Sentence:
     args: Mapping[str, Any] = field(default_factory=dict)
     reads: bool = False
     name_arg: str = "name"
+    hear_last: tuple[Phrase, ...] = ()
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Sentence:
         """Parse one entry of `commands`."""
-        return cls(**{**raw, "kinds": frozenset(raw["kinds"]), "hear": phrases(raw["hear"])})
+        heard = {name: phrases(raw.get(name, ())) for name in ("hear", "hear_last")}
+        return cls(**{**raw, "kinds": frozenset(raw["kinds"]), **heard})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,12 @@ class Language:
     There is one object per code, so that it can be the key of caches.
 
     later: the sentence for delayed commands, whose phrases come before a duration. numbers: their
-    values, None for a phrase that is not a number although it contains the words of one. levels:
-    words for percentages. parts: for fractions of a unit of time. ones: articles that mean one
-    before a duration. common: words that are never typos of others. endings: possible endings of
-    verbs in orders, None: any of up to two letters. is_verb_first: orders begin with their verb.
-    has_inversion: conditions can begin with their verb.
+    values, None for a phrase that is not a number although it contains the words of one. ordinals:
+    values of words such as `second`. levels: words for percentages. parts: for fractions of a unit
+    of time. ones: articles that mean one before a duration. common: words that are never typos of
+    others. endings: possible endings of verbs in orders, None: any of up to two letters.
+    declension: groups of endings that a name can have in a sentence. is_verb_first: orders begin
+    with their verb. has_inversion: conditions can begin with their verb.
     """
 
     code: str
@@ -96,11 +102,13 @@ class Language:
     kinds: Mapping[str, Kind]
     lists: Mapping[str, tuple[Phrase, ...]]
     numbers: Mapping[Phrase, float | None]
+    ordinals: Mapping[str, int]
     levels: Mapping[Phrase, int]
     parts: Mapping[Phrase, float]
     ones: frozenset[str]
     common: frozenset[str]
     endings: frozenset[str] | None
+    declension: tuple[frozenset[str], ...]
     is_verb_first: bool
     has_inversion: bool
     units: Mapping[str, tuple[Phrase, ...]]
@@ -262,7 +270,13 @@ def _command(
     )
     more = _texts(text for one in _for(own.get("hear", {}), marks) for text in one)
     say = of_pack["say"] if hear or not more else f"{more[0]} {{name}}"
-    found = {**of_pack, "hear": [*dict.fromkeys((*hear, *more))], "say": say}
+    last = _texts(text for one in _for(own.get("hear_last", {}), marks) for text in one)
+    found = {
+        **of_pack,
+        "hear": [*dict.fromkeys((*hear, *more))],
+        "hear_last": last,
+        "say": say,
+    }
     for sentences in _for(own.get("told", {}), marks):
         found |= zip(("say", "done"), sentences, strict=False)
     if things := texts.get(OF_PLACES.get(of_pack.get("target", "name"), "")):
@@ -297,20 +311,13 @@ def _is_for(key: str, marks: set[str]) -> bool:
 
 def _for_places(sentences: Sequence[Sentence]) -> tuple[Sentence, ...]:
     """Return sentences; those for several entities also get the phrases of those for one."""
-    return tuple(
-        replace(
-            one,
-            hear=tuple(
-                dict.fromkeys(
-                    phrase
-                    for other in (one, *sentences)
-                    if other is one or _is_same_for_one(one, other)
-                    for phrase in other.hear
-                )
-            ),
-        )
-        for one in sentences
-    )
+    found = []
+    for one in sentences:
+        same = [one, *(other for other in sentences if _is_same_for_one(one, other))]
+        hear = dict.fromkeys(phrase for other in same for phrase in other.hear)
+        hear_last = dict.fromkeys(phrase for other in same for phrase in other.hear_last)
+        found.append(replace(one, hear=tuple(hear), hear_last=tuple(hear_last)))
+    return tuple(found)
 
 
 def _is_same_for_one(of_place: Sentence, other: Sentence) -> bool:
@@ -342,7 +349,25 @@ def _kinds(raw: Mapping[str, Any]) -> dict[str, Kind]:
     return kinds
 
 
+def _declined[T](values: Mapping[str, T], declension: Iterable[Collection[str]]) -> dict[str, T]:
+    """Return values by their words, in all forms that these have in a sentence."""
+    plain = {words_of(word)[0]: value for word, value in values.items()}
+    declined = {
+        word.removesuffix(ending) + other: value
+        for word, value in plain.items()
+        for endings in declension
+        for ending in endings
+        if ending and word.endswith(ending) and len(word) - len(ending) >= SHORT
+        for other in endings
+    }
+    return declined | plain
+
+
 def _language(code: str, raw: Mapping[str, Any]) -> Language:
+    declension = tuple(
+        frozenset(one.removeprefix(NO_ENDING) for one in group.split())
+        for group in raw.get("declension", ())
+    )
     return Language(
         code=code,
         sentences=_for_places([Sentence.of(one) for one in raw["commands"]]),
@@ -350,6 +375,7 @@ def _language(code: str, raw: Mapping[str, Any]) -> Language:
         kinds=_kinds(raw),
         lists={name: phrases(raw.get(name, ())) for name in LISTS},
         numbers=_numbers(raw),
+        ordinals=_declined(raw.get("ordinals", {}), declension),
         levels={words_of(words): value for words, value in raw["levels"].items()},
         parts={words_of(words): value for words, value in raw.get("parts", {}).items()},
         ones=frozenset(word for one in phrases(raw.get("ones", ())) for word in one),
@@ -357,10 +383,11 @@ def _language(code: str, raw: Mapping[str, Any]) -> Language:
             one[0] for name in COMMON for one in phrases(raw.get(name, ())) if len(one) == 1
         ),
         endings=None if raw["endings"] is None else frozenset(raw["endings"]),
+        declension=declension,
         is_verb_first=raw["is_verb_first"],
         has_inversion=raw["has_inversion"],
         units={name: phrases(words) for name, words in raw.get("units", {}).items()},
-        colors={words_of(word)[0]: color for word, color in raw["colors"].items()},
+        colors=_declined(raw["colors"], declension),
         texts=raw["texts"],
     )
 
@@ -393,6 +420,7 @@ LISTS = (
     ),
     *("denials", "senses", "clitics", "forms"),
     *("because", "because_behind_comma", "only", "keep", "missing", "too", "meant", "not"),
+    *("negations", "that", "auxiliaries", "past", "except_around"),
 )
 
 

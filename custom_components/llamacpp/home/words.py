@@ -18,6 +18,8 @@ ONE_SLIP, TWO_SLIPS = 5, 9
 SHORT, LONG = 3, 6
 # How `words_of` reads the percent sign.
 PERCENT = "percent"
+# Letters that have a stroke in the place of an accent: people leave it out, too.
+_STROKES = str.maketrans("łđø", "ldo")
 # Possible links between the two words of a compound.
 LINKS = ("", "n", "s")
 
@@ -30,6 +32,7 @@ def words_of(text: str) -> tuple[str, ...]:
     """
     plain = unicodedata.normalize("NFKD", text.casefold().replace("%", f" {PERCENT} "))
     letters = "".join(one for one in plain if not unicodedata.combining(one))
+    letters = letters.translate(_STROKES)
     return tuple(_WORD.findall(letters.replace("'", " ").replace("\u2019", " ")))
 
 
@@ -68,6 +71,17 @@ def is_like(one: str, other: str, *, may_slip: bool = True) -> bool:
     if len(longer) - len(shorter) > allowed or len({*longer} - {*shorter}) > allowed:
         return False
     return n_slips(shorter, longer) <= allowed
+
+
+def is_declined(one: str, other: str, declension: Iterable[Collection[str]]) -> bool:
+    """Return whether two words are forms of one name: a stem with two endings of one group."""
+    common = n_common(one, other)
+    # An ending may begin with the letters of another: `lampka`, `lampkami`.
+    return any(
+        one[cut:] in endings and other[cut:] in endings
+        for cut in range(common, SHORT - 1, -1)
+        for endings in declension
+    )
 
 
 def is_slip(one: str, other: str) -> bool:

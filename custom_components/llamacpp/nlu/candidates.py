@@ -28,6 +28,8 @@ CRITICAL = frozenset(
     ("lock", "valve", "alarm_control_panel", "siren", "cover.door", "cover.garage", "cover.gate")
 )
 MAX_COMMANDS = 48
+# In the place of a word that is not to be a verb.
+NO_WORD = "-"
 # Maximum number of entities of an utterance about all of them, or all but some.
 MAX_TOGETHER = 12
 # Maximum number of words in a part that is searched for the start of a second order.
@@ -162,6 +164,15 @@ class Candidates:
         """Return whether the words name an area or a floor."""
         shortlist = EntityLinker.of(self._home, self._language, words)
         return bool(shortlist.areas or shortlist.floors)
+
+    def place_in(self, words: Sequence[str]) -> str:
+        """Return the name of the only area or floor that the words name, empty if there is none."""
+        shortlist = EntityLinker.of(self._home, self._language, words)
+        places = [
+            *(self._home.areas[one] for one in shortlist.areas),
+            *(self._home.floors[one] for one in shortlist.floors),
+        ]
+        return places[0].name if len(places) == 1 else ""
 
     def begins_with_verb(self, words: Sequence[str]) -> bool:
         """Return whether the first word is part of a verb as orders have it."""
@@ -409,7 +420,20 @@ class Candidates:
         )
 
     def _excepted(self, words: Phrase, things: Sequence[ExposedEntity]) -> list[ExposedEntity]:
-        """Return the excepted ones of the entities; none if a word stays unexplained."""
+        """Return the excepted ones of the entities; none if a word stays unexplained.
+
+        They can be named in several ways: `the string and those in the hall`.
+        """
+        if found := self._excepted_as(words, things):
+            return found
+        joins = joins_in(words, self._language)
+        cuts = [-1, *sorted(joins), len(words)]
+        parts = [words[start + 1 : end] for start, end in pairwise(cuts)]
+        each = [self._excepted_as(one, things) for one in parts] if joins else []
+        return [thing for found in each for thing in found] if all(each) else []
+
+    def _excepted_as(self, words: Phrase, things: Sequence[ExposedEntity]) -> list[ExposedEntity]:
+        """Return the excepted ones of the entities that are named in one way."""
         shortlist = EntityLinker.of(self._home, self._language, words)
         joins = joins_in(words, self._language)
         explained = Explained(words, self._language, shortlist, joins=joins)
@@ -418,6 +442,10 @@ class Candidates:
             *(("area", self._home.areas[one]) for one in shortlist.areas),
             *(("floor", self._home.floors[one]) for one in shortlist.floors),
         ]
+        owned = [one for one in self._home.areas if shortlist.places_of_owner(one)]
+        if places or len(owned) > 1 or any(one.is_whole for one in shortlist.things):
+            owned = []
+        places += [("area", self._home.areas[one]) for one in owned]
         # `Those in the garage` does not mean garage doors.
         kinds = shortlist.kinds & of_things
         if whole := [one.thing for one in shortlist.things if one.is_whole]:
@@ -432,11 +460,9 @@ class Candidates:
         else:
             found = [one.thing for one in shortlist.things if one.is_only]
         is_clear = bool(found) and all(one in things for one in found)
-        return (
-            found
-            if is_clear and not explained.beside(found, [place for _, place in places], "keep")
-            else []
-        )
+        rest = explained.beside(found, [place for _, place in places], "keep")
+        of_owner = {word for one in owned for word in explained.owner(one)}
+        return found if is_clear and not {*rest} - of_owner else []
 
     def unclear(self, parts: Sequence[Sequence[Command]]) -> list[str]:
         """Return the names of entities of which one is meant, if it is unclear which; else none.
@@ -462,11 +488,11 @@ class Candidates:
         word exclude all others, and those whose verb is in the words exclude those whose verb is
         not: an order never makes its opposite possible.
         """
-        heard = self._verbs.found(words)
+        heard = self._verbs_of(words)
         found = self._found(words, heard, said, joins)
         if said and not any(one.is_heard for one in found):
             # The verb is in another part. A verb of this part makes the commands ask back.
-            elsewhere = self._verbs.found(said.words)
+            elsewhere = self._verbs_of(said.words)
             own = {words[index] for one in heard for index in one.places}
             # `Mach` belongs to `mach an` even if `an` is in another part.
             for one in elsewhere:
@@ -487,6 +513,31 @@ class Candidates:
         told = [one for one in found if one.is_heard]
         # What explains the most is the likeliest, and of these what has its verb to the letter.
         return sorted(told, key=lambda one: (len(one.rest), -_quality(one))) or found
+
+    def _verbs_of(self, words: Sequence[str]) -> list[Heard]:
+        """Return the matches of the verbs, without prepositions before the name of a place.
+
+        In languages where these can be a part of a verb: `schakel de lamp in de keuken uit`.
+        """
+        language = self._language
+        if not language.has_inversion:
+            return self._verbs.found(words)
+        shortlist = EntityLinker.of(self._home, language, words)
+        areas, floors = self._home.areas, self._home.floors
+        named = set[int]().union(
+            *(shortlist.places_of_place(areas[one]) for one in shortlist.areas),
+            *(shortlist.places_of_place(floors[one]) for one in shortlist.floors),
+        )
+        small = small_places(words, language)
+        return self._verbs.found(
+            [
+                NO_WORD
+                if (word,) in language.lists["prepositions"]
+                and (index + 1 in named or (index + 1 in small and index + 2 in named))
+                else word
+                for index, word in enumerate(words)
+            ]
+        )
 
     def _found(
         self,

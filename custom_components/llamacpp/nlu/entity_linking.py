@@ -4,14 +4,14 @@ import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise, product
+from itertools import pairwise, product, takewhile
 from typing import TYPE_CHECKING
 
 from ..home.things import name_words, remembered
-from ..home.words import LONG, SHORT, is_like, n_common, parts_of
+from ..home.words import LINKS, LONG, SHORT, is_declined, is_like, n_common, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from homeassistant.core import HomeAssistant
 
@@ -91,6 +91,10 @@ class NameIndex:
         self._initials: dict[str, list[str]] = defaultdict(list)
         for word in self.known:
             self._initials[word[0]].append(word)
+        # Names such as German `Herdlicht`, by the part before the word for a kind, with that word.
+        self.compounds = (
+            _compounds(self.by_word, of_kinds, of_places) if language.has_inversion else {}
+        )
         self._near: dict[str, frozenset[str]] = {}
         self._weights: dict[str, float] = {}
         # By word: entity index, name index, and the word's share of that name.
@@ -128,7 +132,7 @@ class NameIndex:
         `Lamp two` can be `Lamp 2`, and `lamp 2` can be `Lamp Two`.
         """
         numbers = self.language.numbers
-        value = float(word) if word.isdigit() else numbers.get((word,))
+        value = float(word) if word.isdigit() else self._value_of(word)
         if value is None:
             return frozenset()
         same = {f"{value:g}", *(one[0] for one, is_ in numbers.items() if is_ == value)} - {word}
@@ -137,6 +141,10 @@ class NameIndex:
             for one in same & self.by_word.keys()
             if any(self.by_word[one] & self.by_word[name] for name in self._named_by(before))
         )
+
+    def _value_of(self, word: str) -> float | None:
+        value = self.language.numbers.get((word,))
+        return self.language.ordinals.get(word) if value is None else value
 
     def _named_by(self, word: str) -> frozenset[str]:
         return self.near(word) & self.by_word.keys()
@@ -167,8 +175,33 @@ class NameIndex:
                 or one == word
                 or is_plural_of(one, word, self.language)
                 or is_plural_of(word, one, self.language)
+                or is_declined(word, one, self.language.declension)
             ]
-        return (one for one in likely if is_like(one, word, may_slip=not is_known))
+        return (
+            one
+            for one in likely
+            if is_like(one, word, may_slip=not is_known)
+            or is_declined(one, word, self.language.declension)
+        )
+
+
+def _compounds(
+    words: Iterable[str], of_kinds: Iterable[str], of_places: Collection[str]
+) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """Return the compounds among words of names, with the kind that each ends in, by the rest.
+
+    None with a place: `the light in the kitchen` is not only the `Küchenlicht`.
+    """
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for word, kind in product(words, of_kinds):
+        if word == kind or not word.endswith(kind):
+            continue
+        first = word.removesuffix(kind)
+        for link in LINKS:
+            root = first.removesuffix(link)
+            if first.endswith(link) and len(root) >= SHORT and root not in of_places:
+                found[root].append((kind, word))
+    return found
 
 
 async def async_read_names(hass: HomeAssistant, home: Home, language: Language) -> None:
@@ -332,7 +365,14 @@ class EntityLinker:
             for word, own in zip(self._words, self._places_of_parts, strict=True)
             if own == place
         ]
-        return all(any(is_like(part, one, may_slip=False) for one in words) for part in parts)
+        declension = self._language.declension
+        return all(
+            any(
+                is_like(part, one, may_slip=False) or is_declined(part, one, declension)
+                for one in words
+            )
+            for part in parts
+        )
 
     def places_of_area(self, area: str | None) -> set[int]:
         """Return the places of the whole name of an area or its floor."""
@@ -370,11 +410,19 @@ class EntityLinker:
         for index, word in enumerate(self._words):
             for one in self.index.near(word):
                 found[one].append(index)
+            for kind, compound in self.index.compounds.get(word, ()):
+                # `The light above the stove`: its word for the kind stands before.
+                if kind in self._words[:index]:
+                    found[compound] += [self._words.index(kind), index]
         for index, (one, other) in enumerate(pairwise(self._words)):
             if len(one + other) > LONG and one + other in self.index.known:
                 found[one + other] += [index, index + 1]
             for number in self.index.numbered(one, other):
                 found[number].append(index + 1)
+            if one in self._language.ordinals:
+                # `The second lamp` is `Lamp 2`.
+                for number in self.index.numbered(other, one):
+                    found[number].append(index)
         return dict(found)
 
     def _is_phrase(self, phrase: Phrase) -> bool:
@@ -415,13 +463,29 @@ class EntityLinker:
         found = [meant for one in sorted(likely) if (meant := self._meant(one))]
         best = max((one.share for one in found), default=0.0)
         if best < MIN_SHARE:
-            return []
+            return self._by_head(found)
         near = [one for one in found if one.share >= MIN_OF_BEST * best]
         sure = [one for one in near if one.is_sure]
         kept = [one for one in sure or near if not any(_is_less(one, other) for other in sure)]
         if len(kept) == 1 and kept[0].share >= MOST_OF_NAME:
             kept = [replace(kept[0], is_only=True)]
         return sorted(kept, key=lambda one: -one.share)[:MAX_THINGS]
+
+    def _by_head(self, found: Iterable[EntityMatch]) -> list[EntityMatch]:
+        """Return the only entity whose name begins so: `the machine`, the `Machine for coffee`.
+
+        None if that is a word for a kind of entity, or a place.
+        """
+        small = {one[0] for one in self._language.lists["small"] if len(one) == 1}
+        no_heads = small.union(self.kind_words, self._of_places)
+        heads = []
+        for one in found:
+            for words in map(name_words, one.thing.names):
+                head = frozenset(takewhile(lambda word: word not in small, words))
+                if len(head) < len(words) and head and head <= one.words - no_heads:
+                    heads.append(replace(one, share=MOST_OF_NAME, is_only=True))
+                    break
+        return heads if len(heads) == 1 else []
 
     def _likely(self) -> set[int]:
         """Return the indexes of entities with a sufficient share, and of those in named areas."""
@@ -469,16 +533,27 @@ def is_plural_of(word: str, one: str, language: Language) -> bool:
 @lru_cache(maxsize=16)
 def _plural_endings(language: Language) -> frozenset[tuple[str, str]]:
     """Return pairs of singular and plural endings, as in `lampada` and `lampade`."""
-    found = set()
+    found: set[tuple[str, str]] = set()
+    cases: set[tuple[str, str]] = set()
     for kind in language.kinds.values():
         plurals = {one[0] for one in kind.plurals if len(one) == 1}
         singles = {one[0] for one in kind.words if len(one) == 1} - plurals
-        for single, several in product(singles, plurals):
-            common = n_common(single, several)
-            endings = (single[common:], several[common:])
-            if common >= SHORT and max(map(len, endings)) <= MAX_ENDING:
-                found.add(endings)
-    return frozenset(found)
+        found |= _ending_pairs(singles, plurals)
+        # Polish `lampę` without its accent ends as a plural.
+        is_declined_much = language.declension and not language.has_inversion
+        cases |= _ending_pairs(singles, singles) if is_declined_much else set()
+    return frozenset(found - cases)
+
+
+def _ending_pairs(ones: Iterable[str], others: Iterable[str]) -> set[tuple[str, str]]:
+    """Return the endings by which words differ from others of the same stem."""
+    pairs = set()
+    for one, other in product(ones, others):
+        common = n_common(one, other)
+        endings = (one[common:], other[common:])
+        if common >= SHORT and max(map(len, endings)) <= MAX_ENDING:
+            pairs.add(endings)
+    return pairs
 
 
 def _is_less(one: EntityMatch, other: EntityMatch) -> bool:

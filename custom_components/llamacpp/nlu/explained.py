@@ -9,6 +9,7 @@ from ..home.numbers import HALF, with_half
 from ..home.things import name_words
 from ..home.words import PERCENT, is_like
 from .relative import difference, step
+from .utterance import n_begin
 from .verbs import ENDING, EXACT
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ class Explained:
         if is_room_known:
             self._small |= _places(_index(lists["here"]), words)
         self._there = there_places(words, language)
+        if n_begin(tuple(words), lists["orders"]):
+            self._small |= _places(_index(lists["auxiliaries"]), words)
+        # `Leave it on` is no order to turn it on.
+        self._kept = set[int]().union(
+            *(_in_order(one, words) for one in lists["keep"] if len(one) > 1)
+        )
 
     def rest(  # noqa: PLR0913 - each is a part of the command
         self,
@@ -72,11 +79,10 @@ class Explained:
         none. item: words of an item that is on the list, or reported as missing.
         """
         shortlist, language = self._shortlist, self._language
-        known = {*self._small, *(heard.places if heard else ())}
+        known = {*self._small}
         if heard:
-            known |= self._before_each("possessives", heard.places)
-        if item_end and heard:
-            known |= self._item(heard, item_end)
+            known |= heard.places | self._before_each("possessives", heard.places)
+            known |= self._item(heard, item_end) if item_end else set()
         if item:
             # `Is done`, `is finished`.
             for name in ("missing", "copulas"):
@@ -93,13 +99,16 @@ class Explained:
             target |= shortlist.places_of_place(place)
         owner = shortlist.places_of_owner(thing.area) if thing else set()
         known |= target | self._all | self._modals(target - owner)
-        if not place and (kind or self._all):
+        # `The heating of the whole home` is not the radiator that is named besides.
+        if not place and (kind or (self._all and not shortlist.is_specific)):
             known |= _places(_index(language.lists["home"]), self._words)
         for slot in sentence.slots.values():
             known |= self.of_value(slot)
         if by_step := step(self._words, sentence, language):
             known |= by_step.places
         known -= self._elsewhere(kind)
+        if not sentence.slots:
+            known -= self._kept
         return tuple(word for index, word in enumerate(self._words) if index not in known)
 
     def _elsewhere(self, kind: str | None) -> set[int]:
@@ -166,6 +175,10 @@ class Explained:
             if one.area == thing.area and one.kinds[0] == thing.kinds[0]
         ]
         return len(alike) == 1 or bool(shortlist.places_of(own))
+
+    def owner(self, area: str) -> set[str]:
+        """Return the words that only this area's name has: `Zoe's`."""
+        return {self._words[place] for place in self._shortlist.places_of_owner(area)}
 
     def is_own(self, thing: ExposedEntity, heard: Heard) -> bool:
         """Return whether the words name exactly this entity.
@@ -293,6 +306,18 @@ class Explained:
         places = digits | by_difference | _places(_index((*phrases, *halves)), words)
         to = phrase_places(language.lists["to"], words)
         return places | {place for place in to if place + 1 in places}
+
+
+def _in_order(phrase: Phrase, words: Sequence[str]) -> set[int]:
+    """Return the places of the words of a phrase, perhaps with others between; none without all."""
+    places: list[int] = []
+    for word in phrase:
+        start = places[-1] + 1 if places else 0
+        place = next((one for one in range(start, len(words)) if words[one] == word), None)
+        if place is None:
+            return set()
+        places.append(place)
+    return set(places)
 
 
 def _beside(places: tuple[int, int]) -> tuple[int, int]:

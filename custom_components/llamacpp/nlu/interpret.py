@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..home.durations import lengths
-from .explained import beside, cautions_in, phrase_places
+from ..home.numbers import numbers_in
+from .explained import beside, cautions_in, phrase_places, small_places
 from .gbnf import writable
 from .generic import generic_commands
 from .statements import (
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from ..home.language import Language, Phrase
     from .candidates import Candidates, Command
     from .utterance import Utterance
+
+
+# Arguments that say where, or which entity.
+TARGETS = frozenset(("name", "area", "floor"))
 
 
 class Meaning(NamedTuple):
@@ -164,13 +169,19 @@ class Interpreter:
         if len(orders) != 1 or said.delay or said.but:
             return None
         ((order, meaning),) = orders
+        commands = [one for part in meaning.parts for one in part]
+        if any("domain" in one.args and TARGETS.isdisjoint(one.args) for one in commands) and any(
+            self._candidates.names_place(one.words) for one in clauses
+        ):
+            # `It is dark in the hall, turn on the lights`: not those of the whole home.
+            return None
         place = clauses.index(order)
         others = [*clauses[:place], *clauses[place + 1 :]]
         things = {one.thing for part in meaning.parts for one in part}
-        if any(
-            self._is_other(one, things, is_before=index < place)
-            for index, one in enumerate(clauses)
-            if index != place
+        before = [one for one in clauses[:place] if not self._is_negative_remark(one, order)]
+        behind = clauses[place + 1 :]
+        if any(self._is_other(one, things, is_before=True) for one in before) or any(
+            self._is_other(one, things) for one in behind
         ):
             return None
         # `Well, ...` is no condition, but behind an order a word alone may revoke it: `nonsense`.
@@ -189,7 +200,7 @@ class Interpreter:
                 and beside(one.words, self._language, "thanks", "yes")
             )
             for index, one in enumerate(clauses)
-            if index != place
+            if index > place or one in before
         )
         # `Dark in our bedroom, off with the lights` is not about the whole home.
         is_alone &= not (
@@ -217,6 +228,8 @@ class Interpreter:
             return None
         topic, *rest = said.clauses
         named = {one.thing.name for one in self._candidates.named(topic.words) if one.is_whole}
+        if not named and len(rest) == 1 and (place := self._candidates.place_in(topic.words)):
+            return self._order_at_place(topic, rest[0], place)
         if len(named) != 1:
             return None
         (name,) = named
@@ -253,6 +266,21 @@ class Interpreter:
         meaning = Meaning(self._possible(whole))
         is_it = {one.thing for part in meaning.parts for one in part} == {name}
         return meaning if is_it else Meaning([])
+
+    def _order_at_place(self, topic: Utterance, order: Utterance, place: str) -> Meaning | None:
+        """Return the meaning of an order behind a statement about a place that it does not name.
+
+        `It is dark in the hall, turn on the lights`.
+        """
+        if order.is_chat or self._candidates.names_place(order.words):
+            return None
+        meaning = Meaning(
+            self._possible(understand(f"{place} {' '.join(order.words)}", self._language))
+        )
+        things = {one.thing for part in meaning.parts for one in part}
+        if not meaning.is_plain or self._is_other(topic, things):
+            return None
+        return _beside(meaning, [topic], is_alone=not self._may_change(topic.words, things))
 
     def _order_for_item(self, said: Utterance, meaning: Meaning) -> Meaning | None:
         """Return the meaning of an order for an item that a statement names: `I have milk, ...`.
@@ -306,6 +334,23 @@ class Interpreter:
                 return _beside(meaning, clauses[1:], is_alone=True)
         return None
 
+    def _is_negative_remark(self, clause: Utterance, order: Utterance) -> bool:
+        """Return whether a clause before an order only says what is not: `I can't see a thing`.
+
+        It says more than `not now`, and nothing about the home. The order is no part of it: `I do
+        not want, that you turn it on`.
+        """
+        lists = self._language.lists
+        negations = phrase_places(lists["negations"], clause.words)
+        words = tuple(one for index, one in enumerate(clause.words) if index not in negations)
+        return (
+            bool(negations)
+            and len(small_places(words, self._language)) < len(words)
+            and not (clause.is_question or n_begin(order.words, lists["that"]))
+            and not (self._candidates.names_any(words) or self._candidates.named(words))
+            and not self._may_change(words, ())
+        )
+
     def _is_other(
         self, clause: Utterance, things: Collection[str], *, is_before: bool = False
     ) -> bool:
@@ -356,16 +401,21 @@ class Interpreter:
         language = self._language
         lists = language.lists
         named = [one for one in self._candidates.named(words) if one.thing.name not in things]
-        begins = n_begin(words, lists["subjects"]) and not n_begin(words, lists["orders"])
+        if len(small_places(words, language)) == len(words):
+            return False
+        is_request = n_begin(words, lists["orders"]) and self._candidates.names_any(words)
+        begins = n_begin(words, lists["subjects"]) and not is_request
         states = is_statement(words, language)
         is_no_order = states or (begins and not (language.has_inversion or named))
         is_for_several = "" in things or len(things) > 1
+        # In some languages no verb consists of prepositions alone, unless a value follows.
+        has_particles = language.has_inversion or not language.declension
+        is_clear = not (named or is_for_several) or not (
+            has_particles or numbers_in(words, language, language.levels)
+        )
         return bool(
             (may_begin_with_verb(words, language) and not (begins or states or is_exclamation))
-            or (
-                not is_no_order
-                and is_order(words, language, is_clear=not (named or is_for_several))
-            )
+            or (not is_no_order and is_order(words, language, is_clear=is_clear))
             or warns(words, language, is_before=is_before)
             or lengths(words, language)
         )

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # A statement has its verb within so many words: `the new lamp is`.
 MAX_SUBJECT = 5
+# Shorter words are no verbs in the past: Polish `sala`.
+MIN_PAST = 5
 # In Germanic languages a finite verb that begins a condition ends in one of these, or an article or
 # a pronoun follows it: `regnet es`, `geh ich`.
 ENDINGS = ("t", "e", "en")
@@ -25,7 +27,19 @@ def is_statement(words: Phrase, language: Language) -> bool:
     lists = language.lists
     if n_begin(words, lists["orders"]) or n_begin(words, lists["copulas"]):
         return False
-    return _copula_in(words, language) > 0 or n_begin(words, lists["speakers"]) > 0
+    return (
+        _copula_in(words, language) > 0
+        or n_begin(words, lists["speakers"]) > 0
+        or _has_past(words, language)
+    )
+
+
+def _has_past(words: Phrase, language: Language) -> bool:
+    """Return whether a word has the ending of a verb that tells the past: Polish `zostawiła`."""
+    endings = tuple(one[0] for one in language.lists["past"])
+    return any(word.endswith(endings) and len(word) > MIN_PAST for word in words) and not (
+        is_order(words, language)
+    )
 
 
 def ends_statement(words: Phrase, language: Language) -> bool:

@@ -141,6 +141,10 @@ def _but(words: tuple[str, ...], language: Language) -> tuple[Phrase, Phrase] | 
         n_words = n_begin(words[index:], phrases)
         if n_words and index + n_words < len(words):
             return words[:index], words[index + n_words :]
+        for before, behind in language.lists["except_around"]:
+            # `All of them, op de lamp na`.
+            if words[index] == before and words[-1] == behind and index + 2 < len(words):
+                return words[:index], words[index + 1 : -1]
     return None
 
 

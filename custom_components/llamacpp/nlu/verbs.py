@@ -23,6 +23,8 @@ STEM = 4
 # Prefixes turn verbs into their opposites (`unlock`, `déverrouille`): a change in so many letters
 # at the start is no typo.
 PREFIX = 2
+# Between the two parts of a German verb in its infinitive.
+INFIX = "zu"
 EXACT, ENDING, SLIP = 2, 1, 0
 ON_OFF = ("HassTurnOn", "HassTurnOff")
 
@@ -191,12 +193,25 @@ def _phrases(language: Language, words: tuple[str, ...]) -> tuple[Heard, ...]:
             match := _match(sentence, phrase, said)
         ):
             matches[number].append(match)
+    for number, phrase in forms.last:
+        if places := _at_end(phrase, words, language):
+            sentence = language.sentences[number]
+            matches[number].append(Heard(sentence, frozenset(phrase), places, EXACT))
     found = []
     for _, matched in sorted(matches.items()):
         # `Dim it to 30 percent` matches two phrases.
         places = frozenset[int]().union(*(one.places for one in matched))
         found.append(replace(max(matched, key=lambda one: one.rank), places=places))
     return tuple(found)
+
+
+def _at_end(phrase: Phrase, words: tuple[str, ...], language: Language) -> frozenset[int]:
+    """Return the places of a phrase at the end of the words, perhaps before thanks; else none."""
+    end = len(words)
+    while end and words[:end][-1:] in language.lists["thanks"]:
+        end -= 1
+    start = end - len(phrase)
+    return frozenset(range(start, end)) if words[max(start, 0) : end] == phrase else frozenset()
 
 
 def _match(
@@ -226,6 +241,11 @@ class _Forms:
         for number, sentence in enumerate(language.sentences):
             for phrase in sentence.hear:
                 self.by_first[phrase[0]].append((number, phrase))
+        self.last = [
+            (number, phrase)
+            for number, sentence in enumerate(language.sentences)
+            for phrase in sentence.hear_last
+        ]
         self._stems: dict[str, list[str]] = defaultdict(list)
         for word in self._words:
             self._stems[word[:PREFIX]].append(word)
@@ -242,9 +262,14 @@ class _Forms:
         """Return the matches of each verb word: start, end and quality."""
         without = set(no_verbs)
         found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+        orders = self._language.lists["orders"]
+        is_polite = self._language.has_inversion and any(
+            tuple(words[: len(one)]) == one for one in orders
+        )
         for index, word in enumerate(words):
             if index not in without:
-                for meant, how in self._of(word):
+                of_word = self._of(word) or (self._of_infinitive(word) if is_polite else ())
+                for meant, how in of_word:
                     found[meant].append((index, index + 1, how))
         for index, (one, other) in enumerate(pairwise(words)):
             # Written as two words: `auf machen`.
@@ -304,6 +329,15 @@ class _Forms:
         """Return whether only the last letter differs, where endings count: Spanish `apago`."""
         is_told = self._language.endings is not None
         return is_told and len(word) == len(verb) and word[:-1] == verb[:-1]
+
+    def _of_infinitive(self, word: str) -> list[tuple[str, int]]:
+        """Return the verb words of a German infinitive: `anzumachen` is of `anmachen`.
+
+        It is an order only behind words such as `would you be so kind`.
+        """
+        cuts = (place for place in range(PREFIX, len(word)) if word.startswith(INFIX, place))
+        plain = (word[:place] + word[place + len(INFIX) :] for place in cuts)
+        return next(filter(None, ([*self._of(one)] for one in plain if len(one) >= ONE_SLIP)), [])
 
     def _is_form(self, one: str, other: str) -> bool:
         """Return whether two words differ in an ending that the language uses in orders."""

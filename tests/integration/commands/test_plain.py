@@ -1,7 +1,8 @@
 """What families say in a home that no word list was made with: plain orders are done at once.
 
-`plain/` has sentences for each language, by what they do: at once (`done`), and also perhaps only
-after a question (`asked`); and what must never be done at once (`never`).
+`plain/` has sentences for each language, for some also of a second home, by what they do: at
+once (`done`), and also perhaps only after a question (`asked`); and what must never be done at
+once (`never`).
 """
 
 from pathlib import Path
@@ -83,9 +84,9 @@ class Said:
     """A language's sentences, and what each means in its home."""
 
     def __init__(self, hass: HomeAssistant, code: str) -> None:
-        """Put the home's states into Home Assistant."""
+        """Put the home's states into Home Assistant. code: name of a file, such as `de-remise`."""
         self.raw: dict[str, Any] = yaml.safe_load((PLAIN / f"{code}.yaml").read_text("utf-8"))
-        self._language = load(code)
+        self._language = load(code.partition("-")[0])
         self._home = home_of(self.raw)
         for thing in self._home.things:
             hass.states.async_set(thing.entity_id, "unknown", VALUES)
