@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # With the newest Home Assistant there is nothing that drives a browser.
-collect_ignore = [] if find_spec("playwright") else ["test_card.py"]
+collect_ignore = [] if find_spec("playwright") else ["test_card.py", "test_first_steps.py"]
 
 
 @pytest.fixture(autouse=True)

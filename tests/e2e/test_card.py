@@ -1,9 +1,7 @@
 """The dashboard card in a real browser, on the real pages of a real Home Assistant."""
 
-import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.async_api import expect
@@ -12,18 +10,21 @@ from dev.agent_setup import add_server, find_agent
 from dev.ha_client import HomeAssistantClient
 from dev.processes import free_port
 from dev.scripted_model import write_scripted_model
-from tests.app.browser import WAIT_MILLISECONDS, chromium
+from tests.app.browser import chromium
 from tests.conftest import serving
 
+from .sights import looking
 from .test_first_path import home_assistant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    from playwright.async_api import Browser, ConsoleMessage, Locator, Page
+    from playwright.async_api import Locator
 
     from dev.llama import LlamaServer
+
+    from .sights import Sight
 
 STORY = "Tell me how the day was"
 # Enough words to be seen coming, and markup that must be shown as it is.
@@ -32,6 +33,7 @@ GREETING = "Good evening"
 GREETED = "And to you!"
 PASSWORD = "of-anna"
 DASHBOARD = "llama-card"
+PATH = f"/{DASHBOARD}/0"
 
 # Notes how long the newest answer is, whenever it has grown.
 WATCH = """(card) => {
@@ -88,75 +90,21 @@ FAULTS = """(card) => {
 }"""
 
 
-@dataclass
-class Dashboard:
-    """A page with the card that somebody looks at, and what its console complained of."""
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Begin to listen."""
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._hear)
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type == "error" or (message.type == "warning" and "llama" in message.text):
-            self.complaints.append(message.text)
-
-    @property
-    def card(self) -> Locator:
-        """The card."""
-        return self.page.locator("house-llama-card")
-
-    async def say(self, message: str) -> None:
-        """Say something, by the keyboard."""
-        await self.card.locator("textarea").fill(message)
-        await self.card.locator("textarea").press("Enter")
-
-    async def faults(self) -> list[str]:
-        """Return what can be read badly, or not at all."""
-        found: list[str] = await self.card.evaluate(FAULTS)
-        return found
+def card_of(seen: Sight) -> Locator:
+    """Return the card."""
+    return seen.page.locator("house-llama-card")
 
 
-@asynccontextmanager
-async def looking(
-    browser: Browser,
-    client: HomeAssistantClient,
-    *,
-    language: str = "en",
-    scheme: Literal["light", "dark"] = "light",
-    width: int = 1280,
-) -> AsyncGenerator[Dashboard]:
-    """Look at the dashboard as a user, until the block ends; the console must not complain."""
-    context = await browser.new_context(
-        locale=language, color_scheme=scheme, viewport={"width": width, "height": 900}
-    )
-    context.set_default_timeout(WAIT_MILLISECONDS)
-    tokens = {
-        "access_token": client.access_token,
-        "token_type": "Bearer",
-        "refresh_token": "",
-        "expires_in": 1800,
-        "hassUrl": client.base_url,
-        "clientId": f"{client.base_url}/",
-        # Never, as far as the page knows: the test is over before.
-        "expires": 32503680000000,
-    }
-    stored = {"hassTokens": tokens, "selectedLanguage": language}
-    await context.add_init_script(
-        "".join(
-            f"localStorage.setItem({json.dumps(name)}, {json.dumps(json.dumps(value))});"
-            for name, value in stored.items()
-        )
-    )
-    seen = Dashboard(await context.new_page())
-    await seen.page.goto(f"{client.base_url}/{DASHBOARD}/0")
-    await seen.card.wait_for()
-    yield seen
-    await context.close()
-    assert seen.complaints == []
+async def say(card: Locator, message: str) -> None:
+    """Say something, by the keyboard."""
+    await card.locator("textarea").fill(message)
+    await card.locator("textarea").press("Enter")
+
+
+async def faults(card: Locator) -> list[str]:
+    """Return what can be read badly, or not at all."""
+    found: list[str] = await card.evaluate(FAULTS)
+    return found
 
 
 @asynccontextmanager
@@ -191,24 +139,24 @@ async def test_card(tmp_path: Path, model: Path) -> None:
             async with house(tmp_path, server) as admin:
                 await admin.add_user("Anna", "anna", PASSWORD)
                 async with HomeAssistantClient(admin.base_url, "anna", PASSWORD) as anna:
-                    async with looking(browser, anna) as seen:
+                    async with looking(browser, anna, PATH) as seen:
                         await say_and_find_again(seen)
                     async with looking(
-                        browser, anna, language="it", scheme="dark", width=360
+                        browser, anna, PATH, language="it", scheme="dark", width=360
                     ) as seen:
                         await go_on_and_close(seen)
-                async with looking(browser, admin) as seen:
+                async with looking(browser, admin, PATH) as seen:
                     await lose_the_server(seen, server)
 
 
-async def say_and_find_again(seen: Dashboard) -> None:
+async def say_and_find_again(seen: Sight) -> None:
     """Begin a conversation, on a large and light screen."""
-    card = seen.card
+    card = card_of(seen)
     await expect(card.get_by_role("heading")).to_have_text("House Llama")
     await expect(card.get_by_role("status")).to_contain_text("No conversations yet")
-    assert await seen.faults() == []
+    assert await faults(card) == []
     await card.evaluate(WATCH)
-    await seen.say(STORY)
+    await say(card, STORY)
     await expect(card.locator(".messages .note")).to_contain_text("tokens/s")
     await expect(card.locator(".assistant")).to_have_text(f"Answer: {TOLD}")
     assert await card.locator(".assistant b").count() == 0
@@ -216,24 +164,24 @@ async def say_and_find_again(seen: Dashboard) -> None:
     assert len(lengths) > 4
     assert lengths == sorted(lengths)
     await expect(card.get_by_role("heading")).to_have_text(STORY)
-    assert await seen.faults() == []
+    assert await faults(card) == []
     await card.get_by_label("All conversations").click()
     await expect(card.get_by_role("listitem")).to_have_count(1)
     await expect(card.get_by_role("listitem")).to_contain_text(STORY)
-    assert await seen.faults() == []
+    assert await faults(card) == []
 
 
-async def go_on_and_close(seen: Dashboard) -> None:
+async def go_on_and_close(seen: Sight) -> None:
     """Find the conversation, on a small and dark one, in another language."""
-    card = seen.card
+    card = card_of(seen)
     await card.get_by_role("listitem").get_by_role("button").click()
     await expect(card.locator(".user")).to_have_text(f"Tu: {STORY}")
     await expect(card.locator(".assistant")).to_have_text(f"Risposta: {TOLD}")
-    await seen.say(GREETING)
+    await say(card, GREETING)
     answers = [f"Risposta: {one}" for one in (TOLD, GREETED)]
     await expect(card.locator(".assistant")).to_have_text(answers)
     await expect(card.get_by_label("Chiudi la conversazione")).to_be_visible()
-    assert await seen.faults() == []
+    assert await faults(card) == []
     await card.get_by_label("Chiudi la conversazione").click()
     await card.get_by_role("listitem").get_by_role("button").click()
     await expect(card.get_by_role("status")).to_have_text(
@@ -241,15 +189,15 @@ async def go_on_and_close(seen: Dashboard) -> None:
     )
     await expect(card.locator(".assistant")).to_have_count(2)
     await expect(card.locator("textarea")).to_be_hidden()
-    assert await seen.faults() == []
+    assert await faults(card) == []
 
 
-async def lose_the_server(seen: Dashboard, server: LlamaServer) -> None:
+async def lose_the_server(seen: Sight, server: LlamaServer) -> None:
     """See nothing of others, and a sentence where nobody can answer."""
-    card = seen.card
+    card = card_of(seen)
     await expect(card.get_by_role("status")).to_contain_text("No conversations yet")
     server.stop()
-    await seen.say(GREETING)
+    await say(card, GREETING)
     await expect(card.locator(".messages .problem")).to_contain_text("server")
     await expect(card.get_by_label("Send")).to_be_visible()
-    assert await seen.faults() == []
+    assert await faults(card) == []
