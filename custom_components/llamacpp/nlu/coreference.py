@@ -97,8 +97,10 @@ class Coreference:
         area = next(iter(rooms)) if len(rooms) == 1 else None
         if area is None:
             return text
+        at, name = min(places), self._home.areas[area].name
         words = [word for index, word in enumerate(said.words) if index not in places]
-        return f"{as_written(words, said.written)} {self._home.areas[area].name}"
+        before_it, behind = (as_written(one, said.written) for one in (words[:at], words[at:]))
+        return " ".join(filter(None, (before_it, name, behind)))
 
     def same_for(self, text: str, commands: Sequence[Command]) -> str:
         """Return the last order for a newly named target or value, or for the other of two.

@@ -327,7 +327,7 @@ class _Forms:
 
     def _is_other_form(self, word: str, verb: str) -> bool:
         """Return whether only the last letter differs, where endings count: Spanish `apago`."""
-        is_told = self._language.endings is not None
+        is_told = self._language.endings is not None and not self._language.declension
         return is_told and len(word) == len(verb) and word[:-1] == verb[:-1]
 
     def _of_infinitive(self, word: str) -> list[tuple[str, int]]:
