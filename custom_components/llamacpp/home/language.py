@@ -271,12 +271,9 @@ def _command(
     more = _texts(text for one in _for(own.get("hear", {}), marks) for text in one)
     say = of_pack["say"] if hear or not more else f"{more[0]} {{name}}"
     last = _texts(text for one in _for(own.get("hear_last", {}), marks) for text in one)
-    found = {
-        **of_pack,
-        "hear": [*dict.fromkeys((*hear, *more))],
-        "hear_last": last,
-        "say": say,
-    }
+    found = {**of_pack, "hear": [*dict.fromkeys((*hear, *more))], "say": say}
+    if last:
+        found["hear_last"] = last
     for sentences in _for(own.get("told", {}), marks):
         found |= zip(("say", "done"), sentences, strict=False)
     if things := texts.get(OF_PLACES.get(of_pack.get("target", "name"), "")):

@@ -1,6 +1,6 @@
 """What families say in a home that no word list was made with: plain orders are done at once.
 
-`plain/` has sentences for each language, for some also of a second home, by what they do: at
+`plain/` has sentences for each language, for some also of further homes, by what they do: at
 once (`done`), and also perhaps only after a question (`asked`); and what must never be done at
 once (`never`).
 """
