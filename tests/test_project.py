@@ -28,7 +28,7 @@ HACS_KEYS = {
 # Platforms of entities, and what Home Assistant sets up in any case (hassfest's own list has more).
 ALWAYS_THERE = {
     *("binary_sensor", "button", "cover", "select", "sensor", "todo"),
-    *("diagnostics", "homeassistant", "repairs", "system_health"),
+    *("diagnostics", "homeassistant", "repairs", "system_health", "websocket_api"),
 }
 
 

@@ -194,7 +194,7 @@ def test_own_words_are_added() -> None:
         "kinds": {"light": {"all": "lamps", "words": ["lamp", "bulbs", "bulb"]}},
         "texts": {"done": "Ready.", "what": "?"},
         "colors": {"red": "red", "reds": "red"},
-        "commands": [{**command, "hear": ["bolt"], "hear_last": [], "say": "bolt {name}"}],
+        "commands": [{**command, "hear": ["bolt"], "say": "bolt {name}"}],
         "is_verb_first": True,
     }
 
