@@ -270,6 +270,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         )
 
     async def _async_update_prompts(self) -> None:
+        if self._is_exact_first:
+            # The words of a language take a while at first.
+            await async_load(self.hass)
         while self._is_outdated:
             self._is_outdated = False
             try:
@@ -281,12 +284,14 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
     async def async_prepare(self, language: str | None = None) -> None:
         """Prefill the prompt while the user still speaks; wakes a sleeping server.
 
-        Loads Home Assistant's own sentences, too: those of a language take a while at first.
+        Loads Home Assistant's own sentences, too, and the words of commands: those of a language
+        take a while at first.
         """
         if self._is_exact_first:
             await conversation.async_prepare_agent(
                 self.hass, conversation.HOME_ASSISTANT_AGENT, language or self.hass.config.language
             )
+            await async_load(self.hass, language)
         if not (self.available and self.subentry.data.get(CONF_KEEP_WARM, True)):
             return
         await self.serving.notice(self.model)
