@@ -23,7 +23,7 @@ INTEGRATIONS = {
 }
 
 CONFIGURATION = """\
-# Written anew at every start.
+# Written at every start.
 homeassistant:
   name: Demo home
   country: IT

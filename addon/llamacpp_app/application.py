@@ -129,7 +129,7 @@ async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) 
     """
     async with AsyncExitStack() as stack:
         behind = setup
-        # Somebody has to answer while llama-server is not there, and to send the key for others.
+        # The app has to answer while llama-server is not there, and to send the key for others.
         is_between = bool(setup.options.idle_minutes) or setup.options.is_keyless
         if is_between:
             behind = replace(setup, ports=_behind(setup.ports))

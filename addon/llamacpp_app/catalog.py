@@ -67,7 +67,7 @@ class ModelState(StrEnum):
 
 
 class Lacking(Enum):
-    """What is to be fetched of a model that is there: some of its parts, or all of it anew."""
+    """What is to be fetched of a model that is there: some of its parts, or all of it again."""
 
     PARTS = "parts"
     ALL = "all"
@@ -226,12 +226,12 @@ class Catalog:
             found = self._found.get(entry.name)
             if found is None or (lacking := self._lacking(found, source)):
                 entry.state = ModelState.DOWNLOADING
-                anew = found is not None and lacking is Lacking.ALL
-                found = await self._download(entry, reference, source, anew=anew)
+                replaces = found is not None and lacking is Lacking.ALL
+                found = await self._download(entry, reference, source, replaces=replaces)
         except (DownloadError, InvalidReferenceError, GgufError, OSError) as err:
             self._set_failed(entry, _told(err))
             if isinstance(err, (WrongHashError, InvalidReferenceError)):
-                # What is known to be wrong is not fetched again before somebody has changed it.
+                # What is known to be wrong is not fetched again before it was changed.
                 entry.retry_at = math.inf
             _LOGGER.warning("The model %s cannot be had: %s", entry.name, entry.error)
             await self._look()
@@ -256,9 +256,9 @@ class Catalog:
         return Lacking.ALL if found.error and noted and not is_new else None
 
     async def _download(
-        self, entry: Entry, reference: Reference, source: str, *, anew: bool
+        self, entry: Entry, reference: Reference, source: str, *, replaces: bool
     ) -> FoundModel:
-        """Fetch the files of a model, and read them. anew: those that are there are replaced.
+        """Fetch the files of a model, and read them. replaces: those that are there are replaced.
 
         Raises DownloadError, InvalidReferenceError, GgufError, OSError.
         """
@@ -270,11 +270,11 @@ class Catalog:
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(reference, Quantisation):
             reference = await self._downloader.find(reference)
-        before = self._found.get(entry.name) if anew else None
+        before = self._found.get(entry.name) if replaces else None
         paths = []
         for one in _named(entry.name, reference):
-            is_there = not anew and await asyncio.to_thread((folder / one.file_name).is_file)
-            paths.append(await self._downloader.fetch(one, folder, note, anew=anew))
+            is_there = not replaces and await asyncio.to_thread((folder / one.file_name).is_file)
+            paths.append(await self._downloader.fetch(one, folder, note, replaces=replaces))
             self._fetched.add(one.file_name)
             if not is_there:
                 self._sources.note(one.file_name, source)
@@ -318,7 +318,7 @@ class Catalog:
         is_other = noted not in (None, source)
         target = self._paths.models / file.file_name
         is_there = not is_other and await asyncio.to_thread(target.is_file)
-        path = await self._downloader.fetch(file, self._paths.models, note, anew=is_other)
+        path = await self._downloader.fetch(file, self._paths.models, note, replaces=is_other)
         if not is_there:
             self._dropped.discard(path)
             self._sources.note(file.file_name, source)
@@ -420,7 +420,7 @@ class Catalog:
             entry.error = "This download was given up: delete it, or add the model again."
 
     def _forget_files(self, entry: Entry) -> None:
-        """Fetch files that are gone again, if somebody wants them."""
+        """Fetch files that are gone again, if a user wants them."""
         entry.found = entry.projector = None
         if entry.option is None:
             del self.entries[entry.name]

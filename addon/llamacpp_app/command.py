@@ -84,7 +84,7 @@ def server_command(options: Options, paths: Paths, launch: Launch) -> list[str]:
         # Who asks for thoughts in a request gets them all the same.
         *("--reasoning", options.reasoning),
         *("--cache-type-k", options.cache_type, "--cache-type-v", options.cache_type),
-        # What processes a prompt ahead gives way to somebody's question after each batch.
+        # A prefill gives way to a user's question after each batch.
         *("--batch-size", str(BATCH_SIZE)),
         # Processed prompts outlive a restart, sleep and a change of models.
         *("--slot-save-path", f"{prepare_slots(paths.slots)}/"),

@@ -49,7 +49,7 @@ FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
 # So many tries in a row without a new byte.
 MAX_TRIES: Final = 10
-# Somebody on the way who sends pages goes away, or does not.
+# Captive portals answer with a page: retry a few times, then give up.
 MAX_PAGES: Final = 3
 MAX_WRONG_HASHES: Final = 2
 MARGIN_BYTES: Final = 64_000_000
@@ -146,17 +146,17 @@ class Downloader:
         return source
 
     async def fetch(
-        self, source: ModelSource, folder: Path, on_progress: OnProgress, *, anew: bool = False
+        self, source: ModelSource, folder: Path, on_progress: OnProgress, *, replaces: bool = False
     ) -> Path:
         """Return the file of a source, downloading it if it is not there.
 
         A file is there under its name only when it is whole. What an interruption leaves is gone on
-        with the next time. anew: another file of this name is replaced. Raises DownloadError,
+        with the next time. replaces: another file of this name is replaced. Raises DownloadError,
         OSError.
         """
         target = folder / source.file_name
         async with self._locks.setdefault(target, asyncio.Lock()):
-            if not anew and await asyncio.to_thread(target.is_file):
+            if not replaces and await asyncio.to_thread(target.is_file):
                 return target
             part = Part(target, source.url)
             try:
@@ -238,7 +238,7 @@ class Downloader:
 def _wrong_hash(url: str) -> WrongHashError:
     return WrongHashError(
         f"What {redacted(url)} sends has not the SHA-256 that it should have: empty the option "
-        "model_sha256 or mend it, and start the app anew."
+        "model_sha256 or mend it, and restart the app."
     )
 
 

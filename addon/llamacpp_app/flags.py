@@ -108,7 +108,7 @@ OF_MODEL_FILES: Final = ("--lora", "--lora-scaled", "--mmproj", "--spec-draft-mo
 # Known to harm, and why: llama-server has no version without it.
 HARMFUL: Final[Mapping[str, str]] = {
     "--sleep-idle-seconds": "llama-server reads memory that it has freed (CVE-2026-43631) when "
-    "somebody asks while it falls asleep. Set idle_minutes, by which the app stops it instead.",
+    "a request comes while it falls asleep. Set idle_minutes, by which the app stops it instead.",
 }
 
 

@@ -109,7 +109,7 @@ class Found:
 
 
 class Folder:
-    """The folder of models; files are only read anew when they have changed."""
+    """The folder of models; files are only read again when they have changed."""
 
     def __init__(self, path: Path, *, embeddings: bool) -> None:
         """embeddings: models that are made for these are served, too."""

@@ -1,4 +1,4 @@
-"""Knows whether somebody needs the model."""
+"""Knows whether the model is needed."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Part:
         return self._hash.hexdigest()
 
     async def open(self) -> None:
-        """Go on with what an earlier run left, or begin anew. Raises OSError."""
+        """Go on with what an earlier run left, or begin again. Raises OSError."""
         await asyncio.to_thread(self._open)
 
     def _open(self) -> None:
@@ -92,7 +92,7 @@ class Part:
         self.n_bytes += len(block)
 
     async def clear(self) -> None:
-        """Begin anew. Raises OSError."""
+        """Begin from the start. Raises OSError."""
         await asyncio.to_thread(self._clear)
 
     def _clear(self) -> None:

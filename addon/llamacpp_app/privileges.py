@@ -25,7 +25,7 @@ GRAPHICS: Final = Path("/dev/dri")
 def give_up_root(paths: Paths) -> None:
     """Make the folders of the app, and become its user if this is root.
 
-    A library of models that is somebody else's, or that can only be read, stays as it is.
+    A library of models that belongs to another user, or that can only be read, stays as it is.
     Raises OSError if the app's own folder cannot be made.
     """
     paths.data.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def give_up_root(paths: Paths) -> None:
     try:
         user = pwd.getpwnam(USER)
     except KeyError:
-        # Not the image, but somebody's machine.
+        # Not the image, but a user's machine.
         return
     for path in (*_own_files(paths), *_shared_files(paths)):
         # Network disks let nobody do that, and may let the user write all the same.
@@ -76,7 +76,7 @@ def _shared_files(paths: Paths) -> list[Path]:
 
 
 def _stat(path: Path) -> os.stat_result:
-    """Return what is known of a file; of one that is not there, what belongs to somebody else."""
+    """Return what is known of a file; of one that is not there, what belongs to another user."""
     try:
         return path.lstat()
     except OSError:

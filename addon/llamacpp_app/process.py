@@ -68,7 +68,7 @@ class ProcessStatus:
 class ServerProcess:
     """Runs one command until it is stopped.
 
-    make_command: returns the command, anew for each start; what it raises ends `run`. is_ready:
+    make_command: returns the command, made for each start; what it raises ends `run`. is_ready:
     asks whether the server answers and has its model. advise: returns what helps against a lack of
     memory, or nothing. blame: is told why a server has ended, its last words, and whether it was
     ready; returns what follows from that, or nothing. words: what the server has said.

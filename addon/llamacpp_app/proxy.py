@@ -158,7 +158,7 @@ class Proxy:
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as err:
             if response is None:
                 if self._runner.is_away and (found := self._remembered(request)) is not None:
-                    # It fell asleep while somebody looked.
+                    # It fell asleep meanwhile.
                     return found
                 reason = self._runner.why_not() if not self._runner.is_ready else str(err)
                 return _error(503, "unavailable_error", reason)

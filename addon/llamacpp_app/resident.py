@@ -26,7 +26,7 @@ def _session_of(process: int) -> int | None:
     try:
         return os.getsid(process)
     except OSError:
-        # It has ended meanwhile, or belongs to somebody else.
+        # It has ended meanwhile, or belongs to another user.
         return None
 
 

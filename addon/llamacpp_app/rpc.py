@@ -13,7 +13,7 @@ CONNECT_SECONDS: Final = 3.0
 
 
 async def is_open(address: str) -> bool:
-    """Tell whether somebody listens at `host:port`."""
+    """Return whether a server listens at `host:port`."""
     host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -29,6 +29,6 @@ async def is_open(address: str) -> bool:
 
 
 async def alive(addresses: Sequence[str]) -> tuple[str, ...]:
-    """Return those of the addresses at which somebody listens, in their order."""
+    """Return those of the addresses at which a server listens, in their order."""
     answers = await asyncio.gather(*(is_open(one) for one in addresses))
     return tuple(one for one, answer in zip(addresses, answers, strict=True) if answer)

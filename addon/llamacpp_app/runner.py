@@ -49,7 +49,7 @@ _LOGGER = logging.getLogger(__name__)
 # Workers that come back are taken in again, those that go are left out, this long afterwards.
 WORKER_SECONDS: Final = 30.0
 IDLE_POLL_SECONDS: Final = 2.0
-# Where somebody always asks, a new model comes all the same.
+# Where requests never end, a new model comes all the same.
 LONGEST_WAIT_SECONDS: Final = 1800.0
 # Flags by which a model takes more than it was trained for.
 STRETCHING: Final = ("--rope", "--yarn")
@@ -84,7 +84,7 @@ class Runner:
         self.workers: tuple[str, ...] = ()
         self.cards = Cards(setup.paths.server, setup.options.gpu_layers)
         self._idleness = Idleness()
-        # Whether llama-server is stopped until somebody needs it.
+        # Whether llama-server is stopped until it is needed.
         self.is_asleep = False
         # What it said before, by path and model, until it answers again.
         self._said: Mapping[tuple[str, str], str] | None = None
@@ -164,7 +164,7 @@ class Runner:
         return len(self._served) > 1
 
     async def run(self) -> None:
-        """Run until this is cancelled; start anew when there are other models or workers."""
+        """Run until this is cancelled; start again when there are other models or workers."""
         self.refused = self._options.conflict() or await why_refused(self._setup.paths.server)
         if self.refused:
             _LOGGER.error("%s", self.refused)
@@ -234,7 +234,7 @@ class Runner:
             return None
 
     async def _sleep(self) -> None:
-        """Return when somebody needs the model, or another one is to be served."""
+        """Return when the model is needed, or another one is to be served."""
         wanted = asyncio.create_task(self._idleness.wanted.wait())
         others = asyncio.create_task(self._other_models_are_wanted())
         tasks = (wanted, others)
@@ -551,7 +551,7 @@ class Runner:
         self._selected = name
         self.faults.pop(name, None)
         self._catalog.changed.set()
-        # A single one is started anew; if it is the one that sleeps, it wakes up.
+        # A single one is restarted; if it is the one that sleeps, it wakes up.
         with self._idleness.used():
             pass
 

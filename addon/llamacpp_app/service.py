@@ -56,7 +56,7 @@ class Service:
             tasks.create_task(self._prune())
 
     async def _announce(self) -> None:
-        """Tell the Supervisor, once there is somebody to answer."""
+        """Tell the Supervisor, once the app answers."""
         await self.runner.wait_ready()
         await self.discovery.announce()
 

@@ -17,7 +17,7 @@ _GB: Final = 1_000_000_000
 
 
 class Machine(StrEnum):
-    """What it takes to have a model answer while somebody waits."""
+    """What it takes to have a model answer while a user waits."""
 
     BOARD = "Raspberry Pi 5 or N100, 4 GB"
     MINI_PC = "mini PC, 8 to 16 GB"

@@ -50,7 +50,7 @@ class InterruptedTransferError(AppError):
 
 
 class NoModelError(InterruptedTransferError):
-    """What came is no model, but a page of somebody on the way perhaps."""
+    """What came is no model, but perhaps a page of a proxy on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class Fetch:
             if not first.startswith(MAGIC):
                 raise NoModelError(_no_model(response, first))
             if part.n_bytes:
-                # The server began anew, for the file is another one or it cannot do otherwise.
+                # The server began from the start: another file, or it cannot resume.
                 await part.clear()
         admit(remote)
         await part.note(remote)

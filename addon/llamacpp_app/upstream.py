@@ -89,7 +89,7 @@ class Piece:
 
 
 def local_session() -> aiohttp.ClientSession:
-    """Return a session of HTTP for llama-server, which somebody has to close."""
+    """Return a session of HTTP for llama-server, which the caller has to close."""
     # llama-server ends connections that it has just answered at: a further request would be lost.
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
 
@@ -177,7 +177,7 @@ class Upstream:
     async def chat(self, body: Mapping[str, Any], *, is_live: bool = True) -> AsyncGenerator[Piece]:
         """Ask for a chat completion and yield it piece by piece, the one with the usage last.
 
-        body: of `/v1/chat/completions`. is_live: whether somebody looks before the end. Who ends
+        body: of `/v1/chat/completions`. is_live: whether a client reads before the end. Who ends
         the iteration ends the answer, too. Raises UpstreamError.
         """
         request = {**body, "stream": True, "stream_options": {"include_usage": True}}

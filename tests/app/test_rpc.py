@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("socket_enabled")
 
 
 async def test_alive() -> None:
-    """Those at which somebody listens, in their order; an answer is not waited for."""
+    """Those at which a server listens, in their order; an answer is not waited for."""
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), LOOPBACK, 0)
     address = f"{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
     gone = f"{LOOPBACK}:{free_port()}"

@@ -139,7 +139,7 @@ class ServingMachine(RuleBasedStateMachine):
             match action:
                 case Run():
                     assert self.job is None, "two jobs at once"
-                    assert not self.waiting, "a job while somebody waits"
+                    assert not self.waiting, "a job while a user waits"
                     self.job = action.job
                 case WakeAt():
                     assert not self.waiting
@@ -431,7 +431,7 @@ class ServingMachine(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("max_tokens", [MAX_TOKENS, 3 * HOME_TOKENS])
 def test_in_any_order(max_tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One job at a time, none while somebody waits, and all is found in the end."""
+    """One job at a time, none while a user waits, and all is found in the end."""
     monkeypatch.setattr(budget, "MAX_TOKENS_PER_HOUR", max_tokens)
     run_state_machine_as_test(
         ServingMachine,

@@ -54,7 +54,7 @@ async def generated(coordinator: LlamaCppCoordinator) -> float:
 
 
 async def waited_for(hass: HomeAssistant, entry: ConfigEntry[Any]) -> int:
-    """Ask something; return how many tokens of the prompt were processed while somebody waits."""
+    """Ask something; return how many tokens of the prompt were processed while a user waits."""
     await ask(hass, "Hello")
     usage = entry.runtime_data.coordinator.last_answer.completion.usage
     return int(usage.prompt_tokens - usage.cached_tokens)

@@ -122,7 +122,7 @@ async def test_the_next_turn_is_left_to_a_server_that_was_started_anew(
 async def test_slots_are_filled_ahead(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """All conversations find the prompt in their slot; no file is read while somebody waits."""
+    """All conversations find the prompt in their slot; no file is read while a user waits."""
     with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
         entry = await add_server(server.base_url)
         await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)

@@ -15,7 +15,7 @@ export function setKey(key) {
   sessionStorage.setItem(KEY, key.trim());
 }
 
-/* Return the key that somebody has given to the page, null without one. */
+/* Return the key that a user has given to the page, null without one. */
 export function givenKey() {
   return sessionStorage.getItem(KEY);
 }

@@ -4,7 +4,7 @@ function homePage() {
   try {
     return window.parent === window ? null : window.parent.document;
   } catch {
-    // Somebody else shows this page.
+    // Another server shows this page.
     return null;
   }
 }

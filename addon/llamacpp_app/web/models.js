@@ -156,7 +156,7 @@ export function modelList(refresh) {
   });
 
   return {
-    /* Show the models; drawn anew only when they change, and the focus stays on its button. */
+    /* Show the models; drawn again only when they change, and the focus stays on its button. */
     show({ models, ignored, suggestions }, current) {
       fillSuggestions(suggestions);
       const now = JSON.stringify([models.map((one) => ({ ...one, download: null })), ignored, current]);

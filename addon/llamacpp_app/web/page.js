@@ -45,7 +45,7 @@ function lock(is) {
   }
 }
 
-/* Ask now, and again and again afterwards, as long as somebody looks. */
+/* Ask now, and again and again afterwards, as long as the page is visible. */
 async function run() {
   clearTimeout(timer);
   timer = null;
