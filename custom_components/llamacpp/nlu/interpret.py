@@ -311,12 +311,17 @@ class Interpreter:
         words, language = said.words, self._language
         if said.clauses or said.delay or said.but or said.is_question:
             return None
+        denials = {*language.lists["denials"], *language.lists["negations"]}
         for index in range(1, len(words)):
             first, last = words[:index], words[index:]
             if begins_remark(last, language):
                 order, other = first, last
-            elif ends_statement(first, language) and (
-                can_begin_order(last, language) and self._candidates.begins_with_verb(last)
+            elif (
+                ends_statement(first, language)
+                # `Nobody is here so nobody | turns on the lamp`.
+                and first[-1:] not in denials
+                and can_begin_order(last, language)
+                and self._candidates.begins_with_verb(last)
             ):
                 order, other = last, first
             else:

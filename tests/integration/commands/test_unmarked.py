@@ -292,3 +292,18 @@ def test_a_caution_is_no_slip_of_a_verb(code: str) -> None:
         if understood.meaning(text := " ".join((*words[:place], caution, *words[place:]))).is_plain
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("fr", "personne n'est là donc personne n'allume Aroha"),
+        ("en", "turn on Aroha, she snapped, and I left"),
+        ("de", "Aroha einschalten, von wegen"),
+        ("es", "enciende Aroha, me soltó, y yo me reí"),
+        ("pl", "włącz Aroha, dobre sobie"),
+    ],
+)
+def test_a_denial_or_a_report_around_an_order(code: str, text: str) -> None:
+    """Who tells of an order, or rejects it, gives none."""
+    assert not interpreter(code).meaning(text).is_plain
