@@ -60,16 +60,17 @@ async def test_answers_are_wanted_in_the_language_of_the_user(
     await until_known(home)
     await ask(home, "Hello", language="en-GB")
     await ask(home, "Ciao", language="it")
-    result = await ask(home, "Hallo", language="de")
-    await ask(home, "Hallo?", result.conversation_id, language="de")
-    plain, italian, german, again = [one["messages"] for one in requests]
-    assert plain[0] == italian[0] == german[0] == again[0]
+    # There is no file for it.
+    result = await ask(home, "Moi", language="fi")
+    await ask(home, "Moi?", result.conversation_id, language="fi")
+    plain, italian, finnish, again = [one["messages"] for one in requests]
+    assert plain[0] == italian[0] == finnish[0] == again[0]
     note = plain[1]["content"].removesuffix("]\nHello")
     assert italian[1]["content"] == f"{note}\nRispondi in italiano (it).]\nCiao"
-    assert german[1]["content"] == f"{note}\nAnswer in the language with the code de.]\nHallo"
+    assert finnish[1]["content"] == f"{note}\nAnswer in the language with the code fi.]\nMoi"
     # It holds for the whole conversation.
-    assert again[1] == german[1]
-    assert again[-1]["content"] == "Hallo?"
+    assert again[1] == finnish[1]
+    assert again[-1]["content"] == "Moi?"
 
     home.config.language = "it"
     await chat(home)
