@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .things import ExposedEntity
 
 FOLDER = Path(__file__).parent / "sentences"
+# Languages with a file of ours.
+OWN = frozenset(one.stem for one in FOLDER.glob("*.json"))
 # The kinds of entities and commands that each language needs words for.
 FORM = Path(__file__).with_name("commands.json")
 FALLBACK = "en"
@@ -167,14 +169,12 @@ def help_phrases(code: str) -> frozenset[Phrase]:
     return frozenset(phrases(_texts(_own(_known(code)).get("help", ()))))
 
 
-@lru_cache(maxsize=MAX_CODES)
 def has_own_words(code: str) -> bool:
     """Return whether we have words of our own for a language, such as those that reverse an order.
 
-    code: as for `load`. Reads a file, but no pack.
+    code: as for `load`.
     """
-    known = _known(code)
-    return known in {code, code.partition("-")[0]} and bool(_own(known))
+    return not OWN.isdisjoint((code, code.partition("-")[0]))
 
 
 def _known(code: str) -> str:

@@ -8,6 +8,8 @@ from homeassistant.components import conversation
 from ...home.exposed import async_exposed, exposed_home
 from ...home.language import async_load, has_own_words
 from ...nlu.entity_linking import async_read_names
+from ...nlu.utterance import understand
+from ...nlu.verbs import Verbs
 from ...prompt.assist import RememberedAssist
 from ...tool_calls.tools import GuardedTool
 from .strategy import CommandsStrategy
@@ -36,11 +38,13 @@ async def async_answer_directly(
     chat log as tool calls, so later turns know; otherwise the chat log stays unchanged.
     """
     code = user_input.language
-    if len(user_input.text) > MAX_CHARACTERS:
-        return None
-    if not await hass.async_add_executor_job(has_own_words, code):
+    if len(user_input.text) > MAX_CHARACTERS or not has_own_words(code):
         return None
     language = await async_load(hass, code)
+    said = understand(user_input.text, language)
+    if said.is_question or said.is_chat or not Verbs(language).heard(said.words):
+        # Most of what only the model can answer ends here, before the home is read.
+        return None
     await async_exposed(hass, llm_context.assistant or "").async_read()
     await async_read_names(hass, exposed_home(hass, llm_context.assistant or ""), language)
     api = await RememberedAssist(hass).async_get_api_instance(llm_context)
