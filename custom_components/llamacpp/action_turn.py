@@ -21,6 +21,7 @@ from .memory import (
     forgetting_failures,
 )
 from .prompt.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
+from .turn.turn import Outcome
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from .access import Caller
     from .conversation import LlamaCppConversationEntity
-    from .turn.turn import Outcome
 
 ATTR_ATTACHMENTS: Final = "attachments"
 ATTR_LLM_HASS_API: Final = "llm_hass_api"
@@ -129,8 +129,17 @@ class ActionTurn:
         return True
 
     async def _async_converse(self, chat_log: conversation.ChatLog) -> Outcome:
-        """Let the agent answer; it has no tools unless the call names LLM APIs."""
+        """Let the agent answer; it has no tools unless the call names LLM APIs.
+
+        What needs no model is answered as in Assist, unless the conversation has its own
+        instructions, or the message an attachment.
+        """
         data = self.call.data
+        apis = data.get(ATTR_LLM_HASS_API)
+        if self.system_prompt is None and not data[ATTR_ATTACHMENTS]:
+            said = self.agent.input_of(data[ATTR_MESSAGE], self.call.context)
+            if await self.agent.async_answer_without_model(said, chat_log, apis):
+                return Outcome.without_model(chat_log)
         language: str | None = self.hass.config.language
         prompt = self.agent.subentry.data.get(CONF_PROMPT)
         if self.system_prompt is not None:
@@ -140,7 +149,7 @@ class ActionTurn:
             outcome = await self.agent.async_converse(
                 chat_log,
                 self.agent.llm_context(self.call.context),
-                apis=data.get(ATTR_LLM_HASS_API),
+                apis=apis,
                 prompt=prompt,
                 language=language,
                 overrides={

@@ -207,10 +207,10 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         await async_read_names(self.hass, exposed_home(self.hass, llm_context.assistant), spoken)
         return CommandsStrategy(chat_log.llm_api, (wanted.commands, spoken), llm_context)
 
-    def llm_context(self, context: Context) -> llm.LLMContext:
-        """Return the context of an automation, or of nobody."""
-        nothing_said = conversation.ConversationInput(
-            text="",
+    def input_of(self, text: str, context: Context) -> conversation.ConversationInput:
+        """Return what an automation says, without a device."""
+        return conversation.ConversationInput(
+            text=text,
             context=context,
             conversation_id=None,
             device_id=None,
@@ -218,7 +218,10 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             language=self.hass.config.language,
             agent_id=self.entity_id,
         )
-        return nothing_said.as_llm_context(DOMAIN)
+
+    def llm_context(self, context: Context) -> llm.LLMContext:
+        """Return the context of an automation, or of nobody."""
+        return self.input_of("", context).as_llm_context(DOMAIN)
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -383,12 +386,14 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
                     forget(chat_log, said)
                     return await self._async_on_noise(user_input, chat_log.conversation_id)
                 await async_recall(self.history, chat_log)
-                if result := await self._async_answer_exactly(user_input, chat_log, llm_context):
+                apis = options.get(CONF_LLM_HASS_API)
+                if result := await self.async_answer_without_model(user_input, chat_log, apis):
+                    await self._async_keep(user_input, chat_log, Outcome.without_model(chat_log))
                     return result
                 outcome = await self.async_converse(
                     chat_log,
                     llm_context,
-                    apis=options.get(CONF_LLM_HASS_API),
+                    apis=apis,
                     prompt=options.get(CONF_PROMPT),
                     language=user_input.language,
                     extra_prompt=user_input.extra_system_prompt,
@@ -400,34 +405,36 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             return await self._async_error_result(user_input, err, chat_log.conversation_id)
         if outcome.silent:
             await self._async_say(chat_log, user_input.language, outcome.silent)
-        if options.get(CONF_KEEP_HISTORY, True):
-            await self._async_keep(user_input, chat_log, outcome)
+        await self._async_keep(user_input, chat_log, outcome)
         return conversation.async_get_result_from_chat_log(user_input, chat_log)
 
     @property
     def _is_exact_first(self) -> bool:
-        options = self.subentry.data
-        has_assist = llm.LLM_API_ASSIST in options.get(CONF_LLM_HASS_API, ())
-        return has_assist and bool(options.get(CONF_EXACT_FIRST, DEFAULT_EXACT_FIRST))
+        return self._answers_exactly(self.subentry.data.get(CONF_LLM_HASS_API))
 
-    async def _async_answer_exactly(
+    def _answers_exactly(self, apis: list[str] | None) -> bool:
+        wants_exact = bool(self.subentry.data.get(CONF_EXACT_FIRST, DEFAULT_EXACT_FIRST))
+        return wants_exact and llm.LLM_API_ASSIST in (apis or ())
+
+    async def async_answer_without_model(
         self,
         user_input: conversation.ConversationInput,
         chat_log: conversation.ChatLog,
-        llm_context: llm.LLMContext,
+        apis: list[str] | None,
     ) -> conversation.ConversationResult | None:
-        """Return what needs no model: Home Assistant's own answer, a plain command, or help."""
-        if not self._is_exact_first:
+        """Return what needs no model: Home Assistant's own answer, a plain command, or help.
+
+        apis: ids of the LLM APIs of this turn. None, and nothing is added to the chat log, if it
+        needs the model, if Assist is not among the APIs, or if the agent's option is off.
+        """
+        if not self._answers_exactly(apis):
             return None
-        turn = (self.hass, user_input, chat_log, llm_context)
-        result = (
+        turn = (self.hass, user_input, chat_log, user_input.as_llm_context(DOMAIN))
+        return (
             await async_answer_exactly(*turn)
             or await async_answer_help(*turn)
             or await async_answer_directly(*turn)
         )
-        if result and self.subentry.data.get(CONF_KEEP_HISTORY, True):
-            await self._async_keep(user_input, chat_log, Outcome.without_model(chat_log))
-        return result
 
     async def _async_claim(self, user_input: conversation.ConversationInput) -> bool:
         """Return whether the speaker may continue the conversation."""
@@ -460,7 +467,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         chat_log: conversation.ChatLog,
         outcome: Outcome,
     ) -> None:
-        """Store the turn; if that fails, the user still gets the answer."""
+        """Store the turn, if the options say so; if that fails, the user still gets the answer."""
+        if not self.subentry.data.get(CONF_KEEP_HISTORY, True):
+            return
         try:
             await async_remember(
                 self.history,

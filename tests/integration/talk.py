@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PROPS: dict[str, Any] = {"default_generation_settings": {"n_ctx": 2048}, "build_info": "b1-test"}
 POLL_SECONDS = 0.05
+WAIT_SECONDS = 60
 # Since 2026.11 Home Assistant wants to be told whose session it is: nobody's.
 NOBODY: dict[str, Any] = (
     {"context": None} if "context" in signature(async_get_chat_session).parameters else {}
@@ -44,6 +45,15 @@ def nobodys_session(
 ) -> AbstractContextManager[ChatSession]:
     """Return a chat session, of a new conversation by default, that belongs to no user."""
     return async_get_chat_session(hass, conversation_id, **NOBODY)
+
+
+async def act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
+    """Run an action of the integration and return its response, within a minute."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        response = await hass.services.async_call(
+            "llamacpp", action, data, blocking=True, return_response=True
+        )
+    return dict(response or {})
 
 
 async def ask(

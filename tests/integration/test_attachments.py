@@ -19,7 +19,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from .conftest import PICTURE
-from .talk import PROPS, llama_peer, piece
+from .talk import PROPS, act, llama_peer, piece
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,14 +58,6 @@ async def door(home: HomeAssistant) -> None:
     assert await async_setup_component(home, "camera", {})
     await home.data["camera"].async_add_entities([Door()])
     await home.async_block_till_done()
-
-
-async def act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
-    """Run an action and return its response."""
-    response = await hass.services.async_call(
-        "llamacpp", action, data, blocking=True, return_response=True
-    )
-    return dict(response or {})
 
 
 def picture_in(request: dict[str, Any]) -> bytes:

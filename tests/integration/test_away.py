@@ -21,6 +21,7 @@ from .conftest import AGENT, TASK_AGENT, agent_of
 from .peers import stream_events
 from .talk import (
     PROPS,
+    act,
     ask,
     ask_as_a_pipeline,
     contents,
@@ -32,7 +33,6 @@ from .talk import (
     sse,
     state_of,
 )
-from .test_meanwhile import act
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

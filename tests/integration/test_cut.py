@@ -18,6 +18,7 @@ from .peers import stream_events
 from .script import OTHERWISE, TURN_ON_KITCHEN
 from .talk import (
     PROPS,
+    act,
     ask,
     ask_as_a_pipeline,
     contents,
@@ -30,7 +31,6 @@ from .talk import (
     sse,
     state_of,
 )
-from .test_meanwhile import act
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -2,7 +2,7 @@
 
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from homeassistant.components import ai_task, conversation
 from homeassistant.const import ATTR_ENTITY_ID, EVENT_HOMEASSISTANT_FINAL_WRITE
@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from .conftest import AGENT, TASK_AGENT
 from .entities import enable_all, entity_id_of
 from .script import MISSING, THINK, TURN_ON_KITCHEN, TWO_CALLS
-from .talk import ask, complaints
+from .talk import act, ask, complaints
 
 if TYPE_CHECKING:
     import pytest
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
     from dev.llama import LlamaServer
 
     from .conftest import AddServer
-
-
-async def act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
-    """Run an action and return its response."""
-    response = await hass.services.async_call(
-        "llamacpp", action, data, blocking=True, return_response=True
-    )
-    return dict(response or {})
 
 
 async def hour(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:

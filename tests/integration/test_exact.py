@@ -17,7 +17,7 @@ from custom_components.llamacpp.const import CONF_EXACT_FIRST
 from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 
 from .conftest import agent_of
-from .talk import ask, contents, llama_peer, piece, speech, state_of
+from .talk import act, ask, contents, llama_peer, piece, speech, state_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,6 +165,36 @@ async def test_only_if_it_is_wanted(
     """Without the option, and for an agent that does not control the home, the model is asked."""
     requests = await add_agent(home, add_server, peers, 1, **options)
     assert speech(await ask(home, "turn on the kitchen light")) == "I only talk."
+    assert state_of(home, LIGHT).state == "off"
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize("text", ["turn on the kitchen light", "kindly turn the kitchen light on"])
+async def test_an_action_needs_no_model(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, text: str
+) -> None:
+    """What may control the home does what it understands, and the conversation knows of it."""
+    requests = await add_agent(home, add_server, peers)
+    conversation_id = (await act(home, "start"))["conversation_id"]
+    data = {"conversation_id": conversation_id, "message": text, "llm_hass_api": "assist"}
+    response = await act(home, "send", **data)
+    assert state_of(home, LIGHT).state == "on"
+    assert requests == []
+    assert response["response"]
+    assert response["message_count"] == 4
+    assert (response["finish_reason"], response["usage"]["total_tokens"]) == ("stop", 0)
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"llm_hass_api": "assist", "system_prompt": "Answer in one word."}]
+)
+async def test_an_action_asks_the_model(
+    home: HomeAssistant, add_server: AddServer, peers: Peers, data: dict[str, str]
+) -> None:
+    """What may not control the home, or has its own instructions, is the model's."""
+    requests = await add_agent(home, add_server, peers, 1)
+    response = await act(home, "chat", message="turn on the kitchen light", **data)
+    assert response["response"] == "I only talk."
     assert state_of(home, LIGHT).state == "off"
     assert len(requests) == 1
 

@@ -13,7 +13,7 @@ from homeassistant.core import CoreState
 
 from .history.samples import damage, mend
 from .peers import stream_events
-from .talk import PROPS, ask, is_warm_up, piece, speech, sse
+from .talk import PROPS, act, ask, is_warm_up, piece, speech, sse
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -66,15 +66,6 @@ def entry_of(hass: HomeAssistant) -> ConfigEntry[Any]:
 def files(tmp_path: Path) -> list[Path]:
     """Return the files of all conversations."""
     return list(tmp_path.glob("config/.storage/llamacpp.history/*/*.json"))
-
-
-async def act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
-    """Run an action and return its response."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        response = await hass.services.async_call(
-            "llamacpp", action, data, blocking=True, return_response=True
-        )
-    return dict(response or {})
 
 
 async def test_reloaded_while_it_answers(

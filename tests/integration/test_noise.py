@@ -12,8 +12,7 @@ from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCall
 from custom_components.llamacpp.turn.noise import is_noise
 
 from .conftest import agent_of
-from .talk import ask, ask_as_a_pipeline, contents, llama_peer, piece, said_in, speech
-from .test_meanwhile import act
+from .talk import act, ask, ask_as_a_pipeline, contents, llama_peer, piece, said_in, speech
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

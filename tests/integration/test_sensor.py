@@ -16,7 +16,7 @@ from custom_components.llamacpp.history import ACTIVE_SECONDS
 
 from .conftest import AGENT
 from .entities import enable_all, entity_id_of, entity_of, sensor
-from .talk import llama_peer, piece, state_of
+from .talk import act, llama_peer, piece, state_of
 from .test_warm import set_options
 
 if TYPE_CHECKING:
@@ -39,14 +39,6 @@ PLAIN = {"status", "active_conversations", "prompt_tokens", "cached_tokens", "ge
 async def ask(hass: HomeAssistant, text: str) -> None:
     """Say this to the agent."""
     await conversation.async_converse(hass, text, None, Context(), "en", AGENT)
-
-
-async def act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
-    """Run an action and return its response."""
-    response = await hass.services.async_call(
-        "llamacpp", action, data, blocking=True, return_response=True
-    )
-    return dict(response or {})
 
 
 async def test_which_there_are(

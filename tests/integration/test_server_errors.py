@@ -11,9 +11,8 @@ from custom_components.llamacpp.client import ServerFaultError
 from custom_components.llamacpp.client.errors import error_from_answer
 
 from .script import CALLED_OTHERWISE
-from .talk import ask, contents, llama_peer, piece, speech, state_of
+from .talk import act, ask, contents, llama_peer, piece, speech, state_of
 from .test_calls import add_native
-from .test_meanwhile import act
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

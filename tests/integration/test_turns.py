@@ -13,8 +13,8 @@ from custom_components.llamacpp import turns
 from custom_components.llamacpp.turns import ConversationBusyError, async_turn_of
 
 from .conftest import AGENT
-from .talk import ask, llama_peer, piece, said_in, speech
-from .test_meanwhile import SlowServer, act
+from .talk import act, ask, llama_peer, piece, said_in, speech
+from .test_meanwhile import SlowServer
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
