@@ -141,16 +141,16 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             wanted = await self._async_wanted(apis, prompt)
         said = chat_log.content[-1]
         note = await self._prompts.async_provide(chat_log, llm_context, wanted, extra_prompt)
-        offer = await self._async_offer(chat_log, wanted, llm_context, language)
+        strategy = await self._async_strategy(chat_log, wanted, llm_context, language)
         answer_in = await async_answer_language(self.hass, language)
         if isinstance(said, conversation.UserContent):
-            await offer.async_check(chat_log.content)
-            set_note(said, join_notes((note, answer_in, offer.note_on(said.content))))
+            await strategy.async_check(chat_log.content)
+            set_note(said, join_notes((note, answer_in, strategy.context_for(said.content))))
         talk = ConversationRef(chat_log.conversation_id, speaker, join_notes((note, answer_in)))
         return await self._async_answer(
             chat_log,
             overrides=overrides,
-            offer=offer,
+            strategy=strategy,
             talk=talk if wanted.is_own else None,
             language=language,
         )
@@ -165,7 +165,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         """
         options = self.subentry.data
         own = (options.get(CONF_LLM_HASS_API) or None, options.get(CONF_PROMPT))
-        strategy = await self._async_strategy(autoload=autoload) if apis else ToolStrategy.NATIVE
+        strategy = (
+            await self._async_tool_strategy(autoload=autoload) if apis else ToolStrategy.NATIVE
+        )
         has_commands = strategy is ToolStrategy.COMMANDS
         return PromptSpec(
             tuple(apis) if apis else None,
@@ -175,7 +177,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             is_written=strategy is ToolStrategy.WRITTEN,
         )
 
-    async def _async_strategy(self, *, autoload: bool) -> ToolStrategy:
+    async def _async_tool_strategy(self, *, autoload: bool) -> ToolStrategy:
         """Return how the model is offered the tools."""
         chosen = ToolCalls(self.subentry.data.get(CONF_TOOL_CALLS, ToolCalls.AUTO))
         if chosen is ToolCalls.COMMANDS:
@@ -190,7 +192,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             return ToolStrategy.NATIVE
         return abilities.strategy(chosen)
 
-    async def _async_offer(
+    async def _async_strategy(
         self,
         chat_log: conversation.ChatLog,
         wanted: PromptSpec,
@@ -328,9 +330,11 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             return
         chat_log = await self._prompts.async_draft(nobody, wanted, is_renewed=not is_wanted)
         chat_log.content.append(conversation.UserContent(""))
-        offer = await self._async_offer(chat_log, wanted, nobody)
+        strategy = await self._async_strategy(chat_log, wanted, nobody)
         notes = await self._async_notes(nobody, wanted)
-        await self._async_prefill(chat_log, offer, notes, is_wanted=is_wanted, is_forced=is_forced)
+        await self._async_prefill(
+            chat_log, strategy, notes, is_wanted=is_wanted, is_forced=is_forced
+        )
 
     async def _async_notes(self, nobody: llm.LLMContext, wanted: PromptSpec) -> list[str]:
         """Return the notes on those who may speak next, the likeliest first."""
