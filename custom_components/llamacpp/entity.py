@@ -110,14 +110,14 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         *,
         overrides: Mapping[str, Any] | None = None,
         strategy: Strategy | None = None,
-        talk: ConversationRef | None = None,
+        ref: ConversationRef | None = None,
         response_format: Mapping[str, Any] | None = None,
         language: str | None = None,
     ) -> Outcome:
         """Let the model answer the chat log, running the tools that it calls, until it speaks.
 
         overrides: options for this turn only. strategy: by default with native tools.
-        talk: the conversation, if it needs a slot. response_format: of the answer. language: of our
+        ref: the conversation, if it needs a slot. response_format: of the answer. language: of our
         own sentences, None: that of the home. Raises LlamaServerError, and HomeAssistantError for
         an attachment that the model cannot see.
         """
@@ -131,13 +131,13 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             markers=abilities.markers,
             fitting=abilities.fitting,
         )
-        is_own = talk is not None and not talk.is_once
+        is_own = ref is not None and not ref.is_once
         say = partial(async_spoken, self.hass, language or self.hass.config.language)
         with (
             _explaining_what_is_large(chat_log, strategy),
             self._updating_context_issue(chat_log, strategy),
             self._noting_failures(),
-            self.serving.ask(self.subentry.subentry_id, talk, is_own=is_own) as asked,
+            self.serving.ask(self.subentry.subentry_id, ref, is_own=is_own) as asked,
         ):
             turn = Turn(self.client, chat_log, self.entity_id, settings, strategy, asked, say)
             outcome = await turn.run()
