@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 # Inserted behind the first character of a marker to break it.
 JOINER = "\u200d"
-MAX_CHARS = 64
 MAX_LEARNED = 256
 # Size of the cache of texts with broken markers.
 MAX_TEXTS = 64

@@ -84,7 +84,7 @@ class Targets:
         if key == NAME and TIMER not in short:
             return [name for one in self._things(tool, properties) for name in one.names]
         if key == DOMAIN:
-            return _choices(properties[key]) or self._domains
+            return choices_of(properties[key]) or self._domains
         return self._places.all_names(key) if key in (AREA, FLOOR) else None
 
     def names_for(self, tool: str, properties: Mapping[str, Schema]) -> list[str]:
@@ -174,7 +174,7 @@ class Targets:
     def _correct_domain(self, given: dict[str, Any], properties: Mapping[str, Schema]) -> None:
         if DOMAIN not in given or DOMAIN not in properties:
             return
-        known = _choices(properties[DOMAIN]) or self._domains
+        known = choices_of(properties[DOMAIN]) or self._domains
         found = []
         for written in map(str, _listed(given[DOMAIN])):
             meant = match_name(written, [(one, (one,)) for one in known]).all
@@ -197,7 +197,7 @@ class Targets:
         names = {one.name for one in meant.all}
         if len(names) != 1 or _is_guess(meant):
             raise unknown("entity", written, names or {one.name for one in things})
-        if DOMAIN in given and not _choices(properties.get(DOMAIN, {})):
+        if DOMAIN in given and not choices_of(properties.get(DOMAIN, {})):
             _take_domain(given, meant.all)
         # If several share the name, keep the id; Home Assistant takes it as a name.
         is_id_needed = sum(one.name in names for one in self._home.things) > 1
@@ -206,7 +206,7 @@ class Targets:
     def _things(self, tool: str, properties: Mapping[str, Schema]) -> list[ExposedEntity]:
         """Return the entities that a tool can target: all, or those of its domains."""
         namespace = tool.partition(BETWEEN)[0]
-        domains = _choices(properties.get(DOMAIN, {})) or (
+        domains = choices_of(properties.get(DOMAIN, {})) or (
             [namespace] if namespace in self._domains else self._domains
         )
         return [one for one in self._home.things if one.domain in domains]
@@ -273,7 +273,8 @@ def _is_nothing(value: Any) -> bool:
     return value in EMPTY or (isinstance(value, str) and value.strip().casefold() in NOTHING)
 
 
-def _choices(schema: Schema) -> list[str]:
+def choices_of(schema: Schema) -> list[Any]:
+    """Return the enum of an argument, or of its items; empty: any value."""
     return list(schema.get("items", schema).get("enum", ()))
 
 

@@ -7,7 +7,7 @@ from .actions import own_call
 from .arguments import converted_arguments, fits, misfits
 from .errors import InvalidCallError, unknown
 from .names import clipped, listed, nearest
-from .targets import NAME, Targets
+from .targets import NAME, Targets, choices_of
 from .tool_names import NAMESPACE, ToolNames, short_name
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _check_complete(
     missing = [key for key in parameters.get("required", ()) if key not in given]
     if missing:
         told = f"{tool} needs {listed(missing)}."
-        choices = [str(one) for key in missing for one in _choices_of(properties.get(key, {}))]
+        choices = [str(one) for key in missing for one in choices_of(properties.get(key, {}))]
         if NAME in missing and targets:
             choices += targets.names_for(tool, properties)
         if choices:
@@ -131,7 +131,7 @@ def _check_complete(
 
 def _check_choice(key: str, value: Any, schema: Schema) -> None:
     """Raise InvalidCallError for a value that is not in the argument's enum."""
-    choices = _choices_of(schema)
+    choices = choices_of(schema)
     if choices and not fits(value, schema):
         raise unknown(f"'{key}'", str(value), map(str, choices))
 
@@ -143,8 +143,3 @@ def _check_numbers(key: str, value: Any, schema: Schema) -> None:
             f"'{where}' must be {wanted}, not {clipped(repr(one))}. "
             "Use what is meant, or say that it is not possible."
         )
-
-
-def _choices_of(schema: Schema) -> list[Any]:
-    """Return the enum of an argument, or of its items; empty: any value."""
-    return list(schema.get("items", schema).get("enum", ()))

@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ..nlu.gbnf import quoted, writable
+from ..tool_calls.text_formats import FENCE
 from .deltas import MAX_CALLS
 from .written import CLOSE, OPEN, UNKNOWN, written_value
 
@@ -25,7 +26,6 @@ type Names = Callable[[str, str], Sequence[str] | None]
 MAX_CHARACTERS = 240
 MAX_ITEMS = 16
 MAX_DIGITS = 9
-FENCE = "```"
 TEXT = rf'"\"" ([^"\\\x00-\x1F] | "\\" ["\\n]){{0,{MAX_CHARACTERS}}} "\""'
 # Python has no integer with a leading zero.
 WHOLE = f'("0" | [1-9] [0-9]{{0,{MAX_DIGITS - 1}}})'
