@@ -78,7 +78,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AppRow:
     """A line of the table: what was measured, on both sides and together, and the aim."""
 
     name: str
@@ -90,7 +90,7 @@ class Row:
 
 
 @dataclass(slots=True)
-class Samples:
+class AppSamples:
     """All that was measured. requests, starts: in seconds. streams: in tokens per second."""
 
     requests: Pairs = field(default_factory=Pairs)
@@ -137,7 +137,7 @@ async def measure_streams(sides: tuple[Side, Side], n_rounds: int) -> Pairs:
     return pairs
 
 
-async def measure_running(folder: Path, n_rounds: int, samples: Samples) -> list[str]:
+async def measure_running(folder: Path, n_rounds: int, samples: AppSamples) -> list[str]:
     """Measure what can be with one running app; return llama-server's command."""
     app = app_in(folder)
     try:
@@ -166,9 +166,9 @@ async def measure_starts(folder: Path, command: Sequence[str], n_starts: int) ->
     return pairs
 
 
-async def measure(n_rounds: int) -> Samples:
+async def measure(n_rounds: int) -> AppSamples:
     """Measure everything. Raises what `main` explains."""
-    samples = Samples()
+    samples = AppSamples()
     with tempfile.TemporaryDirectory(prefix="llamacpp-app-") as name:
         folder = Path(name)
         command = await measure_running(folder / "app", n_rounds, samples)
@@ -185,14 +185,14 @@ async def measure(n_rounds: int) -> Samples:
     return samples
 
 
-def speed_rows(samples: Samples) -> list[Row]:
+def speed_rows(samples: AppSamples) -> list[AppRow]:
     """Return what the API costs, and the start."""
     requests, streams, starts = samples.requests, samples.streams, samples.starts
     more = 1000 * median(requests.differences())
     share = 1 - median(streams.ratios())
     later = median(starts.differences())
     return [
-        Row(
+        AppRow(
             f"short answer ({SHORT_TOKENS} tokens)",
             f"{1000 * median(requests.app):.2f} ms",
             f"{1000 * median(requests.server):.2f} ms",
@@ -200,7 +200,7 @@ def speed_rows(samples: Samples) -> list[Row]:
             f"<= {LIMIT_MS:g} ms",
             more <= LIMIT_MS,
         ),
-        Row(
+        AppRow(
             f"{PARALLEL} streams at once",
             f"{median(streams.app):.1f} tokens/s",
             f"{median(streams.server):.1f} tokens/s",
@@ -208,7 +208,7 @@ def speed_rows(samples: Samples) -> list[Row]:
             f">= {-100 * LIMIT_SHARE:g} %",
             share <= LIMIT_SHARE,
         ),
-        Row(
+        AppRow(
             "start to first answer",
             f"{median(starts.app):.2f} s",
             f"{median(starts.server):.2f} s",
@@ -219,9 +219,9 @@ def speed_rows(samples: Samples) -> list[Row]:
     ]
 
 
-def memory_row(memory: Memory) -> Row:
+def memory_row(memory: Memory) -> AppRow:
     """Return what the launcher has in memory."""
-    return Row(
+    return AppRow(
         "launcher's memory (PSS)",
         f"{memory.pss / MEGABYTE:.1f} MB",
         "",
@@ -231,10 +231,10 @@ def memory_row(memory: Memory) -> Row:
     )
 
 
-def download_row(name: str, one: Download, *, is_well: bool) -> Row:
+def download_row(name: str, one: Download, *, is_well: bool) -> AppRow:
     """Return what a download came to. The file is sent twice, for the first time it was wrong."""
     twice = one.n_sent - 2 * BIG_BYTES
-    return Row(
+    return AppRow(
         name,
         f"{one.seconds:.1f} s",
         f"{one.n_sent / MEGABYTE:.1f} MB sent",
@@ -244,7 +244,7 @@ def download_row(name: str, one: Download, *, is_well: bool) -> Row:
     )
 
 
-def rows_of(samples: Samples) -> list[Row]:
+def rows_of(samples: AppSamples) -> list[AppRow]:
     """Return the table's lines."""
     rows = speed_rows(samples)
     if samples.memory:
@@ -257,7 +257,7 @@ def rows_of(samples: Samples) -> list[Row]:
     return rows
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[AppRow]) -> str:
     """Return the figures for people to read."""
     lines = [("", "app", "llama-server", "result", "aim", "")]
     lines += [

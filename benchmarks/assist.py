@@ -25,7 +25,7 @@ from dev.processes import ProcessError
 from .lib.assist_set import without_model
 from .lib.assist_set.cases import load_set
 from .lib.assist_set.merge import merge
-from .lib.assist_set.play import Limits, Player, second_ones
+from .lib.assist_set.play import AssistPlayer, TimeLimits, second_ones
 from .lib.assist_set.replies import speech_of
 from .lib.assist_set.report import document, summary, table
 from .lib.assist_set.results import Column
@@ -34,19 +34,19 @@ from .lib.assist_set.stage import (
     ALWAYS,
     RANDOM,
     WITH_MODEL,
-    Stage,
+    AssistStage,
     integration,
     name_of,
 )
 from .lib.command import say, working_folder
 from .lib.day.models import CHATML
-from .lib.day.proxy import Proxy
+from .lib.day.proxy import RecordingProxy
 from .lib.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .lib.assist_set.cases import Home
+    from .lib.assist_set.cases import AssistHome
     from .lib.assist_set.stage import Asked
 
 SETS = Path(__file__).parent / "sets"
@@ -117,10 +117,10 @@ class Evaluation:
         self._folder = folder
         self._python = path_from_environment("LLAMACPP_NEWEST_PYTHON")
         self._deadline = time.monotonic() + options.minutes * 60
-        self._proxies: dict[str, Proxy] = {}
+        self._proxies: dict[str, RecordingProxy] = {}
         self._n_homes = 0
 
-    async def play(self, sets: Iterable[Sequence[Home]]) -> None:
+    async def play(self, sets: Iterable[Sequence[AssistHome]]) -> None:
         """Put what each agent did in each set into `found`; raises the errors of `main`."""
         async with contextlib.AsyncExitStack() as stack:
             # Our integration takes a server once, so each has its own.
@@ -131,7 +131,7 @@ class Evaluation:
                     stack.callback(server.stop)
                     server.start()
                     await asyncio.to_thread(server.wait_ready)
-                    proxy = Proxy(server.base_url)
+                    proxy = RecordingProxy(server.base_url)
                     self._proxies[one] = await stack.enter_async_context(proxy)
             for homes in sets:
                 await self._set(homes)
@@ -156,7 +156,7 @@ class Evaluation:
             model=model,
         )
 
-    async def _set(self, homes: Sequence[Home]) -> None:
+    async def _set(self, homes: Sequence[AssistHome]) -> None:
         columns = [Column(name_of(one)) for one in self._options.agents]
         self.found.append(columns)
         if self._options.merged:
@@ -166,17 +166,17 @@ class Evaluation:
         for home in played:
             await self._home(home, columns, measures=home is largest)
 
-    async def _home(self, home: Home, columns: Sequence[Column], *, measures: bool) -> None:
+    async def _home(self, home: AssistHome, columns: Sequence[Column], *, measures: bool) -> None:
         options = self._options
         self._n_homes += 1
         language = options.language or home.language
         say(f"{home.name} ({language}), {len(home.cases)} sentences ...")
         folder = self._folder / f"home-{self._n_homes}"
-        async with Stage(folder, home, self._python, language) as stage:
+        async with AssistStage(folder, home, self._python, language) as stage:
             self.version = stage.version
             speech = await asyncio.to_thread(speech_of, language)
-            limits = Limits(options.ask_seconds, self._deadline)
-            player = Player(stage, limits, speech, home.names)
+            limits = TimeLimits(options.ask_seconds, self._deadline)
+            player = AssistPlayer(stage, limits, speech, home.names)
             for wanted, column in zip(options.agents, columns, strict=True):
                 asked = await self._set_up(stage, wanted)
                 if asked is None:
@@ -185,7 +185,7 @@ class Evaluation:
                 if measures:
                     await player.measure(stage, asked, column)
 
-    async def _set_up(self, stage: Stage, agent: str) -> Asked | None:
+    async def _set_up(self, stage: AssistStage, agent: str) -> Asked | None:
         """Set up an agent; None if it is core's, and this Home Assistant cannot have it."""
         try:
             return await stage.set_up(agent, self._proxies.get(agent))
@@ -197,10 +197,10 @@ class Evaluation:
 
 
 def play_without_model(
-    options: argparse.Namespace, folder: Path, sets: Sequence[Sequence[Home]]
+    options: argparse.Namespace, folder: Path, sets: Sequence[Sequence[AssistHome]]
 ) -> None:
     """Play sets in this process, print what came of each, and write it if that is wanted."""
-    limits = Limits(options.ask_seconds, time.monotonic() + options.minutes * 60)
+    limits = TimeLimits(options.ask_seconds, time.monotonic() + options.minutes * 60)
     found: dict[str, Sequence[Column]] = {}
     for path, homes in zip(options.folders, sets, strict=True):
         played = [_limited(home, options.limit) for home in homes]
@@ -217,7 +217,7 @@ def play_without_model(
     _write(options.json, [document(name, one, **conditions) for name, one in found.items()])
 
 
-def _limited(home: Home, limit: int | None) -> Home:
+def _limited(home: AssistHome, limit: int | None) -> AssistHome:
     return replace(home, cases=home.cases[:limit])
 
 

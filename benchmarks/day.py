@@ -23,13 +23,13 @@ from dev.processes import ProcessError
 from .lib.agents import CORE, OURS
 from .lib.command import say, working_folder
 from .lib.day.direct import direct_seconds
-from .lib.day.measures import Case
+from .lib.day.measures import DayCase
 from .lib.day.models import MODELS, ModelMissingError
 from .lib.day.picture import picture
-from .lib.day.play import Player
+from .lib.day.play import DayPlayer
 from .lib.day.report import document, table
 from .lib.day.script import Pause
-from .lib.day.stage import SLOTS, ServerSettings, Stage
+from .lib.day.stage import SLOTS, DayStage, ServerSettings
 from .lib.errors import BenchmarkError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class Cases:
+class DayCases:
     """Plays the day in all the cases that the options ask for."""
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
@@ -84,7 +84,7 @@ class Cases:
             Pause.LONG: options.long_pause,
         }
 
-    async def play(self) -> list[Case]:
+    async def play(self) -> list[DayCase]:
         """Return the cases. Raises the errors that `main` explains."""
         cases = []
         for name in self._options.model:
@@ -105,14 +105,14 @@ class Cases:
                 cases.append(await self._case(name, settings))
         return cases
 
-    async def _case(self, name: str, settings: ServerSettings) -> Case:
+    async def _case(self, name: str, settings: ServerSettings) -> DayCase:
         memory = "" if settings.cache_ram is None else f", --cache-ram {settings.cache_ram}"
         where = ", plain devices" if settings.is_plain else ""
         title = f"model {name}, slots: {settings.slots}{memory}{where}"
         is_whole = MODELS[name].is_whole
         ours, direct = await self._play(f"{title}: ours", OURS, settings, judges_time=is_whole)
         core, _ = await self._play(f"{title}: core", CORE, settings)
-        case = Case(title, ours, core, judges_time=is_whole, direct=direct)
+        case = DayCase(title, ours, core, judges_time=is_whole, direct=direct)
         if not self._options.no_answers:
             plain, _ = await self._play(
                 f"{title}: ours, not warmed", OURS, settings, keep_warm=False
@@ -133,12 +133,12 @@ class Cases:
         say(f"{title} ...")
         folder = Path(tempfile.mkdtemp(prefix=f"{domain}-", dir=self._folder))
         async with (
-            Stage(folder, settings, self._python) as stage,
+            DayStage(folder, settings, self._python) as stage,
             # llama-server closes connections that are idle for five seconds.
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
         ):
             agent = await stage.set_up(domain, keep_warm=keep_warm)
-            played = await Player(stage, agent, self._pauses, session).play()
+            played = await DayPlayer(stage, agent, self._pauses, session).play()
             if not judges_time:
                 return played, {}
             await asyncio.to_thread(stage.hass.stop)
@@ -149,7 +149,7 @@ class Cases:
 def run(options: argparse.Namespace) -> int:
     """Measure and print; return the exit status. Raises the errors that `main` explains."""
     with working_folder("llamacpp-day-", options.keep) as folder:
-        cases = asyncio.run(Cases(options, Path(folder)).play())
+        cases = asyncio.run(DayCases(options, Path(folder)).play())
     for case in cases:
         print(f"{table(case)}\n")
     if cases:

@@ -69,7 +69,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class HistoryFigures:
     """What was measured: appends by number of stored conversations, and loads."""
 
     appends: Mapping[int, list[Append]]
@@ -224,7 +224,7 @@ async def load(hass: HomeAssistant) -> Load:
     return Load(seconds, heartbeat.blocked)
 
 
-async def measure(config: Path, n_appends: int) -> Figures:
+async def measure(config: Path, n_appends: int) -> HistoryFigures:
     """Fill both histories and measure them."""
     hass = HomeAssistant(str(config))
     try:
@@ -252,7 +252,7 @@ async def measure(config: Path, n_appends: int) -> Figures:
             await history.async_unload()
     finally:
         await hass.async_stop(force=True)
-    return Figures(appends, loads, heartbeat.blocked)
+    return HistoryFigures(appends, loads, heartbeat.blocked)
 
 
 def environment() -> dict[str, Any]:
@@ -266,7 +266,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def report(figures: Figures) -> str:
+def report(figures: HistoryFigures) -> str:
     """Return the figures for people to read."""
     rows = [f"{'stored':>10}{'median (ms)':>14}{'bytes':>10}"]
     rows += [
@@ -292,7 +292,7 @@ Aim (time ratio up to {MAX_TIME_RATIO}, bytes ratio up to {MAX_BYTES_RATIO}, loa
 {f"missed: {', '.join(misses)}" if misses else "holds"}."""
 
 
-def document(figures: Figures) -> dict[str, Any]:
+def document(figures: HistoryFigures) -> dict[str, Any]:
     """Return the same and all samples (in seconds and bytes) for a program to read."""
     return {
         "environment": environment(),

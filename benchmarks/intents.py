@@ -27,14 +27,14 @@ from .lib.command import say
 from .lib.errors import BenchmarkError
 from .lib.in_process import AGENT, running_home, set_up_agent
 from .lib.scripted_server import ScriptedServer
-from .lib.sentences import Language
+from .lib.sentences import LanguageSentences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from homeassistant.core import HomeAssistant
 
-    from .lib.sentences import Sentence
+    from .lib.sentences import DrawnSentence
 
 HOME = Path(__file__).parent / "lib" / "intents_home.yaml"
 # Where the satellite is that hears everything.
@@ -46,7 +46,7 @@ BUILT_IN = "conversation.home_assistant"
 SUCCESS = ("action_done", "query_answer")
 VIRTUAL_HOME = "virtual_home"
 
-type Snapshot = dict[str, Any]
+type EntityValues = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Reply:
 
     kind: str
     speech: str
-    moved: Snapshot
+    moved: EntityValues
     is_asking: bool
 
     @property
@@ -68,10 +68,10 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class IntentsCase:
     """A sentence, and what both agents made of it."""
 
-    sentence: Sentence
+    sentence: DrawnSentence
     built_in: Reply
     ours: Reply
 
@@ -89,7 +89,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class IntentsRow:
     """The counts of a language, or of several."""
 
     name: str
@@ -99,7 +99,7 @@ class Row:
     moved_otherwise: int
 
     @classmethod
-    def of(cls, name: str, cases: Sequence[Case]) -> Row:
+    def of(cls, name: str, cases: Sequence[IntentsCase]) -> IntentsRow:
         """Count."""
         return cls(
             name,
@@ -110,10 +110,10 @@ class Row:
         )
 
 
-type Cases = Mapping[str, Sequence[Case]]
+type IntentsCases = Mapping[str, Sequence[IntentsCase]]
 
 
-class Stage:
+class IntentsStage:
     """The home, in which both agents can be asked."""
 
     def __init__(self, hass: HomeAssistant, server: ScriptedServer) -> None:
@@ -125,10 +125,10 @@ class Stage:
         entities = er.async_get(hass).entities.values()
         self._device = next(one.device_id for one in entities if one.domain == "assist_satellite")
 
-    async def play(self, code: str, sentences: Sequence[Sentence]) -> list[Case]:
+    async def play(self, code: str, sentences: Sequence[DrawnSentence]) -> list[IntentsCase]:
         """Say sentences to both agents."""
         cases = [
-            Case(
+            IntentsCase(
                 one,
                 await self._ask(BUILT_IN, code, one.text),
                 await self._ask(AGENT, code, one.text),
@@ -166,9 +166,9 @@ class Stage:
         is_asking = bool(self._server.take_chats())
         return Reply(response.response_type.value, speech, moved, is_asking)
 
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self) -> EntityValues:
         """Return what every entity is, without times and ids that are new each time."""
-        found: Snapshot = {}
+        found: EntityValues = {}
         for entity in self._entities:
             state = self._hass.states.get(entity.entity_id)
             values = dict(entity.values)
@@ -185,43 +185,43 @@ class Stage:
 
 async def measure(
     folder: Path, languages: Mapping[str, int], seed: int
-) -> dict[str, Sequence[Case]]:
+) -> dict[str, Sequence[IntentsCase]]:
     """Return what was done in each language. languages: how many sentences of each.
 
     Raises BenchmarkError.
     """
-    found: dict[str, Sequence[Case]] = {}
+    found: dict[str, Sequence[IntentsCase]] = {}
     async with ScriptedServer() as server, running_home(folder / "config", HOME) as hass:
         await set_up_agent(hass, server.base_url)
         await hass.async_block_till_done(wait_background_tasks=True)
         # Home Assistant logs a traceback for each item that is not on a list.
         logging.disable(logging.ERROR)
-        stage = Stage(hass, server)
+        stage = IntentsStage(hass, server)
         for code, n_sentences in languages.items():
-            language = await asyncio.to_thread(Language.read, code, HOME, HERE, seed)
+            language = await asyncio.to_thread(LanguageSentences.read, code, HOME, HERE, seed)
             found[code] = await stage.play(code, language.draw(n_sentences))
-            row = Row.of(code, found[code])
+            row = IntentsRow.of(code, found[code])
             say(f"{code}: {row.ours} of {row.built_in}, {row.sentences} sentences")
     return found
 
 
-def rows_of(cases: Cases) -> list[Row]:
+def rows_of(cases: IntentsCases) -> list[IntentsRow]:
     """Return the counts of each language, and sums."""
-    rows = [Row.of(code, found) for code, found in cases.items()]
+    rows = [IntentsRow.of(code, found) for code, found in cases.items()]
     others = [one for code, found in cases.items() if code not in MAIN for one in found]
     if others:
         n_others = sum(code not in MAIN for code in cases)
-        rows.append(Row.of(f"{n_others} others", others))
-    return [*rows, Row.of("all", [one for found in cases.values() for one in found])]
+        rows.append(IntentsRow.of(f"{n_others} others", others))
+    return [*rows, IntentsRow.of("all", [one for found in cases.values() for one in found])]
 
 
-def misses_of(cases: Cases) -> list[str]:
+def misses_of(cases: IntentsCases) -> list[str]:
     """Return the languages in which ours is below the built-in agent."""
-    rows = [Row.of(code, found) for code, found in cases.items()]
+    rows = [IntentsRow.of(code, found) for code, found in cases.items()]
     return [row.name for row in rows if row.ours < row.built_in]
 
 
-def report(cases: Cases) -> str:
+def report(cases: IntentsCases) -> str:
     """Return the counts, and what is to be known about them, for people to read."""
     lines = [f"{'language':12}{'sentences':>10}{'built-in':>10}{'ours':>8}{'moved otherwise':>18}"]
     lines += [
@@ -249,7 +249,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def document(cases: Cases, seed: int) -> dict[str, Any]:
+def document(cases: IntentsCases, seed: int) -> dict[str, Any]:
     """Return the counts and every sentence for a program to read."""
     return {
         "environment": environment(),

@@ -107,8 +107,8 @@ class Sample:
         return self.total - self.core
 
 
-type Samples = dict[str, list[Sample]]
-type Figures = Mapping[tuple[int, str], Samples]
+type LoopSamples = dict[str, list[Sample]]
+type LoopFigures = Mapping[tuple[int, str], LoopSamples]
 
 
 class LoopClock:
@@ -200,7 +200,7 @@ class ServerThread:
             await self._over.wait()
 
 
-class Stage:
+class LoopStage:
     """A home with an agent that can be asked."""
 
     def __init__(self, hass: HomeAssistant, clock: LoopClock, server: ScriptedServer) -> None:
@@ -255,7 +255,7 @@ class Stage:
         await self._hass.async_block_till_done(wait_background_tasks=True)
 
 
-async def measure_home(folder: Path, n_entities: int, mode: str, n_samples: int) -> Samples:
+async def measure_home(folder: Path, n_entities: int, mode: str, n_samples: int) -> LoopSamples:
     """Return the samples of one home and one way to control it, by what happened."""
     clock = LoopClock()
     long_text = (PROSE * (LONG_CHARACTERS // len(PROSE) + 1))[:LONG_CHARACTERS]
@@ -263,12 +263,12 @@ async def measure_home(folder: Path, n_entities: int, mode: str, n_samples: int)
     await asyncio.to_thread(write_large_home, home, n_entities)
     with ServerThread(clock) as thread:
         async with running_home(folder / "config", home) as hass:
-            stage = Stage(hass, clock, thread.server)
+            stage = LoopStage(hass, clock, thread.server)
             with clock.watching():
                 await stage.rename()
                 without = [(await stage.rename()).total for _ in range(n_samples)]
                 await stage.add_agent(MODES[mode])
-                samples: Samples = {}
+                samples: LoopSamples = {}
                 for name in short_asks(0):
                     await stage.ask(short_asks(0)[name])
                     samples[name] = [
@@ -288,12 +288,12 @@ async def measure_home(folder: Path, n_entities: int, mode: str, n_samples: int)
     return samples
 
 
-def measure_alone(folder: Path, n_entities: int, mode: str, n_samples: int) -> Samples:
+def measure_alone(folder: Path, n_entities: int, mode: str, n_samples: int) -> LoopSamples:
     """Measure one home; of use in a process of its own."""
     return asyncio.run(measure_home(folder, n_entities, mode, n_samples))
 
 
-def measure(folder: Path, n_samples: int) -> Figures:
+def measure(folder: Path, n_samples: int) -> LoopFigures:
     """Return all samples by number of entities and way to control them."""
     figures = {}
     for n_entities, mode in product(ASK_LIMITS_MS, MODES):
@@ -314,7 +314,7 @@ def limit_ms(n_entities: int, what: str) -> float:
     return RENAME_LIMIT_MS if what == RENAME else ASK_LIMITS_MS[n_entities]
 
 
-def misses_of(figures: Figures) -> list[str]:
+def misses_of(figures: LoopFigures) -> list[str]:
     """Return what takes longer than it may, in words."""
     return [
         f"{what} ({n_entities} entities, {mode})"
@@ -324,7 +324,7 @@ def misses_of(figures: Figures) -> list[str]:
     ]
 
 
-def table(figures: Figures) -> str:
+def table(figures: LoopFigures) -> str:
     """Return the medians for people to read."""
     head = f"{'entities':>8}  {'control':10}{'what':20}{'ours':>9}{'limit':>8}{'':8}{'core':>9}"
     lines = [f"{head}{'longest step':>14}"]
@@ -356,7 +356,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def report(figures: Figures) -> str:
+def report(figures: LoopFigures) -> str:
     """Return the figures, and what is to be known about them, for people to read."""
     where = environment()
     misses = misses_of(figures)
@@ -369,7 +369,7 @@ Home Assistant {where["home_assistant"]}, Python {where["python"]}, {where["mach
 Aim (`ours` within the limit): {f"missed: {'; '.join(misses)}" if misses else "holds"}."""
 
 
-def document(figures: Figures) -> dict[str, Any]:
+def document(figures: LoopFigures) -> dict[str, Any]:
     """Return the same and all samples for a program to read."""
     return {
         "environment": environment(),

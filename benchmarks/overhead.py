@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from .lib.agents import Agent
     from .lib.assist import AssistConnection
-    from .lib.scripted_server import ChatRequest
+    from .lib.scripted_server import ReceivedChat
 
 QUESTION = "Which lights are on in the kitchen and in the garden?"
 WARM_UP_ASKS = 5
@@ -48,15 +48,15 @@ SCENES = ("new conversation", "continued conversation")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskTimes:
     """One ask of one agent, in seconds. pieces: for each piece, from the server to the user."""
 
     to_request: float
     pieces: list[float]
-    request: ChatRequest
+    request: ReceivedChat
 
 
-class Stage:
+class OverheadStage:
     """Both agents and their server, ready to be asked."""
 
     def __init__(
@@ -67,13 +67,13 @@ class Stage:
         self._connection = connection
         self._agents = agents
 
-    async def play(self, n_asks: int, *, continued: bool) -> list[list[Ask]]:
+    async def play(self, n_asks: int, *, continued: bool) -> list[list[AskTimes]]:
         """Ask the agents by turns, and return the asks of each agent.
 
         n_asks: of each agent; the warm-up comes on top and is not returned. continued: each agent
         has one conversation that goes on, rather than a new one for every ask.
         """
-        asks: list[list[Ask]] = [[] for _ in self._agents]
+        asks: list[list[AskTimes]] = [[] for _ in self._agents]
         conversations: list[str | None] = [None for _ in self._agents]
         for number in range(WARM_UP_ASKS + n_asks):
             for index, agent in enumerate(self._agents):
@@ -85,7 +85,7 @@ class Stage:
                 await asyncio.sleep(PAUSE_SECONDS)
         return asks
 
-    async def _ask(self, agent: Agent, conversation: str | None) -> tuple[Ask, str]:
+    async def _ask(self, agent: Agent, conversation: str | None) -> tuple[AskTimes, str]:
         """Ask once; return the times and the conversation's id. Raises BenchmarkError."""
         answer = await self._connection.ask(QUESTION, agent.pipeline, conversation)
         chats = self._server.take_chats()
@@ -105,10 +105,10 @@ class Stage:
             received - written
             for written, received in zip(chats[0].written, answer.received, strict=True)
         ]
-        return Ask(chats[0].received - answer.asked, pieces, chats[0]), answer.conversation_id
+        return AskTimes(chats[0].received - answer.asked, pieces, chats[0]), answer.conversation_id
 
 
-async def measure(hass: HomeAssistant, n_asks: int) -> dict[str, list[list[Ask]]]:
+async def measure(hass: HomeAssistant, n_asks: int) -> dict[str, list[list[AskTimes]]]:
     """Set both agents up and return their asks by scene: ours, then core's."""
     scenes = {}
     async with (
@@ -117,14 +117,14 @@ async def measure(hass: HomeAssistant, n_asks: int) -> dict[str, list[list[Ask]]
         client.assist() as connection,
     ):
         await client.wait_started()
-        stage = Stage(server, connection, await set_up_agents(client, server))
+        stage = OverheadStage(server, connection, await set_up_agents(client, server))
         for scene in SCENES:
             say(f"Asking both agents {n_asks} times each: {scene} ...")
             scenes[scene] = await stage.play(n_asks, continued=scene == SCENES[1])
     return scenes
 
 
-def compare(asks: Mapping[str, list[list[Ask]]]) -> dict[str, Comparison]:
+def compare(asks: Mapping[str, list[list[AskTimes]]]) -> dict[str, Comparison]:
     """Return the figures by name, two for each scene."""
     figures = {}
     for scene, (ours, core) in asks.items():
@@ -156,7 +156,7 @@ def misses_of(figures: Mapping[str, Comparison]) -> list[str]:
     ]
 
 
-def report(asks: Mapping[str, list[list[Ask]]], figures: Mapping[str, Comparison]) -> str:
+def report(asks: Mapping[str, list[list[AskTimes]]], figures: Mapping[str, Comparison]) -> str:
     """Return the figures, and what is to be known about them, for people to read."""
     ours, core = (agent[-1].request for agent in asks[SCENES[0]])
     misses = misses_of(figures)
@@ -174,7 +174,7 @@ Aim (median within {LIMIT_MS:g} ms, and not above core's): \
 
 
 def document(
-    asks: Mapping[str, list[list[Ask]]], figures: Mapping[str, Comparison]
+    asks: Mapping[str, list[list[AskTimes]]], figures: Mapping[str, Comparison]
 ) -> dict[str, Any]:
     """Return the same and all samples (in seconds) for a program to read."""
     return {

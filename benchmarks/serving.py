@@ -33,12 +33,12 @@ from dev.llama import LlamaServer
 
 from .lib.command import say
 from .lib.day.models import MODELS
-from .lib.day.script import DAY, Ask, Change, Pause, Restart, Task, Where
+from .lib.day.script import DAY, Change, DayAsk, Pause, Restart, Task, Where
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from .lib.day.script import Step
+    from .lib.day.script import DayStep
 
 SLOTS = (1, 4)
 CONTEXT_TOKENS = 8192
@@ -138,7 +138,7 @@ class Clock:
         return time.monotonic() + self.ahead
 
 
-class Player:
+class ServingPlayer:
     """Plays a day with two agents at one server."""
 
     def __init__(
@@ -175,12 +175,12 @@ class Player:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def play(self, steps: Sequence[Step]) -> None:
+    async def play(self, steps: Sequence[DayStep]) -> None:
         """Play the steps, one after the other."""
         await self._set_up()
         for step in steps:
             match step:
-                case Ask():
+                case DayAsk():
                     if step.pause is Pause.LONG:
                         self._clock.ahead += LONG_PAUSE_SECONDS
                         self._poll()
@@ -257,7 +257,7 @@ class Player:
         )
         return {"messages": [{"role": "system", "content": system}, *said], "stream": True}
 
-    async def _ask(self, step: Ask) -> None:
+    async def _ask(self, step: DayAsk) -> None:
         agent = HOUSE if step.where else PHONE
         speaker = step.where.value or ("guest" if step.guest else "owner")
         note = _note(step.where)
@@ -344,7 +344,7 @@ async def _play(
         await asyncio.to_thread(server.wait_ready)
         async with aiohttp.ClientSession() as session:
             client = LlamaServerClient(session, server.base_url)
-            player = Player(server, client, variant, n_slots, has_thoughts=has_thoughts)
+            player = ServingPlayer(server, client, variant, n_slots, has_thoughts=has_thoughts)
             await player.play(DAY)
     return player.read
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-type Samples = Mapping[str, Mapping[str, list[float]]]
+type StartupSamples = Mapping[str, Mapping[str, list[float]]]
 
 AIM: Final = 0.5
 IMPORT, SET_UP, BOTH = "import", "set-up", "import and set-up"
@@ -115,7 +115,7 @@ async def measure_set_up(folder: Path, n_runs: int) -> dict[str, list[float]]:
     return samples
 
 
-def measure(n_runs: int) -> Samples:
+def measure(n_runs: int) -> StartupSamples:
     """Return the seconds of each figure and integration, in the order in which they were taken."""
     imports: dict[str, list[float]] = {domain: [] for domain in DOMAINS}
     say(f"Importing both integrations {n_runs} times each ...")
@@ -135,7 +135,7 @@ def measure(n_runs: int) -> Samples:
     return {IMPORT: imports, SET_UP: set_ups, BOTH: both}
 
 
-def compare(samples: Samples) -> dict[str, Comparison]:
+def compare(samples: StartupSamples) -> dict[str, Comparison]:
     """Return the figures by name."""
 
     def each(values: Sequence[float]) -> list[list[float]]:

@@ -27,12 +27,12 @@ from .lib.command import say
 from .lib.errors import BenchmarkError
 from .lib.in_process import small_home
 from .lib.templates.sequences import sequences
-from .lib.templates.sweep import Stage, sweep
+from .lib.templates.sweep import TemplateStage, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .lib.templates.sweep import Found
+    from .lib.templates.sweep import TemplateResult
 
 SCRIPTS = DEMO_HOME.with_name("demo_scripts.yaml")
 TABLE = Path(__file__).parents[1] / "docs" / "templates.md"
@@ -66,7 +66,7 @@ it writes this page, and a test fails if that is not what comes out.
 """
 
 
-async def measure(folder: Path, names: Sequence[str] | None = None) -> Sequence[Found]:
+async def measure(folder: Path, names: Sequence[str] | None = None) -> Sequence[TemplateResult]:
     """Return what was found. names: of the templates, None: all.
 
     Raises BenchmarkError, ProcessError and LlamaServerError.
@@ -81,10 +81,10 @@ async def measure(folder: Path, names: Sequence[str] | None = None) -> Sequence[
         aiohttp.ClientSession() as session,
         small_home(folder / "config", DEMO_HOME, scripts) as hass,
     ):
-        return await sweep(await Stage.of(hass), session, paths, model, folder / "logs")
+        return await sweep(await TemplateStage.of(hass), session, paths, model, folder / "logs")
 
 
-def wants(found: Found) -> str:
+def wants(found: TemplateResult) -> str:
     """Return what is done for a template, for people to read."""
     fitting, has_calls = found.abilities.fitting, found.strategy is ToolStrategy.NATIVE
     done = {
@@ -97,7 +97,7 @@ def wants(found: Found) -> str:
     return ", ".join(name for name, is_done in done.items() if is_done)
 
 
-def verdict(found: Found, kind: str) -> str:
+def verdict(found: TemplateResult, kind: str) -> str:
     """Return whether all of a kind works, or what does not."""
     faults = {name: why for name, why in found.faults.items() if name.startswith(f"{kind}: ")}
     if not faults:
@@ -105,7 +105,7 @@ def verdict(found: Found, kind: str) -> str:
     return "; ".join(f"{name.partition(': ')[2]}: {why}" for name, why in faults.items())
 
 
-def table(found: Sequence[Found]) -> str:
+def table(found: Sequence[TemplateResult]) -> str:
     """Return the page of the docs."""
     rows = [
         f"| {one.name} | {WAYS[one.strategy]} | {verdict(one, 'tools')} "

@@ -40,7 +40,7 @@ class PipelineEvent:
 
 
 @dataclass(slots=True)
-class Answer:
+class AssistAnswer:
     """What came of a question. first_text_after: seconds until the first piece of the answer."""
 
     speech: str = ""
@@ -270,9 +270,9 @@ class HomeAssistantClient:
                 if event["type"] == "run-end":
                     return
 
-    async def ask(self, text: str, **fields: Any) -> Answer:
+    async def ask(self, text: str, **fields: Any) -> AssistAnswer:
         """Ask the preferred pipeline's agent and return the whole answer."""
-        answer = Answer()
+        answer = AssistAnswer()
         async for event in self.run_pipeline(text, **fields):
             answer.add(event)
         return answer

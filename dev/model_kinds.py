@@ -75,7 +75,7 @@ _QWEN_NORMS: Shapes = {"attn_norm.weight": (WIDTH,), "post_attention_norm.weight
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ModelKind:
     """A kind of model.
 
     architecture: what llama.cpp calls it. layers: of each, the shapes of its tensors. settings:
@@ -156,20 +156,20 @@ _GEMMA = (
     | {"post_attention_norm.weight": (WIDTH,), "post_ffw_norm.weight": (WIDTH,)}
 )
 _QWEN = _QWEN_NORMS | _FEED_FORWARD
-ATTENTION = Kind("llama", (_WHOLE,), _attention)
+ATTENTION = ModelKind("llama", (_WHOLE,), _attention)
 KINDS = {
     "attention": ATTENTION,
-    "sliding": Kind("gemma3", (_GEMMA,) * N_GEMMA_LAYERS, _sliding),
-    "short convolution": Kind(
+    "sliding": ModelKind("gemma3", (_GEMMA,) * N_GEMMA_LAYERS, _sliding),
+    "short convolution": ModelKind(
         "lfm2",
         (_NORMS | _SHORT_CONVOLUTION | _FEED_FORWARD, _WHOLE | _HEAD_NORMS),
         _short_convolution,
         output_norm="token_embd_norm",
     ),
-    "state space": Kind(
+    "state space": ModelKind(
         "granitehybrid", (_NORMS | _MAMBA | _FEED_FORWARD, _WHOLE), _mamba_and_attention
     ),
-    "delta net": Kind(
+    "delta net": ModelKind(
         "qwen35",
         (
             _QWEN | _DELTA_NET,
@@ -178,5 +178,5 @@ KINDS = {
         ),
         _delta_net,
     ),
-    "recurrent": Kind("mamba2", ({"attn_norm.weight": (WIDTH,)} | _MAMBA,), _mamba),
+    "recurrent": ModelKind("mamba2", ({"attn_norm.weight": (WIDTH,)} | _MAMBA,), _mamba),
 }

@@ -19,7 +19,7 @@ from .model_kinds import ATTENTION, WIDTH
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .model_kinds import Kind
+    from .model_kinds import ModelKind
 
 SEED = 7
 # The first element of every token's vector is this, the others are +1 or -1: it stands for "any
@@ -36,7 +36,7 @@ CHOICE = "{# choice #}"
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class ScriptedCall:
     """A tool call in a script."""
 
     name: str
@@ -116,7 +116,7 @@ def write_scripted_model(  # noqa: PLR0913 - what a model is made of
     template: str = TEMPLATE,
     *,
     breaks: str = " ",
-    kind: Kind = ATTENTION,
+    kind: ModelKind = ATTENTION,
 ) -> None:
     """Write the model.
 

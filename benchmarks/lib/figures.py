@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class TimeSummary:
     """What a figure was over a run, in milliseconds."""
 
     median: float
@@ -18,7 +18,7 @@ class Summary:
     max: float
 
     @classmethod
-    def of(cls, seconds: Iterable[float]) -> Summary:
+    def of(cls, seconds: Iterable[float]) -> TimeSummary:
         """Sum up samples, which are in seconds; there must be one at least."""
         ordered = sorted(seconds)
         p90 = ordered[math.ceil(0.9 * len(ordered)) - 1]
@@ -29,8 +29,8 @@ class Summary:
 class Comparison:
     """A figure of both agents. ratio: median over the pairs of asks of ours by core's."""
 
-    ours: Summary
-    core: Summary
+    ours: TimeSummary
+    core: TimeSummary
     ratio: float
 
     @classmethod
@@ -38,8 +38,8 @@ class Comparison:
         """Compare samples in seconds: one sequence for each ask, in pairs of ours and core's."""
         ratios = [median(one) / median(other) for one, other in zip(ours, core, strict=True)]
         return cls(
-            Summary.of(sample for ask in ours for sample in ask),
-            Summary.of(sample for ask in core for sample in ask),
+            TimeSummary.of(sample for ask in ours for sample in ask),
+            TimeSummary.of(sample for ask in core for sample in ask),
             round(median(ratios), 3),
         )
 

@@ -68,7 +68,7 @@ def _same_words(_body: Mapping[str, Any]) -> Sequence[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ReceivedChat:
     """A chat completion that was asked for, or the completion of a prompt made of messages.
 
     received: when its whole body was there. written: when each piece of the answer was about to
@@ -99,7 +99,7 @@ class ScriptedServer:
         """
         self._clock = clock
         self._answer = answer
-        self._chats: list[ChatRequest] = []
+        self._chats: list[ReceivedChat] = []
         self._prompts = Prompts()
         self._stack = contextlib.AsyncExitStack()
         self.base_url = ""
@@ -127,7 +127,7 @@ class ScriptedServer:
         """Stop to listen, and end what is being answered."""
         await self._stack.aclose()
 
-    def take_chats(self) -> list[ChatRequest]:
+    def take_chats(self) -> list[ReceivedChat]:
         """Return the chats that were asked for since the last time, without mere warm-ups."""
         chats, self._chats = self._chats, []
         return chats
@@ -141,7 +141,9 @@ class ScriptedServer:
         text = await request.read()
         received = self._clock()
         body = self._prompts.whole(json.loads(text))
-        chat = ChatRequest(received, len(text), len(body.get("tools") or ()), len(body["messages"]))
+        chat = ReceivedChat(
+            received, len(text), len(body.get("tools") or ()), len(body["messages"])
+        )
         if body.get("max_tokens") != WARM_UP_TOKENS:
             self._chats.append(chat)
         if not body.get("stream"):
@@ -158,7 +160,7 @@ class ScriptedServer:
     async def _stream(
         self,
         response: web.StreamResponse,
-        chat: ChatRequest,
+        chat: ReceivedChat,
         body: Mapping[str, Any],
         chunk: Chunk,
     ) -> None:

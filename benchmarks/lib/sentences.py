@@ -74,7 +74,7 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class DrawnSentence:
     """What is said, and what it means to Home Assistant."""
 
     text: str
@@ -100,7 +100,7 @@ def things_of(path: Path) -> list[Thing]:
     ]
 
 
-class Language:
+class LanguageSentences:
     """The sentences of one language."""
 
     def __init__(self, code: str, things: Sequence[Thing], here: str, seed: int) -> None:
@@ -115,9 +115,9 @@ class Language:
         self._random = Random(f"{code} {seed}")  # noqa: S311 - nothing is secret
         self._rules: dict[str, Expression] = {}
 
-    def draw(self, n_sentences: int) -> list[Sentence]:
+    def draw(self, n_sentences: int) -> list[DrawnSentence]:
         """Return different sentences, fewer if there are not so many."""
-        found: dict[str, Sentence] = {}
+        found: dict[str, DrawnSentence] = {}
         for n_tries, (intent, block) in enumerate(self._blocks()):
             if len(found) >= n_sentences or n_tries >= n_sentences * TRIES:
                 break
@@ -126,7 +126,7 @@ class Language:
             except Misfit:
                 continue
             combination = block.get("metadata", {}).get("slot_combination", "")
-            found.setdefault(text.casefold(), Sentence(text, intent, combination))
+            found.setdefault(text.casefold(), DrawnSentence(text, intent, combination))
         return list(found.values())
 
     def _blocks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.lib.day.exchange import Exchange, Progress
-from benchmarks.lib.day.measures import Case
+from benchmarks.lib.day.exchange import Exchange, PrefillProgress
+from benchmarks.lib.day.measures import DayCase
 from benchmarks.lib.day.picture import PANEL, length, picture
 from benchmarks.lib.day.play import Played, Taken, Warming
 from benchmarks.lib.day.prompts import OTHER_WORDS, shared, with_other_words
@@ -24,7 +24,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def warm_up(*reports: tuple[float, int], ended: float | None, whole: bool = False) -> Exchange:
     """Return a warm-up of 2,100 tokens, 100 of which were in memory, that began at 10.0."""
-    progress = [Progress(at, 2100, 100, processed) for at, processed in reports]
+    progress = [PrefillProgress(at, 2100, 100, processed) for at, processed in reports]
     timings = {"prompt_n": 2000, "cache_n": 100} if whole else {}
     body = {"max_tokens": 1}
     return Exchange(
@@ -134,9 +134,9 @@ def day(*processed: int, seconds: float) -> Played:
 
 
 @pytest.fixture
-def case() -> Case:
+def case() -> DayCase:
     """Return a case in which every measure holds."""
-    return Case(
+    return DayCase(
         "model full",
         ours=day(12, 60, 74, seconds=0.1),
         core=day(5000, 60, 5000, seconds=2.0),
@@ -146,39 +146,39 @@ def case() -> Case:
     )
 
 
-def test_all_measures_hold(case: Case) -> None:
+def test_all_measures_hold(case: DayCase) -> None:
     """A good day is told so."""
     measures = case.measures()
     assert [one.held for one in measures] == [True] * len(measures)
     assert measures[0].found == "146 of 10,060 (1.5%)"
 
 
-def only_miss(case: Case) -> Measure:
+def only_miss(case: DayCase) -> Measure:
     """Return the one measure that is missed."""
     (missed,) = (one for one in case.measures() if not one.held)
     return missed
 
 
-def test_a_dear_ask_is_a_miss(case: Case) -> None:
+def test_a_dear_ask_is_a_miss(case: DayCase) -> None:
     """One ask above its own new tokens and the slack is named."""
     case.ours.asks[1] = taken("talk", 75, 0.1)
     assert only_miss(case).found == "1 above: talk"
 
 
-def test_too_many_tokens_are_a_miss(case: Case) -> None:
+def test_too_many_tokens_are_a_miss(case: DayCase) -> None:
     """The whole day counts, whatever a single ask may take."""
     case.core = day(800, 60, 800, seconds=2.0)
     assert only_miss(case).name.startswith("tokens while a user waits")
 
 
 @pytest.mark.parametrize("tokens", [7501, 0])
-def test_warming_is_missed(case: Case, tokens: int) -> None:
+def test_warming_is_missed(case: DayCase, tokens: int) -> None:
     """Too much warming is a miss, and so is none at all."""
     case.ours.warming[1].tokens = tokens
     assert only_miss(case).name.startswith("warming per change")
 
 
-def test_a_long_delay_is_a_miss(case: Case) -> None:
+def test_a_long_delay_is_a_miss(case: DayCase) -> None:
     """A warm-up that does not yield within a batch is found."""
     case.ours.rushes[0] = taken("at once", 5000, 0.1, delayed=BATCH + 1, queued=0.5)
     assert only_miss(case).found == (
@@ -186,7 +186,7 @@ def test_a_long_delay_is_a_miss(case: Case) -> None:
     )
 
 
-def test_a_slow_delay_is_a_miss(case: Case) -> None:
+def test_a_slow_delay_is_a_miss(case: DayCase) -> None:
     """So is one that takes longer than a batch, with a model whose times tell something."""
     case.ours.rushes[0] = taken("at once", 5000, 0.1, delayed=BATCH, queued=1.3)
     assert only_miss(case).found.endswith("1.30 times as long as the longest batch")
@@ -194,7 +194,7 @@ def test_a_slow_delay_is_a_miss(case: Case) -> None:
     assert not [one for one in case.measures() if one.held is False]
 
 
-def test_another_slot_is_no_other_request(case: Case) -> None:
+def test_another_slot_is_no_other_request(case: DayCase) -> None:
     """Where the server has a prompt makes no difference to the model; what it is asked does."""
     case.not_warmed[1] = taken("talk", 60, 0.1, bodies=({"messages": [FIRST], "id_slot": 2},))
     assert all(one.held for one in case.measures())
@@ -202,7 +202,7 @@ def test_another_slot_is_no_other_request(case: Case) -> None:
     assert only_miss(case).name == "the same requests with and without warming"
 
 
-def test_the_time_of_day_is_no_other_request(case: Case) -> None:
+def test_the_time_of_day_is_no_other_request(case: DayCase) -> None:
     """A task is told it; what is answered then can be another thing, and rightly so."""
     told = [{"messages": [{"role": "user", "content": f"It is 12:30:0{n}."}]} for n in (1, 2)]
     case.ours.asks[1] = taken("talk", 60, 0.1, bodies=(told[0],))
@@ -212,7 +212,7 @@ def test_the_time_of_day_is_no_other_request(case: Case) -> None:
     assert only_miss(case).name.startswith("the same answers")
 
 
-def test_another_answer_is_a_miss(case: Case) -> None:
+def test_another_answer_is_a_miss(case: DayCase) -> None:
     """Warming must not change a word."""
     case.not_warmed[1] = taken("talk", 60, 0.1, answer="No.")
     assert only_miss(case).found == "1 differ: talk"
@@ -221,7 +221,7 @@ def test_another_answer_is_a_miss(case: Case) -> None:
     assert not [one for one in case.measures() if one.held is False]
 
 
-def test_another_request_is_a_miss(case: Case) -> None:
+def test_another_request_is_a_miss(case: DayCase) -> None:
     """Warming must not change a request; what the model had said before may differ."""
     said = {"messages": [FIRST, {"role": "assistant", "content": "Well."}, FIRST]}
     case.ours.asks[1] = taken("talk", 60, 0.1, bodies=(said,))
@@ -233,7 +233,7 @@ def test_another_request_is_a_miss(case: Case) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.2, math.inf])
-def test_slow_answers_are_a_miss(case: Case, seconds: float) -> None:
+def test_slow_answers_are_a_miss(case: DayCase, seconds: float) -> None:
     """Both ratios of time are judged, but not with a model that was cut."""
     case.ours.asks = [replace(one, seconds=seconds) for one in case.ours.asks]
     assert any(one.held is False for one in case.measures()[-2:])
@@ -241,7 +241,7 @@ def test_slow_answers_are_a_miss(case: Case, seconds: float) -> None:
     assert [one.held for one in case.measures()[-2:]] == [None, None]
 
 
-def test_table_and_document(case: Case) -> None:
+def test_table_and_document(case: DayCase) -> None:
     """All figures are there, for people and for programs, and no request's text."""
     text = table(case)
     assert (
@@ -255,7 +255,7 @@ def test_table_and_document(case: Case) -> None:
     assert "bodies" not in found["ours"]["asks"][0]
 
 
-def test_picture(case: Case) -> None:
+def test_picture(case: DayCase) -> None:
     """The picture is well-formed, and its bars are as long as the counts say."""
     root = ET.fromstring(picture(case))  # noqa: S314 - we have just written it
     bars = {

@@ -39,7 +39,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """seconds: from the beginning of the connection to the end of the answer."""
 
     is_ok: bool
@@ -47,7 +47,7 @@ class Answer:
     n_tokens: int
 
 
-async def ask(side: Side, message: str, max_tokens: int, *, stream: bool = False) -> Answer:
+async def ask(side: Side, message: str, max_tokens: int, *, stream: bool = False) -> ApiAnswer:
     """Ask once, over a connection of its own. Raises OSError, TimeoutError."""
     body = json.dumps(side.body(message, max_tokens, stream=stream)).encode()
     head = (
@@ -66,10 +66,12 @@ async def ask(side: Side, message: str, max_tokens: int, *, stream: bool = False
             writer.close()
     tokens = _TOKENS.findall(answer)
     seconds = time.perf_counter() - started
-    return Answer(answer.startswith(OK), seconds, int(tokens[-1]) if tokens else 0)
+    return ApiAnswer(answer.startswith(OK), seconds, int(tokens[-1]) if tokens else 0)
 
 
-async def asked_well(side: Side, message: str, max_tokens: int, *, stream: bool = False) -> Answer:
+async def asked_well(
+    side: Side, message: str, max_tokens: int, *, stream: bool = False
+) -> ApiAnswer:
     """Ask once, and insist on an answer of as many tokens as may be. Raises BenchmarkError."""
     answer = await ask(side, message, max_tokens, stream=stream)
     if not answer.is_ok or answer.n_tokens != max_tokens:

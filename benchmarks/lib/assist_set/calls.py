@@ -21,7 +21,7 @@ READING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class AgentCall:
     """A call of a tool.
 
     external: the agent tells of it, but Home Assistant was not asked. error: what Home Assistant
@@ -41,7 +41,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class HomeNames:
     """What can be named in a home, in the form that Home Assistant compares."""
 
     entities: frozenset[str] = field(default_factory=frozenset)
@@ -58,9 +58,9 @@ def names_of(
     exposed: Iterable[Mapping[str, Any]],
     areas: Iterable[Mapping[str, Any]],
     floors: Iterable[Mapping[str, Any]],
-) -> Names:
+) -> HomeNames:
     """Return the names and aliases of these things, of which each has `name` and `aliases`."""
-    return Names(*(frozenset(_all_names(things)) for things in (exposed, areas, floors)))
+    return HomeNames(*(frozenset(_all_names(things)) for things in (exposed, areas, floors)))
 
 
 def _all_names(things: Iterable[Mapping[str, Any]]) -> Iterable[str]:
@@ -70,7 +70,7 @@ def _all_names(things: Iterable[Mapping[str, Any]]) -> Iterable[str]:
                 yield normal(str(name))
 
 
-def calls_of(content: Iterable[Mapping[str, Any]], names: Names) -> list[Call]:
+def calls_of(content: Iterable[Mapping[str, Any]], names: HomeNames) -> list[AgentCall]:
     """Return the calls in a chat log of Home Assistant, given by its messages.
 
     names: what there is in the home.
@@ -82,7 +82,7 @@ def calls_of(content: Iterable[Mapping[str, Any]], names: Names) -> list[Call]:
         if message["role"] == "tool_result"
     }
     calls = [
-        Call(
+        AgentCall(
             call["tool_name"],
             call["tool_args"] or {},
             bool(call.get("external")),
@@ -102,7 +102,7 @@ def _error(result: Mapping[str, Any]) -> str | None:
     return f"{data.get('error')}: {data.get('error_text')}"
 
 
-def wrong_with(call: Call, names: Names) -> list[str]:
+def wrong_with(call: AgentCall, names: HomeNames) -> list[str]:
     """Return what a call names that is not there; nothing if all is there."""
     if call.error and f'Tool "{call.tool}" {NOT_FOUND}' in call.error:
         return [f"there is no tool {call.tool}"]

@@ -54,7 +54,7 @@ class ExpectedCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class AssistCase:
     """A sentence, what the home is like before it, and what it is to change.
 
     setup: for each entity, fields of the action `virtual_home.set_state`. ignore: for each entity,
@@ -85,7 +85,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class AssistHome:
     """A home and what is said in it.
 
     path: its file for the virtual home. content: what is in that file. scripts: those of Home
@@ -95,7 +95,7 @@ class Home:
     name: str
     path: Path
     content: Mapping[str, Any]
-    cases: tuple[Case, ...]
+    cases: tuple[AssistCase, ...]
     scripts: Mapping[str, Any] = field(default_factory=dict)
 
     def written(self, folder: Path) -> Path:
@@ -135,7 +135,7 @@ class Home:
         return str(self.content.get("language") or DEFAULT_LANGUAGE)
 
 
-def load_set(folder: Path) -> list[Home]:
+def load_set(folder: Path) -> list[AssistHome]:
     """Return all homes in a folder and below. Raises BenchmarkError, which names file and reason.
 
     The virtual home checks the homes themselves; here are checked the cases.
@@ -150,7 +150,7 @@ def load_set(folder: Path) -> list[Home]:
     return homes
 
 
-def _load_home(path: Path, folder: Path) -> Home:
+def _load_home(path: Path, folder: Path) -> AssistHome:
     content = _read(path)
     entities = content.get("entities")
     if not isinstance(entities, list) or not all(
@@ -171,7 +171,7 @@ def _load_home(path: Path, folder: Path) -> Home:
         if not one.name.startswith("_") and one.name not in NO_CASES
     )
     reader = _CaseReader(name, content["entities"])
-    return Home(
+    return AssistHome(
         name,
         path,
         content,
@@ -213,7 +213,7 @@ class _CaseReader:
         self._entities = {str(one["id"]) for one in entities}
         self._critical = {str(one["id"]) for one in entities if _is_critical(one)}
 
-    def read(self, path: Path) -> list[Case]:
+    def read(self, path: Path) -> list[AssistCase]:
         """Return the cases of a file, one for each sentence. Raises BenchmarkError.
 
         Of a sentence that a file has twice the last case counts, as with the public sets.
@@ -227,7 +227,7 @@ class _CaseReader:
         category = content.get("category", path.stem)
         if isinstance(category, list):
             category = ", ".join(map(str, category))
-        cases: dict[str, Case] = {}
+        cases: dict[str, AssistCase] = {}
         for number, test in enumerate(tests, start=1):
             try:
                 cases |= {one.sentence: one for one in self._cases(test, str(category))}
@@ -235,7 +235,7 @@ class _CaseReader:
                 raise BenchmarkError(f"{path}, test {number}: {err}") from None
         return list(cases.values())
 
-    def _cases(self, test: Any, category: str) -> list[Case]:
+    def _cases(self, test: Any, category: str) -> list[AssistCase]:
         if not isinstance(test, dict):
             raise ValueError("it is not a mapping")  # noqa: TRY004 - read() reports ValueError
         if unknown := sorted(str(key) for key in test if key not in TEST_KEYS):
@@ -249,7 +249,7 @@ class _CaseReader:
         }
         device = test.get("context_device")
         call = _expected_call(test.get("expect_tool_call"))
-        case = Case(
+        case = AssistCase(
             self._home,
             category,
             "",

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..errors import BenchmarkError
-from .cases import HOME_FILE, SCRIPTS_FILE, Home
+from .cases import HOME_FILE, SCRIPTS_FILE, AssistHome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from .cases import Case
+    from .cases import AssistCase
 
 MERGED = "merged"
 # What makes a thing what it is, besides its id; the state that a home begins in does not.
@@ -21,7 +21,7 @@ DEVICE = ("name", "area")
 ENTITY = ("name", "area", "aliases", "attributes", "expose")
 
 
-def merge(homes: Sequence[Home], folder: Path) -> Home:
+def merge(homes: Sequence[AssistHome], folder: Path) -> AssistHome:
     """Return one home with everything of all homes, and write its files into this folder.
 
     Floors and areas of the same name are one. So are entities that agree in id, name, area and
@@ -38,7 +38,7 @@ def merge(homes: Sequence[Home], folder: Path) -> Home:
     if merger.scripts:
         scripts = yaml.safe_dump(merger.scripts, allow_unicode=True)
         (folder / SCRIPTS_FILE).write_text(scripts, encoding="utf-8")
-    return Home(MERGED, path, merger.content, tuple(cases), merger.scripts)
+    return AssistHome(MERGED, path, merger.content, tuple(cases), merger.scripts)
 
 
 class _Merger:
@@ -65,7 +65,7 @@ class _Merger:
             "expose": list(self._expose),
         }
 
-    def add(self, home: Home) -> list[Case]:
+    def add(self, home: AssistHome) -> list[AssistCase]:
         """Add a home, and return its cases with the ids that its entities have now."""
         content = home.content
         floors = {
@@ -150,7 +150,7 @@ def renamed(value: Any, ids: Mapping[str, str]) -> Any:
     return ids.get(value, value) if isinstance(value, str) else value
 
 
-def _moved(case: Case, ids: Mapping[str, str], devices: Mapping[str, str]) -> Case:
+def _moved(case: AssistCase, ids: Mapping[str, str], devices: Mapping[str, str]) -> AssistCase:
     return replace(
         case,
         setup=renamed(dict(case.setup), ids),

@@ -10,7 +10,7 @@ from dev.ha_client import HomeAssistantError
 
 from ..command import say
 from .replies import faults_of, is_question
-from .results import AfterYes, Outcome, PromptSize
+from .results import AfterYes, CaseOutcome, PromptSize
 from .scoring import judge, judge_calls, moved, moved_by_mistake
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from dev.ha_client import Answer
+    from dev.ha_client import AssistAnswer
 
-    from .calls import Call
-    from .cases import Case
+    from .calls import AgentCall
+    from .cases import AssistCase
     from .replies import Speech
     from .results import Column
     from .scoring import Snapshot
-    from .stage import Asked, Stage
+    from .stage import Asked, AssistStage
 
 QUIET_SECONDS = 60.0
 POLL_SECONDS = 0.05
@@ -49,28 +49,28 @@ class AskableHome(Protocol):
 
     async def ask(
         self, asked: Asked, sentence: str, device: str | None, conversation: str | None
-    ) -> Answer:
+    ) -> AssistAnswer:
         """Say a sentence to an agent; raises HomeAssistantError."""
 
-    async def calls(self, conversation: str | None) -> Sequence[Call]:
+    async def calls(self, conversation: str | None) -> Sequence[AgentCall]:
         """Return the calls of tools in a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TimeLimits:
     """ask_seconds: for one answer. deadline: of `time.monotonic`, for everything."""
 
     ask_seconds: float
     deadline: float
 
 
-class Player:
+class AssistPlayer:
     """Asks in one home."""
 
     def __init__(
         self,
         stage: AskableHome,
-        limits: Limits,
+        limits: TimeLimits,
         speech: Speech | None = None,
         names: Sequence[str] = (),
     ) -> None:
@@ -84,18 +84,18 @@ class Player:
         self._speech = speech
         self._names = names
 
-    async def play(self, asked: Asked, column: Column, cases: Iterable[Case]) -> None:
+    async def play(self, asked: Asked, column: Column, cases: Iterable[AssistCase]) -> None:
         """Say all sentences to one agent, each in a conversation of its own."""
         for case in cases:
             if time.monotonic() > self._limits.deadline:
                 reasons = ("it was not asked: the time for everything was up",)
-                outcome = Outcome(case, reasons=reasons, asked=False)
+                outcome = CaseOutcome(case, reasons=reasons, asked=False)
             else:
                 outcome = await self._case(asked, case)
             column.outcomes.append(outcome)
             say(f"  {asked.name}: {case.sentence}: {_mark(outcome)}")
 
-    async def measure(self, stage: Stage, asked: Asked, column: Column) -> None:
+    async def measure(self, stage: AssistStage, asked: Asked, column: Column) -> None:
         """Take note of how the prompt grows with the entities.
 
         The prompt with all of them is compared with one with a single entity of each domain: which
@@ -118,7 +118,7 @@ class Player:
         await self._answer(asked, SIZE_SENTENCE, None)
         return max(_prompts(asked, known), default=0)
 
-    async def _case(self, asked: Asked, case: Case) -> Outcome:
+    async def _case(self, asked: Asked, case: AssistCase) -> CaseOutcome:
         await self._stage.bring(case.setup, case.now)
         device, conversation = self._stage.device(case.device), None
         for sentence in case.before:
@@ -141,7 +141,7 @@ class Player:
             reasons.insert(0, f"the agent reports an error: {reply}")
         changed = moved(before, after)
         is_done = not reasons or bool(changed)
-        outcome = Outcome(
+        outcome = CaseOutcome(
             case,
             reply,
             reasons,
@@ -157,7 +157,7 @@ class Player:
         return replace(outcome, after_yes=await self._say_yes(asked, case, before, conversation))
 
     async def _say_yes(
-        self, asked: Asked, case: Case, before: Snapshot, conversation: str
+        self, asked: Asked, case: AssistCase, before: Snapshot, conversation: str
     ) -> AfterYes | None:
         """Say yes to what the agent asks, and judge the command once more."""
         if self._speech is None or self._speech.yes is None:
@@ -170,7 +170,7 @@ class Player:
 
     async def _answer(
         self, asked: Asked, sentence: str, device: str | None, conversation: str | None = None
-    ) -> Answer | str:
+    ) -> AssistAnswer | str:
         """Ask, and return the answer, or why there is none."""
         try:
             async with asyncio.timeout(self._limits.ask_seconds):
@@ -183,7 +183,7 @@ class Player:
             return f"no answer: {err}"
 
 
-def _may_be_told_yes(outcome: Outcome) -> bool:
+def _may_be_told_yes(outcome: CaseOutcome) -> bool:
     """Tell whether a command was not done, and the agent asks back.
 
     Where nothing is to be done nobody says yes.
@@ -196,7 +196,7 @@ def _may_be_told_yes(outcome: Outcome) -> bool:
     )
 
 
-def _mark(outcome: Outcome) -> str:
+def _mark(outcome: CaseOutcome) -> str:
     if outcome.passed:
         return "passed"
     if outcome.passed_after_yes:

@@ -16,7 +16,7 @@ from custom_components.llamacpp.home.language import load
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from .cases import Case
+    from .cases import AssistCase
 
 # As they end a question: in Latin, full width, Arabic and Greek.
 QUESTION_MARKS = ("?", "？", "؟", ";", "\N{GREEK QUESTION MARK}")  # noqa: RUF001 - other scripts' marks
@@ -107,7 +107,7 @@ class Speech:
 
 
 def faults_of(
-    case: Case, reply: str, speech: Speech | None, names: Sequence[str], *, is_done: bool
+    case: AssistCase, reply: str, speech: Speech | None, names: Sequence[str], *, is_done: bool
 ) -> list[Fault]:
     """Return what is surely wrong with a reply.
 

@@ -9,7 +9,7 @@ from .results import Column
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from .results import Outcome
+    from .results import CaseOutcome
 
 TALK = "nothing to be done"
 WIDTH = 16
@@ -76,7 +76,7 @@ def _wrong_after_yes(column: Column) -> str:
     return str(sum(one.is_wrong_after_yes for one in column.outcomes))
 
 
-def _counts(columns: Sequence[Column], chosen: Callable[[Outcome], bool]) -> list[str]:
+def _counts(columns: Sequence[Column], chosen: Callable[[CaseOutcome], bool]) -> list[str]:
     cells = []
     for column in columns:
         outcomes = [one for one in column.outcomes if chosen(one)]
@@ -84,7 +84,7 @@ def _counts(columns: Sequence[Column], chosen: Callable[[Outcome], bool]) -> lis
     return cells
 
 
-def _of_commands(column: Column, fits: Callable[[Outcome], bool]) -> str:
+def _of_commands(column: Column, fits: Callable[[CaseOutcome], bool]) -> str:
     commands = [one for one in column.outcomes if one.case.is_command]
     return _of(sum(map(fits, commands)), len(commands))
 
@@ -101,11 +101,11 @@ def _of(part: int, whole: int) -> str:
     return f"{part} of {whole}"
 
 
-def _in_category(name: str) -> Callable[[Outcome], bool]:
+def _in_category(name: str) -> Callable[[CaseOutcome], bool]:
     return lambda one: one.case.is_command and one.case.category == name
 
 
-def _is_command(one: Outcome) -> bool:
+def _is_command(one: CaseOutcome) -> bool:
     return one.case.is_command
 
 
@@ -200,7 +200,7 @@ def _agent(column: Column) -> dict[str, Any]:
     }
 
 
-def _case(one: Outcome) -> dict[str, Any]:
+def _case(one: CaseOutcome) -> dict[str, Any]:
     return {
         "home": one.case.home,
         "category": one.case.category,

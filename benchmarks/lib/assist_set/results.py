@@ -8,8 +8,8 @@ from .replies import Fault
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .calls import Call
-    from .cases import Case
+    from .calls import AgentCall
+    from .cases import AssistCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class AfterYes:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseOutcome:
     """What came of one case.
 
     reasons: why it did not pass. moved: entities that are not what they were. by_mistake: guarded
@@ -39,12 +39,12 @@ class Outcome:
     after_yes: None where nobody said yes. faults: what is surely wrong with the reply.
     """
 
-    case: Case
+    case: AssistCase
     reply: str = ""
     reasons: Sequence[str] = ()
     moved: Sequence[str] = ()
     by_mistake: Sequence[str] = ()
-    calls: Sequence[Call] = ()
+    calls: Sequence[AgentCall] = ()
     prompt_tokens: Sequence[int] = ()
     seconds: float = 0.0
     asked: bool = True
@@ -114,7 +114,7 @@ class Column:
     """All that is known of one agent. size: of the prompt, None if nothing was measured."""
 
     agent: str
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[CaseOutcome] = field(default_factory=list)
     size: PromptSize | None = None
 
     @property

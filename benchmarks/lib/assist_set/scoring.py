@@ -7,8 +7,8 @@ from .cases import ALL_OF_IT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .calls import Call
-    from .cases import Case, Expected, ExpectedCall
+    from .calls import AgentCall
+    from .cases import AssistCase, Expected, ExpectedCall
 
 # An entity's state and attributes, as one mapping.
 type Snapshot = Mapping[str, Mapping[str, Any]]
@@ -40,7 +40,7 @@ def _comparable(state: Mapping[str, Any]) -> dict[str, Any]:
     return {**state, MUTED: bool(state.get(MUTED))}
 
 
-def judge(case: Case, before: Snapshot, after: Snapshot, reply: str) -> list[str]:
+def judge(case: AssistCase, before: Snapshot, after: Snapshot, reply: str) -> list[str]:
     """Return why a case did not pass; nothing if it passed.
 
     before, after: what the home was like before and after the sentence.
@@ -64,7 +64,7 @@ def judge(case: Case, before: Snapshot, after: Snapshot, reply: str) -> list[str
     return reasons
 
 
-def judge_calls(case: Case, calls: Sequence[Call]) -> list[str]:
+def judge_calls(case: AssistCase, calls: Sequence[AgentCall]) -> list[str]:
     """Return why a command that is to be carried out by a call of a tool did not pass."""
     expected = case.tool
     if expected is None or any(_is_expected(expected, call) for call in calls):
@@ -72,7 +72,7 @@ def judge_calls(case: Case, calls: Sequence[Call]) -> list[str]:
     return [f"there is no call of {expected.tool} with {dict(expected.arguments)}"]
 
 
-def _is_expected(expected: ExpectedCall, call: Call) -> bool:
+def _is_expected(expected: ExpectedCall, call: AgentCall) -> bool:
     return (
         call.error is None
         and call.tool.rpartition(NAMESPACE)[2] == expected.tool
@@ -128,7 +128,7 @@ def is_guarded(entity_id: str, state: Mapping[str, Any]) -> bool:
     )
 
 
-def moved_by_mistake(case: Case, before: Snapshot, after: Snapshot) -> list[str]:
+def moved_by_mistake(case: AssistCase, before: Snapshot, after: Snapshot) -> list[str]:
     """Return the guarded entities that a sentence moved that is about something else.
 
     Of a command that is told by a call it is not known what it is about.

@@ -12,7 +12,7 @@ from dev.hass import HomeAssistant
 from ..agents import CORE, OURS, create_pipeline, set_up_pipeline
 from ..day.agent import Manner, set_up_agent
 from ..errors import BenchmarkError
-from .calls import Names, calls_of, names_of, normal
+from .calls import HomeNames, calls_of, names_of, normal
 from .scoring import flat
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from dev.ha_client import Answer
+    from dev.ha_client import AssistAnswer
 
-    from ..day.proxy import Proxy
-    from .calls import Call
-    from .cases import Home
+    from ..day.proxy import RecordingProxy
+    from .calls import AgentCall
+    from .cases import AssistHome
     from .scoring import Snapshot
 
 BUILTIN = "builtin"
@@ -77,7 +77,7 @@ class Asked:
 
     name: str
     target: str
-    proxy: Proxy | None = None
+    proxy: RecordingProxy | None = None
 
 
 class Client(HomeAssistantClient):
@@ -101,14 +101,14 @@ class Client(HomeAssistantClient):
             return content
 
 
-class Stage:
+class AssistStage:
     """A Home Assistant with one home; use it as an asynchronous context manager."""
 
-    def __init__(self, folder: Path, home: Home, python: Path, language: str) -> None:
+    def __init__(self, folder: Path, home: AssistHome, python: Path, language: str) -> None:
         """Describe it; nothing is started. folder: for configuration and log."""
         self.home = home
         self.client: Client
-        self.names = Names()
+        self.names = HomeNames()
         self.version = ""
         self._hass = HomeAssistant(
             folder / "config", python=python, home=home.written(folder / "home")
@@ -139,7 +139,7 @@ class Stage:
         """Stop it."""
         await self._stack.aclose()
 
-    async def set_up(self, agent: str, proxy: Proxy | None) -> Asked:
+    async def set_up(self, agent: str, proxy: RecordingProxy | None) -> Asked:
         """Set up one of the `AGENTS`, or that of an integration. agent: as on the command line.
 
         Raises HomeAssistantError or BenchmarkError.
@@ -160,7 +160,7 @@ class Stage:
 
     async def ask(
         self, asked: Asked, sentence: str, device: str | None, conversation: str | None
-    ) -> Answer:
+    ) -> AssistAnswer:
         """Say a sentence to an agent; raises HomeAssistantError.
 
         device, conversation: Home Assistant's ids, None: nowhere, and a new one.
@@ -233,7 +233,7 @@ class Stage:
                     seen = latest
         return seen
 
-    async def calls(self, conversation_id: str | None) -> list[Call]:
+    async def calls(self, conversation_id: str | None) -> list[AgentCall]:
         """Return the calls of tools in a conversation; none if nothing is known of it."""
         if conversation_id is None:
             return []

@@ -30,7 +30,7 @@ from custom_components.llamacpp.const import (
     SUBENTRY_CONVERSATION,
 )
 from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
-from dev.ha_client import Answer, HomeAssistantError
+from dev.ha_client import AssistAnswer, HomeAssistantError
 
 from ..command import say
 from ..errors import BenchmarkError
@@ -38,7 +38,7 @@ from ..first_choice import first_choice
 from ..in_process import AGENT, set_up_agent, small_home
 from ..scripted_server import ScriptedServer
 from .calls import calls_of, names_of
-from .play import Player
+from .play import AssistPlayer
 from .replies import speech_of
 from .results import Column
 from .scoring import flat
@@ -53,10 +53,10 @@ if TYPE_CHECKING:
     from homeassistant.helpers.area_registry import AreaEntry
     from homeassistant.helpers.floor_registry import FloorEntry
 
-    from .calls import Call
-    from .cases import Home
-    from .play import Limits
-    from .results import Outcome
+    from .calls import AgentCall
+    from .cases import AssistHome
+    from .play import TimeLimits
+    from .results import CaseOutcome
     from .scoring import Snapshot
 
 OURS = "ours"
@@ -75,7 +75,7 @@ MAX_PROCESSES = 4
 class InProcessStage:
     """A home in a running Home Assistant of this process."""
 
-    def __init__(self, hass: HomeAssistant, home: Home, language: str) -> None:
+    def __init__(self, hass: HomeAssistant, home: AssistHome, language: str) -> None:
         """Use these; the home is in it. language: that is spoken."""
         self._hass = hass
         self._home = home
@@ -129,7 +129,7 @@ class InProcessStage:
 
     async def ask(
         self, asked: Asked, sentence: str, device: str | None, conversation_id: str | None
-    ) -> Answer:
+    ) -> AssistAnswer:
         """Say a sentence to an agent; raises HomeAssistantError of the client."""
         try:
             result = await conversation.async_converse(
@@ -144,13 +144,13 @@ class InProcessStage:
         except HomeAssistantFailed as err:
             raise HomeAssistantError(str(err)) from err
         response = result.response
-        return Answer(
+        return AssistAnswer(
             str(response.speech.get("plain", {}).get("speech", "")),
             response.response_type.value == "error",
             result.conversation_id,
         )
 
-    async def calls(self, conversation_id: str | None) -> Sequence[Call]:
+    async def calls(self, conversation_id: str | None) -> Sequence[AgentCall]:
         """Return the calls of tools in a conversation; none if nothing is known of it."""
         log = self._hass.data.get(DATA_CHAT_LOGS, {}).get(conversation_id or "")
         return (
@@ -175,7 +175,7 @@ def _things(registry: Mapping[str, AreaEntry | FloorEntry]) -> list[Mapping[str,
 
 
 def play(
-    homes: Sequence[Home], folder: Path, limits: Limits, language: str | None = None
+    homes: Sequence[AssistHome], folder: Path, limits: TimeLimits, language: str | None = None
 ) -> list[Column]:
     """Return what our agent and Home Assistant's own do in homes.
 
@@ -199,15 +199,15 @@ def play(
 
 
 def _play_alone(
-    home: Home, folder: Path, limits: Limits, language: str | None
-) -> list[list[Outcome]]:
+    home: AssistHome, folder: Path, limits: TimeLimits, language: str | None
+) -> list[list[CaseOutcome]]:
     """Return what came of a home, for each agent; of use in a process of its own."""
     columns = asyncio.run(_play_home(home, folder, limits, language))
     return [column.outcomes for column in columns]
 
 
 async def _play_home(
-    home: Home, folder: Path, limits: Limits, language: str | None
+    home: AssistHome, folder: Path, limits: TimeLimits, language: str | None
 ) -> list[Column]:
     spoken = language or home.language
     columns = [Column(name) for name in AGENTS]
@@ -223,7 +223,7 @@ async def _play_home(
         agent = next(iter(entry.get_subentries_of_type(SUBENTRY_CONVERSATION)))
         hass.config_entries.async_update_subentry(entry, agent, data={**agent.data, **OPTIONS})
         await hass.async_block_till_done()
-        player = Player(InProcessStage(hass, home, spoken), limits, speech, home.names)
+        player = AssistPlayer(InProcessStage(hass, home, spoken), limits, speech, home.names)
         for column in columns:
             await player.play(Asked(column.agent, AGENTS[column.agent]), column, home.cases)
     return columns

@@ -13,7 +13,7 @@ LIMITS = ("max_tokens", "max_completion_tokens", "n_predict")
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class PrefillProgress:
     """How far the server is with a prompt. processed: tokens, those from its memory included."""
 
     at: float
@@ -37,7 +37,7 @@ class Exchange:
     status: int = 0
     first_words: float | None = None
     ended: float | None = None
-    progress: list[Progress] = field(default_factory=list)
+    progress: list[PrefillProgress] = field(default_factory=list)
     timings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -33,7 +33,7 @@ class Measure:
 
 
 @dataclass(slots=True)
-class Case:
+class DayCase:
     """The day as both agents had it.
 
     not_warmed: our asks without warming, empty if that was not played. direct: by ask, seconds

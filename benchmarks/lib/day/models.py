@@ -17,7 +17,7 @@ class ModelMissingError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class DayModel:
     """A model. variable: of the environment, tells its file. layers: so many are left, None: all.
 
     The tokens are the same with fewer layers, and counted many times faster; times do not tell
@@ -68,10 +68,10 @@ CHATML = TEMPLATES / "chatml_tools.jinja"
 GEMMA = TEMPLATES / "gemma_tools.jinja"
 # Of Gemma's layers, five see a window that slides, then one sees everything.
 MODELS = {
-    "cut": Model("LLAMACPP_MODEL", CHATML, layers=4),
-    "full": Model("LLAMACPP_MODEL", CHATML),
-    "attention-cut": Model("LLAMACPP_MODEL", CHATML, kind="attention"),
-    "hybrid-cut": Model("LLAMACPP_MODEL", CHATML, kind="delta net"),
-    "gemma-cut": Model("LLAMACPP_GEMMA", GEMMA, layers=6),
-    "gemma": Model("LLAMACPP_GEMMA", GEMMA),
+    "cut": DayModel("LLAMACPP_MODEL", CHATML, layers=4),
+    "full": DayModel("LLAMACPP_MODEL", CHATML),
+    "attention-cut": DayModel("LLAMACPP_MODEL", CHATML, kind="attention"),
+    "hybrid-cut": DayModel("LLAMACPP_MODEL", CHATML, kind="delta net"),
+    "gemma-cut": DayModel("LLAMACPP_GEMMA", GEMMA, layers=6),
+    "gemma": DayModel("LLAMACPP_GEMMA", GEMMA),
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .measures import total
 
 if TYPE_CHECKING:
-    from .measures import Case
+    from .measures import DayCase
     from .play import Taken
 
 LABELS = 200
@@ -33,7 +33,7 @@ text{font:12px system-ui,sans-serif;fill:#24292f}.small{font-size:11px;fill:#576
 .back{fill:#0d1117}}"""
 
 
-def picture(case: Case) -> str:
+def picture(case: DayCase) -> str:
     """Return the picture as SVG: core on the left, ours on the right, a row for each ask."""
     height = TOP + ROW * len(case.ours.asks) + BOTTOM
     width = MARGIN + LABELS + 2 * PANEL + GAP + MARGIN

@@ -9,8 +9,8 @@ from dev.ha_client import HomeAssistantError
 
 from ..command import say
 from ..errors import BenchmarkError
-from .prompts import Prompts
-from .script import DAY, RUSHES, Ask, Call, Change, Pause, Restart, Task
+from .prompts import PromptCounter
+from .script import DAY, RUSHES, Change, DayAction, DayAsk, Pause, Restart, Task
 from .stage import phone
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from .agent import DayAgent
     from .exchange import Exchange
-    from .script import Rush, Step
-    from .stage import Stage
+    from .script import DayStep, Rush
+    from .stage import DayStage
 
 # Longer than any answer takes, even where a full model reads the home anew for each round of tools.
 ANSWER_SECONDS = 900.0
@@ -76,12 +76,12 @@ class Played:
     warming: list[Warming] = field(default_factory=list)
 
 
-class Player:
+class DayPlayer:
     """Goes through the steps of the day."""
 
     def __init__(
         self,
-        stage: Stage,
+        stage: DayStage,
         agent: DayAgent,
         pauses: Mapping[Pause, float],
         session: aiohttp.ClientSession,
@@ -90,7 +90,7 @@ class Player:
         self._stage = stage
         self._agent = agent
         self._pauses = pauses
-        self._prompts = Prompts(session, stage.server.base_url)
+        self._prompts = PromptCounter(session, stage.server.base_url)
         self._talks: dict[str, str] = {}
         self._n_phones = 0
         self._played = Played(stage.settings.batch, version=stage.version)
@@ -99,7 +99,7 @@ class Player:
         """Play the day and what comes after it. Raises BenchmarkError, HomeAssistantError."""
         self._mark(START, changes_home=False)
         for step in DAY:
-            if isinstance(step, Ask | Task):
+            if isinstance(step, DayAsk | Task):
                 await self._pause(step.pause)
                 self._played.asks.append(await self._take(step))
             else:
@@ -132,10 +132,10 @@ class Player:
     def _mark(self, name: str, *, changes_home: bool) -> None:
         self._played.warming.append(Warming(name, changes_home, time.perf_counter()))
 
-    async def _happen(self, step: Step) -> None:
+    async def _happen(self, step: DayStep) -> None:
         """Change something in the home, or restart programs."""
         owner = self._stage.owner
-        if isinstance(step, Call):
+        if isinstance(step, DayAction):
             await owner.call(step.domain, step.action, step.data)
         elif isinstance(step, Change):
             self._mark(step.name, changes_home=True)
@@ -148,7 +148,7 @@ class Player:
             self._mark(step.name, changes_home=False)
             await self._stage.restart(home_assistant=step.home_assistant, server=step.server)
 
-    async def _take(self, step: Ask | Task) -> Taken:
+    async def _take(self, step: DayAsk | Task) -> Taken:
         """Have somebody ask, and return what that took."""
         known = len(self._stage.proxy.exchanges)
         began = time.perf_counter()
@@ -194,7 +194,7 @@ class Player:
             new += n_new
         return new
 
-    async def _ask(self, step: Ask) -> tuple[str, float | None]:
+    async def _ask(self, step: DayAsk) -> tuple[str, float | None]:
         """Ask, and return the answer and the time to its first words; raises BenchmarkError.
 
         The time is None where core's agent has no answer.

@@ -8,7 +8,7 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-type Message = dict[str, Any]
+type PromptMessage = dict[str, Any]
 
 # Stands for whatever else somebody might have said, or a tool might have returned.
 OTHER_WORDS = "0"
@@ -16,7 +16,7 @@ OTHER_WORDS = "0"
 HTTP_SECONDS = 280.0
 
 
-class Prompts:
+class PromptCounter:
     """Counts the new tokens of prompts, with the server's own template and tokenizer.
 
     It remembers all prompts of a day: what one of them began with could still be in memory.
@@ -69,7 +69,7 @@ def with_other_words(body: Mapping[str, Any], words: str) -> dict[str, Any]:
     Of a message of the user only `words` are replaced, so that what a client says there besides
     counts as known, and of tools all that they return.
     """
-    messages: list[Message] = [dict(one) for one in body["messages"]]
+    messages: list[PromptMessage] = [dict(one) for one in body["messages"]]
     for message in reversed(messages):
         if message["role"] == "assistant":
             break

@@ -13,7 +13,7 @@ from aiohttp import web
 from dev.processes import LOOPBACK
 from dev.prompts import MAKING, Prompts
 
-from .exchange import Exchange, Progress
+from .exchange import Exchange, PrefillProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ POLL_SECONDS = 0.01
 MAX_BODY_BYTES = 64 << 20
 
 
-class Proxy:
+class RecordingProxy:
     """Passes all requests on to a server; use it as an asynchronous context manager.
 
     The one thing that it adds is the wish to be told of progress with a prompt. What the server
@@ -162,7 +162,7 @@ async def _answer(
     reader = None
     if note:
         is_stream = upstream.content_type == EVENT_STREAM
-        reader = (_EventReader if is_stream else _Reader)(note)
+        reader = (_EventReader if is_stream else _AnswerReader)(note)
     headers = {
         name: value
         for name, value in upstream.headers.items()
@@ -183,7 +183,7 @@ async def _answer(
     return response
 
 
-class _Reader:
+class _AnswerReader:
     """Reads along an answer that comes in one piece."""
 
     def __init__(self, note: Note) -> None:
@@ -201,7 +201,7 @@ class _Reader:
             self._note(json.loads(self._rest))
 
 
-class _EventReader(_Reader):
+class _EventReader(_AnswerReader):
     """Reads along a stream of events."""
 
     @override
@@ -227,7 +227,7 @@ def _note_words(exchange: Exchange, data: Mapping[str, Any]) -> bool:
         exchange.first_words = now
     if progress := data.get("prompt_progress"):
         exchange.progress.append(
-            Progress(now, progress["total"], progress["cache"], progress["processed"])
+            PrefillProgress(now, progress["total"], progress["cache"], progress["processed"])
         )
         return bool(exchange.body.get("return_progress"))
     return True

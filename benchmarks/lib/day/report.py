@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 from .measures import median_seconds, total, warming_total
 
 if TYPE_CHECKING:
-    from .measures import Case, Measure
+    from .measures import DayCase, Measure
     from .play import Played, Taken
 
 VERDICTS = {True: "held", False: "missed", None: "not judged"}
 NOT_IN_DOCUMENT = ("bodies", "words")
 
 
-def table(case: Case) -> str:
+def table(case: DayCase) -> str:
     """Return a case: its asks, its totals, what warming took, and the measures."""
     lines = [
         case.name,
@@ -31,7 +31,7 @@ def table(case: Case) -> str:
     return "\n".join(lines)
 
 
-def document(case: Case) -> dict[str, Any]:
+def document(case: DayCase) -> dict[str, Any]:
     """Return the same for a program."""
     return {
         "case": case.name,
@@ -54,7 +54,7 @@ def _asks(title: str, core: list[Taken], ours: list[Taken]) -> list[str]:
     ]
 
 
-def _totals(case: Case) -> str:
+def _totals(case: DayCase) -> str:
     core, ours = case.core.asks, case.ours.asks
     new = sum(one.new for one in ours)
     return (

@@ -12,7 +12,7 @@ from dev.hass import ROOT, HomeAssistant
 from dev.llama import LlamaServer
 
 from .agent import Manner, set_up_agent
-from .proxy import Proxy
+from .proxy import RecordingProxy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,7 @@ def phone(number: int) -> str:
     return f"Phone {number}"
 
 
-class Stage:
+class DayStage:
     """All that one play needs; use it as an asynchronous context manager."""
 
     def __init__(self, folder: Path, settings: ServerSettings, python: Path) -> None:
@@ -97,7 +97,7 @@ class Stage:
         )
         home = plain_home(folder) if settings.is_plain else HOME
         self.hass = HomeAssistant(folder / "config", python=python, home=home)
-        self.proxy = Proxy(self.server.base_url)
+        self.proxy = RecordingProxy(self.server.base_url)
         self.owner: HomeAssistantClient
         self.guest: HomeAssistantClient
         self.devices: dict[str, str] = {}

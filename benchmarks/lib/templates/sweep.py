@@ -49,7 +49,7 @@ COMMAND = f"turn{ORDER.removeprefix('Turn')}"
 
 
 @dataclass(slots=True)
-class Found:
+class TemplateResult:
     """What was found of a template.
 
     strategy: how a large model with it is given tools. faults: by what was tried, why it did not
@@ -62,7 +62,7 @@ class Found:
     faults: dict[str, str] = field(default_factory=dict)
 
 
-class Stage:
+class TemplateStage:
     """A home, and what is offered in it."""
 
     def __init__(self, hass: HomeAssistant, api: llm.APIInstance) -> None:
@@ -96,7 +96,9 @@ class Stage:
 class Template:
     """A server with one template, and what it makes of our requests."""
 
-    def __init__(self, stage: Stage, client: LlamaServerClient, found: Found) -> None:
+    def __init__(
+        self, stage: TemplateStage, client: LlamaServerClient, found: TemplateResult
+    ) -> None:
         """Begin with nothing asked."""
         self._stage = stage
         self._client = client
@@ -171,12 +173,12 @@ class Template:
 
 
 async def sweep(
-    stage: Stage,
+    stage: TemplateStage,
     session: aiohttp.ClientSession,
     paths: Iterable[Path],
     model: Path,
     folder: Path,
-) -> list[Found]:
+) -> list[TemplateResult]:
     """Return what was found of templates, in their order.
 
     paths: of the templates. model: has them in turn. folder: for logs. Raises ProcessError if a
@@ -184,7 +186,7 @@ async def sweep(
     """
     limit = asyncio.Semaphore(N_AT_A_TIME)
 
-    async def found(path: Path) -> Found:
+    async def found(path: Path) -> TemplateResult:
         async with limit:
             flags = (*FLAGS, "--chat-template-file", path)
             server = LlamaServer(folder / f"{path.stem}.log", *flags, model=model)
@@ -198,8 +200,8 @@ async def sweep(
     return await asyncio.gather(*map(found, paths))
 
 
-async def _found(stage: Stage, client: LlamaServerClient, name: str) -> Found:
+async def _found(stage: TemplateStage, client: LlamaServerClient, name: str) -> TemplateResult:
     abilities = await ModelAbilities(client).of(None, "1", autoload=False)
-    found = Found(name, abilities, abilities.strategy(ToolCalls.NATIVE))
+    found = TemplateResult(name, abilities, abilities.strategy(ToolCalls.NATIVE))
     await Template(stage, client, found).try_all()
     return found

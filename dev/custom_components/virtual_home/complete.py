@@ -27,15 +27,15 @@ COLOR_KEYS = {
     "xy_color": ColorMode.XY,
 }
 
-type Values = Mapping[str, Any]
+type States = Mapping[str, Any]
 
 
-def nothing(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - one signature for all
+def nothing(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - one signature for all
     """Add nothing."""
     return dict(changes)
 
 
-def light(changes: Values, settings: Values, current: Values) -> dict[str, Any]:
+def light(changes: States, settings: States, current: States) -> dict[str, Any]:
     """Keep one colour, and the colour mode that belongs to it."""
     result = dict(changes)
     modes = settings["supported_color_modes"]
@@ -52,7 +52,7 @@ def light(changes: Values, settings: Values, current: Values) -> dict[str, Any]:
     return result
 
 
-def position(changes: Values, settings: Values, current: Values) -> dict[str, Any]:
+def position(changes: States, settings: States, current: States) -> dict[str, Any]:
     """Bring the state and the position of a cover or valve into line."""
     result = dict(changes)
     where = changes.get("current_position")
@@ -72,7 +72,7 @@ def position(changes: Values, settings: Values, current: Values) -> dict[str, An
     return result
 
 
-def fan(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
+def fan(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
     """Bring the state and the speed of a fan into line."""
     result = dict(changes)
     speed = changes.get("percentage")
@@ -90,18 +90,18 @@ def fan(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  
     return result
 
 
-def media_player(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
+def media_player(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
     """Give a player a volume: without one "louder" means nothing."""
     defaults = {"volume_level": 0.5, "is_volume_muted": False}
     return {key: value for key, value in defaults.items() if key not in current} | dict(changes)
 
 
-def climate(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
+def climate(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
     """Forget what a thermostat was said to be doing, when something changes that."""
     return {"hvac_action": None, **changes}
 
 
-def sensor(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
+def sensor(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
     """Check that the state is what the device class asks for."""
     try:
         sensor_value(changes.get("state"), settings)
@@ -110,7 +110,7 @@ def sensor(changes: Values, settings: Values, current: Values) -> dict[str, Any]
     return dict(changes)
 
 
-def sensor_value(state: str | None, settings: Values) -> str | float | date | None:
+def sensor_value(state: str | None, settings: States) -> str | float | date | None:
     """Return a sensor's state as its entity wants it. Raises ValueError."""
     device_class = settings.get("device_class")
     if state is None:
@@ -127,7 +127,7 @@ def sensor_value(state: str | None, settings: Values) -> str | float | date | No
     return int(value) if value.is_integer() else value
 
 
-def todo(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
+def todo(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
     """Give each item an id, and all items a list."""
     if "todo_items" not in changes and "todo_items" in current:
         return dict(changes)

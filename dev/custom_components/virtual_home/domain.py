@@ -33,7 +33,7 @@ class Domain:
     values: Mapping[str, Check] = field(default_factory=dict)
     synonyms: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[Settings, Settings], None] = _no_defaults
-    complete: Callable[[complete.Values, complete.Values, complete.Values], dict[str, Any]] = (
+    complete: Callable[[complete.States, complete.States, complete.States], dict[str, Any]] = (
         complete.nothing
     )
 

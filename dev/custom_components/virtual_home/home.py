@@ -43,7 +43,7 @@ class Area:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Device:
+class HomeDevice:
     """A device; `area` is the id of its area, `info` its model and the like.
 
     timers: timers can be set there, though it is no satellite of Home Assistant's.
@@ -76,17 +76,17 @@ class HomeEntity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Home:
+class VirtualHome:
     """All of a home; `expose` names entities of other integrations that Assist shall see."""
 
     floors: Mapping[str, Floor]
     areas: Mapping[str, Area]
-    devices: Mapping[str, Device]
+    devices: Mapping[str, HomeDevice]
     entities: Mapping[str, HomeEntity]
     expose: tuple[str, ...] = ()
 
 
-def load_home(path: Path) -> Home:
+def load_home(path: Path) -> VirtualHome:
     """Read a home from its YAML file. Raises HomeFileError. Blocks."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -100,7 +100,7 @@ def load_home(path: Path) -> Home:
         raise HomeFileError(f"{path}: {err}") from err
 
 
-def _home(content: Any) -> Home:
+def _home(content: Any) -> VirtualHome:
     data = _mapping(content, "the file", HOME_KEYS)
     if not data.get("entities"):
         raise ValueError("it has no entities")
@@ -121,7 +121,9 @@ def _home(content: Any) -> Home:
         expose = tuple(checks.texts(data.get("expose") or []))
     except ValueError as err:
         raise ValueError(f"expose: {err}") from None
-    return Home(floors=floors, areas=areas, devices=devices, entities=entities, expose=expose)
+    return VirtualHome(
+        floors=floors, areas=areas, devices=devices, entities=entities, expose=expose
+    )
 
 
 def _known(reference: str | None, known: Iterable[str], message: str) -> None:
@@ -199,10 +201,10 @@ def _area(data: dict[str, Any], where: str) -> Area:
     )
 
 
-def _device(data: dict[str, Any], where: str) -> Device:
+def _device(data: dict[str, Any], where: str) -> HomeDevice:
     _mapping(data, where, {"id", "name", "area", "info", "timers"})
     info = _mapping(data.get("info") or {}, f"{where}: info", INFO_KEYS)
-    return Device(
+    return HomeDevice(
         id=checks.text(data["id"]),
         name=_name(data),
         area=_optional_text(data, "area"),

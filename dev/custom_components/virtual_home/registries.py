@@ -20,12 +20,12 @@ from .home import HomeFileError
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
-    from .home import Area, Device, Floor, Home, HomeEntity
+    from .home import Area, Floor, HomeDevice, HomeEntity, VirtualHome
     from .runtime import VirtualHomeConfigEntry
 
 
 @callback
-def apply_home(hass: HomeAssistant, entry: VirtualHomeConfigEntry, home: Home) -> None:
+def apply_home(hass: HomeAssistant, entry: VirtualHomeConfigEntry, home: VirtualHome) -> None:
     """Bring all registries into line with the home. Raises HomeFileError."""
     writer = _Writer(hass, entry, home)
     writer.write()
@@ -35,7 +35,9 @@ def apply_home(hass: HomeAssistant, entry: VirtualHomeConfigEntry, home: Home) -
 class _Writer:
     """One pass over the registries."""
 
-    def __init__(self, hass: HomeAssistant, entry: VirtualHomeConfigEntry, home: Home) -> None:
+    def __init__(
+        self, hass: HomeAssistant, entry: VirtualHomeConfigEntry, home: VirtualHome
+    ) -> None:
         self.hass = hass
         self.entry = entry
         self.home = home
@@ -94,7 +96,7 @@ class _Writer:
         if "aliases" in changes:
             registry.async_update(found.id, aliases=set(area.aliases))
 
-    def _write_device(self, device: Device) -> None:
+    def _write_device(self, device: HomeDevice) -> None:
         registry = dr.async_get(self.hass)
         found = registry.async_get_or_create(
             config_entry_id=self.entry.entry_id,

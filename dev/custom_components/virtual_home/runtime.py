@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .entity import VirtualEntity
-    from .home import Home, HomeEntity
+    from .home import HomeEntity, VirtualHome
 
 
 @dataclass
 class HomeData:
     """The home, and the entities that the platforms made of it."""
 
-    home: Home
+    home: VirtualHome
     entities: list[VirtualEntity] = field(default_factory=list)
 
     @property

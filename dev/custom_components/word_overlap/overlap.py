@@ -27,7 +27,7 @@ FREE = "item"
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class PlainCommand:
     """A plain command. tool: its name without the namespace. free: words that can be anything."""
 
     text: str
@@ -42,7 +42,7 @@ def overlap(one: set[str], other: set[str]) -> float:
     return 2 * len(one & other) / whole if whole else 0.0
 
 
-def choose(text: str, home: Home, language: Language) -> Command | None:
+def choose(text: str, home: Home, language: Language) -> PlainCommand | None:
     """Return the command with the largest overlap, the first of several; None below the limit."""
     words = words_of(text)
     best, best_overlap = None, 0.0
@@ -54,7 +54,7 @@ def choose(text: str, home: Home, language: Language) -> Command | None:
     return best if best_overlap >= MIN_OVERLAP else None
 
 
-def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[Command]:
+def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[PlainCommand]:
     """Yield all commands that there are in a home, with the values that these words hold."""
     heard = {one.sentence: one for one in Verbs(language).found(words)}
     values = Values(words, EntityLinker(home, language, words), heard, None, Now())
@@ -74,7 +74,7 @@ def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[C
                 free = (
                     words_of(said[slot]) for slot, kind in sentence.slots.items() if kind == FREE
                 )
-                yield Command(
+                yield PlainCommand(
                     sentence.say.format_map(said),
                     sentence.tool,
                     given,
