@@ -6,16 +6,13 @@ itself, which is asked the same at its own port, by turns and within one run.
 
 import asyncio
 import json
-import os
-import platform
 import signal
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dev.llama import path_from_environment
 from dev.processes import ProcessError
@@ -34,11 +31,12 @@ from .lib.app.running import (
     sides_of,
 )
 from .lib.command import arguments, say
+from .lib.environment import environment
 from .lib.errors import BenchmarkError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from .lib.app.asks import Side
     from .lib.app.download import Download
@@ -269,17 +267,6 @@ def table(rows: Sequence[AppRow]) -> str:
         "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
-
-
-def environment() -> Mapping[str, Any]:
-    """Return what the figures depend on besides the code."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-    }
 
 
 def run(options: argparse.Namespace) -> int:

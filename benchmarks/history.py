@@ -8,13 +8,11 @@ both histories alike.
 import asyncio
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Self
@@ -34,6 +32,7 @@ from custom_components.llamacpp.history import (
 from custom_components.llamacpp.history.files import MINOR_VERSION, VERSION, file_name
 
 from .lib.command import arguments, say
+from .lib.environment import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -255,17 +254,6 @@ async def measure(config: Path, n_appends: int) -> HistoryFigures:
     return HistoryFigures(appends, loads, heartbeat.blocked)
 
 
-def environment() -> dict[str, Any]:
-    """Return what the figures depend on besides the code."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "home_assistant": version("homeassistant"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-    }
-
-
 def report(figures: HistoryFigures) -> str:
     """Return the figures for people to read."""
     rows = [f"{'stored':>10}{'median (ms)':>14}{'bytes':>10}"]
@@ -277,7 +265,7 @@ def report(figures: HistoryFigures) -> str:
     table = "\n".join(rows)
     seconds = [one.seconds for one in figures.loads]
     misses = figures.misses()
-    where = environment()
+    where = environment(home_assistant="homeassistant")
     return f"""\
 A durable turn, the fifth of its conversation:
 {table}
@@ -295,7 +283,7 @@ Aim (time ratio up to {MAX_TIME_RATIO}, bytes ratio up to {MAX_BYTES_RATIO}, loa
 def document(figures: HistoryFigures) -> dict[str, Any]:
     """Return the same and all samples (in seconds and bytes) for a program to read."""
     return {
-        "environment": environment(),
+        "environment": environment(home_assistant="homeassistant"),
         "misses": figures.misses(),
         "time_ratio": round(figures.time_ratio, 3),
         "bytes_ratio": round(figures.bytes_ratio, 4),

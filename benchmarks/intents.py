@@ -9,12 +9,9 @@ import argparse
 import asyncio
 import json
 import logging
-import platform
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +21,7 @@ from homeassistant.core import Context
 from homeassistant.helpers import entity_registry as er
 
 from .lib.command import say
+from .lib.environment import environment
 from .lib.errors import BenchmarkError
 from .lib.in_process import AGENT, running_home, set_up_agent
 from .lib.scripted_server import ScriptedServer
@@ -45,6 +43,11 @@ N_SENTENCES, PART_OF_OTHERS = 100, 5
 BUILT_IN = "conversation.home_assistant"
 SUCCESS = ("action_done", "query_answer")
 VIRTUAL_HOME = "virtual_home"
+PACKAGES = {
+    "home_assistant": "homeassistant",
+    "intents": "home-assistant-intents",
+    "hassil": "hassil",
+}
 
 type EntityValues = dict[str, Any]
 
@@ -233,26 +236,15 @@ def report(cases: IntentsCases) -> str:
     return f"""\
 {table}
 
-{", ".join(f"{name}: {value}" for name, value in environment().items())}.
+{", ".join(f"{name}: {value}" for name, value in environment(**PACKAGES).items())}.
 Aim (ours never below the built-in agent): {f"missed: {', '.join(misses)}" if misses else "holds"}.\
 """
-
-
-def environment() -> dict[str, str]:
-    """Return what the counts depend on besides the code."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "home_assistant": version("homeassistant"),
-        "intents": version("home-assistant-intents"),
-        "hassil": version("hassil"),
-        "python": platform.python_version(),
-    }
 
 
 def document(cases: IntentsCases, seed: int) -> dict[str, Any]:
     """Return the counts and every sentence for a program to read."""
     return {
-        "environment": environment(),
+        "environment": environment(**PACKAGES),
         "seed": seed,
         "misses": misses_of(cases),
         "rows": [asdict(row) for row in rows_of(cases)],

@@ -8,8 +8,6 @@ loop's thread: other programs on the machine, the server and the executor do not
 import asyncio
 import json
 import multiprocessing
-import os
-import platform
 import sys
 import tempfile
 import threading
@@ -18,8 +16,6 @@ from asyncio import events
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -39,6 +35,7 @@ from custom_components.llamacpp.const import (
 from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 
 from .lib.command import arguments, say
+from .lib.environment import environment
 from .lib.errors import BenchmarkError
 from .lib.in_process import AGENT, running_home, set_up_agent
 from .lib.large_home import DOMAINS, ROOMS, entity_name, room_name, write_large_home
@@ -344,21 +341,9 @@ def table(figures: LoopFigures) -> str:
     return "\n".join(lines)
 
 
-def environment() -> dict[str, Any]:
-    """Return what the figures depend on besides the code."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "home_assistant": version("homeassistant"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-    }
-
-
 def report(figures: LoopFigures) -> str:
     """Return the figures, and what is to be known about them, for people to read."""
-    where = environment()
+    where = environment(home_assistant="homeassistant")
     misses = misses_of(figures)
     return f"""\
 CPU milliseconds of the event loop (medians):
@@ -372,7 +357,7 @@ Aim (`ours` within the limit): {f"missed: {'; '.join(misses)}" if misses else "h
 def document(figures: LoopFigures) -> dict[str, Any]:
     """Return the same and all samples for a program to read."""
     return {
-        "environment": environment(),
+        "environment": environment(home_assistant="homeassistant"),
         "misses": misses_of(figures),
         "samples_ms": [
             {

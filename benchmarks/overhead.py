@@ -7,14 +7,10 @@ server, when the server wrote a piece of the answer, and when that piece was bac
 
 import asyncio
 import json
-import os
-import platform
 import signal
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +23,7 @@ from dev.processes import ProcessError
 from .lib.agents import set_up_agents
 from .lib.assist import AssistClient
 from .lib.command import arguments, say
+from .lib.environment import environment
 from .lib.errors import BenchmarkError
 from .lib.figures import Comparison, table
 from .lib.scripted_server import PIECES, ScriptedServer
@@ -137,18 +134,6 @@ def compare(asks: Mapping[str, list[list[AskTimes]]]) -> dict[str, Comparison]:
     return figures
 
 
-def environment() -> dict[str, Any]:
-    """Return what the figures depend on besides the code."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "home_assistant": version("homeassistant"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-    }
-
-
 def misses_of(figures: Mapping[str, Comparison]) -> list[str]:
     """Return what misses the aim, in words."""
     return [
@@ -160,7 +145,7 @@ def report(asks: Mapping[str, list[list[AskTimes]]], figures: Mapping[str, Compa
     """Return the figures, and what is to be known about them, for people to read."""
     ours, core = (agent[-1].request for agent in asks[SCENES[0]])
     misses = misses_of(figures)
-    where = environment()
+    where = environment(home_assistant="homeassistant")
     return f"""\
 {table(figures)}
 
@@ -178,7 +163,7 @@ def document(
 ) -> dict[str, Any]:
     """Return the same and all samples (in seconds) for a program to read."""
     return {
-        "environment": environment(),
+        "environment": environment(home_assistant="homeassistant"),
         "limit_ms": LIMIT_MS,
         "misses": misses_of(figures),
         "figures_ms": {name: asdict(figure) for name, figure in figures.items()},

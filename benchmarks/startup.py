@@ -3,16 +3,12 @@
 import asyncio
 import importlib.util
 import json
-import os
-import platform
 import signal
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
@@ -22,6 +18,7 @@ from dev.processes import ProcessError
 
 from .lib.agents import CORE, DOMAINS, OURS, set_up_agents
 from .lib.command import arguments, say
+from .lib.environment import environment
 from .lib.errors import BenchmarkError
 from .lib.figures import Comparison, table
 from .lib.scripted_server import ScriptedServer
@@ -149,14 +146,7 @@ def run(options: argparse.Namespace) -> int:
     samples = measure(options.runs)
     figures = compare(samples)
     misses = [f"{name}: {one.ratio:.2f}" for name, one in figures.items() if one.ratio > AIM]
-    where: dict[str, Any] = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "home_assistant": version("homeassistant"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-    }
+    where = environment(home_assistant="homeassistant")
     print(table(figures))
     print(", ".join(f"{name} {value}" for name, value in where.items()))
     print(f"Aim (at most {AIM:g} of core's): {f'missed: {misses}' if misses else 'holds'}.")

@@ -211,8 +211,3 @@ RUSHES = (
         warming=True,
     ),
 )
-
-
-def asks_of(steps: tuple[DayStep, ...]) -> list[DayAsk | Task]:
-    """Return those steps of which somebody waits for the answer."""
-    return [step for step in steps if isinstance(step, DayAsk | Task)]
