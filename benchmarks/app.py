@@ -1,7 +1,7 @@
 """What the app adds to llama-server's own time and memory, and what a bad download costs.
 
 The app runs as a child with the real small model. What its API takes is compared with llama-server
-itself, which is asked the same at its own port, by turns and within one run.
+itself: the same requests go to both ports in turn, within one run.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ SHORT_TOKENS = 8
 LONG_TOKENS = 64
 ASKS_PER_ROUND = 5
 ROUNDS_PER_START = 4
-# The API lets an address ask only so often.
+# The API limits the requests of an address.
 PAUSE_SECONDS = 0.1
 STORIES = tuple(
     f"Tell a long story about {one}."
@@ -100,12 +100,12 @@ class AppSamples:
 
 
 async def measure_requests(sides: tuple[Side, Side], n_asks: int) -> Pairs:
-    """Ask both for a short answer, by turns."""
+    """Ask both for a short answer, in turn."""
     pairs = Pairs()
     for number in range(n_asks + 1):
         for side, samples in zip(sides, (pairs.app, pairs.server), strict=True):
             answer = await asked_well(side, MESSAGE, SHORT_TOKENS)
-            # The first time, the prompt is not known yet.
+            # The first time, the prompt is not in the cache yet.
             if number:
                 samples.append(answer.seconds)
             await asyncio.sleep(PAUSE_SECONDS)
@@ -113,7 +113,7 @@ async def measure_requests(sides: tuple[Side, Side], n_asks: int) -> Pairs:
 
 
 async def tokens_per_second(side: Side) -> float:
-    """Ask for several streams at once; return the tokens per second of all together."""
+    """Ask for several streams at once; return the tokens per second of all of them."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     answers = await asyncio.gather(
@@ -123,7 +123,7 @@ async def tokens_per_second(side: Side) -> float:
 
 
 async def measure_streams(sides: tuple[Side, Side], n_rounds: int) -> Pairs:
-    """Compare the speed of parallel streams, by turns, each of both going first as often."""
+    """Compare the speed of parallel streams, in turn; each side begins every other round."""
     pairs = Pairs()
     for number in range(n_rounds + 1):
         both = list(zip(sides, (pairs.app, pairs.server), strict=True))
@@ -136,7 +136,7 @@ async def measure_streams(sides: tuple[Side, Side], n_rounds: int) -> Pairs:
 
 
 async def measure_running(folder: Path, n_rounds: int, samples: AppSamples) -> list[str]:
-    """Measure what can be with one running app; return llama-server's command."""
+    """Measure what one running app suffices for; return llama-server's command line."""
     app = app_in(folder)
     try:
         await asyncio.to_thread(app.start)
@@ -153,7 +153,7 @@ async def measure_running(folder: Path, n_rounds: int, samples: AppSamples) -> l
 
 
 async def measure_starts(folder: Path, command: Sequence[str], n_starts: int) -> Pairs:
-    """Start both by turns, each until its first answer."""
+    """Start both in turn, each until its first answer."""
     pairs = Pairs()
     for number in range(n_starts + 1):
         one, other = await app_start(folder), await server_start(folder, command)
@@ -218,7 +218,7 @@ def speed_rows(samples: AppSamples) -> list[AppRow]:
 
 
 def memory_row(memory: Memory) -> AppRow:
-    """Return what the launcher has in memory."""
+    """Return the memory of the launcher."""
     return AppRow(
         "launcher's memory (PSS)",
         f"{memory.pss / MEGABYTE:.1f} MB",
@@ -230,7 +230,7 @@ def memory_row(memory: Memory) -> AppRow:
 
 
 def download_row(name: str, one: Download, *, is_well: bool) -> AppRow:
-    """Return what a download came to. The file is sent twice, for the first time it was wrong."""
+    """Return the result of a download. The file is sent twice, as it is wrong the first time."""
     twice = one.n_sent - 2 * BIG_BYTES
     return AppRow(
         name,
@@ -283,8 +283,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run the benchmark and return the exit status; failures are told in one sentence."""
-    # A polite request to end is like Ctrl-C: what was started must be stopped.
+    """Run the benchmark and return the exit status; an error is one sentence."""
+    # SIGTERM is like Ctrl-C: the programs that were started must be stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(arguments("app", __doc__ or "", "rounds", 20, "of each comparison"))

@@ -1,8 +1,8 @@
-"""A day of asks in a home: what is processed while a user waits, beside core's llama_cpp.
+"""A day of asks in a home: tokens processed while a user waits, compared with core's llama_cpp.
 
 The same fixed day is played with our agent and with core's, each with a fresh Home Assistant of the
-newest release and a fresh llama-server. A proxy between them, which changes nothing, takes note of
-what the server says it processed.
+newest release and a fresh llama-server. A proxy between them, which changes nothing, records
+how many tokens the server reports as processed.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from .lib.errors import BenchmarkError
 if TYPE_CHECKING:
     from .lib.day.play import Played
 
-# The integration looks at the server twice a minute: by then it knows what was there before it.
+# The integration polls twice a minute: by then it knows what ran before it was set up.
 MORNING_SECONDS = 35.0
 SHORT_SECONDS = 2.0
 RESTART_SECONDS = 5.0
@@ -56,11 +56,11 @@ def arguments() -> argparse.Namespace:
         help="llama-server's host cache, 0: none; one or more (llama-server's default)",
     )
     option("--slots", type=int, default=SLOTS, metavar="N", help=f"of llama-server ({SLOTS})")
-    option("--plain", action="store_true", help="ask at devices that are no satellites")
-    option("--batch", type=int, default=512, metavar="N", help="tokens in one go (512)")
+    option("--plain", action="store_true", help="ask at devices that are not satellites")
+    option("--batch", type=int, default=512, metavar="N", help="tokens in a batch (512)")
     option("--settle", type=float, default=10.0, metavar="S", help="after a change (10)")
     option("--long-pause", type=float, default=10.0, metavar="S", help='"10 minutes" (10)')
-    option("--no-answers", action="store_true", help="do not compare answers without warming")
+    option("--no-answers", action="store_true", help="do not compare answers without prefill")
     option("--keep", type=Path, metavar="FOLDER", help="leave logs and configuration there")
     option("--json", type=Path, metavar="FILE", help="write everything there, too")
     option("--svg", type=Path, metavar="FILE", help="draw the first case there")
@@ -69,7 +69,7 @@ def arguments() -> argparse.Namespace:
 
 
 class DayCases:
-    """Plays the day in all the cases that the options ask for."""
+    """Plays the day in all cases of the command line."""
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         """Be ready; raises ProcessError where the environment is not set up."""
@@ -115,9 +115,9 @@ class DayCases:
         case = DayCase(title, ours, core, judges_time=is_whole, direct=direct)
         if not self._options.no_answers:
             plain, _ = await self._play(
-                f"{title}: ours, not warmed", OURS, settings, keep_warm=False
+                f"{title}: ours, without prefill", OURS, settings, keep_warm=False
             )
-            case.not_warmed = plain.asks
+            case.without_prefill = plain.asks
         return case
 
     async def _play(
@@ -163,8 +163,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run the benchmark and return the exit status; failures are told in one sentence."""
-    # A polite request to end is like Ctrl-C: what was started must be stopped.
+    """Run the benchmark and return the exit status; an error is one sentence."""
+    # SIGTERM is like Ctrl-C: the programs that were started must be stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(arguments())

@@ -1,8 +1,8 @@
 """Whether our agent is ever below Home Assistant's own, with Home Assistant's own sentences.
 
-A real Home Assistant runs in this process, with a small virtual home. Sentences are drawn from
-those that it has in each language, and said to its own agent and to ours. No model runs: what ours
-would ask one about is not done.
+A real Home Assistant runs in this process, with a small virtual home. Sentences are drawn from its
+own in each language, and said to its own agent and to ours. No model runs: a sentence that ours
+sends to a model counts as not done.
 """
 
 import argparse
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from .lib.sentences import DrawnSentence
 
 HOME = Path(__file__).parent / "lib" / "intents_home.yaml"
-# Where the satellite is that hears everything.
+# The area of the satellite that hears all sentences.
 HERE = "Living Room"
-# These are in full, of all others are fewer sentences.
+# With all sentences; other languages have a part of them.
 MAIN = ("en", "de", "it", "fr", "es", "nl", "pl", "pt-BR", "ru", "sv", "cs", "zh-CN")
 N_SENTENCES, PART_OF_OTHERS = 100, 5
 BUILT_IN = "conversation.home_assistant"
@@ -54,7 +54,7 @@ type EntityValues = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an agent did: what it said, of which type, and which entities are now what.
+    """What an agent said and did: type and text of the response, and the changed entities.
 
     is_asking: a model would have been asked.
     """
@@ -72,7 +72,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class IntentsCase:
-    """A sentence, and what both agents made of it."""
+    """A sentence, and the replies of both agents."""
 
     sentence: DrawnSentence
     built_in: Reply
@@ -93,7 +93,7 @@ class IntentsCase:
 
 @dataclass(frozen=True, slots=True)
 class IntentsRow:
-    """The counts of a language, or of several."""
+    """The counts of one or several languages."""
 
     name: str
     sentences: int
@@ -120,7 +120,7 @@ class IntentsStage:
     """The home, in which both agents can be asked."""
 
     def __init__(self, hass: HomeAssistant, server: ScriptedServer) -> None:
-        """Use a running Home Assistant with our agent in it."""
+        """Use a running Home Assistant that has our agent."""
         self._hass = hass
         self._server = server
         (entry,) = hass.config_entries.async_loaded_entries(VIRTUAL_HOME)
@@ -138,12 +138,12 @@ class IntentsStage:
             )
             for one in sentences
         ]
-        # It keeps every language that it has heard in memory.
+        # The built-in agent keeps every language that was used in memory.
         await self._hass.services.async_call("conversation", "reload", {}, blocking=True)
         return cases
 
     async def _ask(self, agent: str, code: str, text: str) -> Reply:
-        """Say it in a new conversation, to the home as it is in its file."""
+        """Say it in a new conversation, with the home as in its file."""
         await self._hass.services.async_call(VIRTUAL_HOME, "reset", blocking=True)
         await self._hass.async_block_till_done()
         before = self._snapshot()
@@ -170,7 +170,7 @@ class IntentsStage:
         return Reply(response.response_type.value, speech, moved, is_asking)
 
     def _snapshot(self) -> EntityValues:
-        """Return what every entity is, without times and ids that are new each time."""
+        """Return the values of all entities, without times and ids that are new each time."""
         found: EntityValues = {}
         for entity in self._entities:
             state = self._hass.states.get(entity.entity_id)
@@ -189,7 +189,7 @@ class IntentsStage:
 async def measure(
     folder: Path, languages: Mapping[str, int], seed: int
 ) -> dict[str, Sequence[IntentsCase]]:
-    """Return what was done in each language. languages: how many sentences of each.
+    """Return the cases of each language. languages: the number of sentences of each.
 
     Raises BenchmarkError.
     """
@@ -225,7 +225,7 @@ def misses_of(cases: IntentsCases) -> list[str]:
 
 
 def report(cases: IntentsCases) -> str:
-    """Return the counts, and what is to be known about them, for people to read."""
+    """Return the counts and their conditions as text."""
     lines = [f"{'language':12}{'sentences':>10}{'built-in':>10}{'ours':>8}{'moved otherwise':>18}"]
     lines += [
         f"{row.name:12}{row.sentences:10}{row.built_in:10}{row.ours:8}{row.moved_otherwise:18}"
@@ -242,7 +242,7 @@ Aim (ours never below the built-in agent): {f"missed: {', '.join(misses)}" if mi
 
 
 def document(cases: IntentsCases, seed: int) -> dict[str, Any]:
-    """Return the counts and every sentence for a program to read."""
+    """Return the counts and every sentence for JSON."""
     return {
         "environment": environment(**PACKAGES),
         "seed": seed,
@@ -267,7 +267,7 @@ def arguments() -> argparse.Namespace:
         prog="scripts/benchmark intents", description=(__doc__ or "").splitlines()[0]
     )
     option = parser.add_argument
-    option("--languages", nargs="+", metavar="CODE", help="that are spoken (all)")
+    option("--languages", nargs="+", metavar="CODE", help="languages to play (all)")
     option(
         "--sentences",
         type=int,
@@ -285,7 +285,7 @@ def arguments() -> argparse.Namespace:
 
 
 def languages_of(options: argparse.Namespace) -> dict[str, int]:
-    """Return how many sentences are wanted in each language."""
+    """Return the number of sentences of each language."""
     others = sorted({*get_languages()} - {*MAIN})
     return {
         code: options.sentences if code in MAIN else max(1, options.sentences // PART_OF_OTHERS)

@@ -1,8 +1,8 @@
-"""What the integration adds to the model's time, beside Home Assistant's own llama_cpp.
+"""What the integration adds to the model's time, compared with Home Assistant's own llama_cpp.
 
 One real Home Assistant has both agents set up for one server, which is a script in this process,
-and answers their questions by turns. One clock tells when a question was sent, when it was at the
-server, when the server wrote a piece of the answer, and when that piece was back.
+and asks them in turn. One clock measures when a question was sent, when it reached the server, when
+the server wrote a piece of the answer, and when that piece came back.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 QUESTION = "Which lights are on in the kitchen and in the garden?"
 WARM_UP_ASKS = 5
-# What a run leaves behind is to be done before the next one begins.
+# Time for the work that Home Assistant does after a run.
 PAUSE_SECONDS = 0.05
 LIMIT_MS = 10.0
 SCENES = ("new conversation", "continued conversation")
@@ -46,7 +46,7 @@ SCENES = ("new conversation", "continued conversation")
 
 @dataclass(frozen=True, slots=True)
 class AskTimes:
-    """One ask of one agent, in seconds. pieces: for each piece, from the server to the user."""
+    """Times of one ask, in seconds. pieces: for each piece, from the server to the user."""
 
     to_request: float
     pieces: list[float]
@@ -54,21 +54,21 @@ class AskTimes:
 
 
 class OverheadStage:
-    """Both agents and their server, ready to be asked."""
+    """Both agents and their server."""
 
     def __init__(
         self, server: ScriptedServer, connection: AssistConnection, agents: Sequence[Agent]
     ) -> None:
-        """Use these; nothing is asked yet."""
+        """Use these."""
         self._server = server
         self._connection = connection
         self._agents = agents
 
     async def play(self, n_asks: int, *, continued: bool) -> list[list[AskTimes]]:
-        """Ask the agents by turns, and return the asks of each agent.
+        """Ask the agents in turn, and return the asks of each agent.
 
-        n_asks: of each agent; the warm-up comes on top and is not returned. continued: each agent
-        has one conversation that goes on, rather than a new one for every ask.
+        n_asks: of each agent, without those of the warm-up. continued: each agent continues one
+        conversation, instead of a new one for every ask.
         """
         asks: list[list[AskTimes]] = [[] for _ in self._agents]
         conversations: list[str | None] = [None for _ in self._agents]
@@ -90,13 +90,13 @@ class OverheadStage:
             message = f"{agent.domain} sent {len(chats)} requests for one question"
             raise BenchmarkError(message)
         if tuple(answer.pieces) != PIECES:
-            message = f"{agent.domain} did not hand on the answer piece by piece: {answer.pieces}"
+            message = f"{agent.domain} did not stream the answer piece by piece: {answer.pieces}"
             raise BenchmarkError(message)
         if not chats[0].n_tools:
             message = f"{agent.domain} sent no tools"
             raise BenchmarkError(message)
         if conversation is not None and answer.conversation_id != conversation:
-            message = f"{agent.domain} did not go on with its conversation"
+            message = f"{agent.domain} did not continue its conversation"
             raise BenchmarkError(message)
         pieces = [
             received - written
@@ -135,14 +135,14 @@ def compare(asks: Mapping[str, list[list[AskTimes]]]) -> dict[str, Comparison]:
 
 
 def misses_of(figures: Mapping[str, Comparison]) -> list[str]:
-    """Return what misses the aim, in words."""
+    """Return the missed aims, in words."""
     return [
         f"{name}: {miss}" for name, figure in figures.items() for miss in figure.misses(LIMIT_MS)
     ]
 
 
 def report(asks: Mapping[str, list[list[AskTimes]]], figures: Mapping[str, Comparison]) -> str:
-    """Return the figures, and what is to be known about them, for people to read."""
+    """Return the figures and their conditions as text."""
     ours, core = (agent[-1].request for agent in asks[SCENES[0]])
     misses = misses_of(figures)
     where = environment(home_assistant="homeassistant")
@@ -161,7 +161,7 @@ Aim (median within {LIMIT_MS:g} ms, and not above core's): \
 def document(
     asks: Mapping[str, list[list[AskTimes]]], figures: Mapping[str, Comparison]
 ) -> dict[str, Any]:
-    """Return the same and all samples (in seconds) for a program to read."""
+    """Return the figures and all samples (in seconds) for JSON."""
     return {
         "environment": environment(home_assistant="homeassistant"),
         "limit_ms": LIMIT_MS,
@@ -193,8 +193,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run the benchmark and return the exit status; failures are told in one sentence."""
-    # A polite request to end is like Ctrl-C: what was started must be stopped.
+    """Run the benchmark and return the exit status; an error is one sentence."""
+    # SIGTERM is like Ctrl-C: the programs that were started must be stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(arguments("overhead", __doc__ or "", "asks", 40, "of each agent, in each scene"))

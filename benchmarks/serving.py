@@ -1,8 +1,8 @@
-"""What each feature of the prefill is worth: tokens of a day that are read while a user waits.
+"""What each feature of the prefill is worth: tokens processed while a user waits, in a day.
 
-The day of the benchmark `day` is played straight at the owner of the server's cache, with a real
-llama-server, without Home Assistant. Every step waits until all is quiet, so no figure depends on
-how fast the machine is. One feature is left out at a time.
+The day of the benchmark `day` runs directly on the owner of the server's cache, with a real
+llama-server and without Home Assistant. Every step waits until the prefills are done, so the
+figures do not depend on the speed of the machine. One feature is left out at a time.
 """
 
 import argparse
@@ -52,7 +52,7 @@ DAY_HOME = DEMO_HOME.with_name("day.yaml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """What is left of the features. parts: the code of the one that is left out."""
+    """The features that are on. parts: the code of the one that is left out."""
 
     name: str
     has_notes: bool = True
@@ -127,10 +127,10 @@ BAD_FLAGS = (
 
 
 class Clock:
-    """A clock that can be put forward."""
+    """A monotonic clock that can be put forward."""
 
     def __init__(self) -> None:
-        """Begin with the time that it is."""
+        """Begin with the real time."""
         self.ahead = 0.0
 
     def __call__(self) -> float:
@@ -150,7 +150,7 @@ class ServingPlayer:
         *,
         has_thoughts: bool,
     ) -> None:
-        """Begin with nothing processed."""
+        """Begin with an empty cache."""
         self._has_thoughts = has_thoughts
         self._server = server
         self._client = client
@@ -164,7 +164,7 @@ class ServingPlayer:
         self._n_counted = 0
         self._talks: dict[str, tuple[str, list[dict[str, str]]]] = {}
         self._serving = self._new_serving()
-        # Tokens that were read while somebody waited, by the name of the ask.
+        # Tokens processed while a user waited, by the name of the ask.
         self.read: dict[str, int] = {}
 
     def _new_serving(self) -> Serving:
@@ -290,7 +290,7 @@ class ServingPlayer:
         *,
         is_own: bool,
     ) -> tuple[str, Any]:
-        """Ask; count the tokens that are read meanwhile, and return the answer."""
+        """Ask; record the tokens that are processed, and return the answer."""
         request = self._request(agent, said)
         if not is_own:
             request["messages"].pop(0)
@@ -312,7 +312,7 @@ class ServingPlayer:
 
 
 def _note(where: Where) -> str:
-    """Return what the model is told of a speaker."""
+    """Return the note on a speaker for the model."""
     if not where:
         return "The user speaks by phone, and is in no area of the home. Answer in English."
     area = where.value.removesuffix(" Satellite")
@@ -322,7 +322,7 @@ def _note(where: Where) -> str:
 async def _play(
     variant: Variant, n_slots: int, model: Path, folder: Path, *, has_thoughts: bool
 ) -> dict[str, int]:
-    """Play the day with one variant; return the tokens that were read, by ask."""
+    """Play the day with one variant; return the tokens that were processed, by ask."""
     slots = folder / "slots"
     await asyncio.to_thread(slots.mkdir, parents=True)
     flags: list[str | Path] = [
@@ -350,7 +350,7 @@ async def _play(
 
 
 def n_lines(parts: Sequence[str]) -> int:
-    """Return how many lines these functions and classes have, docstrings included."""
+    """Return the lines of these functions and classes, docstrings included."""
     count = 0
     for part in parts:
         module, _, path = part.partition(":")
@@ -376,7 +376,9 @@ async def run(
                 read = await _play(variant, n_slots, model, folder, has_thoughts=has_thoughts)
                 totals[variant.name, n_slots] = sum(read.values())
                 n_asks = len(read)
-    print(f"{n_asks} asks; tokens read while a user waits, and what each feature saves an ask\n")
+    print(
+        f"{n_asks} asks; tokens processed while a user waits, and what each feature saves per ask\n"
+    )
     print("| without | lines |" + "".join(f" {n} slots | an ask |" for n in slots))
     print("|---|---|" + "---|---|" * len(slots))
     for variant in variants:
@@ -398,7 +400,7 @@ def main() -> int:
     parser.add_argument("--slots", type=int, nargs="+", default=SLOTS, metavar="N")
     parser.add_argument("--model", choices=MODELS, default="cut", help="as in the benchmark day")
     parser.add_argument(
-        "--thoughts", action="store_true", help="half of each answer is not said again later"
+        "--thoughts", action="store_true", help="later turns leave out half of each answer"
     )
     names = [one.name for one in WITHOUT]
     parser.add_argument("--without", choices=names, nargs="*", help="by default each feature")

@@ -1,4 +1,4 @@
-"""What the integration adds to a start of Home Assistant, beside core's own `llama_cpp`."""
+"""What the integration adds to a start of Home Assistant, compared with core's `llama_cpp`."""
 
 import asyncio
 import importlib.util
@@ -32,7 +32,7 @@ type StartupSamples = Mapping[str, Mapping[str, list[float]]]
 AIM: Final = 0.5
 IMPORT, SET_UP, BOTH = "import", "set-up", "import and set-up"
 IMPORT_SECONDS: Final = 120
-# What a Home Assistant with Assist has imported by the time that either integration is loaded.
+# The modules that a Home Assistant with Assist has imported before it loads either integration.
 ALREADY_THERE: Final = """
 import homeassistant.bootstrap
 from homeassistant.components import (
@@ -44,7 +44,7 @@ from homeassistant.helpers import (
     translation, update_coordinator,
 )
 """
-# Prints the seconds that the rest of the command line takes to be imported.
+# Prints the seconds that the import of the modules on the command line takes.
 IMPORTING: Final = f"""
 import importlib, sys, time
 {ALREADY_THERE}
@@ -86,15 +86,15 @@ async def set_up(hass: HomeAssistant, server: ScriptedServer) -> None:
 
 
 async def set_up_seconds(hass: HomeAssistant) -> dict[str, float]:
-    """Return how long each integration's set-up took at this start, by Home Assistant's clock."""
+    """Return the seconds of each integration's set-up, as Home Assistant reports them."""
     async with HomeAssistantClient(hass.base_url) as client:
         await client.wait_started()
-        told = await client.command("integration/setup_info")
-    return {one["domain"]: one["seconds"] for one in told if one["domain"] in DOMAINS}
+        timed = await client.command("integration/setup_info")
+    return {one["domain"]: one["seconds"] for one in timed if one["domain"] in DOMAINS}
 
 
 async def measure_set_up(folder: Path, n_runs: int) -> dict[str, list[float]]:
-    """Start Home Assistant with both integrations again and again."""
+    """Start Home Assistant with both integrations several times."""
     samples: dict[str, list[float]] = {domain: [] for domain in DOMAINS}
     async with ScriptedServer() as server:
         for number in range(n_runs + 1):
@@ -113,7 +113,7 @@ async def measure_set_up(folder: Path, n_runs: int) -> dict[str, list[float]]:
 
 
 def measure(n_runs: int) -> StartupSamples:
-    """Return the seconds of each figure and integration, in the order in which they were taken."""
+    """Return the seconds of each figure and integration, in the order of the runs."""
     imports: dict[str, list[float]] = {domain: [] for domain in DOMAINS}
     say(f"Importing both integrations {n_runs} times each ...")
     for number in range(n_runs + 1):
@@ -157,8 +157,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run the benchmark and return the exit status; failures are told in one sentence."""
-    # A polite request to end is like Ctrl-C: what was started must be stopped.
+    """Run the benchmark and return the exit status; an error is one sentence."""
+    # SIGTERM is like Ctrl-C: the programs that were started must be stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(arguments("startup", __doc__ or "", "runs", 5, "of each integration"))

@@ -1,4 +1,4 @@
-"""From samples of two agents to what is said of them."""
+"""Comparison of the samples of two agents."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TimeSummary:
-    """What a figure was over a run, in milliseconds."""
+    """Median, 90th percentile and maximum of a figure, in milliseconds."""
 
     median: float
     p90: float
@@ -19,7 +19,7 @@ class TimeSummary:
 
     @classmethod
     def of(cls, seconds: Iterable[float]) -> TimeSummary:
-        """Sum up samples, which are in seconds; there must be one at least."""
+        """Summarize samples in seconds, at least one."""
         ordered = sorted(seconds)
         p90 = ordered[math.ceil(0.9 * len(ordered)) - 1]
         return cls(*(round(value * 1000, 3) for value in (median(ordered), p90, ordered[-1])))
@@ -44,7 +44,7 @@ class Comparison:
         )
 
     def misses(self, limit_ms: float) -> list[str]:
-        """Return in what our figure misses the aim: a median within the limit, and none slower."""
+        """Return the missed aims: our median within the limit, and not slower than core's."""
         misses = []
         if self.ours.median > limit_ms:
             misses.append(f"median {self.ours.median:.2f} ms, the limit is {limit_ms:g} ms")
@@ -54,7 +54,7 @@ class Comparison:
 
 
 def table(figures: Mapping[str, Comparison]) -> str:
-    """Return the figures for people to read."""
+    """Return the figures as text."""
     width = max(map(len, figures))
     columns = f"{'median':>9}{'p90':>9}{'max':>9}"
     lines = [

@@ -135,7 +135,7 @@ async def test_who_hangs_up_is_let_go(
     body = request(LONG, max_tokens=1)
     since = time.perf_counter()
     asking = asyncio.create_task(events(session, proxy.base_url, body))
-    assert await proxy.wait_for_warm_up(since, 60.0)
+    assert await proxy.wait_for_prefill(since, 60.0)
     exchange = proxy.exchanges[-1]
     async with asyncio.timeout(120.0):
         asking.cancel()
@@ -144,7 +144,7 @@ async def test_who_hangs_up_is_let_go(
         while await busy(session, llama_server.base_url):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)
     assert not exchange.complete
-    assert exchange.is_warm_up
+    assert exchange.is_prefill
     total = exchange.progress[-1].total
     assert exchange.processed < exchange.most_processed(512) <= total
 
@@ -155,8 +155,8 @@ async def busy(session: aiohttp.ClientSession, url: str) -> bool:
         return any(one["is_processing"] for one in await response.json())
 
 
-async def test_quiet_after_a_warm_up(proxy: RecordingProxy, session: aiohttp.ClientSession) -> None:
-    """Quiet is when the last warm-up is a moment ago, or when that takes too long."""
+async def test_quiet_after_a_prefill(proxy: RecordingProxy, session: aiohttp.ClientSession) -> None:
+    """Quiet is a moment after the last prefill, or after the time limit."""
     await events(session, proxy.base_url, request("Be ready.", max_tokens=1))
     (exchange,) = proxy.exchanges
     await proxy.wait_for_quiet(60.0)
@@ -166,9 +166,9 @@ async def test_quiet_after_a_warm_up(proxy: RecordingProxy, session: aiohttp.Cli
     await proxy.wait_for_quiet(0.05)
 
 
-async def test_nobody_warms_up(proxy: RecordingProxy) -> None:
-    """The wait for a warm-up has an end."""
-    assert not await proxy.wait_for_warm_up(time.perf_counter(), 0.05)
+async def test_no_prefill(proxy: RecordingProxy) -> None:
+    """The wait for a prefill has a time limit."""
+    assert not await proxy.wait_for_prefill(time.perf_counter(), 0.05)
 
 
 async def test_a_server_that_is_away(session: aiohttp.ClientSession) -> None:

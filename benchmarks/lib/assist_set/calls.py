@@ -1,4 +1,4 @@
-"""The calls of tools that reached Home Assistant, and whether they name what is there."""
+"""Tool calls that reached Home Assistant, and whether the names in them exist."""
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -7,11 +7,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 NOT_FOUND = "not found"
-# Arguments of Home Assistant's tools that name something in the home, by what they name.
+# Arguments of Home Assistant's tools that hold names of the home.
 ENTITY_ARGUMENTS = ("name", "todo_list", "calendar")
 AREA_ARGUMENTS = ("area",)
 FLOOR_ARGUMENTS = ("floor",)
-# Their arguments are their own: a timer may be called as one likes.
+# Tools whose arguments are free: a timer can have any name.
 OWN_ARGUMENTS = ("script__", "Timer")
 READING = (
     *("GetLiveContext", "GetDateTime", "HassGetState", "HassGetWeather", "HassTimerStatus"),
@@ -22,10 +22,10 @@ READING = (
 
 @dataclass(frozen=True, slots=True)
 class AgentCall:
-    """A call of a tool.
+    """A tool call of an agent.
 
-    external: the agent tells of it, but Home Assistant was not asked. error: what Home Assistant
-    said to it, nothing if it was done. wrong: what it names that is not there.
+    external: the agent reports it, but did not send it to Home Assistant. error: of Home
+    Assistant, None if the call succeeded. wrong: names in it that do not exist.
     """
 
     tool: str
@@ -36,13 +36,13 @@ class AgentCall:
 
     @property
     def acts(self) -> bool:
-        """Tell whether it is to do something, rather than to look something up."""
+        """Return whether the tool acts, rather than reads."""
         return not self.tool.endswith(READING)
 
 
 @dataclass(frozen=True, slots=True)
 class HomeNames:
-    """What can be named in a home, in the form that Home Assistant compares."""
+    """The names in a home, in the form that Home Assistant compares."""
 
     entities: frozenset[str] = field(default_factory=frozenset)
     areas: frozenset[str] = field(default_factory=frozenset)
@@ -59,7 +59,7 @@ def names_of(
     areas: Iterable[Mapping[str, Any]],
     floors: Iterable[Mapping[str, Any]],
 ) -> HomeNames:
-    """Return the names and aliases of these things, of which each has `name` and `aliases`."""
+    """Return the names of these mappings, each with `name` and `aliases`."""
     return HomeNames(*(frozenset(_all_names(things)) for things in (exposed, areas, floors)))
 
 
@@ -71,9 +71,9 @@ def _all_names(things: Iterable[Mapping[str, Any]]) -> Iterable[str]:
 
 
 def calls_of(content: Iterable[Mapping[str, Any]], names: HomeNames) -> list[AgentCall]:
-    """Return the calls in a chat log of Home Assistant, given by its messages.
+    """Return the tool calls in the messages of a chat log of Home Assistant.
 
-    names: what there is in the home.
+    names: of the home.
     """
     messages = list(content)
     errors = {
@@ -95,7 +95,7 @@ def calls_of(content: Iterable[Mapping[str, Any]], names: HomeNames) -> list[Age
 
 
 def _error(result: Mapping[str, Any]) -> str | None:
-    """Return what Home Assistant said to a call that it could not do."""
+    """Return the error in the result of a tool, None if it succeeded."""
     if not result["error"]:
         return None
     data = result["data"] or {}
@@ -103,7 +103,7 @@ def _error(result: Mapping[str, Any]) -> str | None:
 
 
 def wrong_with(call: AgentCall, names: HomeNames) -> list[str]:
-    """Return what a call names that is not there; nothing if all is there."""
+    """Return the names in a call that do not exist."""
     if call.error and f'Tool "{call.tool}" {NOT_FOUND}' in call.error:
         return [f"there is no tool {call.tool}"]
     if any(part in call.tool for part in OWN_ARGUMENTS):

@@ -1,4 +1,4 @@
-"""What came of all cases, for people and for programs to read."""
+"""The outcomes of all cases as a table and as JSON."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ WIDTH = 16
 
 
 def table(columns: Sequence[Column]) -> str:
-    """Return the agents side by side, by category."""
+    """Return the counts by category, with a column for each agent."""
     first = columns[0].outcomes
     categories = sorted({one.case.category for one in first if one.case.is_command})
     rows = [("", [one.agent for one in columns])]
@@ -163,9 +163,9 @@ SUMMARY: Sequence[tuple[str, Callable[[Column], str]]] = (
 
 
 def document(title: str, columns: Sequence[Column], **conditions: Any) -> dict[str, Any]:
-    """Return the same and every case for a program to read.
+    """Return the counts and every case for JSON.
 
-    conditions: what the figures depend on, such as the model.
+    conditions: of the run, such as the model.
     """
     return {
         "set": title,

@@ -1,7 +1,7 @@
 """The sets without a model: Home Assistant in this process, and a server that never chooses.
 
-What the agent gets right then its code has understood: of the commands that it would have a model
-choose among, the first counts.
+This measures the code without a model: the first one of the commands that a model would choose
+among counts.
 """
 
 import asyncio
@@ -61,14 +61,14 @@ if TYPE_CHECKING:
 
 OURS = "ours"
 AGENTS = {OURS: AGENT, BUILTIN: BUILTIN_ENTITY}
-# Commands are chosen by the words alone, nothing is kept and nothing processed ahead.
+# Only commands, without history and prefill.
 OPTIONS = {
     CONF_TOOL_CALLS: ToolCalls.COMMANDS,
     CONF_KEEP_HISTORY: False,
     CONF_KEEP_WARM: False,
 }
 VERSION = ha_version
-# In each there is one home at a time.
+# Each process runs one home at a time.
 MAX_PROCESSES = 4
 
 
@@ -76,7 +76,7 @@ class InProcessStage:
     """A home in a running Home Assistant of this process."""
 
     def __init__(self, hass: HomeAssistant, home: AssistHome, language: str) -> None:
-        """Use these; the home is in it. language: that is spoken."""
+        """Use a Home Assistant that has this home. language: the spoken one."""
         self._hass = hass
         self._home = home
         self._language = language
@@ -93,10 +93,10 @@ class InProcessStage:
     async def bring(
         self, setup: Mapping[str, Mapping[str, Any]], now: datetime | None = None
     ) -> None:
-        """Bring the home into the state of its file, and then into this one.
+        """Reset the home to the state of its file, then set these states.
 
-        now: the time that it is then, None: the real one. Raises BenchmarkError if an entity cannot
-        be in that state.
+        now: the time to set, None: the real one. Raises BenchmarkError if an entity refuses its
+        state.
         """
         await self._virtual_home("reset", {})
         if now is not None:
@@ -122,7 +122,7 @@ class InProcessStage:
         return self._devices[device]
 
     async def settled(self) -> Snapshot:
-        """Return what all entities of the home are like when all is done."""
+        """Return the states of all entities of the home as soon as no work is left."""
         await self._hass.async_block_till_done()
         states = (self._hass.states.get(one) for one in self._home.entities)
         return {one.entity_id: flat(json.loads(one.as_dict_json)) for one in states if one}
@@ -151,7 +151,7 @@ class InProcessStage:
         )
 
     async def calls(self, conversation_id: str | None) -> Sequence[AgentCall]:
-        """Return the calls of tools in a conversation; none if nothing is known of it."""
+        """Return the tool calls in a conversation, none if it is unknown."""
         log = self._hass.data.get(DATA_CHAT_LOGS, {}).get(conversation_id or "")
         return (
             calls_of(json.loads(json_dumps(log.as_dict()))["content"], self._names) if log else []
@@ -177,10 +177,10 @@ def _things(registry: Mapping[str, AreaEntry | FloorEntry]) -> list[Mapping[str,
 def play(
     homes: Sequence[AssistHome], folder: Path, limits: TimeLimits, language: str | None = None
 ) -> list[Column]:
-    """Return what our agent and Home Assistant's own do in homes.
+    """Return the outcomes of our agent and of Home Assistant's own in these homes.
 
-    folder: for the configurations of Home Assistant. language: that is spoken, None: what each
-    home says. Raises BenchmarkError.
+    folder: for the configurations of Home Assistant. language: the spoken one, None: that of each
+    home. Raises BenchmarkError.
     """
     columns = [Column(name) for name in AGENTS]
     n_processes = min(MAX_PROCESSES, process_cpu_count() or 1, len(homes))
@@ -201,7 +201,7 @@ def play(
 def _play_alone(
     home: AssistHome, folder: Path, limits: TimeLimits, language: str | None
 ) -> list[list[CaseOutcome]]:
-    """Return what came of a home, for each agent; of use in a process of its own."""
+    """Return the outcomes of each agent in a home; to be run in a process of its own."""
     columns = asyncio.run(_play_home(home, folder, limits, language))
     return [column.outcomes for column in columns]
 

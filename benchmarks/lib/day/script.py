@@ -1,4 +1,4 @@
-"""The day: what happens in the home, and who asks what. The same for every agent."""
+"""The steps of the day: asks, and changes of the home. The same for every agent."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Where(StrEnum):
-    """Where somebody asks: at a satellite, named by its device, or by phone."""
+    """Where a user asks: at a satellite, named by its device, or by phone."""
 
     KITCHEN = "Kitchen Satellite"
     LIVING_ROOM = "Living Room Satellite"
@@ -15,7 +15,7 @@ class Where(StrEnum):
 
 
 class Pause(StrEnum):
-    """What is waited for before a step; the command line says how long each is."""
+    """The kind of pause before a step; the options set their lengths."""
 
     MORNING = "morning"
     SHORT = "short"
@@ -26,7 +26,7 @@ class Pause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DayAsk:
-    """Somebody asks. talk: the conversation that it belongs to, by default one of its own."""
+    """A user asks. talk: its conversation, None: a new one."""
 
     name: str
     words: str
@@ -38,7 +38,7 @@ class DayAsk:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An automation gives a task."""
+    """An automation runs an AI task."""
 
     name: str
     words: str
@@ -47,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class DayAction:
-    """Something changes the state of an entity: an action with its data."""
+    """An action that changes the state of an entity."""
 
     domain: str
     action: str
@@ -56,9 +56,9 @@ class DayAction:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Somebody changes the home itself, by commands of the user interface.
+    """A change of the home itself, by commands of the frontend.
 
-    device: put into the commands' field device_id, by its name.
+    device: the name of the device for the commands' device_id.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """A program is started anew, or both at the same time."""
+    """A restart of one program, or of both."""
 
     name: str
     home_assistant: bool = False
@@ -77,14 +77,14 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Rush:
-    """After the day: a change, and an ask that comes too soon for everything to be ready.
+    """After the day: a change, and an ask before its prefill is done.
 
-    warming: the ask comes as soon as a warm-up has begun, instead of at once.
+    during_prefill: the ask comes as soon as a prefill has begun, instead of immediately.
     """
 
     change: Change
     ask: DayAsk
-    warming: bool = field(default=False)
+    during_prefill: bool = field(default=False)
 
 
 type DayStep = DayAsk | Task | DayAction | Change | Restart
@@ -207,7 +207,7 @@ RUSHES = (
                 ),
             ),
         ),
-        DayAsk("into a warm-up", "Turn off everything in the living room.", Where.LIVING_ROOM),
-        warming=True,
+        DayAsk("into a prefill", "Turn off everything in the living room.", Where.LIVING_ROOM),
+        during_prefill=True,
     ),
 )

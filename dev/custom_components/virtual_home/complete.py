@@ -1,7 +1,7 @@
-"""What follows from a change: a closed cover is at position 0, a light in red shows a colour.
+"""Completes a change: a closed cover is at position 0, a red light is in a colour mode.
 
-Each function takes the changed values, the entity's settings and its values before, and returns
-the changes with all that follows. It raises ValueError for a change that contradicts itself.
+Each function takes the changed values, the entity's settings and its values before, and returns the
+changes with all consequences. It raises ValueError for a contradiction.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ type States = Mapping[str, Any]
 
 
 def nothing(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - one signature for all
-    """Add nothing."""
+    """Return the changes alone."""
     return dict(changes)
 
 
@@ -97,12 +97,12 @@ def media_player(changes: States, settings: States, current: States) -> dict[str
 
 
 def climate(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
-    """Forget what a thermostat was said to be doing, when something changes that."""
+    """Reset the action of a thermostat, so that it follows from its values."""
     return {"hvac_action": None, **changes}
 
 
 def sensor(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
-    """Check that the state is what the device class asks for."""
+    """Check that the state fits the device class."""
     try:
         sensor_value(changes.get("state"), settings)
     except ValueError as err:
@@ -111,7 +111,7 @@ def sensor(changes: States, settings: States, current: States) -> dict[str, Any]
 
 
 def sensor_value(state: str | None, settings: States) -> str | float | date | None:
-    """Return a sensor's state as its entity wants it. Raises ValueError."""
+    """Return a sensor's state in the type of its entity. Raises ValueError."""
     device_class = settings.get("device_class")
     if state is None:
         return None
@@ -128,7 +128,7 @@ def sensor_value(state: str | None, settings: States) -> str | float | date | No
 
 
 def todo(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
-    """Give each item an id, and all items a list."""
+    """Give each item an id."""
     if "todo_items" not in changes and "todo_items" in current:
         return dict(changes)
     items = changes.get("todo_items") or []

@@ -1,4 +1,4 @@
-"""A home as its YAML file describes it: parsing and checking, nothing of Home Assistant's state."""
+"""Parses and checks the YAML file of a home, independent of Home Assistant's state."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ INFO_KEYS = {"manufacturer", "model", "model_id", "sw_version", "hw_version", "s
 
 
 class HomeFileError(Exception):
-    """A home's file that cannot be used; the message names the file, the place and the reason."""
+    """A home's file is invalid; the message has the file, the place and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Area:
 class HomeDevice:
     """A device; `area` is the id of its area, `info` its model and the like.
 
-    timers: timers can be set there, though it is no satellite of Home Assistant's.
+    timers: it supports timers, though it is not a satellite of Home Assistant.
     """
 
     id: str
@@ -58,7 +58,7 @@ class HomeDevice:
 
 @dataclass(frozen=True, kw_only=True)
 class HomeEntity:
-    """An entity: what it is (`settings`) and the state it starts in (`values`)."""
+    """An entity: its settings, and the values that it starts with."""
 
     entity_id: str
     name: str
@@ -77,7 +77,7 @@ class HomeEntity:
 
 @dataclass(frozen=True, kw_only=True)
 class VirtualHome:
-    """All of a home; `expose` names entities of other integrations that Assist shall see."""
+    """A whole home; `expose`: ids of other integrations' entities to expose to Assist."""
 
     floors: Mapping[str, Floor]
     areas: Mapping[str, Area]
@@ -107,7 +107,7 @@ def _home(content: Any) -> VirtualHome:
     areas = _all(data.get("areas"), "area", _area)
     floors = _all(data.get("floors"), "floor", _floor)
     for area in areas.values():
-        # An area may name a floor that is described nowhere else.
+        # An area may name a floor that has no entry of its own.
         if area.floor is not None and area.floor not in floors:
             floors[area.floor] = Floor(id=area.floor, name=area.floor)
     devices = _all(data.get("devices"), "device", _device)

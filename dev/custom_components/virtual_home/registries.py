@@ -1,7 +1,7 @@
-"""Writes a home into Home Assistant's registries, and takes out what the file no longer has.
+"""Writes a home to Home Assistant's registries, and removes what the file no longer has.
 
-What the user changed there stays: the file's word counts again only when the file changes. For
-that the config entry remembers what was applied last.
+Changes by the user stay until the file changes. To know that, the config entry stores what was
+applied last.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @callback
 def apply_home(hass: HomeAssistant, entry: VirtualHomeConfigEntry, home: VirtualHome) -> None:
-    """Bring all registries into line with the home. Raises HomeFileError."""
+    """Update all registries from the home. Raises HomeFileError."""
     writer = _Writer(hass, entry, home)
     writer.write()
     hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_APPLIED: writer.applied})
@@ -63,7 +63,7 @@ class _Writer:
                 async_expose_entity(self.hass, ASSISTANT, entity_id, True)  # noqa: FBT003 - its signature
 
     def _changes(self, key: str, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Return what the file wants otherwise than at the last start."""
+        """Return what has changed in the file since the last start."""
         before = self._before.get(key, {})
         self.applied[key] = wanted
         return {

@@ -1,4 +1,4 @@
-"""What a loaded home has at run time."""
+"""Runtime data of a loaded home."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
