@@ -277,8 +277,8 @@ def run(options: argparse.Namespace) -> int:
     print(table(rows))
     print(", ".join(f"{name} {value}" for name, value in where.items()))
     if options.json:
-        told = {"environment": where, "rows": [asdict(one) for one in rows], **asdict(samples)}
-        options.json.write_text(json.dumps(told, indent=1) + "\n")
+        document = {"environment": where, "rows": [asdict(one) for one in rows], **asdict(samples)}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 1 if options.check and not all(one.holds for one in rows) else 0
 
 

@@ -151,8 +151,8 @@ def run(options: argparse.Namespace) -> int:
     print(", ".join(f"{name} {value}" for name, value in where.items()))
     print(f"Aim (at most {AIM:g} of core's): {f'missed: {misses}' if misses else 'holds'}.")
     if options.json:
-        told = {"environment": where, "aim": AIM, "misses": misses, "seconds": samples}
-        options.json.write_text(json.dumps(told, indent=1) + "\n")
+        document = {"environment": where, "aim": AIM, "misses": misses, "seconds": samples}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 1 if options.check and misses else 0
 
 

@@ -74,7 +74,7 @@ class HomeAssistant(ChildProcess):
         config_dir: its configuration folder, created if missing; the log is in it, too.
         python: the interpreter of the environment with the wanted version, by default this one.
         port: by default a free one. home: YAML file with the entities of the virtual home;
-        scripts in Home Assistant's own format are taken from `NAME_scripts.yaml` beside it.
+        scripts are read from `NAME_scripts.yaml` next to it, in Home Assistant's format.
         """
         self.config_dir = config_dir.absolute()
         self.port = port or free_port()

@@ -54,7 +54,7 @@ ANYTHING = {"todo_list_item": ("Milk", "Bread", "Eggs")}
 BOUNDS = {"temperature": (10, 30), "color_temperature": (2000, 6500)}
 # An intent gets one more turn in a round for each of these numbers of blocks.
 BLOCKS_PER_TURN = 10
-# Draws per wanted sentence, as many blocks have few different ones.
+# Draws per wanted sentence: many blocks have only few different ones.
 TRIES = 20
 
 
@@ -116,7 +116,7 @@ class LanguageSentences:
         self._rules: dict[str, Expression] = {}
 
     def draw(self, n_sentences: int) -> list[DrawnSentence]:
-        """Return this many different sentences, or as many as there are."""
+        """Return different sentences, at most this number."""
         found: dict[str, DrawnSentence] = {}
         for n_tries, (intent, block) in enumerate(self._blocks()):
             if len(found) >= n_sentences or n_tries >= n_sentences * TRIES:

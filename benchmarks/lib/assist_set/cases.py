@@ -193,7 +193,7 @@ def _language(home: Path, folder: Path) -> str | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return what is in a YAML file, which must be a mapping; raises BenchmarkError."""
+    """Return the mapping in a YAML file; raises BenchmarkError."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as err:

@@ -56,7 +56,7 @@ OPPOSITES = (
 
 
 class Fault(StrEnum):
-    """What is wrong with a reply."""
+    """A fault of a reply."""
 
     CLAIM = "claims what was not done"
     LANGUAGE = "in another language"
