@@ -15,7 +15,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 from unittest import mock
 
 import aiohttp
@@ -23,7 +23,6 @@ from homeassistant.util.yaml import load_yaml_dict
 
 from custom_components.llamacpp.client import Completion, LlamaServerClient, TextDelta
 from custom_components.llamacpp.serving import machine, owner, slot_files
-from custom_components.llamacpp.serving.diagnosis import ModelDiagnosis
 from custom_components.llamacpp.serving.events import Polled
 from custom_components.llamacpp.serving.owner import Serving
 from custom_components.llamacpp.serving.slot_affinity import ConversationRef
@@ -37,6 +36,8 @@ from .lib.day.script import DAY, Change, DayAsk, Pause, Restart, Task, Where
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
+
+    from custom_components.llamacpp.serving.events import Action, Event
 
     from .lib.day.script import DayStep
 
@@ -138,6 +139,17 @@ class Clock:
         return time.monotonic() + self.ahead
 
 
+class ServingWithoutDiagnosis(Serving):
+    """An owner that learns nothing from the answers."""
+
+    @override
+    def send(self, event: Event) -> list[Action]:
+        """Forget after each event what it revealed about the cache."""
+        actions = super().send(event)
+        self.state.diagnoses.clear()
+        return actions
+
+
 class ServingPlayer:
     """Plays a day with two agents at one server."""
 
@@ -168,7 +180,8 @@ class ServingPlayer:
         self.read: dict[str, int] = {}
 
     def _new_serving(self) -> Serving:
-        return Serving(self._client, self._start, self._clock)
+        kind = Serving if self._variant.has_diagnosis else ServingWithoutDiagnosis
+        return kind(self._client, self._start, self._clock)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -337,8 +350,6 @@ async def _play(
         if not variant.is_file_per_agent:
             for module in (owner, slot_files):
                 stack.enter_context(mock.patch.object(module, "file_name", return_value="all.bin"))
-        if not variant.has_diagnosis:
-            stack.enter_context(mock.patch.object(ModelDiagnosis, "note"))
         server.start()
         stack.callback(server.stop)
         await asyncio.to_thread(server.wait_ready)
