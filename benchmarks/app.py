@@ -1,21 +1,18 @@
 """What the app adds to llama-server's own time and memory, and what a bad download costs.
 
 The app runs as a child with the real small model. What its API takes is compared with llama-server
-itself, which is asked the same at its own port, by turns and within one run.
+itself: the same requests go to both ports in turn, within one run.
 """
 
 import asyncio
 import json
-import os
-import platform
 import signal
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dev.llama import path_from_environment
 from dev.processes import ProcessError
@@ -34,11 +31,12 @@ from .lib.app.running import (
     sides_of,
 )
 from .lib.command import arguments, say
+from .lib.environment import environment
 from .lib.errors import BenchmarkError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from .lib.app.asks import Side
     from .lib.app.download import Download
@@ -49,7 +47,7 @@ SHORT_TOKENS = 8
 LONG_TOKENS = 64
 ASKS_PER_ROUND = 5
 ROUNDS_PER_START = 4
-# The API lets an address ask only so often.
+# The API limits the requests of an address.
 PAUSE_SECONDS = 0.1
 STORIES = tuple(
     f"Tell a long story about {one}."
@@ -78,7 +76,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AppRow:
     """A line of the table: what was measured, on both sides and together, and the aim."""
 
     name: str
@@ -90,7 +88,7 @@ class Row:
 
 
 @dataclass(slots=True)
-class Samples:
+class AppSamples:
     """All that was measured. requests, starts: in seconds. streams: in tokens per second."""
 
     requests: Pairs = field(default_factory=Pairs)
@@ -102,12 +100,12 @@ class Samples:
 
 
 async def measure_requests(sides: tuple[Side, Side], n_asks: int) -> Pairs:
-    """Ask both for a short answer, by turns."""
+    """Ask both for a short answer, in turn."""
     pairs = Pairs()
     for number in range(n_asks + 1):
         for side, samples in zip(sides, (pairs.app, pairs.server), strict=True):
             answer = await asked_well(side, MESSAGE, SHORT_TOKENS)
-            # The first time, the prompt is not known yet.
+            # The first time, the prompt is not in the cache yet.
             if number:
                 samples.append(answer.seconds)
             await asyncio.sleep(PAUSE_SECONDS)
@@ -115,7 +113,7 @@ async def measure_requests(sides: tuple[Side, Side], n_asks: int) -> Pairs:
 
 
 async def tokens_per_second(side: Side) -> float:
-    """Ask for several streams at once; return the tokens per second of all together."""
+    """Ask for several streams at once; return the tokens per second of all of them."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     answers = await asyncio.gather(
@@ -125,7 +123,7 @@ async def tokens_per_second(side: Side) -> float:
 
 
 async def measure_streams(sides: tuple[Side, Side], n_rounds: int) -> Pairs:
-    """Compare the speed of parallel streams, by turns, each of both going first as often."""
+    """Compare the speed of parallel streams, in turn; each side begins every other round."""
     pairs = Pairs()
     for number in range(n_rounds + 1):
         both = list(zip(sides, (pairs.app, pairs.server), strict=True))
@@ -137,8 +135,8 @@ async def measure_streams(sides: tuple[Side, Side], n_rounds: int) -> Pairs:
     return pairs
 
 
-async def measure_running(folder: Path, n_rounds: int, samples: Samples) -> list[str]:
-    """Measure what can be with one running app; return llama-server's command."""
+async def measure_running(folder: Path, n_rounds: int, samples: AppSamples) -> list[str]:
+    """Measure what one running app suffices for; return llama-server's command line."""
     app = app_in(folder)
     try:
         await asyncio.to_thread(app.start)
@@ -155,7 +153,7 @@ async def measure_running(folder: Path, n_rounds: int, samples: Samples) -> list
 
 
 async def measure_starts(folder: Path, command: Sequence[str], n_starts: int) -> Pairs:
-    """Start both by turns, each until its first answer."""
+    """Start both in turn, each until its first answer."""
     pairs = Pairs()
     for number in range(n_starts + 1):
         one, other = await app_start(folder), await server_start(folder, command)
@@ -166,9 +164,9 @@ async def measure_starts(folder: Path, command: Sequence[str], n_starts: int) ->
     return pairs
 
 
-async def measure(n_rounds: int) -> Samples:
+async def measure(n_rounds: int) -> AppSamples:
     """Measure everything. Raises what `main` explains."""
-    samples = Samples()
+    samples = AppSamples()
     with tempfile.TemporaryDirectory(prefix="llamacpp-app-") as name:
         folder = Path(name)
         command = await measure_running(folder / "app", n_rounds, samples)
@@ -185,14 +183,14 @@ async def measure(n_rounds: int) -> Samples:
     return samples
 
 
-def speed_rows(samples: Samples) -> list[Row]:
+def speed_rows(samples: AppSamples) -> list[AppRow]:
     """Return what the API costs, and the start."""
     requests, streams, starts = samples.requests, samples.streams, samples.starts
     more = 1000 * median(requests.differences())
     share = 1 - median(streams.ratios())
     later = median(starts.differences())
     return [
-        Row(
+        AppRow(
             f"short answer ({SHORT_TOKENS} tokens)",
             f"{1000 * median(requests.app):.2f} ms",
             f"{1000 * median(requests.server):.2f} ms",
@@ -200,7 +198,7 @@ def speed_rows(samples: Samples) -> list[Row]:
             f"<= {LIMIT_MS:g} ms",
             more <= LIMIT_MS,
         ),
-        Row(
+        AppRow(
             f"{PARALLEL} streams at once",
             f"{median(streams.app):.1f} tokens/s",
             f"{median(streams.server):.1f} tokens/s",
@@ -208,7 +206,7 @@ def speed_rows(samples: Samples) -> list[Row]:
             f">= {-100 * LIMIT_SHARE:g} %",
             share <= LIMIT_SHARE,
         ),
-        Row(
+        AppRow(
             "start to first answer",
             f"{median(starts.app):.2f} s",
             f"{median(starts.server):.2f} s",
@@ -219,9 +217,9 @@ def speed_rows(samples: Samples) -> list[Row]:
     ]
 
 
-def memory_row(memory: Memory) -> Row:
-    """Return what the launcher has in memory."""
-    return Row(
+def memory_row(memory: Memory) -> AppRow:
+    """Return the memory of the launcher."""
+    return AppRow(
         "launcher's memory (PSS)",
         f"{memory.pss / MEGABYTE:.1f} MB",
         "",
@@ -231,10 +229,10 @@ def memory_row(memory: Memory) -> Row:
     )
 
 
-def download_row(name: str, one: Download, *, is_well: bool) -> Row:
-    """Return what a download came to. The file is sent twice, for the first time it was wrong."""
+def download_row(name: str, one: Download, *, is_well: bool) -> AppRow:
+    """Return the result of a download. The file is sent twice, as it is wrong the first time."""
     twice = one.n_sent - 2 * BIG_BYTES
-    return Row(
+    return AppRow(
         name,
         f"{one.seconds:.1f} s",
         f"{one.n_sent / MEGABYTE:.1f} MB sent",
@@ -244,7 +242,7 @@ def download_row(name: str, one: Download, *, is_well: bool) -> Row:
     )
 
 
-def rows_of(samples: Samples) -> list[Row]:
+def rows_of(samples: AppSamples) -> list[AppRow]:
     """Return the table's lines."""
     rows = speed_rows(samples)
     if samples.memory:
@@ -257,7 +255,7 @@ def rows_of(samples: Samples) -> list[Row]:
     return rows
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[AppRow]) -> str:
     """Return the figures for people to read."""
     lines = [("", "app", "llama-server", "result", "aim", "")]
     lines += [
@@ -271,17 +269,6 @@ def table(rows: Sequence[Row]) -> str:
     )
 
 
-def environment() -> Mapping[str, Any]:
-    """Return what the figures depend on besides the code."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-    }
-
-
 def run(options: argparse.Namespace) -> int:
     """Measure and print; return the exit status. Raises the errors that `main` explains."""
     where = environment()
@@ -290,14 +277,14 @@ def run(options: argparse.Namespace) -> int:
     print(table(rows))
     print(", ".join(f"{name} {value}" for name, value in where.items()))
     if options.json:
-        told = {"environment": where, "rows": [asdict(one) for one in rows], **asdict(samples)}
-        options.json.write_text(json.dumps(told, indent=1) + "\n")
+        document = {"environment": where, "rows": [asdict(one) for one in rows], **asdict(samples)}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 1 if options.check and not all(one.holds for one in rows) else 0
 
 
 def main() -> int:
-    """Run the benchmark and return the exit status; failures are told in one sentence."""
-    # A polite request to end is like Ctrl-C: what was started must be stopped.
+    """Run the benchmark and return the exit status; an error is one sentence."""
+    # SIGTERM is like Ctrl-C: the programs that were started must be stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(arguments("app", __doc__ or "", "rounds", 20, "of each comparison"))

@@ -1,7 +1,7 @@
-"""Sentences said in homes: which agent does what was meant, ours, core's, or one without a model.
+"""Which agent does what was meant: ours, core's, or one without a model.
 
-Homes and cases come from folders in the format of the public data set assist-mini. They are played
-in a real Home Assistant of the newest release, with a virtual home and a real llama-server.
+Homes and cases come from folders in the format of the public data set assist-mini. They run in
+a real Home Assistant of the newest release, with a virtual home and a real llama-server.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from dev.processes import ProcessError
 from .lib.assist_set import without_model
 from .lib.assist_set.cases import load_set
 from .lib.assist_set.merge import merge
-from .lib.assist_set.play import Limits, Player, second_ones
+from .lib.assist_set.play import AssistPlayer, TimeLimits, second_ones
 from .lib.assist_set.replies import speech_of
 from .lib.assist_set.report import document, summary, table
 from .lib.assist_set.results import Column
@@ -34,19 +34,19 @@ from .lib.assist_set.stage import (
     ALWAYS,
     RANDOM,
     WITH_MODEL,
-    Stage,
+    AssistStage,
     integration,
     name_of,
 )
 from .lib.command import say, working_folder
 from .lib.day.models import CHATML
-from .lib.day.proxy import Proxy
+from .lib.day.proxy import RecordingProxy
 from .lib.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .lib.assist_set.cases import Home
+    from .lib.assist_set.cases import AssistHome
     from .lib.assist_set.stage import Asked
 
 SETS = Path(__file__).parent / "sets"
@@ -71,26 +71,26 @@ def arguments() -> argparse.Namespace:
         type=agent,
         default=[],
         metavar="AGENT",
-        help=f"who is asked beside {', '.join(ALWAYS)}: {', '.join(MORE)},"
+        help=f"agents besides {', '.join(ALWAYS)}: {', '.join(MORE)},"
         " or DOMAIN={JSON} of an integration",
     )
     option(
         "--without-model",
         action="store_true",
-        help="in this process, with what our own ranking holds for best in the place of a model",
+        help="in this process, with our own ranking in the place of a model",
     )
     option("--template", default=OWN, metavar="own|qwen3|FILE", help="for chats (the model's own)")
     option("--model", default=OWN, metavar="own|FILE", help="GGUF file (SmolLM2-135M)")
     option("--merged", action="store_true", help="all homes of a set as one home")
-    option("--language", metavar="CODE", help="that is spoken (what each home says, or en)")
-    option("--limit", type=int, metavar="N", help="so many sentences of each home at most")
+    option("--language", metavar="CODE", help="spoken language (the home's, or en)")
+    option("--limit", type=int, metavar="N", help="sentences of each home at most")
     option("--ask-seconds", type=float, default=120.0, metavar="S", help="for one answer (120)")
     option("--minutes", type=float, default=60.0, metavar="M", help="for everything (60)")
     option("--keep", type=Path, metavar="FOLDER", help="leave logs and configuration there")
     option("--json", type=Path, metavar="FILE", help="write every case there, too")
     options = parser.parse_args()
     if options.without_model and options.agents:
-        parser.error("without a model, nobody else can be asked")
+        parser.error("--agents cannot be used with --without-model")
     options.agents = list(dict.fromkeys((*ALWAYS, *options.agents)))
     if not options.folders:
         options.folders = sorted(one for one in SETS.glob("*") if one.is_dir())
@@ -98,7 +98,7 @@ def arguments() -> argparse.Namespace:
 
 
 def agent(text: str) -> str:
-    """Return who is to be asked, as it was written; raises ArgumentTypeError."""
+    """Return a checked agent of the command line; raises ArgumentTypeError."""
     try:
         integration(text)
     except BenchmarkError as err:
@@ -107,7 +107,7 @@ def agent(text: str) -> str:
 
 
 class Evaluation:
-    """Plays sets with all agents that the options ask for."""
+    """Plays sets with the agents of the command line."""
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         """Be ready; raises ProcessError where the environment is not set up."""
@@ -117,13 +117,13 @@ class Evaluation:
         self._folder = folder
         self._python = path_from_environment("LLAMACPP_NEWEST_PYTHON")
         self._deadline = time.monotonic() + options.minutes * 60
-        self._proxies: dict[str, Proxy] = {}
+        self._proxies: dict[str, RecordingProxy] = {}
         self._n_homes = 0
 
-    async def play(self, sets: Iterable[Sequence[Home]]) -> None:
-        """Put what each agent did in each set into `found`; raises the errors of `main`."""
+    async def play(self, sets: Iterable[Sequence[AssistHome]]) -> None:
+        """Play the sets; the results are in `found`. Raises the errors that `main` explains."""
         async with contextlib.AsyncExitStack() as stack:
-            # Our integration takes a server once, so each has its own.
+            # Our integration accepts a server only once, so each agent has its own.
             for one in self._options.agents:
                 if one in WITH_MODEL:
                     model = self._random_model if one == RANDOM else self._model
@@ -131,7 +131,7 @@ class Evaluation:
                     stack.callback(server.stop)
                     server.start()
                     await asyncio.to_thread(server.wait_ready)
-                    proxy = Proxy(server.base_url)
+                    proxy = RecordingProxy(server.base_url)
                     self._proxies[one] = await stack.enter_async_context(proxy)
             for homes in sets:
                 await self._set(homes)
@@ -156,7 +156,7 @@ class Evaluation:
             model=model,
         )
 
-    async def _set(self, homes: Sequence[Home]) -> None:
+    async def _set(self, homes: Sequence[AssistHome]) -> None:
         columns = [Column(name_of(one)) for one in self._options.agents]
         self.found.append(columns)
         if self._options.merged:
@@ -166,17 +166,17 @@ class Evaluation:
         for home in played:
             await self._home(home, columns, measures=home is largest)
 
-    async def _home(self, home: Home, columns: Sequence[Column], *, measures: bool) -> None:
+    async def _home(self, home: AssistHome, columns: Sequence[Column], *, measures: bool) -> None:
         options = self._options
         self._n_homes += 1
         language = options.language or home.language
         say(f"{home.name} ({language}), {len(home.cases)} sentences ...")
         folder = self._folder / f"home-{self._n_homes}"
-        async with Stage(folder, home, self._python, language) as stage:
+        async with AssistStage(folder, home, self._python, language) as stage:
             self.version = stage.version
             speech = await asyncio.to_thread(speech_of, language)
-            limits = Limits(options.ask_seconds, self._deadline)
-            player = Player(stage, limits, speech, home.names)
+            limits = TimeLimits(options.ask_seconds, self._deadline)
+            player = AssistPlayer(stage, limits, speech, home.names)
             for wanted, column in zip(options.agents, columns, strict=True):
                 asked = await self._set_up(stage, wanted)
                 if asked is None:
@@ -185,7 +185,7 @@ class Evaluation:
                 if measures:
                     await player.measure(stage, asked, column)
 
-    async def _set_up(self, stage: Stage, agent: str) -> Asked | None:
+    async def _set_up(self, stage: AssistStage, agent: str) -> Asked | None:
         """Set up an agent; None if it is core's, and this Home Assistant cannot have it."""
         try:
             return await stage.set_up(agent, self._proxies.get(agent))
@@ -197,10 +197,10 @@ class Evaluation:
 
 
 def play_without_model(
-    options: argparse.Namespace, folder: Path, sets: Sequence[Sequence[Home]]
+    options: argparse.Namespace, folder: Path, sets: Sequence[Sequence[AssistHome]]
 ) -> None:
-    """Play sets in this process, print what came of each, and write it if that is wanted."""
-    limits = Limits(options.ask_seconds, time.monotonic() + options.minutes * 60)
+    """Play sets in this process, print the results, and write them to the file of the options."""
+    limits = TimeLimits(options.ask_seconds, time.monotonic() + options.minutes * 60)
     found: dict[str, Sequence[Column]] = {}
     for path, homes in zip(options.folders, sets, strict=True):
         played = [_limited(home, options.limit) for home in homes]
@@ -217,7 +217,7 @@ def play_without_model(
     _write(options.json, [document(name, one, **conditions) for name, one in found.items()])
 
 
-def _limited(home: Home, limit: int | None) -> Home:
+def _limited(home: AssistHome, limit: int | None) -> AssistHome:
     return replace(home, cases=home.cases[:limit])
 
 
@@ -227,7 +227,7 @@ def _write(path: Path | None, documents: Sequence[Any]) -> None:
 
 
 def report(options: argparse.Namespace, evaluation: Evaluation) -> None:
-    """Print what is known, and write it if that is wanted."""
+    """Print the results so far, and write them to the file of the options."""
     conditions = {
         "home_assistant": evaluation.version,
         "model": options.model,
@@ -257,13 +257,13 @@ def run(options: argparse.Namespace) -> None:
         try:
             asyncio.run(evaluation.play(sets))
         finally:
-            # A long run that is broken off has told much until then.
+            # A long run that is interrupted has results, too.
             report(options, evaluation)
 
 
 def main() -> int:
-    """Run the benchmark and return the exit status; failures are told in one sentence."""
-    # A polite request to end is like Ctrl-C: what was started must be stopped.
+    """Run the benchmark and return the exit status; an error is one sentence."""
+    # SIGTERM is like Ctrl-C: the programs that were started must be stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(arguments())

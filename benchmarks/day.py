@@ -1,8 +1,8 @@
-"""A day of asks in a home: what is processed while a user waits, beside core's llama_cpp.
+"""A day of asks in a home: tokens processed while a user waits, compared with core's llama_cpp.
 
 The same fixed day is played with our agent and with core's, each with a fresh Home Assistant of the
-newest release and a fresh llama-server. A proxy between them, which changes nothing, takes note of
-what the server says it processed.
+newest release and a fresh llama-server. A proxy between them, which changes nothing, records
+how many tokens the server reports as processed.
 """
 
 import argparse
@@ -23,19 +23,19 @@ from dev.processes import ProcessError
 from .lib.agents import CORE, OURS
 from .lib.command import say, working_folder
 from .lib.day.direct import direct_seconds
-from .lib.day.measures import Case
+from .lib.day.measures import DayCase
 from .lib.day.models import MODELS, ModelMissingError
 from .lib.day.picture import picture
-from .lib.day.play import Player
+from .lib.day.play import DayPlayer
 from .lib.day.report import document, table
 from .lib.day.script import Pause
-from .lib.day.stage import SLOTS, ServerSettings, Stage
+from .lib.day.stage import SLOTS, DayStage, ServerSettings
 from .lib.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from .lib.day.play import Played
 
-# The integration looks at the server twice a minute: by then it knows what was there before it.
+# The integration polls twice a minute: by then it knows what ran before it was set up.
 MORNING_SECONDS = 35.0
 SHORT_SECONDS = 2.0
 RESTART_SECONDS = 5.0
@@ -56,11 +56,11 @@ def arguments() -> argparse.Namespace:
         help="llama-server's host cache, 0: none; one or more (llama-server's default)",
     )
     option("--slots", type=int, default=SLOTS, metavar="N", help=f"of llama-server ({SLOTS})")
-    option("--plain", action="store_true", help="ask at devices that are no satellites")
-    option("--batch", type=int, default=512, metavar="N", help="tokens in one go (512)")
+    option("--plain", action="store_true", help="ask at devices that are not satellites")
+    option("--batch", type=int, default=512, metavar="N", help="tokens in a batch (512)")
     option("--settle", type=float, default=10.0, metavar="S", help="after a change (10)")
     option("--long-pause", type=float, default=10.0, metavar="S", help='"10 minutes" (10)')
-    option("--no-answers", action="store_true", help="do not compare answers without warming")
+    option("--no-answers", action="store_true", help="do not compare answers without prefill")
     option("--keep", type=Path, metavar="FOLDER", help="leave logs and configuration there")
     option("--json", type=Path, metavar="FILE", help="write everything there, too")
     option("--svg", type=Path, metavar="FILE", help="draw the first case there")
@@ -68,8 +68,8 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class Cases:
-    """Plays the day in all the cases that the options ask for."""
+class DayCases:
+    """Plays the day in all cases of the command line."""
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         """Be ready; raises ProcessError where the environment is not set up."""
@@ -84,7 +84,7 @@ class Cases:
             Pause.LONG: options.long_pause,
         }
 
-    async def play(self) -> list[Case]:
+    async def play(self) -> list[DayCase]:
         """Return the cases. Raises the errors that `main` explains."""
         cases = []
         for name in self._options.model:
@@ -105,19 +105,19 @@ class Cases:
                 cases.append(await self._case(name, settings))
         return cases
 
-    async def _case(self, name: str, settings: ServerSettings) -> Case:
+    async def _case(self, name: str, settings: ServerSettings) -> DayCase:
         memory = "" if settings.cache_ram is None else f", --cache-ram {settings.cache_ram}"
         where = ", plain devices" if settings.is_plain else ""
         title = f"model {name}, slots: {settings.slots}{memory}{where}"
         is_whole = MODELS[name].is_whole
         ours, direct = await self._play(f"{title}: ours", OURS, settings, judges_time=is_whole)
         core, _ = await self._play(f"{title}: core", CORE, settings)
-        case = Case(title, ours, core, judges_time=is_whole, direct=direct)
+        case = DayCase(title, ours, core, judges_time=is_whole, direct=direct)
         if not self._options.no_answers:
             plain, _ = await self._play(
-                f"{title}: ours, not warmed", OURS, settings, keep_warm=False
+                f"{title}: ours, without prefill", OURS, settings, keep_warm=False
             )
-            case.not_warmed = plain.asks
+            case.without_prefill = plain.asks
         return case
 
     async def _play(
@@ -133,12 +133,12 @@ class Cases:
         say(f"{title} ...")
         folder = Path(tempfile.mkdtemp(prefix=f"{domain}-", dir=self._folder))
         async with (
-            Stage(folder, settings, self._python) as stage,
+            DayStage(folder, settings, self._python) as stage,
             # llama-server closes connections that are idle for five seconds.
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
         ):
             agent = await stage.set_up(domain, keep_warm=keep_warm)
-            played = await Player(stage, agent, self._pauses, session).play()
+            played = await DayPlayer(stage, agent, self._pauses, session).play()
             if not judges_time:
                 return played, {}
             await asyncio.to_thread(stage.hass.stop)
@@ -149,7 +149,7 @@ class Cases:
 def run(options: argparse.Namespace) -> int:
     """Measure and print; return the exit status. Raises the errors that `main` explains."""
     with working_folder("llamacpp-day-", options.keep) as folder:
-        cases = asyncio.run(Cases(options, Path(folder)).play())
+        cases = asyncio.run(DayCases(options, Path(folder)).play())
     for case in cases:
         print(f"{table(case)}\n")
     if cases:
@@ -163,8 +163,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run the benchmark and return the exit status; failures are told in one sentence."""
-    # A polite request to end is like Ctrl-C: what was started must be stopped.
+    """Run the benchmark and return the exit status; an error is one sentence."""
+    # SIGTERM is like Ctrl-C: the programs that were started must be stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(arguments())

@@ -1,20 +1,18 @@
-"""What storing a turn costs with few and with many stored conversations, and what starting does.
+"""What storing a turn costs with few and with many stored conversations, and what a load costs.
 
 The histories are in a folder of their own, on a real disk if TMPDIR is on one, with Home
-Assistant's core around them. Turns are added by turns, so that what else the machine does meets
-both histories alike.
+Assistant's core around them. Turns are added to both alternately, so that other load on the machine
+affects both alike.
 """
 
 import asyncio
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Self
@@ -34,6 +32,7 @@ from custom_components.llamacpp.history import (
 from custom_components.llamacpp.history.files import MINOR_VERSION, VERSION, file_name
 
 from .lib.command import arguments, say
+from .lib.environment import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,11 +43,11 @@ KEEP_ALL = Retention(timedelta(days=3650), 10**6, 10**12)
 WARM_UP = 5
 LOADS = 5
 TICK_SECONDS = 0.001
-# What is aimed at: the same cost, which a disk shows as a ratio near one, and a quick start.
+# Aims: the same cost, so a ratio near one, and a quick start.
 MAX_TIME_RATIO = 1.5
 MAX_BYTES_RATIO = 1.01
 MAX_LOAD_SECONDS = 0.3
-# Such a wait nobody notices.
+# Too short to be noticed.
 MAX_BLOCKED_SECONDS = 0.05
 
 
@@ -69,7 +68,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class HistoryFigures:
     """What was measured: appends by number of stored conversations, and loads."""
 
     appends: Mapping[int, list[Append]]
@@ -77,11 +76,11 @@ class Figures:
     idle_blocked: float
 
     def median_seconds(self, stored: int) -> float:
-        """Return how long an append took with so many stored conversations."""
+        """Return the median time of an append with this number of stored conversations."""
         return median(append.seconds for append in self.appends[stored])
 
     def median_bytes(self, stored: int) -> float:
-        """Return how many bytes an append wrote with so many stored conversations."""
+        """Return the median bytes of an append with this number of stored conversations."""
         return median(append.n_bytes for append in self.appends[stored])
 
     @property
@@ -96,7 +95,7 @@ class Figures:
         return self.median_bytes(MANY) / self.median_bytes(FEW)
 
     def misses(self) -> list[str]:
-        """Return what misses the aim, in words."""
+        """Return the missed aims, in words."""
         load = median(one.seconds for one in self.loads)
         blocked = median(one.blocked for one in self.loads)
         checks = {
@@ -109,7 +108,7 @@ class Figures:
 
 
 def a_turn(now: datetime) -> StoredTurn:
-    """Return a turn as Assist has it: a question, a tool's call and result, an answer."""
+    """Return a turn like those of Assist: a question, a tool's call and result, an answer."""
     call = ToolCall("call1", "intent__HassTurnOn", {"name": "Kitchen light", "domain": ["light"]})
     result = {"success": [{"name": "Kitchen light", "type": "entity", "id": "light.kitchen"}]}
     return StoredTurn(
@@ -145,7 +144,7 @@ def a_conversation(conversation_id: str, now: datetime) -> Conversation:
 
 
 def fill(folder: Path, count: int) -> None:
-    """Put so many conversations there, an hour old and more."""
+    """Write conversations to this folder, an hour old and older."""
     folder.mkdir(parents=True)
     now = datetime.now(UTC) - timedelta(hours=1)
     template = a_conversation("", now)
@@ -161,7 +160,7 @@ def fill(folder: Path, count: int) -> None:
         }
         path.write_text(json.dumps(document))
         os.utime(path, (updated.timestamp(), updated.timestamp()))
-    # Otherwise the first turns would wait for these.
+    # Otherwise the first turns would wait for these files.
     os.sync()
 
 
@@ -186,7 +185,7 @@ async def append(history: History, conversation_id: str) -> Append:
 
 
 class Heartbeat:
-    """Measures in `blocked` how long the event loop was late at most, in seconds."""
+    """Measures the longest delay of the event loop, `blocked`, in seconds."""
 
     def __init__(self) -> None:
         """Measure while this is entered."""
@@ -214,7 +213,7 @@ class Heartbeat:
 
 
 async def load(hass: HomeAssistant) -> Load:
-    """Measure the load of the large history as a start of Home Assistant has it."""
+    """Measure the load of the large history, as at a start of Home Assistant."""
     history = History(hass, str(MANY), KEEP_ALL)
     async with Heartbeat() as heartbeat:
         started = time.perf_counter()
@@ -224,7 +223,7 @@ async def load(hass: HomeAssistant) -> Load:
     return Load(seconds, heartbeat.blocked)
 
 
-async def measure(config: Path, n_appends: int) -> Figures:
+async def measure(config: Path, n_appends: int) -> HistoryFigures:
     """Fill both histories and measure them."""
     hass = HomeAssistant(str(config))
     try:
@@ -242,7 +241,7 @@ async def measure(config: Path, n_appends: int) -> Figures:
         for history in histories.values():
             await history.async_load()
         for number in range(WARM_UP + n_appends):
-            # Who comes first may have to wait for what the other has left in the disk's queue.
+            # The first one may have to wait for writes of the other in the disk's queue.
             order = list(histories.items())
             for count, history in order[:: -1 if number % 2 else 1]:
                 sample = await append(history, f"new_{number:08}")
@@ -252,22 +251,11 @@ async def measure(config: Path, n_appends: int) -> Figures:
             await history.async_unload()
     finally:
         await hass.async_stop(force=True)
-    return Figures(appends, loads, heartbeat.blocked)
+    return HistoryFigures(appends, loads, heartbeat.blocked)
 
 
-def environment() -> dict[str, Any]:
-    """Return what the figures depend on besides the code."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "home_assistant": version("homeassistant"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-    }
-
-
-def report(figures: Figures) -> str:
-    """Return the figures for people to read."""
+def report(figures: HistoryFigures) -> str:
+    """Return the figures as text."""
     rows = [f"{'stored':>10}{'median (ms)':>14}{'bytes':>10}"]
     rows += [
         f"{count:10}{figures.median_seconds(count) * 1000:14.2f}{figures.median_bytes(count):10.0f}"
@@ -277,7 +265,7 @@ def report(figures: Figures) -> str:
     table = "\n".join(rows)
     seconds = [one.seconds for one in figures.loads]
     misses = figures.misses()
-    where = environment()
+    where = environment(home_assistant="homeassistant")
     return f"""\
 A durable turn, the fifth of its conversation:
 {table}
@@ -292,10 +280,10 @@ Aim (time ratio up to {MAX_TIME_RATIO}, bytes ratio up to {MAX_BYTES_RATIO}, loa
 {f"missed: {', '.join(misses)}" if misses else "holds"}."""
 
 
-def document(figures: Figures) -> dict[str, Any]:
-    """Return the same and all samples (in seconds and bytes) for a program to read."""
+def document(figures: HistoryFigures) -> dict[str, Any]:
+    """Return the figures and all samples (in seconds and bytes) for JSON."""
     return {
-        "environment": environment(),
+        "environment": environment(home_assistant="homeassistant"),
         "misses": figures.misses(),
         "time_ratio": round(figures.time_ratio, 3),
         "bytes_ratio": round(figures.bytes_ratio, 4),

@@ -1,20 +1,17 @@
 """Whether our agent is ever below Home Assistant's own, with Home Assistant's own sentences.
 
-A real Home Assistant runs in this process, with a small virtual home. Sentences are drawn from
-those that it has in each language, and said to its own agent and to ours. No model runs: what ours
-would ask one about is not done.
+A real Home Assistant runs in this process, with a small virtual home. Sentences are drawn from its
+own in each language, and said to its own agent and to ours. No model runs: a sentence that ours
+sends to a model counts as not done.
 """
 
 import argparse
 import asyncio
 import json
 import logging
-import platform
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,41 +21,47 @@ from homeassistant.core import Context
 from homeassistant.helpers import entity_registry as er
 
 from .lib.command import say
+from .lib.environment import environment
 from .lib.errors import BenchmarkError
 from .lib.in_process import AGENT, running_home, set_up_agent
 from .lib.scripted_server import ScriptedServer
-from .lib.sentences import Language
+from .lib.sentences import LanguageSentences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from homeassistant.core import HomeAssistant
 
-    from .lib.sentences import Sentence
+    from .lib.sentences import DrawnSentence
 
 HOME = Path(__file__).parent / "lib" / "intents_home.yaml"
-# Where the satellite is that hears everything.
+# The area of the satellite that hears all sentences.
 HERE = "Living Room"
-# These are in full, of all others are fewer sentences.
+# With all sentences; other languages have a part of them.
 MAIN = ("en", "de", "it", "fr", "es", "nl", "pl", "pt-BR", "ru", "sv", "cs", "zh-CN")
 N_SENTENCES, PART_OF_OTHERS = 100, 5
 BUILT_IN = "conversation.home_assistant"
 SUCCESS = ("action_done", "query_answer")
 VIRTUAL_HOME = "virtual_home"
+PACKAGES = {
+    "home_assistant": "homeassistant",
+    "intents": "home-assistant-intents",
+    "hassil": "hassil",
+}
 
-type Snapshot = dict[str, Any]
+type EntityValues = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an agent did: what it said, of which type, and which entities are now what.
+    """What an agent said and did: type and text of the response, and the changed entities.
 
     is_asking: a model would have been asked.
     """
 
     kind: str
     speech: str
-    moved: Snapshot
+    moved: EntityValues
     is_asking: bool
 
     @property
@@ -68,10 +71,10 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A sentence, and what both agents made of it."""
+class IntentsCase:
+    """A sentence, and the replies of both agents."""
 
-    sentence: Sentence
+    sentence: DrawnSentence
     built_in: Reply
     ours: Reply
 
@@ -89,8 +92,8 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """The counts of a language, or of several."""
+class IntentsRow:
+    """The counts of one or several languages."""
 
     name: str
     sentences: int
@@ -99,7 +102,7 @@ class Row:
     moved_otherwise: int
 
     @classmethod
-    def of(cls, name: str, cases: Sequence[Case]) -> Row:
+    def of(cls, name: str, cases: Sequence[IntentsCase]) -> IntentsRow:
         """Count."""
         return cls(
             name,
@@ -110,14 +113,14 @@ class Row:
         )
 
 
-type Cases = Mapping[str, Sequence[Case]]
+type IntentsCases = Mapping[str, Sequence[IntentsCase]]
 
 
-class Stage:
+class IntentsStage:
     """The home, in which both agents can be asked."""
 
     def __init__(self, hass: HomeAssistant, server: ScriptedServer) -> None:
-        """Use a running Home Assistant with our agent in it."""
+        """Use a running Home Assistant that has our agent."""
         self._hass = hass
         self._server = server
         (entry,) = hass.config_entries.async_loaded_entries(VIRTUAL_HOME)
@@ -125,22 +128,22 @@ class Stage:
         entities = er.async_get(hass).entities.values()
         self._device = next(one.device_id for one in entities if one.domain == "assist_satellite")
 
-    async def play(self, code: str, sentences: Sequence[Sentence]) -> list[Case]:
+    async def play(self, code: str, sentences: Sequence[DrawnSentence]) -> list[IntentsCase]:
         """Say sentences to both agents."""
         cases = [
-            Case(
+            IntentsCase(
                 one,
                 await self._ask(BUILT_IN, code, one.text),
                 await self._ask(AGENT, code, one.text),
             )
             for one in sentences
         ]
-        # It keeps every language that it has heard in memory.
+        # The built-in agent keeps every language that was used in memory.
         await self._hass.services.async_call("conversation", "reload", {}, blocking=True)
         return cases
 
     async def _ask(self, agent: str, code: str, text: str) -> Reply:
-        """Say it in a new conversation, to the home as it is in its file."""
+        """Say it in a new conversation, with the home as in its file."""
         await self._hass.services.async_call(VIRTUAL_HOME, "reset", blocking=True)
         await self._hass.async_block_till_done()
         before = self._snapshot()
@@ -166,9 +169,9 @@ class Stage:
         is_asking = bool(self._server.take_chats())
         return Reply(response.response_type.value, speech, moved, is_asking)
 
-    def _snapshot(self) -> Snapshot:
-        """Return what every entity is, without times and ids that are new each time."""
-        found: Snapshot = {}
+    def _snapshot(self) -> EntityValues:
+        """Return the values of all entities, without times and ids that are new each time."""
+        found: EntityValues = {}
         for entity in self._entities:
             state = self._hass.states.get(entity.entity_id)
             values = dict(entity.values)
@@ -185,44 +188,44 @@ class Stage:
 
 async def measure(
     folder: Path, languages: Mapping[str, int], seed: int
-) -> dict[str, Sequence[Case]]:
-    """Return what was done in each language. languages: how many sentences of each.
+) -> dict[str, Sequence[IntentsCase]]:
+    """Return the cases of each language. languages: the number of sentences of each.
 
     Raises BenchmarkError.
     """
-    found: dict[str, Sequence[Case]] = {}
+    found: dict[str, Sequence[IntentsCase]] = {}
     async with ScriptedServer() as server, running_home(folder / "config", HOME) as hass:
         await set_up_agent(hass, server.base_url)
         await hass.async_block_till_done(wait_background_tasks=True)
         # Home Assistant logs a traceback for each item that is not on a list.
         logging.disable(logging.ERROR)
-        stage = Stage(hass, server)
+        stage = IntentsStage(hass, server)
         for code, n_sentences in languages.items():
-            language = await asyncio.to_thread(Language.read, code, HOME, HERE, seed)
+            language = await asyncio.to_thread(LanguageSentences.read, code, HOME, HERE, seed)
             found[code] = await stage.play(code, language.draw(n_sentences))
-            row = Row.of(code, found[code])
+            row = IntentsRow.of(code, found[code])
             say(f"{code}: {row.ours} of {row.built_in}, {row.sentences} sentences")
     return found
 
 
-def rows_of(cases: Cases) -> list[Row]:
+def rows_of(cases: IntentsCases) -> list[IntentsRow]:
     """Return the counts of each language, and sums."""
-    rows = [Row.of(code, found) for code, found in cases.items()]
+    rows = [IntentsRow.of(code, found) for code, found in cases.items()]
     others = [one for code, found in cases.items() if code not in MAIN for one in found]
     if others:
         n_others = sum(code not in MAIN for code in cases)
-        rows.append(Row.of(f"{n_others} others", others))
-    return [*rows, Row.of("all", [one for found in cases.values() for one in found])]
+        rows.append(IntentsRow.of(f"{n_others} others", others))
+    return [*rows, IntentsRow.of("all", [one for found in cases.values() for one in found])]
 
 
-def misses_of(cases: Cases) -> list[str]:
+def misses_of(cases: IntentsCases) -> list[str]:
     """Return the languages in which ours is below the built-in agent."""
-    rows = [Row.of(code, found) for code, found in cases.items()]
+    rows = [IntentsRow.of(code, found) for code, found in cases.items()]
     return [row.name for row in rows if row.ours < row.built_in]
 
 
-def report(cases: Cases) -> str:
-    """Return the counts, and what is to be known about them, for people to read."""
+def report(cases: IntentsCases) -> str:
+    """Return the counts and their conditions as text."""
     lines = [f"{'language':12}{'sentences':>10}{'built-in':>10}{'ours':>8}{'moved otherwise':>18}"]
     lines += [
         f"{row.name:12}{row.sentences:10}{row.built_in:10}{row.ours:8}{row.moved_otherwise:18}"
@@ -233,26 +236,15 @@ def report(cases: Cases) -> str:
     return f"""\
 {table}
 
-{", ".join(f"{name}: {value}" for name, value in environment().items())}.
+{", ".join(f"{name}: {value}" for name, value in environment(**PACKAGES).items())}.
 Aim (ours never below the built-in agent): {f"missed: {', '.join(misses)}" if misses else "holds"}.\
 """
 
 
-def environment() -> dict[str, str]:
-    """Return what the counts depend on besides the code."""
+def document(cases: IntentsCases, seed: int) -> dict[str, Any]:
+    """Return the counts and every sentence for JSON."""
     return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "home_assistant": version("homeassistant"),
-        "intents": version("home-assistant-intents"),
-        "hassil": version("hassil"),
-        "python": platform.python_version(),
-    }
-
-
-def document(cases: Cases, seed: int) -> dict[str, Any]:
-    """Return the counts and every sentence for a program to read."""
-    return {
-        "environment": environment(),
+        "environment": environment(**PACKAGES),
         "seed": seed,
         "misses": misses_of(cases),
         "rows": [asdict(row) for row in rows_of(cases)],
@@ -275,7 +267,7 @@ def arguments() -> argparse.Namespace:
         prog="scripts/benchmark intents", description=(__doc__ or "").splitlines()[0]
     )
     option = parser.add_argument
-    option("--languages", nargs="+", metavar="CODE", help="that are spoken (all)")
+    option("--languages", nargs="+", metavar="CODE", help="languages to play (all)")
     option(
         "--sentences",
         type=int,
@@ -293,7 +285,7 @@ def arguments() -> argparse.Namespace:
 
 
 def languages_of(options: argparse.Namespace) -> dict[str, int]:
-    """Return how many sentences are wanted in each language."""
+    """Return the number of sentences of each language."""
     others = sorted({*get_languages()} - {*MAIN})
     return {
         code: options.sentences if code in MAIN else max(1, options.sentences // PART_OF_OTHERS)

@@ -1,15 +1,13 @@
 """How long the integration keeps Home Assistant's event loop busy, in homes of three sizes.
 
 A real Home Assistant runs in this process, with a virtual home of 30, 300 and 2,000 exposed
-entities. The server is a script in a thread of its own. What counts is the CPU time of the event
-loop's thread: other programs on the machine, the server and the executor do not.
+entities. The server is a script in another thread. Only the CPU time of the event loop's thread
+counts, not that of other programs, the server and the executor.
 """
 
 import asyncio
 import json
 import multiprocessing
-import os
-import platform
 import sys
 import tempfile
 import threading
@@ -18,8 +16,6 @@ from asyncio import events
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -39,6 +35,7 @@ from custom_components.llamacpp.const import (
 from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 
 from .lib.command import arguments, say
+from .lib.environment import environment
 from .lib.errors import BenchmarkError
 from .lib.in_process import AGENT, running_home, set_up_agent
 from .lib.large_home import DOMAINS, ROOMS, entity_name, room_name, write_large_home
@@ -50,7 +47,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.llm import APIInstance, LLMContext
 
-# By number of entities: what a short ask may take, in milliseconds.
+# By number of entities: the limit of a short ask, in milliseconds.
 ASK_LIMITS_MS = {30: 5.0, 300: 10.0, 2000: 25.0}
 LONG_LIMIT_MS = 25.0
 RENAME_LIMIT_MS = 25.0
@@ -68,14 +65,14 @@ PROSE = (
     "and people should keep their windows closed because of maintenance near the station. "
 )
 MILLISECONDS = 1000
-# A change is over when nothing has happened for so long after its delay.
+# Time for the work that follows a change, beyond its delay.
 SETTLE_SECONDS = 0.3
 
 
 def short_asks(number: int) -> dict[str, str]:
-    """Return what is asked, by what it is: other words for each number.
+    """Return sentences by their kind, with other words for each number.
 
-    What was understood of a sentence is remembered for a while, and people seldom repeat one.
+    The integration caches what it understood of a sentence, and people seldom repeat one.
     """
     start, room = number % 5 * len(DOMAINS), room_name(number % len(ROOMS)).lower()
     light = entity_name(start + DOMAINS.index("light")).lower()
@@ -90,11 +87,10 @@ def short_asks(number: int) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """CPU milliseconds of the event loop for one thing that happened.
+    """CPU milliseconds of the event loop for one ask or rename.
 
-    total: all of it. core: of these, what Home Assistant takes before it asks the agent, and its
-    own rendering of the prompt and tools.
-    longest_step: at once, without anything else in between.
+    core: the part of `total` that Home Assistant itself takes, before it asks the agent and to
+    render the prompt and the tools. longest_step: the longest callback.
     """
 
     total: float
@@ -103,19 +99,19 @@ class Sample:
 
     @property
     def ours(self) -> float:
-        """Return what is not Home Assistant's own."""
+        """Return the part that the integration takes."""
         return self.total - self.core
 
 
-type Samples = dict[str, list[Sample]]
-type Figures = Mapping[tuple[int, str], Samples]
+type LoopSamples = dict[str, list[Sample]]
+type LoopFigures = Mapping[tuple[int, str], LoopSamples]
 
 
 class LoopClock:
     """Reads the CPU time of the thread that made it, from any thread."""
 
     def __init__(self) -> None:
-        """Belong to the current thread."""
+        """Measure the current thread."""
         self._clock = time.pthread_getcpuclockid(threading.get_ident())
         self.core_seconds = 0.0
         self._begun = 0.0
@@ -127,7 +123,7 @@ class LoopClock:
 
     @contextmanager
     def watching(self) -> Generator[None]:
-        """Count what Home Assistant itself takes, and the longest step of the event loop."""
+        """Measure the part of Home Assistant itself, and the longest callback of the event loop."""
         render, run = llm.AssistAPI.async_get_api_instance, events.Handle._run  # noqa: SLF001
         answer = conversation.ConversationEntity.internal_async_process
 
@@ -157,13 +153,13 @@ class LoopClock:
             yield
 
     def begin(self) -> tuple[float, float]:
-        """Return where a sample begins."""
+        """Begin a sample; return its start for `sample`."""
         self.longest_step = 0.0
         self._begun = self.seconds()
         return self._begun, self.core_seconds
 
     def sample(self, begun: tuple[float, float], ended: float | None = None) -> Sample:
-        """Return what has been taken since. ended: in seconds of this clock, None: now."""
+        """Return the sample since `begin`. ended: in seconds of this clock, None: now."""
         started, core = begun
         return Sample(
             ((self.seconds() if ended is None else ended) - started) * MILLISECONDS,
@@ -173,10 +169,10 @@ class LoopClock:
 
 
 class ServerThread:
-    """A scripted server in a thread of its own, so that its work is not the event loop's."""
+    """A scripted server in its own thread, so that its work is not part of the measurement."""
 
     def __init__(self, clock: LoopClock) -> None:
-        """Describe it. clock: by which it notes when it was asked."""
+        """Describe it. clock: for the times of its requests."""
         self.server = ScriptedServer(clock=clock.seconds)
         self._ready, self._over = threading.Event(), asyncio.Event()
         self._loop = asyncio.new_event_loop()
@@ -189,7 +185,7 @@ class ServerThread:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        """Stop to listen."""
+        """Stop listening."""
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
         self._loop.close()
@@ -200,8 +196,8 @@ class ServerThread:
             await self._over.wait()
 
 
-class Stage:
-    """A home with an agent that can be asked."""
+class LoopStage:
+    """A home with our agent."""
 
     def __init__(self, hass: HomeAssistant, clock: LoopClock, server: ScriptedServer) -> None:
         """Use these."""
@@ -216,14 +212,14 @@ class Stage:
         """Set up the integration; raises BenchmarkError if it does not take the server."""
         entry = await set_up_agent(self._hass, self._server.base_url)
         agent = next(iter(entry.get_subentries_of_type(SUBENTRY_CONVERSATION)))
-        # What Home Assistant does by itself never reaches the server.
+        # A sentence that Home Assistant carries out itself never reaches the server.
         data = {**agent.data, CONF_TOOL_CALLS: mode, CONF_EXACT_FIRST: False}
         self._hass.config_entries.async_update_subentry(entry, agent, data=data)
         await self._hass.async_block_till_done()
         await self._settled()
 
     async def ask(self, text: str) -> Sample:
-        """Ask in a new conversation; what counts ends when the request is at the server."""
+        """Ask in a new conversation; the sample ends when the request is at the server."""
         self._server.take_chats()
         begun = self._clock.begin()
         await conversation.async_converse(
@@ -241,7 +237,7 @@ class Stage:
         return sample
 
     async def rename(self) -> Sample:
-        """Rename an entity; what counts ends when all that follows from it is done."""
+        """Rename an entity; the sample ends when the work that follows is done."""
         self._n_renames += 1
         begun = self._clock.begin()
         er.async_get(self._hass).async_update_entity(
@@ -255,20 +251,20 @@ class Stage:
         await self._hass.async_block_till_done(wait_background_tasks=True)
 
 
-async def measure_home(folder: Path, n_entities: int, mode: str, n_samples: int) -> Samples:
-    """Return the samples of one home and one way to control it, by what happened."""
+async def measure_home(folder: Path, n_entities: int, mode: str, n_samples: int) -> LoopSamples:
+    """Return the samples of one home and one way to control it, by kind."""
     clock = LoopClock()
     long_text = (PROSE * (LONG_CHARACTERS // len(PROSE) + 1))[:LONG_CHARACTERS]
     home = folder / "home.yaml"
     await asyncio.to_thread(write_large_home, home, n_entities)
     with ServerThread(clock) as thread:
         async with running_home(folder / "config", home) as hass:
-            stage = Stage(hass, clock, thread.server)
+            stage = LoopStage(hass, clock, thread.server)
             with clock.watching():
                 await stage.rename()
                 without = [(await stage.rename()).total for _ in range(n_samples)]
                 await stage.add_agent(MODES[mode])
-                samples: Samples = {}
+                samples: LoopSamples = {}
                 for name in short_asks(0):
                     await stage.ask(short_asks(0)[name])
                     samples[name] = [
@@ -279,7 +275,7 @@ async def measure_home(folder: Path, n_entities: int, mode: str, n_samples: int)
                     await stage.ask(f"{number} {long_text}") for number in range(n_samples)
                 ]
                 renames = [await stage.rename() for _ in range(n_samples)]
-            # What Home Assistant and its other integrations make of a rename is not ours.
+            # The work of Home Assistant and other integrations for a rename is not ours.
             samples[RENAME] = [
                 Sample(one.total, one.core + median(without), one.longest_step) for one in renames
             ]
@@ -288,13 +284,13 @@ async def measure_home(folder: Path, n_entities: int, mode: str, n_samples: int)
     return samples
 
 
-def measure_alone(folder: Path, n_entities: int, mode: str, n_samples: int) -> Samples:
-    """Measure one home; of use in a process of its own."""
+def measure_alone(folder: Path, n_entities: int, mode: str, n_samples: int) -> LoopSamples:
+    """Measure one home, in a process of its own."""
     return asyncio.run(measure_home(folder, n_entities, mode, n_samples))
 
 
-def measure(folder: Path, n_samples: int) -> Figures:
-    """Return all samples by number of entities and way to control them."""
+def measure(folder: Path, n_samples: int) -> LoopFigures:
+    """Return all samples, by number of entities and way to control the home."""
     figures = {}
     for n_entities, mode in product(ASK_LIMITS_MS, MODES):
         say(f"{n_entities} entities, {mode} ...")
@@ -308,14 +304,14 @@ def measure(folder: Path, n_samples: int) -> Figures:
 
 
 def limit_ms(n_entities: int, what: str) -> float:
-    """Return what something may take."""
+    """Return the limit of an ask or a rename."""
     if what == LONG_TEXT:
         return LONG_LIMIT_MS
     return RENAME_LIMIT_MS if what == RENAME else ASK_LIMITS_MS[n_entities]
 
 
-def misses_of(figures: Figures) -> list[str]:
-    """Return what takes longer than it may, in words."""
+def misses_of(figures: LoopFigures) -> list[str]:
+    """Return the missed limits, in words."""
     return [
         f"{what} ({n_entities} entities, {mode})"
         for (n_entities, mode), samples in figures.items()
@@ -324,8 +320,8 @@ def misses_of(figures: Figures) -> list[str]:
     ]
 
 
-def table(figures: Figures) -> str:
-    """Return the medians for people to read."""
+def table(figures: LoopFigures) -> str:
+    """Return the medians as text."""
     head = f"{'entities':>8}  {'control':10}{'what':20}{'ours':>9}{'limit':>8}{'':8}{'core':>9}"
     lines = [f"{head}{'longest step':>14}"]
     for (n_entities, mode), samples in figures.items():
@@ -344,21 +340,9 @@ def table(figures: Figures) -> str:
     return "\n".join(lines)
 
 
-def environment() -> dict[str, Any]:
-    """Return what the figures depend on besides the code."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "home_assistant": version("homeassistant"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-    }
-
-
-def report(figures: Figures) -> str:
-    """Return the figures, and what is to be known about them, for people to read."""
-    where = environment()
+def report(figures: LoopFigures) -> str:
+    """Return the figures and their conditions as text."""
+    where = environment(home_assistant="homeassistant")
     misses = misses_of(figures)
     return f"""\
 CPU milliseconds of the event loop (medians):
@@ -369,10 +353,10 @@ Home Assistant {where["home_assistant"]}, Python {where["python"]}, {where["mach
 Aim (`ours` within the limit): {f"missed: {'; '.join(misses)}" if misses else "holds"}."""
 
 
-def document(figures: Figures) -> dict[str, Any]:
-    """Return the same and all samples for a program to read."""
+def document(figures: LoopFigures) -> dict[str, Any]:
+    """Return the figures and all samples for JSON."""
     return {
-        "environment": environment(),
+        "environment": environment(home_assistant="homeassistant"),
         "misses": misses_of(figures),
         "samples_ms": [
             {

@@ -1,20 +1,16 @@
-"""What the integration adds to the model's time, beside Home Assistant's own llama_cpp.
+"""What the integration adds to the model's time, compared with Home Assistant's own llama_cpp.
 
 One real Home Assistant has both agents set up for one server, which is a script in this process,
-and answers their questions by turns. One clock tells when a question was sent, when it was at the
-server, when the server wrote a piece of the answer, and when that piece was back.
+and asks them in turn. One clock measures when a question was sent, when it reached the server, when
+the server wrote a piece of the answer, and when that piece came back.
 """
 
 import asyncio
 import json
-import os
-import platform
 import signal
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +23,7 @@ from dev.processes import ProcessError
 from .lib.agents import set_up_agents
 from .lib.assist import AssistClient
 from .lib.command import arguments, say
+from .lib.environment import environment
 from .lib.errors import BenchmarkError
 from .lib.figures import Comparison, table
 from .lib.scripted_server import PIECES, ScriptedServer
@@ -37,43 +34,43 @@ if TYPE_CHECKING:
 
     from .lib.agents import Agent
     from .lib.assist import AssistConnection
-    from .lib.scripted_server import ChatRequest
+    from .lib.scripted_server import ReceivedChat
 
 QUESTION = "Which lights are on in the kitchen and in the garden?"
 WARM_UP_ASKS = 5
-# What a run leaves behind is to be done before the next one begins.
+# Time for the work that Home Assistant does after a run.
 PAUSE_SECONDS = 0.05
 LIMIT_MS = 10.0
 SCENES = ("new conversation", "continued conversation")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One ask of one agent, in seconds. pieces: for each piece, from the server to the user."""
+class AskTimes:
+    """Times of one ask, in seconds. pieces: for each piece, from the server to the user."""
 
     to_request: float
     pieces: list[float]
-    request: ChatRequest
+    request: ReceivedChat
 
 
-class Stage:
-    """Both agents and their server, ready to be asked."""
+class OverheadStage:
+    """Both agents and their server."""
 
     def __init__(
         self, server: ScriptedServer, connection: AssistConnection, agents: Sequence[Agent]
     ) -> None:
-        """Use these; nothing is asked yet."""
+        """Use these."""
         self._server = server
         self._connection = connection
         self._agents = agents
 
-    async def play(self, n_asks: int, *, continued: bool) -> list[list[Ask]]:
-        """Ask the agents by turns, and return the asks of each agent.
+    async def play(self, n_asks: int, *, continued: bool) -> list[list[AskTimes]]:
+        """Ask the agents in turn, and return the asks of each agent.
 
-        n_asks: of each agent; the warm-up comes on top and is not returned. continued: each agent
-        has one conversation that goes on, rather than a new one for every ask.
+        n_asks: of each agent, without those of the warm-up. continued: each agent continues one
+        conversation, instead of a new one for every ask.
         """
-        asks: list[list[Ask]] = [[] for _ in self._agents]
+        asks: list[list[AskTimes]] = [[] for _ in self._agents]
         conversations: list[str | None] = [None for _ in self._agents]
         for number in range(WARM_UP_ASKS + n_asks):
             for index, agent in enumerate(self._agents):
@@ -85,7 +82,7 @@ class Stage:
                 await asyncio.sleep(PAUSE_SECONDS)
         return asks
 
-    async def _ask(self, agent: Agent, conversation: str | None) -> tuple[Ask, str]:
+    async def _ask(self, agent: Agent, conversation: str | None) -> tuple[AskTimes, str]:
         """Ask once; return the times and the conversation's id. Raises BenchmarkError."""
         answer = await self._connection.ask(QUESTION, agent.pipeline, conversation)
         chats = self._server.take_chats()
@@ -93,22 +90,22 @@ class Stage:
             message = f"{agent.domain} sent {len(chats)} requests for one question"
             raise BenchmarkError(message)
         if tuple(answer.pieces) != PIECES:
-            message = f"{agent.domain} did not hand on the answer piece by piece: {answer.pieces}"
+            message = f"{agent.domain} did not stream the answer piece by piece: {answer.pieces}"
             raise BenchmarkError(message)
         if not chats[0].n_tools:
             message = f"{agent.domain} sent no tools"
             raise BenchmarkError(message)
         if conversation is not None and answer.conversation_id != conversation:
-            message = f"{agent.domain} did not go on with its conversation"
+            message = f"{agent.domain} did not continue its conversation"
             raise BenchmarkError(message)
         pieces = [
             received - written
             for written, received in zip(chats[0].written, answer.received, strict=True)
         ]
-        return Ask(chats[0].received - answer.asked, pieces, chats[0]), answer.conversation_id
+        return AskTimes(chats[0].received - answer.asked, pieces, chats[0]), answer.conversation_id
 
 
-async def measure(hass: HomeAssistant, n_asks: int) -> dict[str, list[list[Ask]]]:
+async def measure(hass: HomeAssistant, n_asks: int) -> dict[str, list[list[AskTimes]]]:
     """Set both agents up and return their asks by scene: ours, then core's."""
     scenes = {}
     async with (
@@ -117,14 +114,14 @@ async def measure(hass: HomeAssistant, n_asks: int) -> dict[str, list[list[Ask]]
         client.assist() as connection,
     ):
         await client.wait_started()
-        stage = Stage(server, connection, await set_up_agents(client, server))
+        stage = OverheadStage(server, connection, await set_up_agents(client, server))
         for scene in SCENES:
             say(f"Asking both agents {n_asks} times each: {scene} ...")
             scenes[scene] = await stage.play(n_asks, continued=scene == SCENES[1])
     return scenes
 
 
-def compare(asks: Mapping[str, list[list[Ask]]]) -> dict[str, Comparison]:
+def compare(asks: Mapping[str, list[list[AskTimes]]]) -> dict[str, Comparison]:
     """Return the figures by name, two for each scene."""
     figures = {}
     for scene, (ours, core) in asks.items():
@@ -137,30 +134,18 @@ def compare(asks: Mapping[str, list[list[Ask]]]) -> dict[str, Comparison]:
     return figures
 
 
-def environment() -> dict[str, Any]:
-    """Return what the figures depend on besides the code."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "home_assistant": version("homeassistant"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-    }
-
-
 def misses_of(figures: Mapping[str, Comparison]) -> list[str]:
-    """Return what misses the aim, in words."""
+    """Return the missed aims, in words."""
     return [
         f"{name}: {miss}" for name, figure in figures.items() for miss in figure.misses(LIMIT_MS)
     ]
 
 
-def report(asks: Mapping[str, list[list[Ask]]], figures: Mapping[str, Comparison]) -> str:
-    """Return the figures, and what is to be known about them, for people to read."""
+def report(asks: Mapping[str, list[list[AskTimes]]], figures: Mapping[str, Comparison]) -> str:
+    """Return the figures and their conditions as text."""
     ours, core = (agent[-1].request for agent in asks[SCENES[0]])
     misses = misses_of(figures)
-    where = environment()
+    where = environment(home_assistant="homeassistant")
     return f"""\
 {table(figures)}
 
@@ -174,11 +159,11 @@ Aim (median within {LIMIT_MS:g} ms, and not above core's): \
 
 
 def document(
-    asks: Mapping[str, list[list[Ask]]], figures: Mapping[str, Comparison]
+    asks: Mapping[str, list[list[AskTimes]]], figures: Mapping[str, Comparison]
 ) -> dict[str, Any]:
-    """Return the same and all samples (in seconds) for a program to read."""
+    """Return the figures and all samples (in seconds) for JSON."""
     return {
-        "environment": environment(),
+        "environment": environment(home_assistant="homeassistant"),
         "limit_ms": LIMIT_MS,
         "misses": misses_of(figures),
         "figures_ms": {name: asdict(figure) for name, figure in figures.items()},
@@ -208,8 +193,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run the benchmark and return the exit status; failures are told in one sentence."""
-    # A polite request to end is like Ctrl-C: what was started must be stopped.
+    """Run the benchmark and return the exit status; an error is one sentence."""
+    # SIGTERM is like Ctrl-C: the programs that were started must be stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(arguments("overhead", __doc__ or "", "asks", 40, "of each agent, in each scene"))

@@ -1,8 +1,8 @@
-"""What each feature of the prefill is worth: tokens of a day that are read while a user waits.
+"""What each feature of the prefill is worth: tokens processed while a user waits, in a day.
 
-The day of the benchmark `day` is played straight at the owner of the server's cache, with a real
-llama-server, without Home Assistant. Every step waits until all is quiet, so no figure depends on
-how fast the machine is. One feature is left out at a time.
+The day of the benchmark `day` runs directly on the owner of the server's cache, with a real
+llama-server and without Home Assistant. Every step waits until the prefills are done, so the
+figures do not depend on the speed of the machine. One feature is left out at a time.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 from unittest import mock
 
 import aiohttp
@@ -23,7 +23,6 @@ from homeassistant.util.yaml import load_yaml_dict
 
 from custom_components.llamacpp.client import Completion, LlamaServerClient, TextDelta
 from custom_components.llamacpp.serving import machine, owner, slot_files
-from custom_components.llamacpp.serving.diagnosis import ModelDiagnosis
 from custom_components.llamacpp.serving.events import Polled
 from custom_components.llamacpp.serving.owner import Serving
 from custom_components.llamacpp.serving.slot_affinity import ConversationRef
@@ -33,12 +32,14 @@ from dev.llama import LlamaServer
 
 from .lib.command import say
 from .lib.day.models import MODELS
-from .lib.day.script import DAY, Ask, Change, Pause, Restart, Task, Where
+from .lib.day.script import DAY, Change, DayAsk, Pause, Restart, Task, Where
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from .lib.day.script import Step
+    from custom_components.llamacpp.serving.events import Action, Event
+
+    from .lib.day.script import DayStep
 
 SLOTS = (1, 4)
 CONTEXT_TOKENS = 8192
@@ -52,7 +53,7 @@ DAY_HOME = DEMO_HOME.with_name("day.yaml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """What is left of the features. parts: the code of the one that is left out."""
+    """The features that are on. parts: the code of the one that is left out."""
 
     name: str
     has_notes: bool = True
@@ -127,10 +128,10 @@ BAD_FLAGS = (
 
 
 class Clock:
-    """A clock that can be put forward."""
+    """A monotonic clock that can be put forward."""
 
     def __init__(self) -> None:
-        """Begin with the time that it is."""
+        """Begin with the real time."""
         self.ahead = 0.0
 
     def __call__(self) -> float:
@@ -138,7 +139,18 @@ class Clock:
         return time.monotonic() + self.ahead
 
 
-class Player:
+class ServingWithoutDiagnosis(Serving):
+    """An owner that learns nothing from the answers."""
+
+    @override
+    def send(self, event: Event) -> list[Action]:
+        """Forget after each event what it revealed about the cache."""
+        actions = super().send(event)
+        self.state.diagnoses.clear()
+        return actions
+
+
+class ServingPlayer:
     """Plays a day with two agents at one server."""
 
     def __init__(
@@ -150,7 +162,7 @@ class Player:
         *,
         has_thoughts: bool,
     ) -> None:
-        """Begin with nothing processed."""
+        """Begin with an empty cache."""
         self._has_thoughts = has_thoughts
         self._server = server
         self._client = client
@@ -164,23 +176,24 @@ class Player:
         self._n_counted = 0
         self._talks: dict[str, tuple[str, list[dict[str, str]]]] = {}
         self._serving = self._new_serving()
-        # Tokens that were read while somebody waited, by the name of the ask.
+        # Tokens processed while a user waited, by the name of the ask.
         self.read: dict[str, int] = {}
 
     def _new_serving(self) -> Serving:
-        return Serving(self._client, self._start, self._clock)
+        kind = Serving if self._variant.has_diagnosis else ServingWithoutDiagnosis
+        return kind(self._client, self._start, self._clock)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def play(self, steps: Sequence[Step]) -> None:
+    async def play(self, steps: Sequence[DayStep]) -> None:
         """Play the steps, one after the other."""
         await self._set_up()
         for step in steps:
             match step:
-                case Ask():
+                case DayAsk():
                     if step.pause is Pause.LONG:
                         self._clock.ahead += LONG_PAUSE_SECONDS
                         self._poll()
@@ -257,7 +270,7 @@ class Player:
         )
         return {"messages": [{"role": "system", "content": system}, *said], "stream": True}
 
-    async def _ask(self, step: Ask) -> None:
+    async def _ask(self, step: DayAsk) -> None:
         agent = HOUSE if step.where else PHONE
         speaker = step.where.value or ("guest" if step.guest else "owner")
         note = _note(step.where)
@@ -290,7 +303,7 @@ class Player:
         *,
         is_own: bool,
     ) -> tuple[str, Any]:
-        """Ask; count the tokens that are read meanwhile, and return the answer."""
+        """Ask; record the tokens that are processed, and return the answer."""
         request = self._request(agent, said)
         if not is_own:
             request["messages"].pop(0)
@@ -312,7 +325,7 @@ class Player:
 
 
 def _note(where: Where) -> str:
-    """Return what the model is told of a speaker."""
+    """Return the note on a speaker for the model."""
     if not where:
         return "The user speaks by phone, and is in no area of the home. Answer in English."
     area = where.value.removesuffix(" Satellite")
@@ -322,7 +335,7 @@ def _note(where: Where) -> str:
 async def _play(
     variant: Variant, n_slots: int, model: Path, folder: Path, *, has_thoughts: bool
 ) -> dict[str, int]:
-    """Play the day with one variant; return the tokens that were read, by ask."""
+    """Play the day with one variant; return the tokens that were processed, by ask."""
     slots = folder / "slots"
     await asyncio.to_thread(slots.mkdir, parents=True)
     flags: list[str | Path] = [
@@ -337,20 +350,18 @@ async def _play(
         if not variant.is_file_per_agent:
             for module in (owner, slot_files):
                 stack.enter_context(mock.patch.object(module, "file_name", return_value="all.bin"))
-        if not variant.has_diagnosis:
-            stack.enter_context(mock.patch.object(ModelDiagnosis, "note"))
         server.start()
         stack.callback(server.stop)
         await asyncio.to_thread(server.wait_ready)
         async with aiohttp.ClientSession() as session:
             client = LlamaServerClient(session, server.base_url)
-            player = Player(server, client, variant, n_slots, has_thoughts=has_thoughts)
+            player = ServingPlayer(server, client, variant, n_slots, has_thoughts=has_thoughts)
             await player.play(DAY)
     return player.read
 
 
 def n_lines(parts: Sequence[str]) -> int:
-    """Return how many lines these functions and classes have, docstrings included."""
+    """Return the lines of these functions and classes, docstrings included."""
     count = 0
     for part in parts:
         module, _, path = part.partition(":")
@@ -376,7 +387,9 @@ async def run(
                 read = await _play(variant, n_slots, model, folder, has_thoughts=has_thoughts)
                 totals[variant.name, n_slots] = sum(read.values())
                 n_asks = len(read)
-    print(f"{n_asks} asks; tokens read while a user waits, and what each feature saves an ask\n")
+    print(
+        f"{n_asks} asks; tokens processed while a user waits, and what each feature saves per ask\n"
+    )
     print("| without | lines |" + "".join(f" {n} slots | an ask |" for n in slots))
     print("|---|---|" + "---|---|" * len(slots))
     for variant in variants:
@@ -398,7 +411,7 @@ def main() -> int:
     parser.add_argument("--slots", type=int, nargs="+", default=SLOTS, metavar="N")
     parser.add_argument("--model", choices=MODELS, default="cut", help="as in the benchmark day")
     parser.add_argument(
-        "--thoughts", action="store_true", help="half of each answer is not said again later"
+        "--thoughts", action="store_true", help="later turns leave out half of each answer"
     )
     names = [one.name for one in WITHOUT]
     parser.add_argument("--without", choices=names, nargs="*", help="by default each feature")

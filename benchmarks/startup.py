@@ -1,18 +1,14 @@
-"""What the integration adds to a start of Home Assistant, beside core's own `llama_cpp`."""
+"""What the integration adds to a start of Home Assistant, compared with core's `llama_cpp`."""
 
 import asyncio
 import importlib.util
 import json
-import os
-import platform
 import signal
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
@@ -22,6 +18,7 @@ from dev.processes import ProcessError
 
 from .lib.agents import CORE, DOMAINS, OURS, set_up_agents
 from .lib.command import arguments, say
+from .lib.environment import environment
 from .lib.errors import BenchmarkError
 from .lib.figures import Comparison, table
 from .lib.scripted_server import ScriptedServer
@@ -30,12 +27,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-type Samples = Mapping[str, Mapping[str, list[float]]]
+type StartupSamples = Mapping[str, Mapping[str, list[float]]]
 
 AIM: Final = 0.5
 IMPORT, SET_UP, BOTH = "import", "set-up", "import and set-up"
 IMPORT_SECONDS: Final = 120
-# What a Home Assistant with Assist has imported by the time that either integration is loaded.
+# The modules that a Home Assistant with Assist has imported before it loads either integration.
 ALREADY_THERE: Final = """
 import homeassistant.bootstrap
 from homeassistant.components import (
@@ -47,7 +44,7 @@ from homeassistant.helpers import (
     translation, update_coordinator,
 )
 """
-# Prints the seconds that the rest of the command line takes to be imported.
+# Prints the seconds that the import of the modules on the command line takes.
 IMPORTING: Final = f"""
 import importlib, sys, time
 {ALREADY_THERE}
@@ -89,15 +86,15 @@ async def set_up(hass: HomeAssistant, server: ScriptedServer) -> None:
 
 
 async def set_up_seconds(hass: HomeAssistant) -> dict[str, float]:
-    """Return how long each integration's set-up took at this start, by Home Assistant's clock."""
+    """Return the seconds of each integration's set-up, as Home Assistant reports them."""
     async with HomeAssistantClient(hass.base_url) as client:
         await client.wait_started()
-        told = await client.command("integration/setup_info")
-    return {one["domain"]: one["seconds"] for one in told if one["domain"] in DOMAINS}
+        timed = await client.command("integration/setup_info")
+    return {one["domain"]: one["seconds"] for one in timed if one["domain"] in DOMAINS}
 
 
 async def measure_set_up(folder: Path, n_runs: int) -> dict[str, list[float]]:
-    """Start Home Assistant with both integrations again and again."""
+    """Start Home Assistant with both integrations several times."""
     samples: dict[str, list[float]] = {domain: [] for domain in DOMAINS}
     async with ScriptedServer() as server:
         for number in range(n_runs + 1):
@@ -115,8 +112,8 @@ async def measure_set_up(folder: Path, n_runs: int) -> dict[str, list[float]]:
     return samples
 
 
-def measure(n_runs: int) -> Samples:
-    """Return the seconds of each figure and integration, in the order in which they were taken."""
+def measure(n_runs: int) -> StartupSamples:
+    """Return the seconds of each figure and integration, in the order of the runs."""
     imports: dict[str, list[float]] = {domain: [] for domain in DOMAINS}
     say(f"Importing both integrations {n_runs} times each ...")
     for number in range(n_runs + 1):
@@ -135,7 +132,7 @@ def measure(n_runs: int) -> Samples:
     return {IMPORT: imports, SET_UP: set_ups, BOTH: both}
 
 
-def compare(samples: Samples) -> dict[str, Comparison]:
+def compare(samples: StartupSamples) -> dict[str, Comparison]:
     """Return the figures by name."""
 
     def each(values: Sequence[float]) -> list[list[float]]:
@@ -149,26 +146,19 @@ def run(options: argparse.Namespace) -> int:
     samples = measure(options.runs)
     figures = compare(samples)
     misses = [f"{name}: {one.ratio:.2f}" for name, one in figures.items() if one.ratio > AIM]
-    where: dict[str, Any] = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "home_assistant": version("homeassistant"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-    }
+    where = environment(home_assistant="homeassistant")
     print(table(figures))
     print(", ".join(f"{name} {value}" for name, value in where.items()))
     print(f"Aim (at most {AIM:g} of core's): {f'missed: {misses}' if misses else 'holds'}.")
     if options.json:
-        told = {"environment": where, "aim": AIM, "misses": misses, "seconds": samples}
-        options.json.write_text(json.dumps(told, indent=1) + "\n")
+        document = {"environment": where, "aim": AIM, "misses": misses, "seconds": samples}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 1 if options.check and misses else 0
 
 
 def main() -> int:
-    """Run the benchmark and return the exit status; failures are told in one sentence."""
-    # A polite request to end is like Ctrl-C: what was started must be stopped.
+    """Run the benchmark and return the exit status; an error is one sentence."""
+    # SIGTERM is like Ctrl-C: the programs that were started must be stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(arguments("startup", __doc__ or "", "runs", 5, "of each integration"))

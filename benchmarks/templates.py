@@ -1,8 +1,8 @@
-"""Which chat templates work with our requests: all that llama.cpp's source has, without a model.
+"""Which chat templates of llama.cpp's source work with our requests, without a real model.
 
-A real llama-server is started with each of them, and asked what our agents ask: with tools, and
-for a choice among commands, in conversations of all kinds. The model is a scripted one that has
-nothing to say: what is tried is the way there and back.
+A real llama-server runs with each of them and gets the requests of our agents: with tools, and for
+a choice among commands, in conversations of all kinds. The model is a scripted one with a fixed
+answer: this is about requests and responses, not about words.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from .lib.command import say
 from .lib.errors import BenchmarkError
 from .lib.in_process import small_home
 from .lib.templates.sequences import sequences
-from .lib.templates.sweep import Stage, sweep
+from .lib.templates.sweep import TemplateStage, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .lib.templates.sweep import Found
+    from .lib.templates.sweep import TemplateResult
 
 SCRIPTS = DEMO_HOME.with_name("demo_scripts.yaml")
 TABLE = Path(__file__).parents[1] / "docs" / "templates.md"
@@ -43,19 +43,19 @@ WAYS = {ToolStrategy.NATIVE: "in the request", ToolStrategy.WRITTEN: "in the pro
 PAGE = """\
 # Chat templates
 
-Each model comes with a chat template, which makes one text of a conversation. llama.cpp's source
+Each model comes with a chat template, which turns a conversation into one text. llama.cpp's source
 has {n_templates} of them, those of nearly all models that people use. `scripts/benchmark templates`
-starts a real llama-server with each, and has it take what our agents send in {n_kinds} kinds of
+starts a real llama-server with each, and sends it the requests of our agents in {n_kinds} kinds of
 conversations: with tools, as for large models, and with commands, as for small ones. With `--write`
-it writes this page, and a test fails if that is not what comes out.
+it writes this page; a test fails if the page differs from the result.
 
 **With tools {tools} of {n_templates} work, with commands {commands}.**
 
-- *Tools*: where a model is told of them. A template that knows no tools, or refuses those of Home
-  Assistant, has them in the prompt. It works if no conversation is refused, and the prompt has all
-  that was said, called and returned; what a model has said beside a call some templates leave out.
+- *Tools*: where the model gets the tools. With a template that knows no tools, or refuses those of
+  Home Assistant, they are in the prompt. It works if no conversation is refused, and the prompt has
+  all words, calls and results; some templates leave out the words of a model beside a call.
 - *Commands*: it works if the answer is the command.
-- *Done for it*: what a template refuses or leaves out is learnt from the server, not from names.
+- *Done for it*: how requests are adapted, as found out from the server, not from names.
   *Short ids*: calls have ids of nine letters and digits. *One call a message*: several calls are
   sent one after the other. *No words beside calls*, *calls as words*: otherwise the template leaves
   the call out. *Turns*: user and assistant speak in turns.
@@ -66,8 +66,8 @@ it writes this page, and a test fails if that is not what comes out.
 """
 
 
-async def measure(folder: Path, names: Sequence[str] | None = None) -> Sequence[Found]:
-    """Return what was found. names: of the templates, None: all.
+async def measure(folder: Path, names: Sequence[str] | None = None) -> Sequence[TemplateResult]:
+    """Return the result of each template. names: of the templates, None: all.
 
     Raises BenchmarkError, ProcessError and LlamaServerError.
     """
@@ -81,11 +81,11 @@ async def measure(folder: Path, names: Sequence[str] | None = None) -> Sequence[
         aiohttp.ClientSession() as session,
         small_home(folder / "config", DEMO_HOME, scripts) as hass,
     ):
-        return await sweep(await Stage.of(hass), session, paths, model, folder / "logs")
+        return await sweep(await TemplateStage.of(hass), session, paths, model, folder / "logs")
 
 
-def wants(found: Found) -> str:
-    """Return what is done for a template, for people to read."""
+def wants(found: TemplateResult) -> str:
+    """Return as text how requests are adapted to a template."""
     fitting, has_calls = found.abilities.fitting, found.strategy is ToolStrategy.NATIVE
     done = {
         "short ids": fitting.has_short_ids and has_calls,
@@ -97,15 +97,15 @@ def wants(found: Found) -> str:
     return ", ".join(name for name, is_done in done.items() if is_done)
 
 
-def verdict(found: Found, kind: str) -> str:
-    """Return whether all of a kind works, or what does not."""
+def verdict(found: TemplateResult, kind: str) -> str:
+    """Return `WORKS`, or the faults of a kind of conversation."""
     faults = {name: why for name, why in found.faults.items() if name.startswith(f"{kind}: ")}
     if not faults:
         return WORKS
     return "; ".join(f"{name.partition(': ')[2]}: {why}" for name, why in faults.items())
 
 
-def table(found: Sequence[Found]) -> str:
+def table(found: Sequence[TemplateResult]) -> str:
     """Return the page of the docs."""
     rows = [
         f"| {one.name} | {WAYS[one.strategy]} | {verdict(one, 'tools')} "

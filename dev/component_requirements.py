@@ -1,8 +1,8 @@
-"""Print what Home Assistant's components that we run need beyond the package itself.
+"""Print the requirements of the Home Assistant components that we run.
 
-Components keep their requirements in their manifests, where pip does not see them, and Home
-Assistant would install them at run time. Run this with the interpreter of an environment that has
-the Home Assistant version in question; `scripts/lock` puts the lines into requirement files.
+Components have their requirements in their manifests, where pip does not see them, and Home
+Assistant would install them at run time. Run this in an environment with the Home Assistant version
+in question; `scripts/lock` writes the lines to requirement files.
 """
 
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 import homeassistant
 from homeassistant import bootstrap
 
-# What the demo's configuration sets up, what the virtual home and the integration stand on, and
-# core's `llama_cpp`, which the benchmarks compare with. Dependencies are found by the manifests.
+# The components of the demo's configuration, those that the virtual home and the integration need,
+# and core's `llama_cpp` for the benchmarks. Their dependencies come from the manifests.
 COMPONENTS = {
     "ai_task",
     "assist_pipeline",

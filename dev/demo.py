@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from .agent_setup import ensure_agent, newest_answer
-from .ha_client import PASSWORD, USER, Answer, HomeAssistantClient, HomeAssistantError
+from .ha_client import PASSWORD, USER, AssistAnswer, HomeAssistantClient, HomeAssistantError
 from .hass import DEMO_HOME, HomeAssistant
 from .llama import LlamaServer, path_from_environment
 from .models import ModelError, find_model
@@ -144,7 +144,7 @@ async def ask(addresses: Addresses, text: str) -> None:
     """Ask, print the answer as it comes and what it took; raises DemoError if it is an error."""
     async with HomeAssistantClient(addresses.home_assistant) as home:
         before = await newest_answer(home)
-        answer = Answer()
+        answer = AssistAnswer()
         async for event in home.run_pipeline(text):
             answer.add(event)
             print(event.text, end="", flush=True)

@@ -1,4 +1,4 @@
-"""Speaks to a running Home Assistant as its web page does: by HTTP and by WebSocket."""
+"""A client of a running Home Assistant, over HTTP and WebSocket like its frontend."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ POLL_SECONDS = 0.1
 
 
 class HomeAssistantError(Exception):
-    """Home Assistant refused a request, or its answer is not what it should be."""
+    """Home Assistant refused a request, or its answer is unexpected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class PipelineEvent:
 
     @property
     def text(self) -> str:
-        """Return the piece of the answer that this event carries, or nothing."""
+        """Return the piece of the answer in this event, "" if it has none."""
         if self.type != "intent-progress":
             return ""
         return (self.data.get("chat_log_delta") or {}).get("content") or ""
 
 
 @dataclass(slots=True)
-class Answer:
-    """What came of a question. first_text_after: seconds until the first piece of the answer."""
+class AssistAnswer:
+    """The answer to a question. first_text_after: seconds until its first piece."""
 
     speech: str = ""
     is_error: bool = False
@@ -50,7 +50,7 @@ class Answer:
     first_text_after: float | None = None
 
     def add(self, event: PipelineEvent) -> None:
-        """Take what a further event of the run tells."""
+        """Add the data of an event of the run."""
         if event.text:
             self.pieces.append(event.text)
             if self.first_text_after is None:
@@ -69,9 +69,9 @@ class HomeAssistantClient:
     """A logged-in user of a Home Assistant; use it as an asynchronous context manager."""
 
     def __init__(self, base_url: str, username: str = USER, password: str = PASSWORD) -> None:
-        """Keep the address; nothing is asked yet.
+        """Describe it; this sends no request.
 
-        username, password: whose account; that of the first user is made if there is none.
+        username, password: of the account, which is created if there is no user yet.
         """
         self.base_url = base_url
         self._username = username
@@ -82,7 +82,7 @@ class HomeAssistantClient:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Open the session and log in, making the user's account if there is none."""
+        """Open the session and log in, creating the user if there is none."""
         self._session = await self._stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS))
         )
@@ -102,7 +102,7 @@ class HomeAssistantClient:
     ) -> Any:
         """Send JSON to Home Assistant and return its JSON.
 
-        seconds: how long to wait for that. Raises TimeoutError, and HomeAssistantError for a
+        seconds: time limit. Raises TimeoutError, and HomeAssistantError for a
         status of 400 or more.
         """
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
@@ -117,7 +117,7 @@ class HomeAssistantClient:
 
     @property
     def access_token(self) -> str:
-        """Return what lets a browser in, too."""
+        """Return the access token, which a browser can use, too."""
         return self._token
 
     async def _log_in(self) -> None:
@@ -137,7 +137,7 @@ class HomeAssistantClient:
     async def _lacks_user(self) -> bool:
         async with self._session.get(f"{self.base_url}/api/onboarding") as response:
             if response.status == HTTPStatus.NOT_FOUND:
-                # Once all is done, Home Assistant no longer serves this.
+                # After onboarding, Home Assistant no longer serves this.
                 return False
             response.raise_for_status()
             return any(
@@ -183,7 +183,7 @@ class HomeAssistantClient:
         return str(answer["result"])
 
     async def add_user(self, name: str, username: str, password: str) -> None:
-        """Give another member of the household an account; this one must be an administrator's."""
+        """Create an account for another user; this one must be an administrator."""
         made = await self.command("config/auth/create", name=name, group_ids=["system-users"])
         await self.command(
             "config/auth_provider/homeassistant/create",
@@ -219,7 +219,7 @@ class HomeAssistantClient:
     async def next_step(
         self, flow_id: str, values: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Send a form's values, or only look where a flow is, and return its next step."""
+        """Submit values to a flow and return its next step; without them, its current step."""
         step: dict[str, Any] = await self.request(
             "GET" if values is None else "POST",
             f"/api/config/config_entries/flow/{flow_id}",
@@ -270,9 +270,9 @@ class HomeAssistantClient:
                 if event["type"] == "run-end":
                     return
 
-    async def ask(self, text: str, **fields: Any) -> Answer:
+    async def ask(self, text: str, **fields: Any) -> AssistAnswer:
         """Ask the preferred pipeline's agent and return the whole answer."""
-        answer = Answer()
+        answer = AssistAnswer()
         async for event in self.run_pipeline(text, **fields):
             answer.add(event)
         return answer

@@ -15,7 +15,7 @@ START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 
 DEV_COMPONENTS = ROOT / "dev" / "custom_components"
-# What is not set up by the configuration, or by a configuration flow, costs nothing.
+# An integration costs nothing until the configuration or a config flow sets it up.
 INTEGRATIONS = {
     "llamacpp": ROOT / "custom_components" / "llamacpp",
     "virtual_home": DEV_COMPONENTS / "virtual_home",
@@ -49,12 +49,12 @@ logger:
   logs:
     custom_components.llamacpp: info
     custom_components.virtual_home: info
-    # Cameras are no part of this home.
+    # This home has no cameras.
     haffmpeg: critical
     homeassistant.components.camera.img_util: critical
 """
 
-# Everything but the user's account: the rest asks the internet where the home is.
+# All steps but the user's account; they would look up the home's location on the internet.
 ONBOARDED = ["core_config", "analytics", "integration"]
 
 
@@ -69,12 +69,12 @@ class HomeAssistant(ChildProcess):
         port: int | None = None,
         home: Path = DEMO_HOME,
     ) -> None:
-        """Describe it; nothing is written or started yet.
+        """Describe it; this writes and starts nothing.
 
-        config_dir: its configuration folder, made if it is not there; the log is in it, too.
+        config_dir: its configuration folder, created if missing; the log is in it, too.
         python: the interpreter of the environment with the wanted version, by default this one.
         port: by default a free one. home: YAML file with the entities of the virtual home;
-        scripts in Home Assistant's own format are taken from `NAME_scripts.yaml` beside it.
+        scripts are read from `NAME_scripts.yaml` next to it, in Home Assistant's format.
         """
         self.config_dir = config_dir.absolute()
         self.port = port or free_port()
@@ -88,24 +88,24 @@ class HomeAssistant(ChildProcess):
                 self.config_dir,
             ],
             self.config_dir / "output.log",
-            # Custom components are found by Python's search path: ours must not hide those of the
-            # configuration folder.
+            # Home Assistant imports custom components by Python's search path: PYTHONPATH must not
+            # hide those of the configuration folder.
             env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
             cwd=self.config_dir,
         )
 
     def start(self) -> HomeAssistant:
-        """Write the configuration and start. Raises ProcessError if that is impossible."""
+        """Write the configuration and start. Raises ProcessError if that fails."""
         self.write_configuration()
         super().start()
         return self
 
     def wait_ready(self, seconds: float = START_SECONDS) -> None:
-        """Wait until the user interface answers. Raises ProcessError if that fails."""
+        """Wait until the frontend answers. Raises ProcessError if that fails."""
         self.wait_until(lambda: answers(f"{self.base_url}/manifest.json"), seconds)
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Stop it, with time to save its state."""
+        """Stop it; it gets time to save its state."""
         super().stop(seconds)
 
     def write_configuration(self) -> None:
@@ -124,7 +124,7 @@ class HomeAssistant(ChildProcess):
         (self.config_dir / "configuration.yaml").write_text(
             CONFIGURATION.format(home=json.dumps(str(home)), scripts=scripts)
         )
-        # What the editor of automations writes.
+        # The file of the automation editor.
         (self.config_dir / "automations.yaml").touch()
         self._seed(
             "http", 2, 2, {"stable": self._http(), "pending": None, "yaml_migration_done": True}
@@ -133,7 +133,7 @@ class HomeAssistant(ChildProcess):
             self._seed("onboarding", 4, 1, {"done": ONBOARDED})
 
     def _http(self) -> dict[str, Any]:
-        """Return the web server's settings, in the form that 2026.10 reads and 2026.11 migrates."""
+        """Return the web server's settings, in a format that 2026.10 reads and 2026.11 migrates."""
         return {
             "server_host": [LOOPBACK],
             "server_port": self.port,

@@ -15,9 +15,9 @@ HTTP_SECONDS = 2.0
 
 
 def path_from_environment(name: str) -> Path:
-    """Return the file that `scripts/setup` put into this environment variable.
+    """Return the path in an environment variable that `scripts/setup` sets.
 
-    Raises ProcessError when the variable is not set.
+    Raises ProcessError if the variable is not set.
     """
     try:
         return Path(os.environ[name])
@@ -27,7 +27,7 @@ def path_from_environment(name: str) -> Path:
 
 
 def answers(url: str) -> bool:
-    """Tell whether a GET of `url` is answered with a status below 400."""
+    """Return whether a GET of `url` gets a status below 400."""
     try:
         with urllib.request.urlopen(url, timeout=HTTP_SECONDS):  # noqa: S310 - our own loopback URL
             return True
@@ -38,8 +38,7 @@ def answers(url: str) -> bool:
 class LlamaServer(ChildProcess):
     """llama-server on a loopback port.
 
-    It is started with `--metrics`, `--slots` and the port on the command line; everything else
-    is the caller's choice.
+    It runs with `--metrics`, `--slots` and the port; the caller chooses all other flags.
     """
 
     def __init__(
@@ -50,11 +49,11 @@ class LlamaServer(ChildProcess):
         port: int | None = None,
         api_key: str | None = None,
     ) -> None:
-        """Describe the server; nothing is started yet.
+        """Describe the server; this starts nothing.
 
-        log: file for its output. arguments: further flags of llama-server. model: GGUF file
-        (none: router mode, by the caller's flags). port: by default a free one. api_key: the
-        key that requests must carry, by default none.
+        log: file for its output. arguments: further flags of llama-server. model: GGUF file, None:
+        router mode, by the caller's flags. port: by default a free one. api_key: None: requests
+        need none.
         """
         self.port = port or free_port()
         self.base_url = f"http://{LOOPBACK}:{self.port}"

@@ -1,7 +1,7 @@
-"""Models made of another one: with fewer layers, or with random weights; the tokens are the same.
+"""Models derived from another one: with fewer layers or random weights, but the same tokens.
 
-A model with fewer layers is a fraction of the work, for counting only. What one of random weights
-gets right was no model's doing.
+A model with fewer layers is much faster, for counting tokens only. What an agent with random
+weights gets right is not the merit of a model.
 """
 
 import re
@@ -19,10 +19,10 @@ BLOCK = re.compile(r"blk\.(\d+)\.")
 
 
 def write_cut_model(path: Path, source: Path, n_layers: int, *, max_tensors: int = 0) -> None:
-    """Write a copy of a GGUF file that has only its first layers.
+    """Write a copy of a GGUF file with only its first layers.
 
     Tokenizer, chat template and all other settings are those of the source. max_tensors: of each
-    file, whose name ends in `-00001-of-00003.gguf` and so on then; 0: one file, and that name.
+    file of a split model, with names like `-00001-of-00003.gguf`; 0: one file, `path`.
     """
     reader = gguf.GGUFReader(source)
     architecture = str(reader.fields[gguf.Keys.General.ARCHITECTURE].contents())
@@ -39,8 +39,8 @@ def write_cut_model(path: Path, source: Path, n_layers: int, *, max_tensors: int
 def write_random_model(path: Path, source: Path, *, seed: int = 1) -> None:
     """Write a copy of a GGUF file whose weights are random.
 
-    Matrices are drawn as before training: normal, with a deviation of 0.02. Vectors, such as those
-    that scale a layer's input, stay what they are.
+    Matrices are drawn as before training: normal, with a deviation of 0.02. Vectors, such as
+    norms, are copied.
     """
     reader = gguf.GGUFReader(source)
     architecture = str(reader.fields[gguf.Keys.General.ARCHITECTURE].contents())
@@ -60,7 +60,7 @@ def write_random_model(path: Path, source: Path, *, seed: int = 1) -> None:
 def _copy_fields(
     reader: gguf.GGUFReader, writer: gguf.GGUFWriter, changes: Mapping[str, object]
 ) -> None:
-    """Copy tokenizer, chat template and all other settings. changes: other values by name."""
+    """Copy tokenizer, chat template and all other settings. changes: new values by name."""
     for field in reader.fields.values():
         # The writer adds these by itself.
         if field.name == gguf.Keys.General.ARCHITECTURE or field.name.startswith("GGUF."):

@@ -1,7 +1,7 @@
-"""Kinds of models, by what they keep of a prompt: a server rewinds and writes each in its own way.
+"""Kinds of models by their memory of a prompt, which llama-server rewinds and saves differently.
 
-The layers are those of llama.cpp's own architectures, and add nothing: what a model says is decided
-elsewhere (`scripted_model.py`).
+The layers are those of llama.cpp's architectures, and compute nothing; `scripted_model.py` decides
+what a model says.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ WIDTH = 128
 CONTEXT_TOKENS = 32768
 N_HEADS = 1
 EPSILON = 1e-5
-# So much a layer sees whose attention slides; those of Gemma 3 1B see as much.
+# The sliding window, as in Gemma 3 1B.
 WINDOW_TOKENS = 512
-# Of Gemma's layers, every sixth sees everything.
+# Every sixth layer of Gemma has full attention.
 N_GEMMA_LAYERS = 6
-# How many tokens a convolution sees, and the sizes of the states of recurrent layers.
+# Tokens of a convolution, and the sizes of the states of recurrent layers.
 N_CONVOLVED = 4
 N_SHORTLY_CONVOLVED = 3
 STATE = 64
@@ -75,11 +75,11 @@ _QWEN_NORMS: Shapes = {"attn_norm.weight": (WIDTH,), "post_attention_norm.weight
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ModelKind:
     """A kind of model.
 
-    architecture: what llama.cpp calls it. layers: of each, the shapes of its tensors. settings:
-    adds what not all kinds have. output_norm: what norms the last layer's output.
+    architecture: in llama.cpp. layers: for each, the shapes of its tensors. settings: adds those
+    that not all kinds have. output_norm: the norm after the last layer.
     """
 
     architecture: str
@@ -103,7 +103,7 @@ class Kind:
 
 
 def _filled(name: str, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
-    """Return a tensor that lets its layer add nothing."""
+    """Return a tensor with which its layer computes nothing."""
     if "norm" in name:
         return np.ones(shape, dtype=np.float32)
     is_matrix = name.endswith(".weight") and "conv.weight" not in name and "conv1d" not in name
@@ -156,27 +156,27 @@ _GEMMA = (
     | {"post_attention_norm.weight": (WIDTH,), "post_ffw_norm.weight": (WIDTH,)}
 )
 _QWEN = _QWEN_NORMS | _FEED_FORWARD
-ATTENTION = Kind("llama", (_WHOLE,), _attention)
+ATTENTION = ModelKind("llama", (_WHOLE,), _attention)
 KINDS = {
     "attention": ATTENTION,
-    "sliding": Kind("gemma3", (_GEMMA,) * N_GEMMA_LAYERS, _sliding),
-    "short convolution": Kind(
+    "sliding": ModelKind("gemma3", (_GEMMA,) * N_GEMMA_LAYERS, _sliding),
+    "short convolution": ModelKind(
         "lfm2",
         (_NORMS | _SHORT_CONVOLUTION | _FEED_FORWARD, _WHOLE | _HEAD_NORMS),
         _short_convolution,
         output_norm="token_embd_norm",
     ),
-    "state space": Kind(
+    "state space": ModelKind(
         "granitehybrid", (_NORMS | _MAMBA | _FEED_FORWARD, _WHOLE), _mamba_and_attention
     ),
-    "delta net": Kind(
+    "delta net": ModelKind(
         "qwen35",
         (
             _QWEN | _DELTA_NET,
-            # A gate comes with each query.
+            # Each query has a gate.
             _QWEN | _ATTENTION | _HEAD_NORMS | {"attn_q.weight": (2 * WIDTH, WIDTH)},
         ),
         _delta_net,
     ),
-    "recurrent": Kind("mamba2", ({"attn_norm.weight": (WIDTH,)} | _MAMBA,), _mamba),
+    "recurrent": ModelKind("mamba2", ({"attn_norm.weight": (WIDTH,)} | _MAMBA,), _mamba),
 }

@@ -1,4 +1,4 @@
-"""GGUF files for the demo: by name, or downloaded once into the cache."""
+"""GGUF files for the demo: local ones, or downloads in the cache."""
 
 import hashlib
 import time
@@ -19,13 +19,13 @@ READ_SECONDS = 60.0
 
 
 class ModelError(Exception):
-    """A model that cannot be had, or a file that is no model."""
+    """The model is not available, or the file is not a model."""
 
 
 def find_model(file_or_url: str, cache: Path) -> Path:
-    """Return the GGUF file for a path or an http(s) address, downloaded into `cache` if need be.
+    """Return the GGUF file for a path or an http(s) URL, downloaded to `cache` if missing.
 
-    An interrupted download goes on where it stopped. Raises ModelError.
+    An interrupted download is resumed. Raises ModelError.
     """
     if urlsplit(file_or_url).scheme in ("http", "https"):
         return _downloaded(file_or_url, cache)
@@ -46,7 +46,7 @@ def _downloaded(url: str, cache: Path) -> Path:
         try:
             _download(url, part)
         except OSError as err:
-            message = f"{name} could not be downloaded ({err}); start again to go on with it"
+            message = f"{name} could not be downloaded ({err}); start again to resume"
             raise ModelError(message) from err
         _check_magic(part)
         part.rename(target)
@@ -54,7 +54,7 @@ def _downloaded(url: str, cache: Path) -> Path:
 
 
 def _download(url: str, part: Path) -> None:
-    """Append to `part` what it lacks of the file at `url`. Raises OSError."""
+    """Append the missing bytes of the file at `url` to `part`. Raises OSError."""
     have = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={have}-"} if have else {}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - http(s), checked above
@@ -64,7 +64,7 @@ def _download(url: str, part: Path) -> None:
             with part.open("ab" if resumed else "wb") as file:
                 _copy(response, file, have if resumed else 0)
     except HTTPError as err:
-        # Nothing is left to get when the interruption came after the last byte.
+        # The interruption came after the last byte.
         if not (have and err.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
             raise
 

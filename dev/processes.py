@@ -1,4 +1,4 @@
-"""A child process with a log file, ended with everything that it started."""
+"""A child process with a log file, which is ended together with its own children."""
 
 import contextlib
 import os
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.1
-# The kernel ends a child when its parent is gone, even if that was killed.
+# The kernel ends the child when its parent dies, even if it was killed.
 DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 LOG_TAIL_LINES = 15
 
 
 class ProcessError(Exception):
-    """A process that did not start, did not get ready in time, or ended by itself."""
+    """A process did not start, was not ready in time, or exited."""
 
 
 def free_port() -> int:
     """Return a TCP port of the loopback interface that nothing listens on.
 
-    For a minute the system gives it to nobody who asks for just any port, as other tests do. A
-    server that asks for it by its number gets it; all of ours set one of these two options.
+    For a minute the system does not give it to others that ask for any free port, such as other
+    tests. A server that asks for this number gets it, as all of ours set one of these two options.
     """
     with socket.socket() as listener:
         for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
@@ -37,19 +37,19 @@ def free_port() -> int:
         listener.listen()
         port: int = listener.getsockname()[1]
         with socket.create_connection((LOOPBACK, port)):
-            # Who closes first keeps the port in TIME_WAIT.
+            # The side that closes first keeps the port in TIME_WAIT.
             listener.accept()[0].close()
         return port
 
 
 def port_is_taken(port: int) -> bool:
-    """Tell whether something listens on this port of the loopback interface."""
+    """Return whether a process listens on this port of the loopback interface."""
     with socket.socket() as probe:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 class ChildProcess:
-    """A program in a process group of its own, so that ending it ends its children too."""
+    """A program in its own process group, so that ending it ends its children, too."""
 
     def __init__(
         self,
@@ -59,11 +59,11 @@ class ChildProcess:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:
-        """Describe the program; nothing is started yet.
+        """Describe the program; this starts nothing.
 
-        name: how messages call it. command: program and arguments. log: file that takes its
-        output, opened for appending. env, cwd: its whole environment and the folder to run it
-        in, by default this process's.
+        name: for messages. command: program and arguments. log: file to append its output to.
+        env, cwd: its whole environment and its working directory, by default those of this
+        process.
         """
         self.name = name
         self.command = [str(part) for part in command]
@@ -82,13 +82,13 @@ class ChildProcess:
 
     @property
     def running(self) -> bool:
-        """Tell whether the process was started and has not ended."""
+        """Return whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
         """Start the program. Raises ProcessError if it cannot be executed.
 
-        Call it from a thread that lives as long as the program is to run.
+        The calling thread must live as long as the program, which ends with it.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -108,15 +108,15 @@ class ChildProcess:
         return self
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until `ready` says so.
+        """Wait until `ready` returns true.
 
-        Raises ProcessError with the end of the log if the process ends before, or after
+        Raises ProcessError with the end of the log if the process exits before, or after
         `seconds`.
         """
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.running:
-                message = f"{self.name} ended by itself:\n{self.log_tail()}"
+                message = f"{self.name} exited:\n{self.log_tail()}"
                 raise ProcessError(message)
             if time.monotonic() > deadline:
                 message = f"{self.name} was not ready after {seconds:.0f} s:\n{self.log_tail()}"
@@ -130,7 +130,7 @@ class ChildProcess:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Ask the process to end, and end it and its children after `seconds` at the latest."""
+        """Terminate the process; kill it and its children after `seconds` at the latest."""
         if self._process is None:
             return
         if self.running:
@@ -140,7 +140,7 @@ class ChildProcess:
         self.kill()
 
     def kill(self) -> None:
-        """End the process and its children at once, as a power cut would."""
+        """Kill the process and its children, like a power cut."""
         if self._process is None:
             return
         self._signal(signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""What prompts were made of, for whoever stands between a client and a llama-server.
+"""The messages behind prompts, for proxies and servers that stand in for llama-server.
 
-An answer under a grammar is asked for in two requests: one has the server make the prompt of the
-messages, the next one has it completed. A chat completion is both in one.
+Our client sends two requests for an answer under a grammar: the server first makes a prompt of the
+messages, and then completes it. A chat completion does both in one.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,23 +10,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAKING = "/apply-template"
+# The limit of answer tokens in a request that only prefills a prompt.
+PREFILL_TOKENS = 1
 
 
 class Prompts:
-    """Remembers what a server was asked to make prompts of."""
+    """Records the requests that prompts were made from."""
 
     def __init__(self) -> None:
         """Begin with none."""
         self._made: dict[str, Mapping[str, Any]] = {}
 
     def note(self, body: Mapping[str, Any], prompt: str) -> None:
-        """Take note of a request for a prompt, and of the prompt that was returned."""
+        """Record a request for a prompt, and the prompt that was returned."""
         self._made[prompt] = body
 
     def whole(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a request for words with what its prompt was made of, as one of a chat has it.
+        """Return a request for a completion with the messages of its prompt, as in a chat request.
 
-        A client may have ended the thought with which a prompt ended.
+        The client may have closed the thinking block at the end of the prompt.
         """
         prompt = body.get("prompt") or ""
         made = [one for one in self._made if prompt.startswith(one.rstrip())]

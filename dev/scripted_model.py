@@ -1,9 +1,9 @@
-"""A model that says what a script tells it to, for tests in which the words matter.
+"""A model that answers with the words of a script, for tests of exact answers.
 
-It is a real GGUF file for a real llama-server: layers that add nothing, and an output matrix that
-names, for each token of a script, the next one. Which script begins is decided by the chat
-template, from the last words of the user and from how often the model has called tools since.
-What the server makes of the output (streams, thinking, tool calls, grammars) is all its own.
+It is a real GGUF file for a real llama-server: layers that compute nothing, and an output matrix
+that maps each token of a script to the next one. The chat template chooses the script, by the last
+words of the user and the number of tool calls since. Streams, thinking, tool calls and grammars are
+the server's own.
 """
 
 import json
@@ -19,24 +19,24 @@ from .model_kinds import ATTENTION, WIDTH
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .model_kinds import Kind
+    from .model_kinds import ModelKind
 
 SEED = 7
-# The first element of every token's vector is this, the others are +1 or -1: it stands for "any
-# token" and leads to the end of the answer wherever no script goes on.
+# The first element of every token's vector; the others are +1 or -1. It stands for "any token",
+# and ends the answer where no script continues.
 ANY = 8.0
 # A match scores WIDTH, chance about a third of it; the end lies between the two.
 END_SHARE = 0.7
-# So large that sampling has no choice, whatever its temperature.
+# So large that sampling has no choice, at any temperature.
 LOGIT_SCALE = 2.0
 
 TEMPLATE = Path(__file__).with_name("scripted_model.jinja").read_text()
-# Stands in the template for the choice of a script.
+# Placeholder in the template for the choice of a script.
 CHOICE = "{# choice #}"
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class ScriptedCall:
     """A tool call in a script."""
 
     name: str
@@ -48,17 +48,16 @@ class ToolCall:
         return f"<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>"
 
 
-# What the user says, and what the model answers: at once, and after each round of tool calls.
+# By words of the user, the answers of the model: the first, and one after each round of tool calls.
 type Script = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Tokens, and how texts are divided into them.
+    """The vocabulary and the type of a tokenizer.
 
-    types: of the tokens, as `gguf.TokenType` has them. bos, eos: places of the tokens that begin
-    and end a prompt. pre, merges: how texts are divided for byte pair encoding; without merges it
-    is SentencePiece.
+    types: of the tokens, from `gguf.TokenType`. bos, eos: ids of the tokens that begin and end a
+    prompt. pre, merges: of byte pair encoding; without merges it is SentencePiece.
     """
 
     tokens: tuple[str, ...]
@@ -70,7 +69,7 @@ class Vocabulary:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the vocabulary of a GGUF file, which must be one for byte pair encoding."""
+        """Return the vocabulary of a GGUF file with byte pair encoding."""
         fields = (reader := gguf.GGUFReader(path)).fields
         return cls(
             tuple(_strings(reader, "tokenizer.ggml.tokens")),
@@ -90,7 +89,7 @@ class Vocabulary:
         return cls(tokens, (*special.values(), *[gguf.TokenType.BYTE] * 256), bos=1, eos=2)
 
     def with_tokens(self, more: Mapping[str, int]) -> Self:
-        """Return it with further tokens, by text with their types, where it lacks them."""
+        """Return it with those of these tokens that it lacks. more: types by text."""
         new = {text: kind for text, kind in more.items() if text not in self.tokens}
         return replace(self, tokens=(*self.tokens, *new), types=(*self.types, *new.values()))
 
@@ -108,7 +107,7 @@ class Vocabulary:
         writer.add_eos_token_id(self.eos)
 
 
-def write_scripted_model(  # noqa: PLR0913 - what a model is made of
+def write_scripted_model(  # noqa: PLR0913 - the parts of a model
     path: Path,
     vocabulary: Path | Vocabulary,
     script: Script,
@@ -116,14 +115,14 @@ def write_scripted_model(  # noqa: PLR0913 - what a model is made of
     template: str = TEMPLATE,
     *,
     breaks: str = " ",
-    kind: Kind = ATTENTION,
+    kind: ModelKind = ATTENTION,
 ) -> None:
     """Write the model.
 
-    vocabulary: or a GGUF file with it. script: see `Script`. otherwise: what it says to everything
-    else. template: of the chat; one with a comment `choice`, which stands for the choice of an
-    answer. breaks: before these characters a token ends, if there is none yet that is the same.
-    kind: what its layers are.
+    vocabulary: or a GGUF file that has it. script: see `Script`. otherwise: the answer to all other
+    words. template: the chat template; its comment `choice` is replaced by the choice of an answer.
+    breaks: a token ends before each of these characters, unless it exists already. kind: of its
+    layers.
     """
     known = Vocabulary.read(vocabulary) if isinstance(vocabulary, Path) else vocabulary
     answers = [otherwise, *(answer for rounds in script.values() for answer in rounds)]
@@ -162,9 +161,9 @@ def _start(number: int) -> str:
 def _chains(answers: Sequence[str], taken: set[str], breaks: str) -> list[list[str]]:
     """Return the answers in pieces of a word or more, no piece twice and none that is `taken`.
 
-    breaks: all but the first of an answer begin with one of these characters.
+    breaks: all pieces of an answer but the first begin with one of these characters.
 
-    A token has one successor, so a piece that stands in two places would lead both to the same.
+    A token has one successor, so a piece must not be in two places.
     """
     chains: list[list[str]] = []
     for answer in answers:
@@ -187,7 +186,7 @@ def _chains(answers: Sequence[str], taken: set[str], breaks: str) -> list[list[s
 
 
 def _choice(script: Script) -> str:
-    """Return the part of the template that names the script to begin."""
+    """Return the part of the template that chooses the script."""
     number = 1
     branches = []
     for words, rounds in script.items():

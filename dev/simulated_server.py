@@ -17,7 +17,7 @@ type Tokens = tuple[object, ...]
 
 @dataclass
 class SimulatedSlot:
-    """A slot. tokens: in its KV cache. used: when it was used last. is_busy: with a request."""
+    """A slot. tokens: in its KV cache. used: time of its last use. is_busy: with a request."""
 
     tokens: Tokens = ()
     used: int = 0
@@ -59,7 +59,7 @@ class SimulatedServer:
         return tuple(number for number, slot in enumerate(self.slots) if not slot.is_busy)
 
     def choose(self, tokens: Tokens, slot: int | None) -> int:
-        """Return the slot for a request. slot: that it names."""
+        """Return the slot for a request. slot: the one that it names."""
         if slot is not None:
             return slot
         idle = self.idle() or tuple(range(self.n_slots))
@@ -112,7 +112,7 @@ class SimulatedServer:
 
 
 def _shared(one: Tokens, other: Tokens) -> int:
-    """Return how many tokens two prompts have in common at their beginning."""
+    """Return the number of tokens that two prompts have in common at their beginning."""
     count = 0
     for first, second in zip(one, other, strict=False):
         if first != second:

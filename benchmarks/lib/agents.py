@@ -1,4 +1,4 @@
-"""The two agents that are compared, in one Home Assistant, each with a pipeline of its own."""
+"""The two agents that are compared, in one Home Assistant, each with its own pipeline."""
 
 import asyncio
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ VALIDATED_TWICE = 2
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An agent that can be asked. domain: its integration. pipeline: id of its pipeline."""
+    """A conversation agent. domain: of its integration. pipeline: the id of its pipeline."""
 
     domain: str
     entity_id: str
@@ -33,7 +33,7 @@ class Agent:
 async def set_up_agents(client: HomeAssistantClient, server: ScriptedServer) -> list[Agent]:
     """Add the server to both integrations, and return their agents: ours, then core's.
 
-    Both have the Assist API, which is what both offer by default. Raises HomeAssistantError or
+    Both have the Assist API, as by default. Raises HomeAssistantError or
     BenchmarkError if one of them is not set up.
     """
     await add_server(client, server.base_url)
@@ -60,17 +60,17 @@ async def add_server_to_core(client: HomeAssistantClient, server_url: str) -> No
 async def set_up_pipeline(
     client: HomeAssistantClient, domain: str, *, language: str = "en", entry_id: str | None = None
 ) -> Agent:
-    """Wait for an integration's agent, and make a pipeline that sends everything to it.
+    """Wait for an integration's agent, and create a pipeline for it.
 
-    entry_id: of which of its entries, None: it has only one. Raises BenchmarkError if the agent
-    does not become available.
+    entry_id: of the agent's entry, None: the integration has only one. Raises BenchmarkError if
+    the agent does not become available.
     """
     entity_id = await _entity_id(client, domain, entry_id)
     return Agent(domain, entity_id, await create_pipeline(client, entity_id, language))
 
 
 async def create_pipeline(client: HomeAssistantClient, entity_id: str, language: str) -> str:
-    """Make a pipeline that sends everything to this agent, and return its id."""
+    """Create a pipeline that sends everything to this agent, and return its id."""
     pipeline: Mapping[str, Any] = await client.command(
         "assist_pipeline/pipeline/create",
         name=entity_id,

@@ -1,4 +1,4 @@
-"""Asks Home Assistant's agents over one open WebSocket, as its web page does, with a stopwatch."""
+"""Timed questions to Home Assistant's agents over one open WebSocket, as in its frontend."""
 
 import asyncio
 import contextlib
@@ -19,10 +19,9 @@ ASK_SECONDS = 30.0
 
 @dataclass(slots=True)
 class TimedAnswer:
-    """An answer as it came.
+    """An answer with its times, in seconds of `time.perf_counter`.
 
-    asked: when the question was about to be sent. received: when each of the `pieces` was there.
-    Both in seconds of `time.perf_counter`.
+    asked: just before the question was sent. received: when each of the `pieces` arrived.
     """
 
     asked: float
@@ -36,7 +35,7 @@ class AssistClient(HomeAssistantClient):
 
     @contextlib.asynccontextmanager
     async def assist(self) -> AsyncGenerator[AssistConnection]:
-        """Open a connection for many questions, one after the other."""
+        """Open a connection for a sequence of questions."""
         async with self._connection() as connection:
             yield AssistConnection(connection)
 
@@ -45,7 +44,7 @@ class AssistConnection:
     """An open WebSocket."""
 
     def __init__(self, connection: aiohttp.ClientWebSocketResponse) -> None:
-        """Use this connection, which is authenticated."""
+        """Use this authenticated connection."""
         self._connection = connection
         self._last_id = 0
 
@@ -76,7 +75,7 @@ class AssistConnection:
         return answer
 
     async def _receive(self, answer: TimedAnswer) -> None:
-        """Take the run's events until its end."""
+        """Receive the run's events until its end."""
         while True:
             frame = await self._connection.receive()
             received = time.perf_counter()

@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def say(text: str) -> None:
-    """Tell what is going on, where it does not mix with the figures."""
+    """Print progress to stderr, so that it does not mix with the figures."""
     print(text, file=sys.stderr, flush=True)
 
 
 def working_folder(prefix: str, keep: Path | None) -> tempfile.TemporaryDirectory[str]:
-    """Return a folder to use in a `with`, which stays if it is in a folder to keep.
+    """Return a folder for a `with` statement.
 
-    keep: where the new folder is made, itself made if need be; None: anywhere, for the while.
-    Raises OSError.
+    keep: folder in which to create it, and to leave it; created if missing. None: a temporary
+    folder. Raises OSError.
     """
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
@@ -25,9 +25,9 @@ def working_folder(prefix: str, keep: Path | None) -> tempfile.TemporaryDirector
 def arguments(
     name: str, description: str, repeat: str, default: int, meaning: str
 ) -> argparse.Namespace:
-    """Return the command line's arguments: how often, where to write samples, whether to check.
+    """Return the command line's arguments: repetitions, `--json` and `--check`.
 
-    repeat: name of the option that says how often something is measured, 1 or more times.
+    repeat: name of the option for the number of measurements, 1 or more. meaning: its help.
     """
     parser = argparse.ArgumentParser(
         prog=f"scripts/benchmark {name}", description=description.splitlines()[0]

@@ -1,5 +1,5 @@
-"""What ends a benchmark without a figure."""
+"""The error that ends a benchmark."""
 
 
 class BenchmarkError(Exception):
-    """The measurement cannot go on; the message says why in one sentence."""
+    """The measurement cannot continue; the message is one sentence with the reason."""

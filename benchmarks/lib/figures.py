@@ -1,4 +1,4 @@
-"""From samples of two agents to what is said of them."""
+"""Comparison of the samples of two agents."""
 
 import math
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """What a figure was over a run, in milliseconds."""
+class TimeSummary:
+    """Median, 90th percentile and maximum of a figure, in milliseconds."""
 
     median: float
     p90: float
     max: float
 
     @classmethod
-    def of(cls, seconds: Iterable[float]) -> Summary:
-        """Sum up samples, which are in seconds; there must be one at least."""
+    def of(cls, seconds: Iterable[float]) -> TimeSummary:
+        """Summarize samples in seconds, at least one."""
         ordered = sorted(seconds)
         p90 = ordered[math.ceil(0.9 * len(ordered)) - 1]
         return cls(*(round(value * 1000, 3) for value in (median(ordered), p90, ordered[-1])))
@@ -29,8 +29,8 @@ class Summary:
 class Comparison:
     """A figure of both agents. ratio: median over the pairs of asks of ours by core's."""
 
-    ours: Summary
-    core: Summary
+    ours: TimeSummary
+    core: TimeSummary
     ratio: float
 
     @classmethod
@@ -38,13 +38,13 @@ class Comparison:
         """Compare samples in seconds: one sequence for each ask, in pairs of ours and core's."""
         ratios = [median(one) / median(other) for one, other in zip(ours, core, strict=True)]
         return cls(
-            Summary.of(sample for ask in ours for sample in ask),
-            Summary.of(sample for ask in core for sample in ask),
+            TimeSummary.of(sample for ask in ours for sample in ask),
+            TimeSummary.of(sample for ask in core for sample in ask),
             round(median(ratios), 3),
         )
 
     def misses(self, limit_ms: float) -> list[str]:
-        """Return in what our figure misses the aim: a median within the limit, and none slower."""
+        """Return the missed aims: our median within the limit, and not slower than core's."""
         misses = []
         if self.ours.median > limit_ms:
             misses.append(f"median {self.ours.median:.2f} ms, the limit is {limit_ms:g} ms")
@@ -54,7 +54,7 @@ class Comparison:
 
 
 def table(figures: Mapping[str, Comparison]) -> str:
-    """Return the figures for people to read."""
+    """Return the figures as text."""
     width = max(map(len, figures))
     columns = f"{'median':>9}{'p90':>9}{'max':>9}"
     lines = [

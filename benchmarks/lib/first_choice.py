@@ -1,4 +1,4 @@
-"""What our own ranking holds for best: the answer of a model that always takes the first."""
+"""The best command of our own ranking: the answer of a model that always takes the first."""
 
 import json
 import re
@@ -15,8 +15,8 @@ _PART = re.compile(r"part\d+")
 def first_choice(body: Mapping[str, Any]) -> Sequence[str]:
     """Return the pieces of an answer to a chat request, given by its body.
 
-    Under a grammar of commands it is the first command of each part, each on a line; otherwise
-    words that say nothing.
+    With a grammar of commands: the first command of each part, one per line. Otherwise a
+    meaningless text.
     """
     grammar = body.get("grammar")
     return [first_commands(grammar) if grammar else NO_GRAMMAR]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
 
 AGENT = "conversation.house_llama"
-# Where the homes of the benchmarks are.
+# The location of the homes.
 TIME_ZONE, LATITUDE, LONGITUDE = "Europe/Rome", 45.46, 9.19
 
 
@@ -41,7 +41,7 @@ TIME_ZONE, LATITUDE, LONGITUDE = "Europe/Rome", 45.46, 9.19
 async def running_home(config_dir: Path, home: Path) -> AsyncGenerator[HomeAssistant]:
     """Run Home Assistant in this process, with the virtual home of a file and two users.
 
-    config_dir: made if it is not there. Raises BenchmarkError if it does not start.
+    config_dir: created if missing. Raises BenchmarkError if Home Assistant does not start.
     """
     await asyncio.to_thread(HomeAssistantProcess(config_dir, home=home).write_configuration)
     _add_dev_components()
@@ -63,13 +63,13 @@ async def running_home(config_dir: Path, home: Path) -> AsyncGenerator[HomeAssis
 async def small_home(
     config_dir: Path, home: Path, scripts: Mapping[str, Any]
 ) -> AsyncGenerator[HomeAssistant]:
-    """Run Home Assistant with a virtual home and what a conversation needs, and nothing else.
+    """Run Home Assistant with a virtual home and only the components that a conversation needs.
 
-    It starts many times faster than a whole one, and as often as wanted in one process.
-    config_dir: made if it is not there. home: an absolute path. scripts: those of the home, by
+    It starts many times faster than a whole one, and any number of times in one process.
+    config_dir: created if missing. home: an absolute path. scripts: those of the home, by
     name. Raises BenchmarkError if the home is refused.
     """
-    # Its web server has a port of its own.
+    # Its web server gets a free port.
     await asyncio.to_thread(HomeAssistantProcess(config_dir, home=home).write_configuration)
     _add_dev_components()
     logging.disable(logging.ERROR)
@@ -81,7 +81,7 @@ async def small_home(
     await async_load_base_functionality(hass)
     hass.auth = await auth_manager_from_config(hass, [], [])
     await hass.config.async_update(time_zone=TIME_ZONE, latitude=LATITUDE, longitude=LONGITUDE)
-    # The home exposes scripts that are there.
+    # The home exposes scripts, so they are set up first.
     config = {"script": scripts, "virtual_home": {"home": str(home)}}
     for domain in (*CORE_INTEGRATIONS, "assist_pipeline", *config):
         if not await async_setup_component(hass, domain, config):
@@ -103,7 +103,7 @@ def _add_dev_components() -> None:
 
 
 async def set_up_agent(hass: HomeAssistant, url: str) -> ConfigEntry[Any]:
-    """Set up the integration for a server; raises BenchmarkError if it does not take it."""
+    """Set up the integration for a server; raises BenchmarkError if it is refused."""
     step = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_USER}, data={CONF_URL: url}
     )

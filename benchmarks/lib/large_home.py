@@ -19,9 +19,9 @@ N_SATELLITES = 3
 
 
 def write_large_home(path: Path, n_entities: int) -> None:
-    """Write a home with this many exposed entities and three satellites; it is always the same.
+    """Write a home with this many exposed entities and three satellites, the same each time.
 
-    Makes the folder, too. Raises OSError.
+    Creates the folder, too. Raises OSError.
     """
     n_areas = max(len(ROOMS), n_entities // ENTITIES_PER_AREA)
     areas = [{"id": f"area_{number}", "name": room_name(number)} for number in range(n_areas)]
@@ -45,13 +45,13 @@ def write_large_home(path: Path, n_entities: int) -> None:
 
 
 def room_name(number: int) -> str:
-    """Return the name of an area, by its number."""
+    """Return the name of an area, by number."""
     floor, room = divmod(number, len(ROOMS))
     return f"{ROOMS[room]} {floor}" if floor else ROOMS[room]
 
 
 def entity_name(number: int) -> str:
-    """Return the name of an entity, by its number; every sixth is a light."""
+    """Return the name of an entity, by number; every sixth is a light."""
     domain = DOMAINS[number % len(DOMAINS)]
     position = POSITIONS[number // len(DOMAINS) % len(POSITIONS)]
     return f"{position.title()} {_place(number)} {domain.replace('_', ' ')} {number}"

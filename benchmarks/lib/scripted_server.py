@@ -1,7 +1,7 @@
-"""An HTTP server that answers as llama-server does, and knows when it was asked and answered.
+"""An HTTP server that answers like llama-server, and records when.
 
-Only the model is missing: every chat is answered with the same words, at a steady pace, so that
-what is measured around it is not the model's speed. Or the benchmark says what is answered.
+It has no model: every chat gets the same answer at a steady pace, so that the speed of a model is
+not part of the figures. A benchmark can also supply the answers.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp import web
 
 from dev.processes import LOOPBACK
-from dev.prompts import MAKING, Prompts
+from dev.prompts import MAKING, PREFILL_TOKENS, Prompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,15 +26,13 @@ if TYPE_CHECKING:
 CHAT = "/v1/chat/completions"
 MODEL = "scripted"
 ANSWER = "The kitchen light is on, and the garden lights have been off since noon."
-# A model's tokens are mostly words with the space before them.
+# Most tokens of a model are words with the space before them.
 PIECES = tuple(re.findall(r" ?\w+|\W", ANSWER))
-# So long that a piece has arrived at the other end before the next one is written.
+# Long enough for a piece to arrive before the next one is written.
 PIECE_SECONDS = 0.01
-# llama-server closes a connection that has been idle for so long.
+# llama-server closes idle connections after this time.
 KEEP_ALIVE_SECONDS = 5.0
 PROMPT_TOKENS = 4000
-# Who asks for so few only has the prompt processed before somebody asks.
-WARM_UP_TOKENS = 1
 METRICS = """\
 llamacpp:prompt_tokens_total 0
 llamacpp:tokens_predicted_total 0
@@ -68,11 +66,11 @@ def _same_words(_body: Mapping[str, Any]) -> Sequence[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A chat completion that was asked for, or the completion of a prompt made of messages.
+class ReceivedChat:
+    """A request for a chat completion, or for the completion of a prompt made of messages.
 
-    received: when its whole body was there. written: when each piece of the answer was about to
-    be written, in the order of `PIECES`. Both in seconds of the server's clock. n_bytes: length of
+    received: when the whole body had arrived. written: just before each piece of the answer was
+    written, in the order of `PIECES`. Both in seconds of the server's clock. n_bytes: length of
     the body.
     """
 
@@ -92,20 +90,20 @@ class ScriptedServer:
         clock: Callable[[], float] = time.perf_counter,
         answer: Callable[[Mapping[str, Any]], Sequence[str]] = _same_words,
     ) -> None:
-        """Describe it; nothing listens yet.
+        """Describe it; it does not listen yet.
 
-        clock: in whose seconds a chat's times are noted. answer: the pieces of a streamed answer,
-        by the request's body.
+        clock: for the times of a chat, in seconds. answer: returns the pieces of a streamed answer
+        for the body of a request.
         """
         self._clock = clock
         self._answer = answer
-        self._chats: list[ChatRequest] = []
+        self._chats: list[ReceivedChat] = []
         self._prompts = Prompts()
         self._stack = contextlib.AsyncExitStack()
         self.base_url = ""
 
     async def __aenter__(self) -> Self:
-        """Listen; `base_url` tells where."""
+        """Listen at `base_url`."""
         app = web.Application()
         app.router.add_get("/health", _health)
         app.router.add_get("/props", _props)
@@ -124,11 +122,11 @@ class ScriptedServer:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        """Stop to listen, and end what is being answered."""
+        """Stop listening, and abort answers in progress."""
         await self._stack.aclose()
 
-    def take_chats(self) -> list[ChatRequest]:
-        """Return the chats that were asked for since the last time, without mere warm-ups."""
+    def take_chats(self) -> list[ReceivedChat]:
+        """Return the chats since the last call, without prefills."""
         chats, self._chats = self._chats, []
         return chats
 
@@ -141,14 +139,16 @@ class ScriptedServer:
         text = await request.read()
         received = self._clock()
         body = self._prompts.whole(json.loads(text))
-        chat = ChatRequest(received, len(text), len(body.get("tools") or ()), len(body["messages"]))
-        if body.get("max_tokens") != WARM_UP_TOKENS:
+        chat = ReceivedChat(
+            received, len(text), len(body.get("tools") or ()), len(body["messages"])
+        )
+        if body.get("max_tokens") != PREFILL_TOKENS:
             self._chats.append(chat)
         if not body.get("stream"):
             return web.json_response(_whole_answer())
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        # Who has read the end of the answer may leave before the rest of the stream.
+        # A client may hang up after the end of the answer, before the end of the stream.
         with contextlib.suppress(aiohttp.ClientConnectionResetError):
             chunk = _chunk if request.path == CHAT else _text_chunk
             await self._stream(response, chat, body, chunk)
@@ -158,11 +158,11 @@ class ScriptedServer:
     async def _stream(
         self,
         response: web.StreamResponse,
-        chat: ChatRequest,
+        chat: ReceivedChat,
         body: Mapping[str, Any],
         chunk: Chunk,
     ) -> None:
-        """Write the events of a stream as llama-server does, and note when each piece was."""
+        """Write the events of a stream as llama-server does, and record the time of each piece."""
         if body.get("return_progress"):
             progress = {
                 "total": PROMPT_TOKENS,
@@ -172,7 +172,7 @@ class ScriptedServer:
             }
             await response.write(_event(chunk({"role": "assistant", "content": None}, progress)))
             await asyncio.sleep(PIECE_SECONDS)
-        # The role comes in an event of its own, at once before the first piece.
+        # The role comes in an event of its own, right before the first piece.
         await response.write(_event(chunk({"role": "assistant", "content": None})))
         for piece in self._answer(body)[: body.get("max_tokens")]:
             event = _event(chunk({"content": piece}))
@@ -254,7 +254,7 @@ def _answer_head(kind: str) -> dict[str, Any]:
 
 
 def _counts() -> dict[str, Any]:
-    """Return what the server tells at the end about tokens and times (ms)."""
+    """Return the usage and the timings (ms) at the end of an answer."""
     return {
         "usage": {
             "completion_tokens": len(PIECES),

@@ -1,4 +1,4 @@
-"""Sentences that Home Assistant has for the things in a home, drawn by chance."""
+"""Random sentences of Home Assistant for the entities of a home."""
 
 from dataclasses import dataclass
 from random import Random
@@ -32,7 +32,7 @@ EVERYTHING = frozenset(
     )
 )
 PLAYERS = frozenset({"media_player"})
-# Of which kind a thing is, where the sentences themselves do not say it.
+# The domains of each intent, where the sentences themselves do not name them.
 DOMAINS = {
     **dict.fromkeys(("HassTurnOn", "HassTurnOff", "HassGetState"), EVERYTHING),
     "HassLightSet": frozenset({"light"}),
@@ -48,23 +48,23 @@ DOMAINS = {
     **dict.fromkeys(("HassListAddItem", "HassListCompleteItem"), frozenset({"todo"})),
     "HassListRemoveItem": frozenset({"todo"}),
 }
-# What is said where anything can be said.
+# Values of wildcard lists.
 ANYTHING = {"todo_list_item": ("Milk", "Bread", "Eggs")}
-# So that most of what is drawn can be done: lists have 0 to 100 degrees, and all of 10,000 K.
+# Bounds that the entities accept: the lists have 0 to 100 degrees, and up to 10,000 K.
 BOUNDS = {"temperature": (10, 30), "color_temperature": (2000, 6500)}
-# Blocks of one intent for each of which it has one more turn in a round.
+# An intent gets one more turn in a round for each of these numbers of blocks.
 BLOCKS_PER_TURN = 10
-# So often a sentence is drawn for each that is wanted: many blocks have few.
+# Draws per wanted sentence: many blocks have only few different ones.
 TRIES = 20
 
 
 class Misfit(Exception):  # noqa: N818 - it is no error
-    """What was drawn cannot be said of the thing."""
+    """The drawn sentence does not fit the thing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An entity of the home that can be named, and where it is."""
+    """An exposed entity of the home, with its area and floor."""
 
     domain: str
     device_class: str | None
@@ -74,8 +74,8 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
-    """What is said, and what it means to Home Assistant."""
+class DrawnSentence:
+    """A sentence with the intent and the block that it was drawn from."""
 
     text: str
     intent: str
@@ -83,7 +83,7 @@ class Sentence:
 
 
 def things_of(path: Path) -> list[Thing]:
-    """Return what can be named in the home of a file. Raises OSError."""
+    """Return the exposed entities of a home's file. Raises OSError."""
     home = yaml.safe_load(path.read_text())
     areas = {one["id"]: one for one in home["areas"]}
     floors = {one["id"]: one["name"] for one in home["floors"]}
@@ -100,24 +100,24 @@ def things_of(path: Path) -> list[Thing]:
     ]
 
 
-class Language:
+class LanguageSentences:
     """The sentences of one language."""
 
     def __init__(self, code: str, things: Sequence[Thing], here: str, seed: int) -> None:
-        """Read them. here: the area in which somebody speaks. Raises BenchmarkError."""
+        """Read them. here: the area of the speaker. Raises BenchmarkError."""
         data = intents.get_intents(code)
         if data is None:
             raise BenchmarkError(f"Home Assistant has no sentences in {code}")
         self._data = data
         self._things = things
         self._here = here
-        # Text as a seed gives the same numbers in every process.
+        # With a text as seed, the numbers are the same in every process.
         self._random = Random(f"{code} {seed}")  # noqa: S311 - nothing is secret
         self._rules: dict[str, Expression] = {}
 
-    def draw(self, n_sentences: int) -> list[Sentence]:
-        """Return different sentences, fewer if there are not so many."""
-        found: dict[str, Sentence] = {}
+    def draw(self, n_sentences: int) -> list[DrawnSentence]:
+        """Return different sentences, at most this number."""
+        found: dict[str, DrawnSentence] = {}
         for n_tries, (intent, block) in enumerate(self._blocks()):
             if len(found) >= n_sentences or n_tries >= n_sentences * TRIES:
                 break
@@ -126,11 +126,11 @@ class Language:
             except Misfit:
                 continue
             combination = block.get("metadata", {}).get("slot_combination", "")
-            found.setdefault(text.casefold(), Sentence(text, intent, combination))
+            found.setdefault(text.casefold(), DrawnSentence(text, intent, combination))
         return list(found.values())
 
     def _blocks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield an intent and sentences that mean the same, by turns and without an end."""
+        """Yield intents, each with a block of its sentences, in turn and without end."""
         waiting: dict[str, list[Mapping[str, Any]]] = {}
         names = [name for name in DOMAINS if self._fitting_blocks(name)]
         while names:
@@ -149,7 +149,7 @@ class Language:
         return [block for block in blocks if self._fitting(intent, block)]
 
     def _fitting(self, intent: str, block: Mapping[str, Any]) -> list[Thing]:
-        """Return the things that sentences can be about."""
+        """Return the things that fit a block of sentences."""
         context, given = block.get("requires_context", {}), block.get("slots", {})
         wanted = context.get("domain") or given.get("domain") or DOMAINS[intent]
         domains = {wanted} if isinstance(wanted, str) else {*wanted}
@@ -167,7 +167,7 @@ class Language:
         return normalize_whitespace(text).strip()
 
     def _text(self, expression: Expression, thing: Thing) -> str:
-        """Return one of the texts of a template, or of a part of it."""
+        """Return a random text of a template, or of a part of it."""
         match expression:
             case TextChunk():
                 return expression.original_text
@@ -190,7 +190,7 @@ class Language:
         return self._rules[name]
 
     def _value(self, name: str, thing: Thing) -> str:
-        """Return what is said for a slot."""
+        """Return a text for a slot."""
         if name in ("name", "area", "floor"):
             said: str = getattr(thing, name)
             return said
@@ -211,5 +211,5 @@ class Language:
 
     @classmethod
     def read(cls, code: str, home: Path, here: str, seed: int) -> Self:
-        """Return the sentences about the home of a file. Raises BenchmarkError and OSError."""
+        """Return the sentences for the home of a file. Raises BenchmarkError and OSError."""
         return cls(code, things_of(home), here, seed)

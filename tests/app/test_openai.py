@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import openai
 import pytest
 
-from dev.scripted_model import ToolCall, write_scripted_model
+from dev.scripted_model import ScriptedCall, write_scripted_model
 from tests.app.running_app import serving_app
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def tool_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator
     folder = tmp_path_factory.mktemp("openai")
     models = folder / "config" / "models"
     models.mkdir(parents=True)
-    script = {ASKED: [str(ToolCall("read_sensor", {"name": "Garden"})), ANSWER]}
+    script = {ASKED: [str(ScriptedCall("read_sensor", {"name": "Garden"})), ANSWER]}
     write_scripted_model(models / "scripted.gguf", model, script, "Hello.")
     url = "http://127.0.0.1:1/scripted.gguf"
     with serving_app(folder, model_url=url, context_size="2048", embeddings="true") as app:

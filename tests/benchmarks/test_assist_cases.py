@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from benchmarks.lib.assist_set.cases import Case, Expected, Home, load_set
+from benchmarks.lib.assist_set.cases import AssistCase, AssistHome, Expected, load_set
 from benchmarks.lib.assist_set.merge import merge
 from benchmarks.lib.errors import BenchmarkError
 
@@ -40,7 +40,7 @@ def test_every_sentence_is_a_case(tmp_path: Path) -> None:
     assert home.name == "one"
     assert home.language == "en"
     assert [one.sentence for one in home.cases] == ["Turn on the lamp", "Lamp on"]
-    assert home.cases[0] == Case(
+    assert home.cases[0] == AssistCase(
         "one",
         "light",
         "Turn on the lamp",
@@ -170,10 +170,10 @@ def lamp(**changes: Any) -> dict[str, Any]:
     return {**LAMP, **changes}
 
 
-def home(name: str, tmp_path: Path, **parts: Any) -> Home:
+def home(name: str, tmp_path: Path, **parts: Any) -> AssistHome:
     """Return a home with one case for its lamp."""
     content = {"areas": AREAS, "entities": [LAMP], **parts}
-    case = Case(
+    case = AssistCase(
         name,
         "light",
         f"The lamp in {name}",
@@ -182,7 +182,7 @@ def home(name: str, tmp_path: Path, **parts: Any) -> Home:
         {"light.lamp": ["brightness"]},
         device="panel",
     )
-    return Home(name, tmp_path / name, content, (case,))
+    return AssistHome(name, tmp_path / name, content, (case,))
 
 
 def test_merged_home_has_the_same_thing_once(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_merged_home_gives_other_things_other_ids(tmp_path: Path) -> None:
         "b", tmp_path, areas=cellar, devices=[device], entities=[lamp(), scene], expose=["script.s"]
     )
     script = {"s": {"sequence": [{"action": "light.turn_on", "entity_id": "light.lamp"}]}}
-    second = Home(second.name, second.path, second.content, second.cases, script)
+    second = AssistHome(second.name, second.path, second.content, second.cases, script)
 
     merged = merge([first, second], tmp_path / "merged")
 

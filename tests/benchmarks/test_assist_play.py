@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 from benchmarks.lib.assist_set.cases import load_set
-from benchmarks.lib.assist_set.play import Limits, Player
+from benchmarks.lib.assist_set.play import AssistPlayer, TimeLimits
 from benchmarks.lib.assist_set.results import Column
-from benchmarks.lib.assist_set.stage import BUILTIN, OVERLAP, Stage, integration, name_of
+from benchmarks.lib.assist_set.stage import BUILTIN, OVERLAP, AssistStage, integration, name_of
 from benchmarks.lib.errors import BenchmarkError
 from dev.ha_client import HomeAssistantError
 
 if TYPE_CHECKING:
-    from benchmarks.lib.assist_set.cases import Home
+    from benchmarks.lib.assist_set.cases import AssistHome
 
 HOME = {
     "areas": [{"id": "hall", "name": "Hall"}],
@@ -47,7 +47,7 @@ def _sockets(socket_enabled: None) -> None:
     """Allow sockets: everything is on the loopback interface."""
 
 
-def write_set(folder: Path, **changes: Any) -> Home:
+def write_set(folder: Path, **changes: Any) -> AssistHome:
     """Write a small set and return its home."""
     folder.mkdir()
     (folder / "_fixtures.yaml").write_text(yaml.safe_dump({**HOME, **changes}))
@@ -62,12 +62,14 @@ async def test_cases_are_played_and_judged(tmp_path: Path) -> None:
     home = write_set(tmp_path / "set")
     column = Column(BUILTIN)
 
-    async with Stage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
+    async with AssistStage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
         asked = await stage.set_up(BUILTIN, None)
-        player = Player(stage, Limits(20.0, time.monotonic() + 120))
+        player = AssistPlayer(stage, TimeLimits(20.0, time.monotonic() + 120))
         await player.play(asked, column, home.cases)
         late = Column(BUILTIN)
-        await Player(stage, Limits(20.0, time.monotonic())).play(asked, late, home.cases[:1])
+        await AssistPlayer(stage, TimeLimits(20.0, time.monotonic())).play(
+            asked, late, home.cases[:1]
+        )
 
     assert [one.passed for one in column.outcomes] == [True, True, False, True, True]
     assert column.outcomes[2].reasons == ["light.spot: state is 'on', not 'off'"]
@@ -88,9 +90,9 @@ async def test_calls_are_seen(tmp_path: Path, agent: str) -> None:
     home = write_set(tmp_path / "set")
     column = Column(name_of(agent))
 
-    async with Stage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
+    async with AssistStage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
         asked = await stage.set_up(agent, None)
-        await Player(stage, Limits(20.0, time.monotonic() + 120)).play(
+        await AssistPlayer(stage, TimeLimits(20.0, time.monotonic() + 120)).play(
             asked, column, home.cases[1:]
         )
 
@@ -107,7 +109,7 @@ async def test_calls_are_seen(tmp_path: Path, agent: str) -> None:
 async def test_an_integration_that_is_not_there(tmp_path: Path) -> None:
     """Who cannot be set up is told by name."""
     home = write_set(tmp_path / "set")
-    async with Stage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
+    async with AssistStage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
         with pytest.raises((BenchmarkError, HomeAssistantError)):
             await stage.set_up("no_such_integration", None)
 
@@ -124,5 +126,5 @@ async def test_home_that_is_refused_is_one_clear_error(tmp_path: Path) -> None:
     home = write_set(tmp_path / "set", rooms=[])
 
     with pytest.raises(BenchmarkError, match="unknown key 'rooms'"):
-        async with Stage(tmp_path / "hass", home, Path(sys.executable), "en"):
+        async with AssistStage(tmp_path / "hass", home, Path(sys.executable), "en"):
             pass

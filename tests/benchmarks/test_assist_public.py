@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from benchmarks.lib.assist_set.calls import Call
+from benchmarks.lib.assist_set.calls import AgentCall
 from benchmarks.lib.assist_set.cases import ExpectedCall, load_set
-from benchmarks.lib.assist_set.play import Limits
+from benchmarks.lib.assist_set.play import TimeLimits
 from benchmarks.lib.assist_set.public import home_content, volume
 from benchmarks.lib.assist_set.scoring import judge, judge_calls
 from benchmarks.lib.assist_set.without_model import play
@@ -20,7 +20,7 @@ from .test_assist_cases import write_home
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.lib.assist_set.cases import Case
+    from benchmarks.lib.assist_set.cases import AssistCase
 
 HOME: dict[str, Any] = {
     "areas": [{"name": "Boat House", "floor": "Ground"}, {"name": "Pier", "id": "pier"}],
@@ -45,7 +45,7 @@ HOME: dict[str, Any] = {
 }
 
 
-def case_of(folder: Path, **test: Any) -> Case:
+def case_of(folder: Path, **test: Any) -> AssistCase:
     """Return the one case of a test in this home."""
     write_home(folder, HOME, cases={"tests": [{"sentences": ["Well?"], **test}]})
     (home,) = load_set(folder)
@@ -137,10 +137,10 @@ def test_expected_call(tmp_path: Path) -> None:
 
     assert case.tool == ExpectedCall("HassTurnOff", {"name": "radio"})
     assert case.is_command
-    right = Call("intent__HassTurnOff", {"name": ["Radio"], "domain": ["media_player"]})
+    right = AgentCall("intent__HassTurnOff", {"name": ["Radio"], "domain": ["media_player"]})
     assert judge_calls(case, [right]) == []
-    assert judge_calls(case, [Call("intent__HassTurnOff", {"name": "Lamp"})]) != []
-    assert judge_calls(case, [Call("HassTurnOff", {"name": "Radio"}, error="no")]) != []
+    assert judge_calls(case, [AgentCall("intent__HassTurnOff", {"name": "Lamp"})]) != []
+    assert judge_calls(case, [AgentCall("HassTurnOff", {"name": "Radio"}, error="no")]) != []
     changes = {"media_player.radio": {"state": "off"}}
     assert case_of(tmp_path, expect_tool_call=call, expect_changes=changes).tool is None
 
@@ -200,6 +200,8 @@ def test_a_public_home_is_played(tmp_path: Path) -> None:
     ]
     write_home(tmp_path / "set", HOME, cases={"tests": tests})
 
-    _, builtin = play(load_set(tmp_path / "set"), tmp_path, Limits(30.0, time.monotonic() + 120))
+    _, builtin = play(
+        load_set(tmp_path / "set"), tmp_path, TimeLimits(30.0, time.monotonic() + 120)
+    )
 
     assert [(one.passed, one.reply) for one in builtin.outcomes if not one.passed] == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.lib.assist_set.cases import Case, Expected
+from benchmarks.lib.assist_set.cases import AssistCase, Expected
 from benchmarks.lib.assist_set.replies import (
     Fault,
     faults_of,
@@ -10,7 +10,7 @@ from benchmarks.lib.assist_set.replies import (
     names_another_value,
     speech_of,
 )
-from benchmarks.lib.assist_set.results import Outcome
+from benchmarks.lib.assist_set.results import CaseOutcome
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_false_facts(reply: str, expected: list[str], *, wrong: bool) -> None:
     assert names_another_value(reply, expected) is wrong
 
 
-ON = Case("home", "light", "Lamp an", expect={"light.lamp": Expected("on")})
-ASKED = Case("home", "question", "Ist sie an?", replies=("off",))
-CHAT = Case("home", "chat", "Hallo")
+ON = AssistCase("home", "light", "Lamp an", expect={"light.lamp": Expected("on")})
+ASKED = AssistCase("home", "question", "Ist sie an?", replies=("off",))
+CHAT = AssistCase("home", "chat", "Hallo")
 ENGLISH = "I am sorry, but this is not something that you can do."
 
 
@@ -109,7 +109,7 @@ ENGLISH = "I am sorry, but this is not something that you can do."
         (CHAT, "Lamp ist eingeschaltet.", []),
     ],
 )
-def test_faults_of_replies(case: Case, reply: str, faults: list[Fault]) -> None:
+def test_faults_of_replies(case: AssistCase, reply: str, faults: list[Fault]) -> None:
     """A claim is one only about a command that was not done."""
     assert faults_of(case, reply, speech_of("de"), [], is_done=False) == faults
     without = [one for one in faults if one is not Fault.CLAIM]
@@ -119,6 +119,6 @@ def test_faults_of_replies(case: Case, reply: str, faults: list[Fault]) -> None:
 
 def test_what_is_said_in_another_language_is_not_right() -> None:
     """Whatever else was done."""
-    assert Outcome(CHAT).passed
-    assert not Outcome(CHAT, faults=[Fault.LANGUAGE]).passed
-    assert not Outcome(CHAT, moved=["light.lamp"], faults=[Fault.LANGUAGE]).is_wrong
+    assert CaseOutcome(CHAT).passed
+    assert not CaseOutcome(CHAT, faults=[Fault.LANGUAGE]).passed
+    assert not CaseOutcome(CHAT, moved=["light.lamp"], faults=[Fault.LANGUAGE]).is_wrong

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.lib.assist_set.calls import Call, calls_of, names_of, wrong_with
-from benchmarks.lib.assist_set.cases import Case, Expected
+from benchmarks.lib.assist_set.calls import AgentCall, calls_of, names_of, wrong_with
+from benchmarks.lib.assist_set.cases import AssistCase, Expected
 from benchmarks.lib.assist_set.play import second_ones
 from benchmarks.lib.assist_set.replies import Fault
 from benchmarks.lib.assist_set.report import document, table
-from benchmarks.lib.assist_set.results import AfterYes, Column, Outcome, PromptSize
+from benchmarks.lib.assist_set.results import AfterYes, CaseOutcome, Column, PromptSize
 from benchmarks.lib.assist_set.scoring import flat, is_guarded, judge, moved, moved_by_mistake
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ BEFORE: Snapshot = {
     "lock.door": {"state": "locked"},
     "cover.garage": {"state": "closed", "device_class": "garage", "is_closed": True},
 }
-ON = Case("home", "light", "Lamp on", expect={"light.lamp": Expected("on", {"brightness": 128})})
-CHAT = Case("home", "chat", "Hello")
+ON = AssistCase(
+    "home", "light", "Lamp on", expect={"light.lamp": Expected("on", {"brightness": 128})}
+)
+CHAT = AssistCase("home", "chat", "Hello")
 NAMES = names_of(
     [{"name": "Kitchen Lamp", "aliases": ["light.lamp", "spot"]}],
     [{"name": "Kitchen", "aliases": []}],
@@ -70,7 +72,7 @@ def test_case_fails_that_does_less_or_more(
 
 def test_what_is_ignored_may_change() -> None:
     """Also what follows from the state, and other words for a colour."""
-    case = Case(
+    case = AssistCase(
         "home",
         "cover",
         "Open the garage",
@@ -88,7 +90,7 @@ def test_what_is_ignored_may_change() -> None:
 
 def test_declared_colour_counts() -> None:
     """A colour of something that the sentence is not about counts, too."""
-    case = Case(
+    case = AssistCase(
         "home", "light", "Red", expect={"light.lamp": Expected("on", {"rgb_color": [255, 0, 0]})}
     )
 
@@ -102,7 +104,7 @@ def test_declared_colour_counts() -> None:
 def test_player_that_is_off_is_not_muted() -> None:
     """It just does not tell."""
     before = {"media_player.tv": {"state": "playing", "is_volume_muted": False}}
-    case = Case("home", "tv", "TV off", expect={"media_player.tv": Expected("off")})
+    case = AssistCase("home", "tv", "TV off", expect={"media_player.tv": Expected("off")})
 
     assert judge(case, before, {"media_player.tv": {"state": "off"}}, "") == []
     muted = {"media_player.tv": {"state": "off", "is_volume_muted": True}}
@@ -113,7 +115,7 @@ def test_chat_changes_nothing() -> None:
     """An agent that does not understand it may be sorry; a wanted word must be there."""
     assert judge(CHAT, BEFORE, after(), "Sorry, I do not know") == []
     assert judge(CHAT, BEFORE, after(light__lamp=LIT), "Hello") != []
-    question = Case("home", "question", "Is it locked?", replies=("locked", "yes"))
+    question = AssistCase("home", "question", "Is it locked?", replies=("locked", "yes"))
     assert judge(question, BEFORE, after(), "Yes.") == []
     assert judge(question, BEFORE, after(), "It is open.") != []
 
@@ -123,7 +125,7 @@ def test_mistakes_with_locks_and_doors_are_told() -> None:
     states = after(
         light__lamp=LIT, lock__door={"state": "unlocked"}, cover__garage={"state": "open"}
     )
-    unlock = Case("home", "lock", "Unlock", expect={"lock.door": Expected("unlocked")})
+    unlock = AssistCase("home", "lock", "Unlock", expect={"lock.door": Expected("unlocked")})
 
     assert moved(BEFORE, states) == list(BEFORE)
     assert moved_by_mistake(ON, BEFORE, states) == ["lock.door", "cover.garage"]
@@ -142,25 +144,27 @@ def test_state_is_flat() -> None:
 @pytest.mark.parametrize(
     ("call", "wrong"),
     [
-        (Call("intent__HassTurnOn", {"name": " kitchen LAMP", "area": "kitchen"}), []),
-        (Call("intent__HassTurnOn", {"name": "Spot", "floor": "Upstairs"}), []),
-        (Call("intent__HassTurnOn", {"domain": ["light"]}), []),
-        (Call("intent__HassStartTimer", {"name": "pizza"}), []),
+        (AgentCall("intent__HassTurnOn", {"name": " kitchen LAMP", "area": "kitchen"}), []),
+        (AgentCall("intent__HassTurnOn", {"name": "Spot", "floor": "Upstairs"}), []),
+        (AgentCall("intent__HassTurnOn", {"domain": ["light"]}), []),
+        (AgentCall("intent__HassStartTimer", {"name": "pizza"}), []),
         (
-            Call("intent__HassTurnOn", {"name": "Oven"}),
+            AgentCall("intent__HassTurnOn", {"name": "Oven"}),
             ["intent__HassTurnOn: there is no exposed entity Oven"],
         ),
         (
-            Call("intent__HassTurnOn", {"area": ["Kitchen", "Attic"]}),
+            AgentCall("intent__HassTurnOn", {"area": ["Kitchen", "Attic"]}),
             ["intent__HassTurnOn: there is no area Attic"],
         ),
         (
-            Call("turn_on", {"name": "Oven"}, error='HomeAssistantError: Tool "turn_on" not found'),
+            AgentCall(
+                "turn_on", {"name": "Oven"}, error='HomeAssistantError: Tool "turn_on" not found'
+            ),
             ["there is no tool turn_on"],
         ),
     ],
 )
-def test_calls_are_checked_against_the_home(call: Call, wrong: list[str]) -> None:
+def test_calls_are_checked_against_the_home(call: AgentCall, wrong: list[str]) -> None:
     """Tools, entities, areas and floors must be there, by name or alias."""
     assert wrong_with(call, NAMES) == wrong
 
@@ -199,20 +203,20 @@ def test_one_entity_of_each_domain_is_left() -> None:
 
 def test_table_and_document_count_the_same() -> None:
     """Chat has a row of its own, and each agent a column."""
-    right = Call("intent__HassTurnOn", {"name": "spot"})
-    wrong = Call("intent__HassTurnOn", {"name": "x"}, wrong=("there is no x",))
+    right = AgentCall("intent__HassTurnOn", {"name": "spot"})
+    wrong = AgentCall("intent__HassTurnOn", {"name": "x"}, wrong=("there is no x",))
     outcomes = [
-        Outcome(ON, "Done", moved=["light.lamp"], calls=[right], prompt_tokens=(90, 100)),
-        Outcome(ON, "Hm?", ["it is off"], after_yes=AfterYes("Done", (), ["light.lamp"])),
-        Outcome(
+        CaseOutcome(ON, "Done", moved=["light.lamp"], calls=[right], prompt_tokens=(90, 100)),
+        CaseOutcome(ON, "Hm?", ["it is off"], after_yes=AfterYes("Done", (), ["light.lamp"])),
+        CaseOutcome(
             ON, "No", ["it is off"], faults=[Fault.CLAIM], by_mistake=["lock.door"], calls=[wrong]
         ),
-        Outcome(CHAT, "Hello"),
-        Outcome(CHAT, "Done", ["it is on"], ["light.lamp"]),
-        Outcome(CHAT, "It was on", calls=[right]),
+        CaseOutcome(CHAT, "Hello"),
+        CaseOutcome(CHAT, "Done", ["it is on"], ["light.lamp"]),
+        CaseOutcome(CHAT, "It was on", calls=[right]),
     ]
     ours = Column("ours", outcomes, PromptSize("home", 130, 100, 4))
-    builtin = Column("builtin", [Outcome(one.case) for one in outcomes])
+    builtin = Column("builtin", [CaseOutcome(one.case) for one in outcomes])
 
     lines = table([ours, builtin]).splitlines()
     cells = {name: row for name, *row in (re.split(r"\s{2,}", line) for line in lines)}

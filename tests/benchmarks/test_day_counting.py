@@ -7,13 +7,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.lib.day.exchange import Exchange, Progress
-from benchmarks.lib.day.measures import Case
+from benchmarks.lib.day.exchange import Exchange, PrefillProgress
+from benchmarks.lib.day.measures import DayCase
 from benchmarks.lib.day.picture import PANEL, length, picture
-from benchmarks.lib.day.play import Played, Taken, Warming
+from benchmarks.lib.day.play import Played, Prefilled, Taken
 from benchmarks.lib.day.prompts import OTHER_WORDS, shared, with_other_words
 from benchmarks.lib.day.report import document, table
-from benchmarks.lib.day.script import DAY, Change, Restart, Task, Where, asks_of
+from benchmarks.lib.day.script import DAY, Change, DayAsk, Restart, Task, Where
 
 if TYPE_CHECKING:
     from benchmarks.lib.day.measures import Measure
@@ -22,9 +22,9 @@ BATCH = 512
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def warm_up(*reports: tuple[float, int], ended: float | None, whole: bool = False) -> Exchange:
-    """Return a warm-up of 2,100 tokens, 100 of which were in memory, that began at 10.0."""
-    progress = [Progress(at, 2100, 100, processed) for at, processed in reports]
+def prefill(*reports: tuple[float, int], ended: float | None, whole: bool = False) -> Exchange:
+    """Return a prefill of 2,100 tokens, 100 of them cached, that began at 10.0."""
+    progress = [PrefillProgress(at, 2100, 100, processed) for at, processed in reports]
     timings = {"prompt_n": 2000, "cache_n": 100} if whole else {}
     body = {"max_tokens": 1}
     return Exchange(
@@ -35,35 +35,35 @@ def warm_up(*reports: tuple[float, int], ended: float | None, whole: bool = Fals
 @pytest.mark.parametrize(
     ("exchange", "since", "until", "tokens"),
     [
-        pytest.param(warm_up((10, 100), (12, 2100), ended=13, whole=True), 14, 20, 0, id="before"),
-        pytest.param(warm_up((10, 100), (12, 2100), ended=13, whole=True), 5, 9, 0, id="after"),
-        pytest.param(warm_up((10, 100), (12, 2100), ended=13, whole=True), 9, 20, 2000, id="in it"),
-        pytest.param(warm_up((10, 100), (11, 612), ended=11.5), 11.2, 20, 512, id="one batch"),
+        pytest.param(prefill((10, 100), (12, 2100), ended=13, whole=True), 14, 20, 0, id="before"),
+        pytest.param(prefill((10, 100), (12, 2100), ended=13, whole=True), 5, 9, 0, id="after"),
+        pytest.param(prefill((10, 100), (12, 2100), ended=13, whole=True), 9, 20, 2000, id="in it"),
+        pytest.param(prefill((10, 100), (11, 612), ended=11.5), 11.2, 20, 512, id="one batch"),
         pytest.param(
-            warm_up((10, 100), (11, 612), (12, 1124), ended=12.5), 11.2, 20, 1024, id="two batches"
+            prefill((10, 100), (11, 612), (12, 1124), ended=12.5), 11.2, 20, 1024, id="two batches"
         ),
-        pytest.param(warm_up((10, 100), (11, 2000), ended=11.5), 11.2, 20, 100, id="the rest"),
-        pytest.param(warm_up(ended=11), 9, 20, 0, id="never begun"),
+        pytest.param(prefill((10, 100), (11, 2000), ended=11.5), 11.2, 20, 100, id="the rest"),
+        pytest.param(prefill(ended=11), 9, 20, 0, id="never begun"),
     ],
 )
 def test_overlap(exchange: Exchange, since: float, until: float, tokens: int) -> None:
-    """Of a warm-up in an ask's way counts what the server did then, the batch at hand in full."""
-    assert exchange.is_warm_up
+    """Of a prefill in an ask's way, the tokens since then count, the batch in progress in full."""
+    assert exchange.is_prefill
     assert exchange.overlap(since, until, BATCH) == tokens
 
 
 def test_counts_of_an_exchange() -> None:
     """The end of an answer tells the counts; a broken one is known by its progress."""
-    whole = warm_up((10, 100), ended=13, whole=True)
+    whole = prefill((10, 100), ended=13, whole=True)
     assert (whole.complete, whole.processed, whole.n_prompt) == (True, 2000, 2100)
     assert whole.most_processed(BATCH) == 2000
-    broken = warm_up((10, 100), (11, 612), ended=11.5)
+    broken = prefill((10, 100), (11, 612), ended=11.5)
     assert (broken.complete, broken.processed, broken.n_prompt) == (False, 512, 2100)
     assert broken.most_processed(BATCH) == 1024
     assert (broken.queued, broken.batch_seconds(BATCH)) == (0.0, [1.0])
-    assert warm_up((10.5, 100), (11, 300), ended=12).queued == 0.5
-    assert warm_up((10.5, 100), (11, 300), ended=12).batch_seconds(BATCH) == []
-    assert not Exchange("/v1/chat/completions", {"max_tokens": 32}, 0.0).is_warm_up
+    assert prefill((10.5, 100), (11, 300), ended=12).queued == 0.5
+    assert prefill((10.5, 100), (11, 300), ended=12).batch_seconds(BATCH) == []
+    assert not Exchange("/v1/chat/completions", {"max_tokens": 32}, 0.0).is_prefill
 
 
 def test_shared() -> None:
@@ -125,68 +125,68 @@ def day(*processed: int, seconds: float) -> Played:
     """Return a day of three asks, with one change of the home."""
     names = ("first <of> the day", "talk", "after both")
     asks = [taken(*one, seconds) for one in zip(names, processed, strict=True)]
-    warming = [
-        Warming("the start", changes_home=False, began=0.0, tokens=5000, requests=1),
-        Warming("rename", changes_home=True, began=1.0, tokens=5200, requests=1),
+    prefills = [
+        Prefilled("the start", changes_home=False, began=0.0, tokens=5000, requests=1),
+        Prefilled("rename", changes_home=True, began=1.0, tokens=5200, requests=1),
     ]
     rushes = [taken("at once", 5000, seconds, delayed=400, queued=1.2)]
-    return Played(BATCH, 1.0, "2026.11.0", asks, rushes, warming)
+    return Played(BATCH, 1.0, "2026.11.0", asks, rushes, prefills)
 
 
 @pytest.fixture
-def case() -> Case:
+def case() -> DayCase:
     """Return a case in which every measure holds."""
-    return Case(
+    return DayCase(
         "model full",
         ours=day(12, 60, 74, seconds=0.1),
         core=day(5000, 60, 5000, seconds=2.0),
         judges_time=True,
-        not_warmed=day(12, 60, 74, seconds=0.1).asks,
+        without_prefill=day(12, 60, 74, seconds=0.1).asks,
         direct={"talk": 0.09},
     )
 
 
-def test_all_measures_hold(case: Case) -> None:
+def test_all_measures_hold(case: DayCase) -> None:
     """A good day is told so."""
     measures = case.measures()
     assert [one.held for one in measures] == [True] * len(measures)
     assert measures[0].found == "146 of 10,060 (1.5%)"
 
 
-def only_miss(case: Case) -> Measure:
+def only_miss(case: DayCase) -> Measure:
     """Return the one measure that is missed."""
     (missed,) = (one for one in case.measures() if not one.held)
     return missed
 
 
-def test_a_dear_ask_is_a_miss(case: Case) -> None:
+def test_a_dear_ask_is_a_miss(case: DayCase) -> None:
     """One ask above its own new tokens and the slack is named."""
     case.ours.asks[1] = taken("talk", 75, 0.1)
     assert only_miss(case).found == "1 above: talk"
 
 
-def test_too_many_tokens_are_a_miss(case: Case) -> None:
+def test_too_many_tokens_are_a_miss(case: DayCase) -> None:
     """The whole day counts, whatever a single ask may take."""
     case.core = day(800, 60, 800, seconds=2.0)
     assert only_miss(case).name.startswith("tokens while a user waits")
 
 
 @pytest.mark.parametrize("tokens", [7501, 0])
-def test_warming_is_missed(case: Case, tokens: int) -> None:
-    """Too much warming is a miss, and so is none at all."""
-    case.ours.warming[1].tokens = tokens
-    assert only_miss(case).name.startswith("warming per change")
+def test_prefill_is_missed(case: DayCase, tokens: int) -> None:
+    """Too much prefill is a miss, and so is none."""
+    case.ours.prefills[1].tokens = tokens
+    assert only_miss(case).name.startswith("prefill per change")
 
 
-def test_a_long_delay_is_a_miss(case: Case) -> None:
-    """A warm-up that does not yield within a batch is found."""
+def test_a_long_delay_is_a_miss(case: DayCase) -> None:
+    """A prefill that does not stop within a batch is found."""
     case.ours.rushes[0] = taken("at once", 5000, 0.1, delayed=BATCH + 1, queued=0.5)
     assert only_miss(case).found == (
         "513 tokens at most, a batch has 512; 0.50 times as long as the longest batch"
     )
 
 
-def test_a_slow_delay_is_a_miss(case: Case) -> None:
+def test_a_slow_delay_is_a_miss(case: DayCase) -> None:
     """So is one that takes longer than a batch, with a model whose times tell something."""
     case.ours.rushes[0] = taken("at once", 5000, 0.1, delayed=BATCH, queued=1.3)
     assert only_miss(case).found.endswith("1.30 times as long as the longest batch")
@@ -194,46 +194,46 @@ def test_a_slow_delay_is_a_miss(case: Case) -> None:
     assert not [one for one in case.measures() if one.held is False]
 
 
-def test_another_slot_is_no_other_request(case: Case) -> None:
+def test_another_slot_is_no_other_request(case: DayCase) -> None:
     """Where the server has a prompt makes no difference to the model; what it is asked does."""
-    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=({"messages": [FIRST], "id_slot": 2},))
+    case.without_prefill[1] = taken("talk", 60, 0.1, bodies=({"messages": [FIRST], "id_slot": 2},))
     assert all(one.held for one in case.measures())
-    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=({"messages": [FIRST], "seed": 2},))
-    assert only_miss(case).name == "the same requests with and without warming"
+    case.without_prefill[1] = taken("talk", 60, 0.1, bodies=({"messages": [FIRST], "seed": 2},))
+    assert only_miss(case).name == "the same requests with and without prefill"
 
 
-def test_the_time_of_day_is_no_other_request(case: Case) -> None:
+def test_the_time_of_day_is_no_other_request(case: DayCase) -> None:
     """A task is told it; what is answered then can be another thing, and rightly so."""
     told = [{"messages": [{"role": "user", "content": f"It is 12:30:0{n}."}]} for n in (1, 2)]
     case.ours.asks[1] = taken("talk", 60, 0.1, bodies=(told[0],))
-    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=(told[1],), answer="Later.")
+    case.without_prefill[1] = taken("talk", 60, 0.1, bodies=(told[1],), answer="Later.")
     assert all(one.held for one in case.measures())
-    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=(told[0],), answer="Later.")
+    case.without_prefill[1] = taken("talk", 60, 0.1, bodies=(told[0],), answer="Later.")
     assert only_miss(case).name.startswith("the same answers")
 
 
-def test_another_answer_is_a_miss(case: Case) -> None:
-    """Warming must not change a word."""
-    case.not_warmed[1] = taken("talk", 60, 0.1, answer="No.")
+def test_another_answer_is_a_miss(case: DayCase) -> None:
+    """Prefill must not change a word."""
+    case.without_prefill[1] = taken("talk", 60, 0.1, answer="No.")
     assert only_miss(case).found == "1 differ: talk"
     assert only_miss(case).name.startswith("the same answers")
     case.judges_time = False
     assert not [one for one in case.measures() if one.held is False]
 
 
-def test_another_request_is_a_miss(case: Case) -> None:
-    """Warming must not change a request; what the model had said before may differ."""
+def test_another_request_is_a_miss(case: DayCase) -> None:
+    """Prefill must not change a request; what the model had said before may differ."""
     said = {"messages": [FIRST, {"role": "assistant", "content": "Well."}, FIRST]}
     case.ours.asks[1] = taken("talk", 60, 0.1, bodies=(said,))
     said = {"messages": [FIRST, {"role": "assistant", "content": "No."}, FIRST]}
-    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=(said,))
+    case.without_prefill[1] = taken("talk", 60, 0.1, bodies=(said,))
     assert all(one.held for one in case.measures())
-    case.not_warmed[1] = taken("talk", 60, 0.1, bodies=({**said, "seed": 1},))
+    case.without_prefill[1] = taken("talk", 60, 0.1, bodies=({**said, "seed": 1},))
     assert only_miss(case).name.startswith("the same requests")
 
 
 @pytest.mark.parametrize("seconds", [0.2, math.inf])
-def test_slow_answers_are_a_miss(case: Case, seconds: float) -> None:
+def test_slow_answers_are_a_miss(case: DayCase, seconds: float) -> None:
     """Both ratios of time are judged, but not with a model that was cut."""
     case.ours.asks = [replace(one, seconds=seconds) for one in case.ours.asks]
     assert any(one.held is False for one in case.measures()[-2:])
@@ -241,7 +241,7 @@ def test_slow_answers_are_a_miss(case: Case, seconds: float) -> None:
     assert [one.held for one in case.measures()[-2:]] == [None, None]
 
 
-def test_table_and_document(case: Case) -> None:
+def test_table_and_document(case: DayCase) -> None:
     """All figures are there, for people and for programs, and no request's text."""
     text = table(case)
     assert (
@@ -255,7 +255,7 @@ def test_table_and_document(case: Case) -> None:
     assert "bodies" not in found["ours"]["asks"][0]
 
 
-def test_picture(case: Case) -> None:
+def test_picture(case: DayCase) -> None:
     """The picture is well-formed, and its bars are as long as the counts say."""
     root = ET.fromstring(picture(case))  # noqa: S314 - we have just written it
     bars = {
@@ -282,7 +282,7 @@ def test_length() -> None:
 
 def test_the_day_is_what_was_asked_for() -> None:
     """It has all that happens in a home, and its asks have names of their own."""
-    asks = asks_of(DAY)
+    asks = [one for one in DAY if isinstance(one, DayAsk | Task)]
     assert len(asks) >= 40
     assert len({one.name for one in asks}) == len(asks)
     assert {one.where for one in asks if not isinstance(one, Task)} == set(Where)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from benchmarks.lib.day.prompts import Prompts
-from benchmarks.lib.day.proxy import Proxy, is_recent
+from benchmarks.lib.day.prompts import PromptCounter
+from benchmarks.lib.day.proxy import RecordingProxy, is_recent
 from dev.processes import LOOPBACK, free_port
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ async def session() -> AsyncGenerator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def proxy(llama_server: LlamaServer) -> AsyncGenerator[Proxy]:
+async def proxy(llama_server: LlamaServer) -> AsyncGenerator[RecordingProxy]:
     """Return a proxy before the real server."""
-    async with Proxy(llama_server.base_url) as opened:
+    async with RecordingProxy(llama_server.base_url) as opened:
         yield opened
 
 
@@ -67,14 +67,17 @@ async def events(session: aiohttp.ClientSession, url: str, body: Any) -> list[An
 
 @pytest.mark.parametrize("fields", [{}, {"stream_options": {"include_usage": True}}])
 async def test_streams_are_the_same(
-    llama_server: LlamaServer, proxy: Proxy, session: aiohttp.ClientSession, fields: dict[str, Any]
+    llama_server: LlamaServer,
+    proxy: RecordingProxy,
+    session: aiohttp.ClientSession,
+    fields: dict[str, Any],
 ) -> None:
     """A client sees the same events with the proxy and without, and the counts are known."""
     body = request("Say hello to the garden.", **fields)
     direct = await events(session, llama_server.base_url, body)
     assert await events(session, proxy.base_url, body) == direct
     (exchange,) = proxy.exchanges
-    prompts = Prompts(session, llama_server.base_url)
+    prompts = PromptCounter(session, llama_server.base_url)
     assert (exchange.status, exchange.n_prompt) == (200, len(await prompts.tokens(body)))
     assert exchange.complete
     assert exchange.processed == 1
@@ -82,7 +85,9 @@ async def test_streams_are_the_same(
     assert exchange.body == body
 
 
-async def test_progress_is_for_those_who_ask(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_progress_is_for_those_who_ask(
+    proxy: RecordingProxy, session: aiohttp.ClientSession
+) -> None:
     """Progress with the prompt is known to the proxy, and seen by who wants to see it."""
     without = await events(session, proxy.base_url, request("How are you?"))
     seen = await events(session, proxy.base_url, request("How are they?", return_progress=True))
@@ -92,7 +97,7 @@ async def test_progress_is_for_those_who_ask(proxy: Proxy, session: aiohttp.Clie
 
 
 async def test_other_requests_pass(
-    llama_server: LlamaServer, proxy: Proxy, session: aiohttp.ClientSession
+    llama_server: LlamaServer, proxy: RecordingProxy, session: aiohttp.ClientSession
 ) -> None:
     """What is no request for words passes as it is: errors, queries and bodies included."""
     for path in ("/v1/models", "/slots", "/nowhere?a=b"):
@@ -112,7 +117,9 @@ async def test_other_requests_pass(
     assert [one.status for one in proxy.exchanges] == [response.status]
 
 
-async def test_whole_answers_are_counted(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_whole_answers_are_counted(
+    proxy: RecordingProxy, session: aiohttp.ClientSession
+) -> None:
     """An answer that does not come in pieces tells its counts, too."""
     body = request("Say yes.", stream=False)
     async with session.post(proxy.base_url + CHAT, json=body) as response:
@@ -122,13 +129,13 @@ async def test_whole_answers_are_counted(proxy: Proxy, session: aiohttp.ClientSe
 
 
 async def test_who_hangs_up_is_let_go(
-    llama_server: LlamaServer, proxy: Proxy, session: aiohttp.ClientSession
+    llama_server: LlamaServer, proxy: RecordingProxy, session: aiohttp.ClientSession
 ) -> None:
     """The server hears at once of a client that has gone; what it had done by then is known."""
     body = request(LONG, max_tokens=1)
     since = time.perf_counter()
     asking = asyncio.create_task(events(session, proxy.base_url, body))
-    assert await proxy.wait_for_warm_up(since, 60.0)
+    assert await proxy.wait_for_prefill(since, 60.0)
     exchange = proxy.exchanges[-1]
     async with asyncio.timeout(120.0):
         asking.cancel()
@@ -137,7 +144,7 @@ async def test_who_hangs_up_is_let_go(
         while await busy(session, llama_server.base_url):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)
     assert not exchange.complete
-    assert exchange.is_warm_up
+    assert exchange.is_prefill
     total = exchange.progress[-1].total
     assert exchange.processed < exchange.most_processed(512) <= total
 
@@ -148,8 +155,8 @@ async def busy(session: aiohttp.ClientSession, url: str) -> bool:
         return any(one["is_processing"] for one in await response.json())
 
 
-async def test_quiet_after_a_warm_up(proxy: Proxy, session: aiohttp.ClientSession) -> None:
-    """Quiet is when the last warm-up is a moment ago, or when that takes too long."""
+async def test_quiet_after_a_prefill(proxy: RecordingProxy, session: aiohttp.ClientSession) -> None:
+    """Quiet is a moment after the last prefill, or after the time limit."""
     await events(session, proxy.base_url, request("Be ready.", max_tokens=1))
     (exchange,) = proxy.exchanges
     await proxy.wait_for_quiet(60.0)
@@ -159,21 +166,21 @@ async def test_quiet_after_a_warm_up(proxy: Proxy, session: aiohttp.ClientSessio
     await proxy.wait_for_quiet(0.05)
 
 
-async def test_nobody_warms_up(proxy: Proxy) -> None:
-    """The wait for a warm-up has an end."""
-    assert not await proxy.wait_for_warm_up(time.perf_counter(), 0.05)
+async def test_no_prefill(proxy: RecordingProxy) -> None:
+    """The wait for a prefill has a time limit."""
+    assert not await proxy.wait_for_prefill(time.perf_counter(), 0.05)
 
 
 async def test_a_server_that_is_away(session: aiohttp.ClientSession) -> None:
     """Connections break, as they do without a proxy."""
-    async with Proxy(f"http://{LOOPBACK}:{free_port()}") as away:
+    async with RecordingProxy(f"http://{LOOPBACK}:{free_port()}") as away:
         with pytest.raises(aiohttp.ClientError):
             await session.get(f"{away.base_url}/health")
 
 
 async def test_new_tokens(llama_server: LlamaServer, session: aiohttp.ClientSession) -> None:
     """New is what the user says and what the template puts behind it, unless it was said before."""
-    prompts = Prompts(session, llama_server.base_url)
+    prompts = PromptCounter(session, llama_server.base_url)
     words = "Turn on the light in the hall."
     n_prompt, new = await prompts.count(request(words), words)
     marks = await prompts.tokens({"messages": [{"role": "user", "content": "0"}]})
@@ -186,7 +193,7 @@ async def test_new_tokens(llama_server: LlamaServer, session: aiohttp.ClientSess
 
 
 async def test_completions_of_prompts_are_known_by_what_they_were_made_of(
-    llama_server: LlamaServer, proxy: Proxy, session: aiohttp.ClientSession
+    llama_server: LlamaServer, proxy: RecordingProxy, session: aiohttp.ClientSession
 ) -> None:
     """An answer under a grammar is counted as the chat that it stands for."""
     grammar = 'root ::= "on" | "off"'
@@ -202,5 +209,5 @@ async def test_completions_of_prompts_are_known_by_what_they_were_made_of(
     (exchange,) = proxy.exchanges
     assert exchange.body == body
     assert exchange.first_words is not None
-    prompts = Prompts(session, llama_server.base_url)
+    prompts = PromptCounter(session, llama_server.base_url)
     assert exchange.n_prompt == len(await prompts.tokens(body))

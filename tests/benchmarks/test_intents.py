@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from benchmarks.intents import HERE, HOME, Case, Reply, Row
+from benchmarks.intents import HERE, HOME, IntentsCase, IntentsRow, Reply
 from benchmarks.lib.errors import BenchmarkError
-from benchmarks.lib.sentences import BOUNDS, DOMAINS, Language, Sentence, things_of
+from benchmarks.lib.sentences import BOUNDS, DOMAINS, DrawnSentence, LanguageSentences, things_of
 
 
-def draw(code: str = "en", n_sentences: int = 100, seed: int = 1) -> list[Sentence]:
+def draw(code: str = "en", n_sentences: int = 100, seed: int = 1) -> list[DrawnSentence]:
     """Return sentences about the home of the benchmark."""
-    return Language.read(code, HOME, HERE, seed).draw(n_sentences)
+    return LanguageSentences.read(code, HOME, HERE, seed).draw(n_sentences)
 
 
 def test_a_seed_draws_the_same_sentences_again() -> None:
@@ -52,12 +52,12 @@ def test_a_language_with_few_sentences_ends() -> None:
 def test_an_unknown_language_is_an_error() -> None:
     """It is named."""
     with pytest.raises(BenchmarkError, match="xx"):
-        Language.read("xx", HOME, HERE, 1)
+        LanguageSentences.read("xx", HOME, HERE, 1)
 
 
 def test_ours_counts_only_if_it_does_the_same() -> None:
     """The words of an answer may differ; what moved, the type and who did it may not."""
-    sentence = Sentence("turn on the lamp", "HassTurnOn", "name_only")
+    sentence = DrawnSentence("turn on the lamp", "HassTurnOn", "name_only")
     done = Reply("action_done", "Turned on", {"light.lamp": "on"}, is_asking=False)
     replies = [
         Reply("action_done", "Done", {"light.lamp": "on"}, is_asking=False),
@@ -66,7 +66,7 @@ def test_ours_counts_only_if_it_does_the_same() -> None:
         Reply("action_done", "Turned on", {"light.other": "on"}, is_asking=False),
         Reply("error", "Sorry", {}, is_asking=False),
     ]
-    cases = [Case(sentence, done, reply) for reply in replies]
+    cases = [IntentsCase(sentence, done, reply) for reply in replies]
     failed = Reply("error", "Sorry", {}, is_asking=False)
-    cases.append(Case(sentence, failed, done))
-    assert Row.of("en", cases) == Row("en", 6, 5, 1, 2)
+    cases.append(IntentsCase(sentence, failed, done))
+    assert IntentsRow.of("en", cases) == IntentsRow("en", 6, 5, 1, 2)

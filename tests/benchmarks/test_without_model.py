@@ -3,11 +3,11 @@
 import time
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.lib.assist_set.cases import Case, Expected, load_set
-from benchmarks.lib.assist_set.play import Limits
+from benchmarks.lib.assist_set.cases import AssistCase, Expected, load_set
+from benchmarks.lib.assist_set.play import TimeLimits
 from benchmarks.lib.assist_set.replies import Fault, is_question
 from benchmarks.lib.assist_set.report import summary
-from benchmarks.lib.assist_set.results import AfterYes, Column, Outcome
+from benchmarks.lib.assist_set.results import AfterYes, CaseOutcome, Column
 from benchmarks.lib.assist_set.without_model import play
 from benchmarks.lib.first_choice import first_choice, first_commands
 from custom_components.llamacpp.nlu.gbnf import grammar_for
@@ -52,7 +52,9 @@ def test_a_set_is_played_without_a_model(tmp_path: Path) -> None:
     """By both agents: what is right at once, right after a yes, and left alone is told apart."""
     write_home(tmp_path / "set", HOME, cases={"category": "switch", "tests": TESTS})
 
-    ours, builtin = play(load_set(tmp_path / "set"), tmp_path, Limits(30.0, time.monotonic() + 120))
+    ours, builtin = play(
+        load_set(tmp_path / "set"), tmp_path, TimeLimits(30.0, time.monotonic() + 120)
+    )
 
     assert [one.passed for one in ours.outcomes] == [True, False, False, True]
     assert [one.passed_after_yes for one in ours.outcomes] == [False, True, False, False]
@@ -66,23 +68,25 @@ def test_a_set_is_played_without_a_model(tmp_path: Path) -> None:
 
 def test_summary_has_a_row_for_each_agent_and_set() -> None:
     """And one for all sets."""
-    case = Case("home", "switch", "Pump on", expect={"switch.pump": Expected("on")})
-    lock = Case("home", "lock", "Lock it", expect={"lock.door": Expected("on")}, is_critical=True)
-    chat = Case("home", "chat", "Hello")
+    case = AssistCase("home", "switch", "Pump on", expect={"switch.pump": Expected("on")})
+    lock = AssistCase(
+        "home", "lock", "Lock it", expect={"lock.door": Expected("on")}, is_critical=True
+    )
+    chat = AssistCase("home", "chat", "Hello")
     yes = AfterYes("Done", (), ["switch.pump"])
     wrong = AfterYes("Done", ["no"], ["light.lamp"])
     outcomes = [
-        Outcome(case, reasons=["no"], after_yes=yes),
-        Outcome(case, reasons=["no"], after_yes=wrong),
-        Outcome(case, reasons=["no"], moved=["lock.door"], by_mistake=["lock.door"]),
-        Outcome(case, moved=["switch.pump"]),
+        CaseOutcome(case, reasons=["no"], after_yes=yes),
+        CaseOutcome(case, reasons=["no"], after_yes=wrong),
+        CaseOutcome(case, reasons=["no"], moved=["lock.door"], by_mistake=["lock.door"]),
+        CaseOutcome(case, moved=["switch.pump"]),
         # What is critical is to be asked about.
-        Outcome(lock, reasons=["no"], after_yes=yes),
-        Outcome(lock, reasons=["no"], after_yes=wrong),
-        Outcome(chat, faults=[Fault.LANGUAGE]),
+        CaseOutcome(lock, reasons=["no"], after_yes=yes),
+        CaseOutcome(lock, reasons=["no"], after_yes=wrong),
+        CaseOutcome(chat, faults=[Fault.LANGUAGE]),
     ]
 
-    lines = summary({"en": [Column("ours", outcomes)], "de": [Column("ours", [Outcome(case)])]})
+    lines = summary({"en": [Column("ours", outcomes)], "de": [Column("ours", [CaseOutcome(case)])]})
 
     rows = [[cell for cell in line.split("  ") if cell] for line in lines.splitlines()]
     cells = [[cell.strip() for cell in row] for row in rows]

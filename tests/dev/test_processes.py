@@ -21,7 +21,7 @@ def python(tmp_path: Path, code: str) -> ChildProcess:
 def test_one_that_ends_by_itself(tmp_path: Path) -> None:
     """Its last words are in the error."""
     process = python(tmp_path, "print('no memory left')").start()
-    with pytest.raises(ProcessError, match=r"ended by itself:\nno memory left"):
+    with pytest.raises(ProcessError, match=r"exited:\nno memory left"):
         process.wait_until(lambda: False, 10.0)
 
 

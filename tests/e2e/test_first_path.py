@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev.agent_setup import DOMAIN, find_agent, is_available, prefer_agent
-from dev.ha_client import Answer, HomeAssistantClient
+from dev.ha_client import AssistAnswer, HomeAssistantClient
 from dev.hass import HomeAssistant
 from dev.llama import LlamaServer
 from dev.processes import LOOPBACK, free_port
@@ -69,9 +69,9 @@ async def flow_from_mistake_to_agent(client: HomeAssistantClient, server: LlamaS
     assert (again["type"], again["reason"]) == ("abort", "already_configured")
 
 
-async def killed_in_mid_answer(client: HomeAssistantClient, server: LlamaServer) -> Answer:
+async def killed_in_mid_answer(client: HomeAssistantClient, server: LlamaServer) -> AssistAnswer:
     """Kill the server when some pieces of the answer are there, and return what follows."""
-    answer = Answer()
+    answer = AssistAnswer()
     async with asyncio.timeout(LATE_SECONDS) as limit:
         async for event in client.run_pipeline(LONG_QUESTION):
             answer.add(event)

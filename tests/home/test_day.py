@@ -10,7 +10,7 @@ from homeassistant.helpers import intent
 from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import load_yaml_dict
 
-from benchmarks.lib.day.script import DAY, EXPOSE, NEW_AREA, RENAME, Call, Where
+from benchmarks.lib.day.script import DAY, EXPOSE, NEW_AREA, RENAME, DayAction, Where
 
 from .conftest import HOMES
 
@@ -51,7 +51,7 @@ async def test_three_satellites_one_with_timers(
 
 async def test_what_the_day_changes_is_there(hass: HomeAssistant, home: er.EntityRegistry) -> None:
     """Every entity that the day switches, renames or exposes exists."""
-    names = {call.data["entity_id"] for call in DAY if isinstance(call, Call)}
+    names = {call.data["entity_id"] for call in DAY if isinstance(call, DayAction)}
     names.add(RENAME.commands[0][1]["entity_id"])
     names.update(EXPOSE.commands[0][1]["entity_ids"])
     assert {name for name in names if home.async_get(name) is None} == set()

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from dev.scripted_model import ToolCall
+from dev.scripted_model import ScriptedCall
 
 if TYPE_CHECKING:
     from dev.scripted_model import Script
@@ -33,18 +33,18 @@ STORY = "Tell me how the day was"
 
 SCRIPT: Script = {
     TURN_ON_KITCHEN: [
-        str(ToolCall("intent__HassTurnOn", {"name": "Kitchen Light"})),
+        str(ScriptedCall("intent__HassTurnOn", {"name": "Kitchen Light"})),
         "The kitchen light is on now.",
     ],
     TWO_CALLS: [
         "With pleasure.\n"
-        + str(ToolCall("intent__HassTurnOn", {"name": "Floor Lamp"}))
+        + str(ScriptedCall("intent__HassTurnOn", {"name": "Floor Lamp"}))
         + "\n"
-        + str(ToolCall("intent__HassTurnOn", {"name": "Bedside Lamp"})),
+        + str(ScriptedCall("intent__HassTurnOn", {"name": "Bedside Lamp"})),
         "Both lamps are on.",
     ],
     MISSING: [
-        str(ToolCall("intent__HassTurnOn", {"name": "Moon"})),
+        str(ScriptedCall("intent__HassTurnOn", {"name": "Moon"})),
         "There is no moon to turn on.",
     ],
     THINK: ["<think>\nThe user wants to know my thoughts.\n</think>\n\nMostly cheese."],
@@ -53,18 +53,22 @@ SCRIPT: Script = {
     THINK_WITHOUT_END: ["<think>\nMy thoughts have no end"],
     NOTHING: [""],
     ONLY_THINK: ["<think>\nI shall keep this to myself.\n</think>\n\n"],
-    SILENT_CALL: [str(ToolCall("intent__HassTurnOn", {"name": "Coffee Maker"})), ""],
+    SILENT_CALL: [str(ScriptedCall("intent__HassTurnOn", {"name": "Coffee Maker"})), ""],
     ENDLESS: [
-        str(ToolCall("light__HassLightSet", {"name": "Floor Lamp", "brightness": 20 + number}))
+        str(ScriptedCall("light__HassLightSet", {"name": "Floor Lamp", "brightness": 20 + number}))
         for number in range(MORE_ROUNDS_THAN_ALLOWED)
     ],
-    BROKEN_TOOL: [str(ToolCall("break_down", {})), "The tool is broken."],
+    BROKEN_TOOL: [str(ScriptedCall("break_down", {})), "The tool is broken."],
     LONG_CALL: [
-        str(ToolCall("intent__HassTurnOn", {"name": "Lamp whose description never seems to end"})),
+        str(
+            ScriptedCall(
+                "intent__HassTurnOn", {"name": "Lamp whose description never seems to end"}
+            )
+        ),
         "Too long a name.",
     ],
     CALLED_OTHERWISE: [
-        str(ToolCall("light.turn_on", {"entity_id": "light.kitchen_light"})),
+        str(ScriptedCall("light.turn_on", {"entity_id": "light.kitchen_light"})),
         "Called by another name.",
     ],
     PRINTED_CALL: [
@@ -76,14 +80,14 @@ SCRIPT: Script = {
         "The lamp is dimmed.",
     ],
     CORRECTED: [
-        str(ToolCall("intent__HassTurnOn", {"name": "Bedside Light"})),
-        str(ToolCall("intent__HassTurnOn", {"name": "Bedside Lamp", "area": "bed room"})),
-        str(ToolCall("intent__HassTurnOn", {"name": "bedside lamps", "domain": ["light"]})),
+        str(ScriptedCall("intent__HassTurnOn", {"name": "Bedside Light"})),
+        str(ScriptedCall("intent__HassTurnOn", {"name": "Bedside Lamp", "area": "bed room"})),
+        str(ScriptedCall("intent__HassTurnOn", {"name": "bedside lamps", "domain": ["light"]})),
         "The lamp beside your bed is on.",
     ],
     OUT_OF_RANGE: [
-        str(ToolCall("light__HassLightSet", {"name": "Floor Lamp", "brightness": 150})),
-        str(ToolCall("light__HassLightSet", {"name": "Floor Lamp", "brightness": 95})),
+        str(ScriptedCall("light__HassLightSet", {"name": "Floor Lamp", "brightness": 150})),
+        str(ScriptedCall("light__HassLightSet", {"name": "Floor Lamp", "brightness": 95})),
         "It is as bright as can be.",
     ],
     STORY: [

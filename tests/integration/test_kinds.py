@@ -16,7 +16,7 @@ from homeassistant.helpers.intent import IntentResponseType
 from custom_components.llamacpp.const import CONF_EXACT_FIRST
 from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 from dev.model_kinds import KINDS
-from dev.scripted_model import TEMPLATE, ToolCall, write_scripted_model
+from dev.scripted_model import TEMPLATE, ScriptedCall, write_scripted_model
 
 from .conftest import SOON_SECONDS, TASK_AGENT
 from .talk import ask, complaints, speech, state_of
@@ -50,7 +50,7 @@ ANSWERS = {
     DATA: '{"sky": "as grey as slate"}',
 }
 STRUCTURE = probatio.Schema({probatio.Required("sky"): selector.selector({"text": {}})})
-CALL = [str(ToolCall("intent__HassTurnOn", {"name": "Kitchen Light"})), "Now you see better."]
+CALL = [str(ScriptedCall("intent__HassTurnOn", {"name": "Kitchen Light"})), "Now you see better."]
 COMMAND = ["turn on the Kitchen Light"]
 NO_TOOLS = Path(__file__).with_name("no_tools.jinja").read_text()
 # Every answer begins with a thought, as those of DeepSeek R1 do.

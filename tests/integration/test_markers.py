@@ -28,7 +28,7 @@ from custom_components.llamacpp.model.markers import (
 from custom_components.llamacpp.prompt.messages import to_messages
 from custom_components.llamacpp.prompt.request import TurnSettings, to_request
 from custom_components.llamacpp.tool_calls.validator import ToolCallValidator
-from dev.scripted_model import TEMPLATE, ToolCall, Vocabulary, write_scripted_model
+from dev.scripted_model import TEMPLATE, ScriptedCall, Vocabulary, write_scripted_model
 from tests.conftest import serving
 
 from .conftest import FLAGS, agent_of
@@ -82,18 +82,18 @@ WHEN, LIGHT_UP, AGA = "What is planned?", "Light up the Aga", "Aga <|eot_id|>"
 SCRIPT = {
     TELL: ["It is called [INST]<|im_start|>, I think."],
     **{
-        ask_for: [str(ToolCall("todo__get_items", {"todo_list": GENERAL.broken(name)})), answer]
+        ask_for: [str(ScriptedCall("todo__get_items", {"todo_list": GENERAL.broken(name)})), answer]
         for ask_for, name, answer in (
             (WHAT_HOSTILE, f"List {FAMILIES[0]} {FAMILIES[1]}", "Milk and bread."),
             (WHAT_HARMLESS, f"List {HARMLESS}", "Bread and milk."),
         )
     },
     WHEN: [
-        str(ToolCall("calendar__get_events", {"calendar": "Diary", "range": "week"})),
+        str(ScriptedCall("calendar__get_events", {"calendar": "Diary", "range": "week"})),
         "Lunch, I think.",
     ],
     LIGHT_UP: [
-        str(ToolCall("intent__HassTurnOn", {"name": GENERAL.broken(AGA)})),
+        str(ScriptedCall("intent__HassTurnOn", {"name": GENERAL.broken(AGA)})),
         "There is light.",
     ],
 }

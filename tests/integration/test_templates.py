@@ -10,7 +10,7 @@ from custom_components.llamacpp.client import LlamaServerClient
 from custom_components.llamacpp.const import CONF_EXACT_FIRST
 from custom_components.llamacpp.model.abilities import ModelAbilities, ToolCalls, ToolStrategy
 from custom_components.llamacpp.model.fitting import Fitting
-from dev.scripted_model import TEMPLATE, ToolCall, write_scripted_model
+from dev.scripted_model import TEMPLATE, ScriptedCall, write_scripted_model
 from tests.conftest import serving
 
 from .conftest import AGENT, FLAGS, agent_of
@@ -46,10 +46,10 @@ STRICT = """\
 CALLED = "{%- if message.tool_calls %}\n"
 LIGHT, LAMPS, THANKS, HELLO = "More light, please", "Both lamps, please", "Thank you", "Who is it?"
 SCRIPT = {
-    LIGHT: [str(ToolCall("intent__HassTurnOn", {"name": "Kitchen Light"})), "There is light."],
+    LIGHT: [str(ScriptedCall("intent__HassTurnOn", {"name": "Kitchen Light"})), "There is light."],
     LAMPS: [
-        str(ToolCall("intent__HassTurnOn", {"name": "Floor Lamp"})),
-        str(ToolCall("intent__HassTurnOn", {"name": "Bedside Lamp"})),
+        str(ScriptedCall("intent__HassTurnOn", {"name": "Floor Lamp"})),
+        str(ScriptedCall("intent__HassTurnOn", {"name": "Bedside Lamp"})),
         "Two lamps are lit.",
     ],
     THANKS: ["You are welcome."],

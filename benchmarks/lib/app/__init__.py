@@ -1,1 +1,1 @@
-"""What measures the app."""
+"""Parts of the benchmark `app`."""

@@ -1,4 +1,4 @@
-"""Asks the app's API, and llama-server's own beside it, in the same words."""
+"""Requests to the app's API and to llama-server's own, for the same answer."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ _TOKENS = re.compile(rb'"completion_tokens": ?(\d+)')
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two that are asked: the app's API, or llama-server's. name: for people."""
+    """One of the two APIs: the app's, or llama-server's. name: for messages."""
 
     name: str
     port: int
@@ -30,7 +30,7 @@ class Side:
     is_app: bool
 
     def body(self, message: str, max_tokens: int, *, stream: bool) -> Mapping[str, Any]:
-        """Return what asks for the same answer on either side."""
+        """Return the body of a request for the same answer on either side."""
         settings = {"max_tokens": max_tokens, "temperature": 0, "stream": stream}
         if self.is_app:
             return {"message": message, **settings}
@@ -39,15 +39,15 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """seconds: from the beginning of the connection to the end of the answer."""
+class ApiAnswer:
+    """An answer. seconds: from opening the connection to the end of the answer."""
 
     is_ok: bool
     seconds: float
     n_tokens: int
 
 
-async def ask(side: Side, message: str, max_tokens: int, *, stream: bool = False) -> Answer:
+async def ask(side: Side, message: str, max_tokens: int, *, stream: bool = False) -> ApiAnswer:
     """Ask once, over a connection of its own. Raises OSError, TimeoutError."""
     body = json.dumps(side.body(message, max_tokens, stream=stream)).encode()
     head = (
@@ -60,17 +60,19 @@ async def ask(side: Side, message: str, max_tokens: int, *, stream: bool = False
         reader, writer = await asyncio.open_connection(LOOPBACK, side.port)
         try:
             writer.write(head.encode() + body)
-            # Nothing is read out of the answer before its end, so that this costs little.
+            # The answer is parsed only at its end, so that this costs little.
             answer = await reader.read()
         finally:
             writer.close()
     tokens = _TOKENS.findall(answer)
     seconds = time.perf_counter() - started
-    return Answer(answer.startswith(OK), seconds, int(tokens[-1]) if tokens else 0)
+    return ApiAnswer(answer.startswith(OK), seconds, int(tokens[-1]) if tokens else 0)
 
 
-async def asked_well(side: Side, message: str, max_tokens: int, *, stream: bool = False) -> Answer:
-    """Ask once, and insist on an answer of as many tokens as may be. Raises BenchmarkError."""
+async def asked_well(
+    side: Side, message: str, max_tokens: int, *, stream: bool = False
+) -> ApiAnswer:
+    """Ask once; raises BenchmarkError unless the answer has `max_tokens` tokens."""
     answer = await ask(side, message, max_tokens, stream=stream)
     if not answer.is_ok or answer.n_tokens != max_tokens:
         raise BenchmarkError(f"{side.name} answered {answer}, not with {max_tokens} tokens")

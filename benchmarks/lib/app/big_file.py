@@ -1,4 +1,4 @@
-"""A server of one large model that cuts connections, sends pages, and wrong bytes."""
+"""A file server with faults: it cuts connections, and sends pages of HTML and wrong bytes."""
 
 import random
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ SEED = 7
 
 
 def write_big_model(path: Path, model: Path, n_bytes: int) -> None:
-    """Write a model that llama-server can use, with noise behind its end up to the size."""
+    """Write a model that llama-server can load, padded with noise to this size."""
     noise = random.Random(SEED)  # noqa: S311 - nothing secret
     with path.open("wb") as file:
         file.write(model.read_bytes())
@@ -26,7 +26,7 @@ def write_big_model(path: Path, model: Path, n_bytes: int) -> None:
 
 @dataclass(slots=True)
 class Sent:
-    """Bytes that went out, from where on."""
+    """The bytes sent for one request, from `start` on."""
 
     start: int
     n_bytes: int = 0
@@ -34,10 +34,10 @@ class Sent:
 
 @dataclass
 class BigFileServer:
-    """Serves a file. plan: what happens to the next requests, one by one.
+    """Serves a file. plan: a fault for each of the next requests.
 
-    A number cuts the connection after so many bytes, None sends a page instead, "wrong" all that is
-    asked for with a wrong byte at its end. Then, and without a plan, the right bytes come.
+    A number cuts the connection after that many bytes, None sends a page of HTML, "wrong" sends the
+    requested bytes with a wrong one at the end. After the plan, the bytes are right.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class BigFileServer:
     port: int = 0
 
     async def __aenter__(self) -> Self:
-        """Begin to serve."""
+        """Start serving."""
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -73,7 +73,7 @@ class BigFileServer:
         end = start + step if isinstance(step, int) else size
         await self._send(response, start, end, is_wrong=step == "wrong")
         if end < size and request.transport:
-            # What was written so far still goes out.
+            # The bytes written so far are still sent.
             request.transport.close()
         return response
 
@@ -92,5 +92,5 @@ class BigFileServer:
 
     @property
     def n_sent(self) -> int:
-        """All bytes that went out."""
+        """Return the number of all bytes that were sent."""
         return sum(one.n_bytes for one in self.sent)

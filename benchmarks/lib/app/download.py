@@ -1,4 +1,4 @@
-"""How the app gets a large model from a server that does everything wrong."""
+"""The app downloads a large model from a faulty server."""
 
 import asyncio
 import hashlib
@@ -24,10 +24,10 @@ WRONG = "has not the SHA-256"
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What came of a download. n_sent: bytes of the file that the server sent.
+    """The result of a download. n_sent: bytes of the file that the server sent.
 
-    state, error: as the app tells them. is_right, is_there: of the file under its final name.
-    is_answering: whether the app has answered with it.
+    state, error: as the API reports them. is_right, is_there: of the file under its final name.
+    is_answering: whether the app has answered with this model.
     """
 
     seconds: float
@@ -40,9 +40,9 @@ class Download:
 
 
 async def download(folder: Path, file: Path, *, wrong_passes: int) -> Download:
-    """Have the app fetch the file; the connection is cut ten times, then a page of HTML comes.
+    """Have the app download the file over ten cuts and a page of HTML.
 
-    wrong_passes: how often the file is sent whole with a wrong byte, before it is sent rightly.
+    wrong_passes: how often the whole file is sent with a wrong byte, before it is sent correctly.
     """
     size = await asyncio.to_thread(lambda: file.stat().st_size)
     wanted = await asyncio.to_thread(_sha256, file)
@@ -76,10 +76,10 @@ async def _end_of(app: RunningApp) -> tuple[str, str]:
     while time.monotonic() < deadline:
         await asyncio.sleep(POLL_SECONDS)
         try:
-            _, told = await asyncio.to_thread(app.ask, "GET", "/api/models")
+            _, listed = await asyncio.to_thread(app.ask, "GET", "/api/models")
         except OSError:
             continue
-        (model,) = told["models"]
+        (model,) = listed["models"]
         if model["state"] in ("ready", "failed"):
             return model["state"], model["error"] or ""
     raise BenchmarkError(f"the download has no end:\n{app.process.log_tail()}")

@@ -28,7 +28,7 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 def app_in(folder: Path) -> RunningApp:
-    """Return the app, not started yet, with the model in its folder of models."""
+    """Return the app, not yet started, with the model in its models folder."""
     models = folder / "config" / "models"
     models.mkdir(parents=True, exist_ok=True)
     if not (models / f"{MODEL_NAME}.gguf").exists():
@@ -51,7 +51,7 @@ def sides_of(app: RunningApp) -> tuple[Side, Side]:
 
 
 def server_command(pid: int) -> list[str]:
-    """Return with what a process has started llama-server. Raises BenchmarkError."""
+    """Return the command line of the llama-server that a process started. Raises BenchmarkError."""
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
@@ -65,14 +65,14 @@ def server_command(pid: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the launcher has in memory, in bytes; pss: shared pages in parts."""
+    """The memory of the launcher in bytes. pss: with its share of shared pages."""
 
     rss: int
     pss: int
 
     @classmethod
     def of(cls, pid: int) -> Memory:
-        """Ask the kernel."""
+        """Return the memory of a process, as the kernel reports it."""
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
         kilobytes = {
             name: int(value.split()[0]) for name, value in (one.split(":") for one in lines)
@@ -87,7 +87,7 @@ async def app_start(folder: Path) -> float:
 
 
 async def server_start(folder: Path, command: Sequence[str]) -> float:
-    """Return the same of llama-server alone, with the flags that the app gives it."""
+    """Return the same for llama-server alone, with the flags that the app gives it."""
     port = free_port()
     arguments = list(command)
     arguments[arguments.index("--port") + 1] = str(port)

@@ -1,4 +1,4 @@
-"""The calls of tools that reached Home Assistant, and whether they name what is there."""
+"""Tool calls that reached Home Assistant, and whether the names in them exist."""
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -7,11 +7,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 NOT_FOUND = "not found"
-# Arguments of Home Assistant's tools that name something in the home, by what they name.
+# Arguments of Home Assistant's tools that hold names of the home.
 ENTITY_ARGUMENTS = ("name", "todo_list", "calendar")
 AREA_ARGUMENTS = ("area",)
 FLOOR_ARGUMENTS = ("floor",)
-# Their arguments are their own: a timer may be called as one likes.
+# Tools whose arguments are free: a timer can have any name.
 OWN_ARGUMENTS = ("script__", "Timer")
 READING = (
     *("GetLiveContext", "GetDateTime", "HassGetState", "HassGetWeather", "HassTimerStatus"),
@@ -21,11 +21,11 @@ READING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A call of a tool.
+class AgentCall:
+    """A tool call of an agent.
 
-    external: the agent tells of it, but Home Assistant was not asked. error: what Home Assistant
-    said to it, nothing if it was done. wrong: what it names that is not there.
+    external: the agent reports it, but did not send it to Home Assistant. error: of Home
+    Assistant, None if the call succeeded. wrong: names in it that do not exist.
     """
 
     tool: str
@@ -36,13 +36,13 @@ class Call:
 
     @property
     def acts(self) -> bool:
-        """Tell whether it is to do something, rather than to look something up."""
+        """Return whether the tool acts, rather than reads."""
         return not self.tool.endswith(READING)
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """What can be named in a home, in the form that Home Assistant compares."""
+class HomeNames:
+    """The names in a home, in the form that Home Assistant compares."""
 
     entities: frozenset[str] = field(default_factory=frozenset)
     areas: frozenset[str] = field(default_factory=frozenset)
@@ -58,9 +58,9 @@ def names_of(
     exposed: Iterable[Mapping[str, Any]],
     areas: Iterable[Mapping[str, Any]],
     floors: Iterable[Mapping[str, Any]],
-) -> Names:
-    """Return the names and aliases of these things, of which each has `name` and `aliases`."""
-    return Names(*(frozenset(_all_names(things)) for things in (exposed, areas, floors)))
+) -> HomeNames:
+    """Return the names of these mappings, each with `name` and `aliases`."""
+    return HomeNames(*(frozenset(_all_names(things)) for things in (exposed, areas, floors)))
 
 
 def _all_names(things: Iterable[Mapping[str, Any]]) -> Iterable[str]:
@@ -70,10 +70,10 @@ def _all_names(things: Iterable[Mapping[str, Any]]) -> Iterable[str]:
                 yield normal(str(name))
 
 
-def calls_of(content: Iterable[Mapping[str, Any]], names: Names) -> list[Call]:
-    """Return the calls in a chat log of Home Assistant, given by its messages.
+def calls_of(content: Iterable[Mapping[str, Any]], names: HomeNames) -> list[AgentCall]:
+    """Return the tool calls in the messages of a chat log of Home Assistant.
 
-    names: what there is in the home.
+    names: of the home.
     """
     messages = list(content)
     errors = {
@@ -82,7 +82,7 @@ def calls_of(content: Iterable[Mapping[str, Any]], names: Names) -> list[Call]:
         if message["role"] == "tool_result"
     }
     calls = [
-        Call(
+        AgentCall(
             call["tool_name"],
             call["tool_args"] or {},
             bool(call.get("external")),
@@ -95,15 +95,15 @@ def calls_of(content: Iterable[Mapping[str, Any]], names: Names) -> list[Call]:
 
 
 def _error(result: Mapping[str, Any]) -> str | None:
-    """Return what Home Assistant said to a call that it could not do."""
+    """Return the error in the result of a tool, None if it succeeded."""
     if not result["error"]:
         return None
     data = result["data"] or {}
     return f"{data.get('error')}: {data.get('error_text')}"
 
 
-def wrong_with(call: Call, names: Names) -> list[str]:
-    """Return what a call names that is not there; nothing if all is there."""
+def wrong_with(call: AgentCall, names: HomeNames) -> list[str]:
+    """Return the names in a call that do not exist."""
     if call.error and f'Tool "{call.tool}" {NOT_FOUND}' in call.error:
         return [f"there is no tool {call.tool}"]
     if any(part in call.tool for part in OWN_ARGUMENTS):

@@ -1,6 +1,6 @@
 """Homes and cases from folders in the format of the public `assist` data sets.
 
-A folder of a home has `_fixtures.yaml`, which the virtual home understands, and further files with
+A folder with a `_fixtures.yaml` in the format of the virtual home is a home; its other files have
 cases. A set is a folder of such folders, at any depth.
 """
 
@@ -24,22 +24,22 @@ SCRIPTS_FILE = "_fixtures_scripts.yaml"
 DEFAULT_LANGUAGE = "en"
 ON_OFF = {True: "on", False: "off"}
 CARD_FILE = "dataset_card.yaml"
-# They describe a set, or how to solve it.
+# Files that describe a set, or how to solve it.
 NO_CASES = {CARD_FILE, "solution.yaml"}
 TEST_KEYS = {
     *("sentences", "setup", "expect_changes", "ignore_changes", "expect_response"),
     *("expect_tool_call", "context_device", "context_now", "before"),
 }
-# In the place of an attribute: all of an entity may change.
+# Instead of an attribute: everything about the entity may change.
 ALL_OF_IT = "*"
-# What YAML makes of an unquoted word, as it may have been meant.
+# The words that YAML may have read as true and false.
 WORDS = {True: ("yes", "on", "true"), False: ("no", "off", "false")}
 STATE_KEYS = {"state", "attributes"}
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What of an entity is to be different afterwards. state: None if it stays as it is."""
+    """The expected changes of an entity. state: None if it does not change."""
 
     state: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -47,22 +47,22 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCall:
-    """The call of a tool that is expected; its arguments are among those of the call."""
+    """An expected tool call. arguments: those that count."""
 
     tool: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A sentence, what the home is like before it, and what it is to change.
+class AssistCase:
+    """A sentence, the state of the home before it, and the expected changes.
 
     setup: for each entity, fields of the action `virtual_home.set_state`. ignore: for each entity,
-    attributes (or `state`) that may change. replies: one of these words must be in the reply, if
-    there are any. device: id of the device that is spoken to. before: what is said before it in
-    the same conversation, which is not judged. now: when it is said, None: any time; without a zone
-    in that of Home Assistant. tool: of a command without `expect`, the call that carries it out.
-    is_critical: it moves something that our agent is to ask about first.
+    attributes (or `state`) that may change. replies: words, one of which must be in the reply.
+    device: id of the device that hears it. before: sentences before it in the same conversation,
+    which are not judged. now: the time, None: the real one; without a time zone, in the one of Home
+    Assistant. tool: the expected call of a command without `expect`. is_critical: our agent must
+    ask back first.
     """
 
     home: str
@@ -80,26 +80,26 @@ class Case:
 
     @property
     def is_command(self) -> bool:
-        """Tell whether something is to be done; chat and questions change nothing."""
+        """Return whether it is a command; chat and questions change nothing."""
         return bool(self.expect) or self.tool is not None
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
-    """A home and what is said in it.
+class AssistHome:
+    """A home and its cases.
 
-    path: its file for the virtual home. content: what is in that file. scripts: those of Home
-    Assistant that belong to it.
+    path, content: of its file for the virtual home. scripts: its scripts, in the format of Home
+    Assistant.
     """
 
     name: str
     path: Path
     content: Mapping[str, Any]
-    cases: tuple[Case, ...]
+    cases: tuple[AssistCase, ...]
     scripts: Mapping[str, Any] = field(default_factory=dict)
 
     def written(self, folder: Path) -> Path:
-        """Return a file with the content for the virtual home, in this folder unless it is `path`.
+        """Return a file with `content` for the virtual home: `path` if it has that, or a new one.
 
         Raises OSError and BenchmarkError.
         """
@@ -120,7 +120,7 @@ class Home:
 
     @property
     def names(self) -> list[str]:
-        """Return what is called by a name there, with all aliases."""
+        """Return all names and aliases in the home."""
         return [
             str(text)
             for part in ("floors", "areas", "devices", "entities")
@@ -131,14 +131,14 @@ class Home:
 
     @property
     def language(self) -> str:
-        """Return the language that is spoken there."""
+        """Return the language of its sentences."""
         return str(self.content.get("language") or DEFAULT_LANGUAGE)
 
 
-def load_set(folder: Path) -> list[Home]:
-    """Return all homes in a folder and below. Raises BenchmarkError, which names file and reason.
+def load_set(folder: Path) -> list[AssistHome]:
+    """Return all homes in a folder and below. Raises BenchmarkError with the file and the reason.
 
-    The virtual home checks the homes themselves; here are checked the cases.
+    This checks the cases; the virtual home checks the homes.
     """
     if not folder.is_dir():
         raise BenchmarkError(f"there is no folder {folder}")
@@ -150,7 +150,7 @@ def load_set(folder: Path) -> list[Home]:
     return homes
 
 
-def _load_home(path: Path, folder: Path) -> Home:
+def _load_home(path: Path, folder: Path) -> AssistHome:
     content = _read(path)
     entities = content.get("entities")
     if not isinstance(entities, list) or not all(
@@ -171,7 +171,7 @@ def _load_home(path: Path, folder: Path) -> Home:
         if not one.name.startswith("_") and one.name not in NO_CASES
     )
     reader = _CaseReader(name, content["entities"])
-    return Home(
+    return AssistHome(
         name,
         path,
         content,
@@ -181,7 +181,7 @@ def _load_home(path: Path, folder: Path) -> Home:
 
 
 def _language(home: Path, folder: Path) -> str | None:
-    """Return the language that the card of a set tells, which is beside the home or above."""
+    """Return the language in the set's card, which is next to the home or above."""
     for parent in (home, *home.parents):
         card = parent / CARD_FILE
         if card.exists():
@@ -193,7 +193,7 @@ def _language(home: Path, folder: Path) -> str | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return what is in a YAML file, which must be a mapping; raises BenchmarkError."""
+    """Return the mapping in a YAML file; raises BenchmarkError."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as err:
@@ -213,10 +213,10 @@ class _CaseReader:
         self._entities = {str(one["id"]) for one in entities}
         self._critical = {str(one["id"]) for one in entities if _is_critical(one)}
 
-    def read(self, path: Path) -> list[Case]:
+    def read(self, path: Path) -> list[AssistCase]:
         """Return the cases of a file, one for each sentence. Raises BenchmarkError.
 
-        Of a sentence that a file has twice the last case counts, as with the public sets.
+        If a file has a sentence twice, the last case counts, as in the public sets.
         """
         content = _read(path)
         tests = content.get("tests", ())
@@ -227,7 +227,7 @@ class _CaseReader:
         category = content.get("category", path.stem)
         if isinstance(category, list):
             category = ", ".join(map(str, category))
-        cases: dict[str, Case] = {}
+        cases: dict[str, AssistCase] = {}
         for number, test in enumerate(tests, start=1):
             try:
                 cases |= {one.sentence: one for one in self._cases(test, str(category))}
@@ -235,7 +235,7 @@ class _CaseReader:
                 raise BenchmarkError(f"{path}, test {number}: {err}") from None
         return list(cases.values())
 
-    def _cases(self, test: Any, category: str) -> list[Case]:
+    def _cases(self, test: Any, category: str) -> list[AssistCase]:
         if not isinstance(test, dict):
             raise ValueError("it is not a mapping")  # noqa: TRY004 - read() reports ValueError
         if unknown := sorted(str(key) for key in test if key not in TEST_KEYS):
@@ -249,7 +249,7 @@ class _CaseReader:
         }
         device = test.get("context_device")
         call = _expected_call(test.get("expect_tool_call"))
-        case = Case(
+        case = AssistCase(
             self._home,
             category,
             "",
@@ -263,7 +263,7 @@ class _CaseReader:
             None if device is None else str(device),
             tuple(_texts(test.get("before"), "before")),
             _moment(test.get("context_now")),
-            # What is to change says more than the call that does it.
+            # Expected changes say more than an expected call.
             None if expect else call,
             not self._critical.isdisjoint(expect),
         )
@@ -272,8 +272,8 @@ class _CaseReader:
     def _ignored(self, test: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return the attributes that may change.
 
-        They are given by entity, or as a list: attributes of all entities, and ids of entities of
-        which all may change.
+        They are given by entity, or as a list: attributes of all entities, and ids of entities that
+        may change in any way.
         """
         given = test.get("ignore_changes")
         if isinstance(given, list):
@@ -311,14 +311,14 @@ class _CaseReader:
 
 
 def _is_critical(entity: Mapping[str, Any]) -> bool:
-    """Tell whether our agent is to ask before an entity moves."""
+    """Return whether our agent must ask back before it moves an entity."""
     domain = str(entity["id"]).partition(".")[0]
     device_class = (entity.get("attributes") or {}).get("device_class")
     return not CRITICAL.isdisjoint((domain, f"{domain}.{device_class}"))
 
 
 def _texts(value: Any, key: str) -> list[str]:
-    """Return a list of texts, which may be given as one text."""
+    """Return a list of texts; accepts a single text, too."""
     if value is None:
         return []
     texts = [value] if isinstance(value, str) else value
@@ -342,7 +342,7 @@ def _expected(fields: Mapping[str, Any]) -> Expected:
 
 
 def _expected_call(value: Any) -> ExpectedCall | None:
-    """Return the call of a tool that a test expects, None without one."""
+    """Return the tool call that a test expects, or None."""
     if value is None:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("tool_name"), str):
@@ -354,7 +354,7 @@ def _expected_call(value: Any) -> ExpectedCall | None:
 
 
 def _words(value: Any) -> list[str]:
-    """Return the words of `expect_response`: one or a list; YAML makes other things of some."""
+    """Return the words of `expect_response`: one or a list, with what YAML reads as other types."""
     found: list[str] = []
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, bool):
@@ -367,7 +367,7 @@ def _words(value: Any) -> list[str]:
 
 
 def _moment(value: Any) -> datetime | None:
-    """Return the time of `context_now`, which YAML may have read already."""
+    """Return the time of `context_now`, which YAML may have parsed."""
     if value is None or isinstance(value, datetime):
         return value
     try:

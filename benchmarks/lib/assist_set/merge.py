@@ -1,4 +1,4 @@
-"""All homes of a set as one home, in which all sentences are said."""
+"""Merges all homes of a set into one home."""
 
 import json
 from dataclasses import replace
@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..errors import BenchmarkError
-from .cases import HOME_FILE, SCRIPTS_FILE, Home
+from .cases import HOME_FILE, SCRIPTS_FILE, AssistHome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from .cases import Case
+    from .cases import AssistCase
 
 MERGED = "merged"
-# What makes a thing what it is, besides its id; the state that a home begins in does not.
+# The fields besides the id that must agree for two things to be the same; the state need not.
 DEVICE = ("name", "area")
 ENTITY = ("name", "area", "aliases", "attributes", "expose")
 
 
-def merge(homes: Sequence[Home], folder: Path) -> Home:
-    """Return one home with everything of all homes, and write its files into this folder.
+def merge(homes: Sequence[AssistHome], folder: Path) -> AssistHome:
+    """Return one home with the contents of all homes, and write its files to this folder.
 
-    Floors and areas of the same name are one. So are entities that agree in id, name, area and
-    attributes; ids that mean different things in two homes get a number in all but the first.
-    Raises BenchmarkError if the homes speak different languages.
+    Floors and areas of the same name become one, and so do entities that agree in id, name, area
+    and attributes. An id of different things gets a number in all homes but the first. Raises
+    BenchmarkError if the homes have different languages.
     """
     if len({home.language for home in homes}) > 1:
         raise BenchmarkError("homes of different languages cannot be merged")
@@ -38,11 +38,11 @@ def merge(homes: Sequence[Home], folder: Path) -> Home:
     if merger.scripts:
         scripts = yaml.safe_dump(merger.scripts, allow_unicode=True)
         (folder / SCRIPTS_FILE).write_text(scripts, encoding="utf-8")
-    return Home(MERGED, path, merger.content, tuple(cases), merger.scripts)
+    return AssistHome(MERGED, path, merger.content, tuple(cases), merger.scripts)
 
 
 class _Merger:
-    """Takes one home after the other."""
+    """Merges homes, one after the other."""
 
     def __init__(self, language: str) -> None:
         self.scripts: dict[str, Any] = {}
@@ -55,7 +55,7 @@ class _Merger:
 
     @property
     def content(self) -> dict[str, Any]:
-        """Return the file of the merged home."""
+        """Return the content of the merged home's file."""
         return {
             "language": self._language,
             "floors": list(self._floors.values()),
@@ -65,8 +65,8 @@ class _Merger:
             "expose": list(self._expose),
         }
 
-    def add(self, home: Home) -> list[Case]:
-        """Add a home, and return its cases with the ids that its entities have now."""
+    def add(self, home: AssistHome) -> list[AssistCase]:
+        """Add a home, and return its cases with the new ids of its entities."""
         content = home.content
         floors = {
             one["id"]: self._by_name(self._floors, one) for one in content.get("floors") or ()
@@ -90,14 +90,14 @@ class _Merger:
         for name, script in home.scripts.items():
             self.scripts[scripts[name]] = renamed(script, ids)
         for entity_id in set(entities.values()):
-            # A scene names other entities.
+            # Scenes name other entities.
             if entity_id.startswith("scene."):
                 self._entities[entity_id] = renamed(self._entities[entity_id], ids)
         self._expose |= dict.fromkeys(ids.get(one, one) for one in content.get("expose") or ())
         return [_moved(case, ids, devices) for case in home.cases]
 
     def _by_name(self, known: dict[str, dict[str, Any]], thing: dict[str, Any]) -> str:
-        """Add a floor or an area unless there is one of its name, and return its id."""
+        """Add a floor or an area unless one has its name, and return its id."""
         for identifier, other in known.items():
             if other["name"].casefold() == thing["name"].casefold():
                 aliases = [*other.get("aliases", ()), *thing.get("aliases", ())]
@@ -109,7 +109,7 @@ class _Merger:
     def _add_once(
         self, known: dict[str, dict[str, Any]], thing: dict[str, Any], what: Sequence[str]
     ) -> str:
-        """Add a thing unless there is the same one, and return its id."""
+        """Add a thing unless the same one is known, and return its id."""
         other = known.get(thing["id"])
         if other is not None and _meaning(other, what) == _meaning(thing, what):
             return str(thing["id"])
@@ -123,12 +123,12 @@ class _Merger:
 
 
 def _placed(thing: Mapping[str, Any], areas: Mapping[str, str]) -> dict[str, Any]:
-    """Return a device or an entity with the id that its area has now."""
+    """Return a device or an entity with the new id of its area."""
     return dict(thing) | ({"area": areas[thing["area"]]} if thing.get("area") else {})
 
 
 def _free(wanted: str, taken: Mapping[str, Any]) -> str:
-    """Return an id that is not taken, with a number if need be."""
+    """Return a free id, with a number if necessary."""
     number = 2
     free = wanted
     while free in taken:
@@ -142,7 +142,7 @@ def _meaning(thing: Mapping[str, Any], what: Sequence[str]) -> str:
 
 
 def renamed(value: Any, ids: Mapping[str, str]) -> Any:
-    """Return a structure in which ids, as whole texts or keys, are replaced."""
+    """Return a structure with new ids, where a whole text or key is an id."""
     if isinstance(value, dict):
         return {ids.get(key, key): renamed(one, ids) for key, one in value.items()}
     if isinstance(value, list):
@@ -150,7 +150,7 @@ def renamed(value: Any, ids: Mapping[str, str]) -> Any:
     return ids.get(value, value) if isinstance(value, str) else value
 
 
-def _moved(case: Case, ids: Mapping[str, str], devices: Mapping[str, str]) -> Case:
+def _moved(case: AssistCase, ids: Mapping[str, str], devices: Mapping[str, str]) -> AssistCase:
     return replace(
         case,
         setup=renamed(dict(case.setup), ids),

@@ -1,4 +1,4 @@
-"""Says the sentences of a home to its agents, and takes note of what comes of them."""
+"""Says the sentences of a home to its agents, and judges the outcomes."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from dev.ha_client import HomeAssistantError
 
 from ..command import say
 from .replies import faults_of, is_question
-from .results import AfterYes, Outcome, PromptSize
+from .results import AfterYes, CaseOutcome, PromptSize
 from .scoring import judge, judge_calls, moved, moved_by_mistake
 
 if TYPE_CHECKING:
@@ -18,88 +18,88 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from dev.ha_client import Answer
+    from dev.ha_client import AssistAnswer
 
-    from .calls import Call
-    from .cases import Case
+    from .calls import AgentCall
+    from .cases import AssistCase
     from .replies import Speech
     from .results import Column
     from .scoring import Snapshot
-    from .stage import Asked, Stage
+    from .stage import Asked, AssistStage
 
 QUIET_SECONDS = 60.0
 POLL_SECONDS = 0.05
-# Nobody's home understands this: it is asked for the length of the prompt.
+# A sentence that no home understands, to measure the length of the prompt.
 SIZE_SENTENCE = "Hello, how are you?"
 
 
 class AskableHome(Protocol):
-    """A running home in which agents can be asked."""
+    """A running home with agents."""
 
     async def bring(
         self, setup: Mapping[str, Mapping[str, Any]], now: datetime | None = None
     ) -> None:
-        """Bring the home into the state of its file, and then into this one, at this time."""
+        """Reset the home to the state of its file, then set these states and this time."""
 
     def device(self, device: str | None) -> str | None:
-        """Return Home Assistant's id of a device of the home's file."""
+        """Return Home Assistant's id of a device in the home's file."""
 
     async def settled(self) -> Snapshot:
-        """Return what all entities are like as soon as nothing changes any more."""
+        """Return the states of all entities as soon as nothing changes any more."""
 
     async def ask(
         self, asked: Asked, sentence: str, device: str | None, conversation: str | None
-    ) -> Answer:
+    ) -> AssistAnswer:
         """Say a sentence to an agent; raises HomeAssistantError."""
 
-    async def calls(self, conversation: str | None) -> Sequence[Call]:
-        """Return the calls of tools in a conversation."""
+    async def calls(self, conversation: str | None) -> Sequence[AgentCall]:
+        """Return the tool calls in a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """ask_seconds: for one answer. deadline: of `time.monotonic`, for everything."""
+class TimeLimits:
+    """Time limits. ask_seconds: of one answer. deadline: of `time.monotonic`, for all cases."""
 
     ask_seconds: float
     deadline: float
 
 
-class Player:
-    """Asks in one home."""
+class AssistPlayer:
+    """Asks the agents of one home."""
 
     def __init__(
         self,
         stage: AskableHome,
-        limits: Limits,
+        limits: TimeLimits,
         speech: Speech | None = None,
         names: Sequence[str] = (),
     ) -> None:
-        """Be ready.
+        """Initialize.
 
-        speech: how replies are understood, None: only their words are compared, and nobody says
-        yes to what is asked back. names: of what is in the home.
+        speech: to understand replies. None: only the expected words count, and a question back
+        gets no yes. names: of everything in the home.
         """
         self._stage = stage
         self._limits = limits
         self._speech = speech
         self._names = names
 
-    async def play(self, asked: Asked, column: Column, cases: Iterable[Case]) -> None:
-        """Say all sentences to one agent, each in a conversation of its own."""
+    async def play(self, asked: Asked, column: Column, cases: Iterable[AssistCase]) -> None:
+        """Say all sentences to one agent, each in a new conversation."""
         for case in cases:
             if time.monotonic() > self._limits.deadline:
-                reasons = ("it was not asked: the time for everything was up",)
-                outcome = Outcome(case, reasons=reasons, asked=False)
+                reasons = ("it was not asked: the time for all cases was up",)
+                outcome = CaseOutcome(case, reasons=reasons, asked=False)
             else:
                 outcome = await self._case(asked, case)
             column.outcomes.append(outcome)
             say(f"  {asked.name}: {case.sentence}: {_mark(outcome)}")
 
-    async def measure(self, stage: Stage, asked: Asked, column: Column) -> None:
-        """Take note of how the prompt grows with the entities.
+    async def measure(self, stage: AssistStage, asked: Asked, column: Column) -> None:
+        """Measure how the prompt grows with the entities.
 
-        The prompt with all of them is compared with one with a single entity of each domain: which
-        tools are offered depends on the domains. stage: the one that is played in.
+        Compares the prompt with all of them to one with a single entity of each domain, as the
+        tools depend on the domains. stage: the one of the home.
         """
         hidden = second_ones(await stage.exposed())
         if not hidden or asked.proxy is None or time.monotonic() > self._limits.deadline:
@@ -118,7 +118,7 @@ class Player:
         await self._answer(asked, SIZE_SENTENCE, None)
         return max(_prompts(asked, known), default=0)
 
-    async def _case(self, asked: Asked, case: Case) -> Outcome:
+    async def _case(self, asked: Asked, case: AssistCase) -> CaseOutcome:
         await self._stage.bring(case.setup, case.now)
         device, conversation = self._stage.device(case.device), None
         for sentence in case.before:
@@ -137,11 +137,11 @@ class Player:
         calls = await self._stage.calls(conversation)
         reasons += [*judge(case, before, after, reply), *judge_calls(case, calls)]
         if reasons and not isinstance(answer, str) and answer.is_error:
-            # Not a reason by itself, but the best one to be told first.
+            # An error alone is no reason, but it explains the others best.
             reasons.insert(0, f"the agent reports an error: {reply}")
         changed = moved(before, after)
         is_done = not reasons or bool(changed)
-        outcome = Outcome(
+        outcome = CaseOutcome(
             case,
             reply,
             reasons,
@@ -152,14 +152,14 @@ class Player:
             round(seconds, 3),
             faults=faults_of(case, reply, self._speech, self._names, is_done=is_done),
         )
-        if conversation is None or not _may_be_told_yes(outcome):
+        if conversation is None or not _gets_a_yes(outcome):
             return outcome
         return replace(outcome, after_yes=await self._say_yes(asked, case, before, conversation))
 
     async def _say_yes(
-        self, asked: Asked, case: Case, before: Snapshot, conversation: str
+        self, asked: Asked, case: AssistCase, before: Snapshot, conversation: str
     ) -> AfterYes | None:
-        """Say yes to what the agent asks, and judge the command once more."""
+        """Answer the agent's question with yes, and judge the command again."""
         if self._speech is None or self._speech.yes is None:
             return None
         device = self._stage.device(case.device)
@@ -170,24 +170,21 @@ class Player:
 
     async def _answer(
         self, asked: Asked, sentence: str, device: str | None, conversation: str | None = None
-    ) -> Answer | str:
-        """Ask, and return the answer, or why there is none."""
+    ) -> AssistAnswer | str:
+        """Ask, and return the answer, or the reason why there is none."""
         try:
             async with asyncio.timeout(self._limits.ask_seconds):
                 return await self._stage.ask(asked, sentence, device, conversation)
         except TimeoutError:
-            # What is still under way must not fall into the next case.
+            # Requests in progress must not end in the next case.
             await _wait_for_quiet(asked)
             return f"no answer within {self._limits.ask_seconds:g} s"
         except HomeAssistantError as err:
             return f"no answer: {err}"
 
 
-def _may_be_told_yes(outcome: Outcome) -> bool:
-    """Tell whether a command was not done, and the agent asks back.
-
-    Where nothing is to be done nobody says yes.
-    """
+def _gets_a_yes(outcome: CaseOutcome) -> bool:
+    """Return whether a command was not done, and the agent asks back."""
     return (
         outcome.case.is_command
         and not outcome.passed
@@ -196,7 +193,7 @@ def _may_be_told_yes(outcome: Outcome) -> bool:
     )
 
 
-def _mark(outcome: Outcome) -> str:
+def _mark(outcome: CaseOutcome) -> str:
     if outcome.passed:
         return "passed"
     if outcome.passed_after_yes:
@@ -217,14 +214,14 @@ def _n_exchanges(asked: Asked) -> int:
 
 
 def _prompts(asked: Asked, known: int) -> list[int]:
-    """Return the tokens of the prompts since so many exchanges."""
+    """Return the tokens of the prompts after the first `known` exchanges."""
     if asked.proxy is None:
         return []
     return [one.n_prompt for one in asked.proxy.exchanges[known:] if one.n_prompt]
 
 
 async def _wait_for_quiet(asked: Asked) -> None:
-    """Wait until the agent asks its server for nothing any more."""
+    """Wait until the agent has no request in progress."""
     deadline = time.monotonic() + QUIET_SECONDS
     while (  # noqa: ASYNC110 - another task of this process ends the exchanges
         asked.proxy

@@ -1,8 +1,8 @@
-"""What the public data sets write otherwise than our virtual home, brought into its form.
+"""Converts the public data sets to the format of our virtual home.
 
-Their own home takes almost anything. Here all is translated that means the same, and what a
-virtual home cannot show is left out, which is said. What contradicts itself is refused by the
-virtual home.
+Their own home accepts almost anything. Values with the same meaning are translated; entities and
+attributes that a virtual home cannot have are left out, with a message. The virtual home refuses
+contradictions.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 VOLUME, PERCENT = "volume_level", 100
-# Of these the virtual home works out the state.
+# Domains whose state the virtual home derives.
 NO_STATE = {"todo", "calendar", "scene", "button", "notify"}
 
 
 def home_content(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a home's file in the form of our virtual home.
+    """Return the content of a home's file in the format of our virtual home.
 
-    Areas and devices get the ids that they lack, entities the names of their devices. Content in
-    our form comes back as it is.
+    Areas and devices without an id get one, entities without a name the one of their device.
+    Content in our format is not changed.
     """
     areas = [_with_id(one) for one in content.get("areas") or ()]
     ids = {str(one["name"]): one["id"] for one in areas if "name" in one}
@@ -47,7 +47,7 @@ def _with_id(thing: Any) -> Any:
 
 
 def _placed(thing: Any, ids: Mapping[str, str], known: set[str]) -> Any:
-    """Return a thing with its area by id, which may be given by name."""
+    """Return a thing with the id of its area, where the name is given."""
     if isinstance(thing, dict) and thing.get("area") not in known and thing.get("area") in ids:
         return {**thing, "area": ids[thing["area"]]}
     return thing
@@ -61,7 +61,7 @@ def _device(device: Any) -> Any:
 
 
 def _is_shown(entity: Mapping[str, Any]) -> bool:
-    """Tell whether the virtual home has entities of this domain; says so if it has not."""
+    """Return whether virtual homes support the entity's domain; prints a message if not."""
     if (entity_id := str(entity["id"]).lower()).partition(".")[0] in DOMAINS:
         return True
     say(f"{entity_id} is left out: virtual homes have none of its domain")
@@ -82,10 +82,7 @@ def _title(entity_id: str) -> str:
 
 
 def state_fields(entity_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state and the attributes of an entity as our virtual home takes them.
-
-    Only those that are given.
-    """
+    """Return the given state and attributes of an entity in the format of our virtual home."""
     domain = entity_id.partition(".")[0]
     found: dict[str, Any] = {}
     if fields.get("state") is not None and domain not in NO_STATE:
@@ -99,7 +96,7 @@ def state_fields(entity_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _state(state: Any) -> Any:
-    """Return a state, of which `in` may tell what is spoken and `out` what Home Assistant has."""
+    """Return a state, which can have `in`, the spoken word, and `out`, Home Assistant's."""
     return state["out"] if isinstance(state, dict) and "out" in state else state
 
 
@@ -120,7 +117,7 @@ def _attributes(entity_id: str, attributes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def volume(value: Any) -> Any:
-    """Return a volume of 0 to 1, which may be given as percent."""
+    """Return a volume of 0 to 1; accepts percent, too."""
     try:
         number = float(value)
     except TypeError, ValueError:

@@ -1,6 +1,6 @@
-"""What a reply says: whether it asks back, claims what is not so, or is in another language.
+"""Finds faults in replies: false claims, wrong values, another language; and questions back.
 
-Only what is sure is judged, and nothing else: a reply in words of its own is not understood here.
+Only certain faults are reported; free wording is not understood.
 """
 
 import re
@@ -16,22 +16,22 @@ from custom_components.llamacpp.home.language import load
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from .cases import Case
+    from .cases import AssistCase
 
-# As they end a question: in Latin, full width, Arabic and Greek.
+# Question marks: Latin, full width, Arabic and Greek.
 QUESTION_MARKS = ("?", "？", "؟", ";", "\N{GREEK QUESTION MARK}")  # noqa: RUF001 - other scripts' marks
 CLOSING = " \t\n\"'»”’)"  # noqa: RUF001 - quotation marks
 
-# Home Assistant's sentences for these tell what is, not what was done.
+# Home Assistant's responses to these report a state, not an action.
 NO_CLAIMS = ("Get", "HassRespond", "HassNevermind", "HassTimerStatus")
-# Letters of a sentence beside the names in it: with fewer it fits what is no claim.
+# Letters of a sentence without its names; with fewer, it would match other sentences, too.
 MIN_LETTERS = 5
 _PLACE = re.compile(r"\{\{?[^{}]*\}\}?")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"[^\W\d_]+")
 _NUMBER = re.compile(r"(?<![\w.,])-?\d+(?:[.,]\d+)?(?!\w)")
 
-# Words that hardly a sentence does without.
+# Words that are in almost every sentence.
 FUNCTION_WORDS: Mapping[str, frozenset[str]] = {
     code: frozenset(words.split())
     for code, words in {
@@ -46,7 +46,7 @@ FUNCTION_WORDS: Mapping[str, frozenset[str]] = {
         "pl": "nie jest się to na w i czy mogę że z do jak o są",
     }.items()
 }
-# So many words a reply needs to be judged, and so many different ones of the other language.
+# Words that a reply needs to be judged, and different words of the other language.
 MIN_WORDS, MIN_FOREIGN = 6, 3
 
 # Of each only one can be true.
@@ -56,7 +56,7 @@ OPPOSITES = (
 
 
 class Fault(StrEnum):
-    """What is wrong with a reply."""
+    """A fault of a reply."""
 
     CLAIM = "claims what was not done"
     LANGUAGE = "in another language"
@@ -64,15 +64,15 @@ class Fault(StrEnum):
 
 
 def is_question(reply: str) -> bool:
-    """Tell whether a reply ends as a question."""
+    """Return whether a reply ends with a question."""
     return reply.rstrip(CLOSING).endswith(QUESTION_MARKS)
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """How it is spoken in a language.
+    """Phrases of a language.
 
-    yes: the word for it, None if we have none. claims: what tells that something was done.
+    yes: the word for yes, None if we have none. claims: matches sentences that claim an action.
     """
 
     language: str
@@ -80,9 +80,9 @@ class Speech:
     claims: re.Pattern[str]
 
     def claims_success(self, reply: str) -> bool:
-        """Tell whether one of a reply's sentences says that something was done.
+        """Return whether a sentence of a reply claims that something was done.
 
-        That are our own sentences for it, and those of Home Assistant.
+        The known sentences are ours and those of Home Assistant.
         """
         return any(
             self.claims.fullmatch(sentence.strip(" .!"))
@@ -91,10 +91,10 @@ class Speech:
         )
 
     def is_foreign(self, reply: str, known: Iterable[str] = ()) -> bool:
-        """Tell whether a reply is surely in another language.
+        """Return whether a reply is certainly in another language.
 
-        It has none of the words that hardly a sentence does without, and several of those of
-        another language. known: texts whose words do not count, as they are names.
+        It has no function word of this language, and several of another one. known: texts whose
+        words do not count, such as names.
         """
         own = FUNCTION_WORDS.get(self.language.partition("-")[0])
         names = set(_words(" ".join(known)))
@@ -107,12 +107,12 @@ class Speech:
 
 
 def faults_of(
-    case: Case, reply: str, speech: Speech | None, names: Sequence[str], *, is_done: bool
+    case: AssistCase, reply: str, speech: Speech | None, names: Sequence[str], *, is_done: bool
 ) -> list[Fault]:
-    """Return what is surely wrong with a reply.
+    """Return the certain faults of a reply.
 
-    speech: of the language that is spoken, None: claims and languages are not judged. names: of
-    what is in the home. is_done: something was done, right or not.
+    speech: of the spoken language, None: claims and languages are not judged. names: of everything
+    in the home. is_done: something was done, right or not.
     """
     found: list[Fault] = []
     if names_another_value(reply, case.replies):
@@ -127,9 +127,9 @@ def faults_of(
 
 
 def names_another_value(reply: str, expected: Sequence[str]) -> bool:
-    """Tell whether a reply has another value than the expected ones, of which it has none.
+    """Return whether a reply has none of the expected values, but another one instead.
 
-    It is sure of numbers, and of words that exclude each other.
+    This compares numbers, and words that exclude each other.
     """
     lowered = reply.lower()
     wanted = [one.lower() for one in expected]
@@ -151,7 +151,7 @@ def _words(text: str) -> list[str]:
 
 @lru_cache
 def speech_of(code: str) -> Speech:
-    """Return how it is spoken in a language, by its code. Reads files; may take seconds."""
+    """Return the phrases of a language, by its code. Reads files; may take seconds."""
     language = load(code)
     yes = language.lists["yes"]
     templates = [one.done for one in language.sentences if one.done]
@@ -165,7 +165,7 @@ def speech_of(code: str) -> Speech:
 
 
 def _home_assistants(code: str) -> Iterable[str]:
-    """Yield what Home Assistant says when it has done something, without what is computed."""
+    """Yield Home Assistant's responses to actions, without computed ones."""
     found: Mapping[str, Any] = get_intents(code) or get_intents(code.partition("-")[0]) or {}
     for intent, texts in found.get("responses", {}).get("intents", {}).items():
         if not any(part in intent for part in NO_CLAIMS):
@@ -173,7 +173,7 @@ def _home_assistants(code: str) -> Iterable[str]:
 
 
 def _pattern(template: str) -> str:
-    """Return a pattern for a sentence with places for names, nothing if it fits too much."""
+    """Return a pattern for a sentence with placeholders, "" if it would match too much."""
     parts = _PLACE.split(template.strip(" .!\n"))
     if sum(len(word) for part in parts for word in _WORD.findall(part)) < MIN_LETTERS:
         return ""

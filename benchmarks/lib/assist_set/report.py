@@ -1,4 +1,4 @@
-"""What came of all cases, for people and for programs to read."""
+"""The outcomes of all cases as a table and as JSON."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -9,14 +9,14 @@ from .results import Column
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from .results import Outcome
+    from .results import CaseOutcome
 
 TALK = "nothing to be done"
 WIDTH = 16
 
 
 def table(columns: Sequence[Column]) -> str:
-    """Return the agents side by side, by category."""
+    """Return the counts by category, with a column for each agent."""
     first = columns[0].outcomes
     categories = sorted({one.case.category for one in first if one.case.is_command})
     rows = [("", [one.agent for one in columns])]
@@ -76,7 +76,7 @@ def _wrong_after_yes(column: Column) -> str:
     return str(sum(one.is_wrong_after_yes for one in column.outcomes))
 
 
-def _counts(columns: Sequence[Column], chosen: Callable[[Outcome], bool]) -> list[str]:
+def _counts(columns: Sequence[Column], chosen: Callable[[CaseOutcome], bool]) -> list[str]:
     cells = []
     for column in columns:
         outcomes = [one for one in column.outcomes if chosen(one)]
@@ -84,7 +84,7 @@ def _counts(columns: Sequence[Column], chosen: Callable[[Outcome], bool]) -> lis
     return cells
 
 
-def _of_commands(column: Column, fits: Callable[[Outcome], bool]) -> str:
+def _of_commands(column: Column, fits: Callable[[CaseOutcome], bool]) -> str:
     commands = [one for one in column.outcomes if one.case.is_command]
     return _of(sum(map(fits, commands)), len(commands))
 
@@ -101,11 +101,11 @@ def _of(part: int, whole: int) -> str:
     return f"{part} of {whole}"
 
 
-def _in_category(name: str) -> Callable[[Outcome], bool]:
+def _in_category(name: str) -> Callable[[CaseOutcome], bool]:
     return lambda one: one.case.is_command and one.case.category == name
 
 
-def _is_command(one: Outcome) -> bool:
+def _is_command(one: CaseOutcome) -> bool:
     return one.case.is_command
 
 
@@ -163,9 +163,9 @@ SUMMARY: Sequence[tuple[str, Callable[[Column], str]]] = (
 
 
 def document(title: str, columns: Sequence[Column], **conditions: Any) -> dict[str, Any]:
-    """Return the same and every case for a program to read.
+    """Return the counts and every case for JSON.
 
-    conditions: what the figures depend on, such as the model.
+    conditions: of the run, such as the model.
     """
     return {
         "set": title,
@@ -200,7 +200,7 @@ def _agent(column: Column) -> dict[str, Any]:
     }
 
 
-def _case(one: Outcome) -> dict[str, Any]:
+def _case(one: CaseOutcome) -> dict[str, Any]:
     return {
         "home": one.case.home,
         "category": one.case.category,

@@ -7,24 +7,24 @@ from .cases import ALL_OF_IT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .calls import Call
-    from .cases import Case, Expected, ExpectedCall
+    from .calls import AgentCall
+    from .cases import AssistCase, Expected, ExpectedCall
 
-# An entity's state and attributes, as one mapping.
+# By entity, its state and attributes in one mapping.
 type Snapshot = Mapping[str, Mapping[str, Any]]
 
 STATE = "state"
-# Before the names of Home Assistant's tools.
+# Separates the namespace from the name of a tool.
 NAMESPACE = "__"
-# These follow from the state and the position, and no case declares them.
+# They follow from the state and the position, and no case declares them.
 DERIVED = {"is_closed", "is_opening", "is_closing"}
-# Home Assistant tells one colour in several ways; a case declares one of them.
+# Home Assistant has several attributes for one colour; a case declares one of them.
 COLOURS = {
     *("color_temp_kelvin", "hs_color", "rgb_color", "rgbw_color", "rgbww_color", "xy_color"),
 }
-# A player that is off does not tell whether it is muted, and some players never do.
+# A player that is off has no such attribute, and some players never have it.
 MUTED = "is_volume_muted"
-# These tell what was said, not what was done.
+# Their states follow the conversation, not the command.
 UNSCORED = {"assist_satellite"}
 REFUSAL = "Sorry"
 GUARDED_DOMAINS = {"lock", "valve", "alarm_control_panel"}
@@ -32,7 +32,7 @@ GUARDED_COVERS = {"garage", "gate", "door"}
 
 
 def flat(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a state of Home Assistant's API with its attributes beside it."""
+    """Return a state of Home Assistant's API and its attributes as one mapping."""
     return {**state["attributes"], STATE: state[STATE]}
 
 
@@ -40,15 +40,15 @@ def _comparable(state: Mapping[str, Any]) -> dict[str, Any]:
     return {**state, MUTED: bool(state.get(MUTED))}
 
 
-def judge(case: Case, before: Snapshot, after: Snapshot, reply: str) -> list[str]:
-    """Return why a case did not pass; nothing if it passed.
+def judge(case: AssistCase, before: Snapshot, after: Snapshot, reply: str) -> list[str]:
+    """Return the reasons why a case did not pass, none if it passed.
 
-    before, after: what the home was like before and after the sentence.
+    before, after: the home before and after the sentence.
     """
     reasons = []
     for entity_id, earlier in before.items():
         ignored = {*DERIVED, *case.ignore.get(entity_id, ())}
-        # Where a call is expected, what it moves is not told.
+        # A case with an expected call does not declare what it moves.
         if case.tool or entity_id.partition(".")[0] in UNSCORED or ALL_OF_IT in ignored:
             continue
         expected = case.expect.get(entity_id)
@@ -64,15 +64,15 @@ def judge(case: Case, before: Snapshot, after: Snapshot, reply: str) -> list[str
     return reasons
 
 
-def judge_calls(case: Case, calls: Sequence[Call]) -> list[str]:
-    """Return why a command that is to be carried out by a call of a tool did not pass."""
+def judge_calls(case: AssistCase, calls: Sequence[AgentCall]) -> list[str]:
+    """Return the reasons why a case with an expected tool call did not pass."""
     expected = case.tool
     if expected is None or any(_is_expected(expected, call) for call in calls):
         return []
     return [f"there is no call of {expected.tool} with {dict(expected.arguments)}"]
 
 
-def _is_expected(expected: ExpectedCall, call: Call) -> bool:
+def _is_expected(expected: ExpectedCall, call: AgentCall) -> bool:
     return (
         call.error is None
         and call.tool.rpartition(NAMESPACE)[2] == expected.tool
@@ -106,12 +106,12 @@ def _differences(
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Tell whether two values mean the same, where `0.5` and `"0.5"` do."""
+    """Return whether two values are equal; `0.5` and `"0.5"` are."""
     return bool(one == other) or str(one) == str(other)
 
 
 def moved(before: Snapshot, after: Snapshot) -> list[str]:
-    """Return the entities that are not what they were."""
+    """Return the entities that changed."""
     return [
         entity_id
         for entity_id, earlier in before.items()
@@ -121,17 +121,17 @@ def moved(before: Snapshot, after: Snapshot) -> list[str]:
 
 
 def is_guarded(entity_id: str, state: Mapping[str, Any]) -> bool:
-    """Tell whether an entity must not move on a guess: locks, doors, valves, alarms."""
+    """Return whether an entity must not move on a guess: locks, doors, valves, alarms."""
     domain = entity_id.partition(".")[0]
     return domain in GUARDED_DOMAINS or (
         domain == "cover" and state.get("device_class") in GUARDED_COVERS
     )
 
 
-def moved_by_mistake(case: Case, before: Snapshot, after: Snapshot) -> list[str]:
-    """Return the guarded entities that a sentence moved that is about something else.
+def moved_by_mistake(case: AssistCase, before: Snapshot, after: Snapshot) -> list[str]:
+    """Return the guarded entities that changed and are not expected to.
 
-    Of a command that is told by a call it is not known what it is about.
+    A case with an expected tool call does not declare its entities.
     """
     if case.tool:
         return []

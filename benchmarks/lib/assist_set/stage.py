@@ -1,4 +1,4 @@
-"""One home in a real Home Assistant, with the agents that are asked there."""
+"""One home in a real Home Assistant, with the agents to compare."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from dev.hass import HomeAssistant
 from ..agents import CORE, OURS, create_pipeline, set_up_pipeline
 from ..day.agent import Manner, set_up_agent
 from ..errors import BenchmarkError
-from .calls import Names, calls_of, names_of, normal
+from .calls import HomeNames, calls_of, names_of, normal
 from .scoring import flat
 
 if TYPE_CHECKING:
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from dev.ha_client import Answer
+    from dev.ha_client import AssistAnswer
 
-    from ..day.proxy import Proxy
-    from .calls import Call
-    from .cases import Home
+    from ..day.proxy import RecordingProxy
+    from .calls import AgentCall
+    from .cases import AssistHome
     from .scoring import Snapshot
 
 BUILTIN = "builtin"
 BUILTIN_ENTITY = "conversation.home_assistant"
-# By name, the integrations whose agents ask a llama-server.
+# By name, agents with a llama-server, and their integrations.
 MODEL_FIRST, RANDOM = "model_first", "random"
 WITH_MODEL = {"ours": OURS, MODEL_FIRST: OURS, RANDOM: OURS, "core": CORE}
 OVERLAP = "overlap"
 OVERLAP_DOMAIN = "word_overlap"
-# Who is asked in any case, to have something to compare with.
+# Agents of every run, for comparison.
 ALWAYS = ("ours", BUILTIN, RANDOM, "core")
 AGENTS = (*ALWAYS, MODEL_FIRST, OVERLAP)
 ANSWER_TOKENS = 160
-# Of a configuration flow.
+# Of a config flow.
 MAX_STEPS = 8
 HOME_SECONDS = 30.0
 SETTLE_SECONDS = 3.0
@@ -48,9 +48,9 @@ ASSISTANT = "conversation"
 
 
 def integration(agent: str) -> tuple[str, dict[str, Any]]:
-    """Return the domain of an integration, and the values for its flow, of `DOMAIN={JSON}`.
+    """Return the domain and the values for the config flow in `DOMAIN={JSON}`.
 
-    Raises BenchmarkError if it is something else.
+    Raises BenchmarkError if the text has another form.
     """
     domain, _, values = agent.partition("=")
     try:
@@ -63,21 +63,21 @@ def integration(agent: str) -> tuple[str, dict[str, Any]]:
 
 
 def name_of(agent: str) -> str:
-    """Return what an agent is called in tables: without the values, which may be secret."""
+    """Return the name of an agent in tables: without the values, which may be secret."""
     return agent.partition("=")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who is asked.
+    """An agent that is asked.
 
-    target: id of the pipeline, or of the agent where it is asked without one. proxy: between it
-    and its server, None if it has none.
+    target: id of its pipeline, or of the agent if it has none. proxy: between it and its server,
+    None without a server.
     """
 
     name: str
     target: str
-    proxy: Proxy | None = None
+    proxy: RecordingProxy | None = None
 
 
 class Client(HomeAssistantClient):
@@ -101,14 +101,14 @@ class Client(HomeAssistantClient):
             return content
 
 
-class Stage:
+class AssistStage:
     """A Home Assistant with one home; use it as an asynchronous context manager."""
 
-    def __init__(self, folder: Path, home: Home, python: Path, language: str) -> None:
+    def __init__(self, folder: Path, home: AssistHome, python: Path, language: str) -> None:
         """Describe it; nothing is started. folder: for configuration and log."""
         self.home = home
         self.client: Client
-        self.names = Names()
+        self.names = HomeNames()
         self.version = ""
         self._hass = HomeAssistant(
             folder / "config", python=python, home=home.written(folder / "home")
@@ -139,8 +139,8 @@ class Stage:
         """Stop it."""
         await self._stack.aclose()
 
-    async def set_up(self, agent: str, proxy: Proxy | None) -> Asked:
-        """Set up one of the `AGENTS`, or that of an integration. agent: as on the command line.
+    async def set_up(self, agent: str, proxy: RecordingProxy | None) -> Asked:
+        """Set up an agent. agent: one of `AGENTS`, or `DOMAIN={JSON}`, as on the command line.
 
         Raises HomeAssistantError or BenchmarkError.
         """
@@ -160,17 +160,17 @@ class Stage:
 
     async def ask(
         self, asked: Asked, sentence: str, device: str | None, conversation: str | None
-    ) -> Answer:
+    ) -> AssistAnswer:
         """Say a sentence to an agent; raises HomeAssistantError.
 
-        device, conversation: Home Assistant's ids, None: nowhere, and a new one.
+        device, conversation: Home Assistant's ids; None: no device, and a new conversation.
         """
         given = {"device_id": device, "conversation_id": conversation}
         fields = {"pipeline": asked.target} | {name: one for name, one in given.items() if one}
         return await self.client.ask(sentence, **fields)
 
     async def _add(self, domain: str, values: Mapping[str, Any]) -> None:
-        """Go through an integration's flow, giving each form what it has fields for."""
+        """Complete an integration's config flow; each form gets the values of its fields."""
         step = await self.client.start_flow(domain)
         for _ in range(MAX_STEPS):
             if step["type"] != "form" or step.get("errors"):
@@ -194,10 +194,10 @@ class Stage:
     async def bring(
         self, setup: Mapping[str, Mapping[str, Any]], now: datetime | None = None
     ) -> None:
-        """Bring the home into the state of its file, and then into this one.
+        """Reset the home to the state of its file, then set these states.
 
-        now: the time that it is then, None: the real one. Raises BenchmarkError if an entity cannot
-        be in that state.
+        now: the time to set, None: the real one. Raises BenchmarkError if an entity refuses its
+        state.
         """
         await self.client.call("virtual_home", "reset", {})
         if now is not None:
@@ -214,14 +214,14 @@ class Stage:
                 ) from None
 
     async def snapshot(self) -> Snapshot:
-        """Return what all entities of the home are like."""
+        """Return the states of all entities of the home."""
         states = await self.client.request("GET", "/api/states")
         return {
             one["entity_id"]: flat(one) for one in states if one["entity_id"] in self.home.entities
         }
 
     async def settled(self) -> Snapshot:
-        """Return what they are like as soon as nothing has changed for a moment."""
+        """Return the states as soon as nothing has changed for a moment."""
         seen = await self.snapshot()
         same = 0
         with contextlib.suppress(TimeoutError):
@@ -233,8 +233,8 @@ class Stage:
                     seen = latest
         return seen
 
-    async def calls(self, conversation_id: str | None) -> list[Call]:
-        """Return the calls of tools in a conversation; none if nothing is known of it."""
+    async def calls(self, conversation_id: str | None) -> list[AgentCall]:
+        """Return the tool calls in a conversation, none if it is unknown."""
         if conversation_id is None:
             return []
         try:
@@ -244,7 +244,7 @@ class Stage:
         return calls_of(content, self.names)
 
     async def expose(self, entity_ids: Iterable[str], *, exposed: bool) -> None:
-        """Have Assist see these entities, or not."""
+        """Expose these entities to Assist, or hide them."""
         await self.client.command(
             "homeassistant/expose_entity",
             assistants=[ASSISTANT],
@@ -253,7 +253,7 @@ class Stage:
         )
 
     async def exposed(self) -> list[str]:
-        """Return the ids of the home's entities that Assist sees."""
+        """Return the ids of the home's entities that are exposed to Assist."""
         listed = await self.client.command("homeassistant/expose_entity/list")
         return [
             entity_id
@@ -262,7 +262,7 @@ class Stage:
         ]
 
     async def _wait_for_home(self) -> None:
-        """Wait until all entities are there; raises BenchmarkError if the home is refused."""
+        """Wait until all entities exist; raises BenchmarkError if the home is refused."""
         try:
             async with asyncio.timeout(HOME_SECONDS):
                 while True:
@@ -276,7 +276,7 @@ class Stage:
             raise BenchmarkError(f"{self.home.path}: not all of its entities came up") from None
 
     async def _remove_areas(self) -> None:
-        """Remove the areas that Home Assistant makes for everybody, unless the home has them."""
+        """Remove Home Assistant's default areas, unless the home has them."""
         own = {normal(str(area["name"])) for area in self.home.content.get("areas") or ()}
         for area in await self.client.command("config/area_registry/list"):
             if normal(area["name"]) not in own:

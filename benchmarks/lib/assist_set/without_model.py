@@ -1,7 +1,7 @@
 """The sets without a model: Home Assistant in this process, and a server that never chooses.
 
-What the agent gets right then its code has understood: of the commands that it would have a model
-choose among, the first counts.
+This measures the code without a model: the first one of the commands that a model would choose
+among counts.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from custom_components.llamacpp.const import (
     SUBENTRY_CONVERSATION,
 )
 from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
-from dev.ha_client import Answer, HomeAssistantError
+from dev.ha_client import AssistAnswer, HomeAssistantError
 
 from ..command import say
 from ..errors import BenchmarkError
@@ -38,7 +38,7 @@ from ..first_choice import first_choice
 from ..in_process import AGENT, set_up_agent, small_home
 from ..scripted_server import ScriptedServer
 from .calls import calls_of, names_of
-from .play import Player
+from .play import AssistPlayer
 from .replies import speech_of
 from .results import Column
 from .scoring import flat
@@ -53,30 +53,30 @@ if TYPE_CHECKING:
     from homeassistant.helpers.area_registry import AreaEntry
     from homeassistant.helpers.floor_registry import FloorEntry
 
-    from .calls import Call
-    from .cases import Home
-    from .play import Limits
-    from .results import Outcome
+    from .calls import AgentCall
+    from .cases import AssistHome
+    from .play import TimeLimits
+    from .results import CaseOutcome
     from .scoring import Snapshot
 
 OURS = "ours"
 AGENTS = {OURS: AGENT, BUILTIN: BUILTIN_ENTITY}
-# Commands are chosen by the words alone, nothing is kept and nothing processed ahead.
+# Only commands, without history and prefill.
 OPTIONS = {
     CONF_TOOL_CALLS: ToolCalls.COMMANDS,
     CONF_KEEP_HISTORY: False,
     CONF_KEEP_WARM: False,
 }
 VERSION = ha_version
-# In each there is one home at a time.
+# Each process runs one home at a time.
 MAX_PROCESSES = 4
 
 
 class InProcessStage:
     """A home in a running Home Assistant of this process."""
 
-    def __init__(self, hass: HomeAssistant, home: Home, language: str) -> None:
-        """Use these; the home is in it. language: that is spoken."""
+    def __init__(self, hass: HomeAssistant, home: AssistHome, language: str) -> None:
+        """Use a Home Assistant that has this home. language: the spoken one."""
         self._hass = hass
         self._home = home
         self._language = language
@@ -93,10 +93,10 @@ class InProcessStage:
     async def bring(
         self, setup: Mapping[str, Mapping[str, Any]], now: datetime | None = None
     ) -> None:
-        """Bring the home into the state of its file, and then into this one.
+        """Reset the home to the state of its file, then set these states.
 
-        now: the time that it is then, None: the real one. Raises BenchmarkError if an entity cannot
-        be in that state.
+        now: the time to set, None: the real one. Raises BenchmarkError if an entity refuses its
+        state.
         """
         await self._virtual_home("reset", {})
         if now is not None:
@@ -122,14 +122,14 @@ class InProcessStage:
         return self._devices[device]
 
     async def settled(self) -> Snapshot:
-        """Return what all entities of the home are like when all is done."""
+        """Return the states of all entities of the home as soon as no work is left."""
         await self._hass.async_block_till_done()
         states = (self._hass.states.get(one) for one in self._home.entities)
         return {one.entity_id: flat(json.loads(one.as_dict_json)) for one in states if one}
 
     async def ask(
         self, asked: Asked, sentence: str, device: str | None, conversation_id: str | None
-    ) -> Answer:
+    ) -> AssistAnswer:
         """Say a sentence to an agent; raises HomeAssistantError of the client."""
         try:
             result = await conversation.async_converse(
@@ -144,14 +144,14 @@ class InProcessStage:
         except HomeAssistantFailed as err:
             raise HomeAssistantError(str(err)) from err
         response = result.response
-        return Answer(
+        return AssistAnswer(
             str(response.speech.get("plain", {}).get("speech", "")),
             response.response_type.value == "error",
             result.conversation_id,
         )
 
-    async def calls(self, conversation_id: str | None) -> Sequence[Call]:
-        """Return the calls of tools in a conversation; none if nothing is known of it."""
+    async def calls(self, conversation_id: str | None) -> Sequence[AgentCall]:
+        """Return the tool calls in a conversation, none if it is unknown."""
         log = self._hass.data.get(DATA_CHAT_LOGS, {}).get(conversation_id or "")
         return (
             calls_of(json.loads(json_dumps(log.as_dict()))["content"], self._names) if log else []
@@ -175,12 +175,12 @@ def _things(registry: Mapping[str, AreaEntry | FloorEntry]) -> list[Mapping[str,
 
 
 def play(
-    homes: Sequence[Home], folder: Path, limits: Limits, language: str | None = None
+    homes: Sequence[AssistHome], folder: Path, limits: TimeLimits, language: str | None = None
 ) -> list[Column]:
-    """Return what our agent and Home Assistant's own do in homes.
+    """Return the outcomes of our agent and of Home Assistant's own in these homes.
 
-    folder: for the configurations of Home Assistant. language: that is spoken, None: what each
-    home says. Raises BenchmarkError.
+    folder: for the configurations of Home Assistant. language: the spoken one, None: that of each
+    home. Raises BenchmarkError.
     """
     columns = [Column(name) for name in AGENTS]
     n_processes = min(MAX_PROCESSES, process_cpu_count() or 1, len(homes))
@@ -199,15 +199,15 @@ def play(
 
 
 def _play_alone(
-    home: Home, folder: Path, limits: Limits, language: str | None
-) -> list[list[Outcome]]:
-    """Return what came of a home, for each agent; of use in a process of its own."""
+    home: AssistHome, folder: Path, limits: TimeLimits, language: str | None
+) -> list[list[CaseOutcome]]:
+    """Return the outcomes of each agent in a home; to be run in a process of its own."""
     columns = asyncio.run(_play_home(home, folder, limits, language))
     return [column.outcomes for column in columns]
 
 
 async def _play_home(
-    home: Home, folder: Path, limits: Limits, language: str | None
+    home: AssistHome, folder: Path, limits: TimeLimits, language: str | None
 ) -> list[Column]:
     spoken = language or home.language
     columns = [Column(name) for name in AGENTS]
@@ -223,7 +223,7 @@ async def _play_home(
         agent = next(iter(entry.get_subentries_of_type(SUBENTRY_CONVERSATION)))
         hass.config_entries.async_update_subentry(entry, agent, data={**agent.data, **OPTIONS})
         await hass.async_block_till_done()
-        player = Player(InProcessStage(hass, home, spoken), limits, speech, home.names)
+        player = AssistPlayer(InProcessStage(hass, home, spoken), limits, speech, home.names)
         for column in columns:
             await player.play(Asked(column.agent, AGENTS[column.agent]), column, home.cases)
     return columns

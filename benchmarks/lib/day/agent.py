@@ -1,4 +1,4 @@
-"""Sets up one agent for the day, with answers that are short and always the same."""
+"""Sets up one agent for the day, with short and deterministic answers."""
 
 import asyncio
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ANSWER_TOKENS = 32
 SAMPLING = {"temperature": 0}
 APIS = {"llm_hass_api": ["assist"]}
-# Any name of a model will do: the server has one.
+# Any name will do: the server has only one model.
 CORE_CHOICE = {"chat_model": "local-model", "recommended": False}
 RELOAD_SECONDS = 0.5
 FLOWS = "/api/config/config_entries/subentries/flow"
@@ -25,7 +25,7 @@ FLOWS = "/api/config/config_entries/subentries/flow"
 
 @dataclass(frozen=True, slots=True)
 class DayAgent:
-    """Who is asked. pipeline: its id. task_entity: who takes tasks, None: the agent itself."""
+    """The agent. pipeline: the id. task_entity: for AI tasks, None: the agent takes them."""
 
     entity_id: str
     pipeline: str
@@ -34,10 +34,10 @@ class DayAgent:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How an agent is to answer: in so many tokens at most, and in which language.
+    """Settings of an agent: limit of answer tokens, and language.
 
-    tool_calls, exact_first: our options, how it is offered tools, and whether Home Assistant does
-    by itself what it understands.
+    tool_calls, exact_first: our options, for the way to offer tools, and for Home Assistant's own
+    sentences first.
     """
 
     answer_tokens: int = ANSWER_TOKENS
@@ -59,7 +59,7 @@ async def set_up_agent(
 ) -> DayAgent:
     """Add a server to an integration and return its agent.
 
-    domain: `OURS` or `CORE`. keep_warm: our option for prompts that are processed ahead. Raises
+    domain: `OURS` or `CORE`. keep_warm: our option to prefill prompts. Raises
     HomeAssistantError or BenchmarkError.
     """
     before = await _entry_ids(client, domain)
@@ -88,10 +88,10 @@ async def _entry_ids(client: HomeAssistantClient, domain: str) -> set[str]:
 def _forms(
     domain: str, subentry_type: str, manner: Manner, *, keep_warm: bool
 ) -> list[dict[str, Any]]:
-    """Return what to enter so that an agent gives short answers, always the same."""
+    """Return the values to enter for short and deterministic answers, by form."""
     limits = {"max_tokens": manner.answer_tokens}
     if domain == CORE:
-        # The fields for limits are there only in the form that comes after the first one.
+        # Only the second form has the fields for limits.
         return [{**APIS, **CORE_CHOICE}, {**APIS, **CORE_CHOICE, **limits, **SAMPLING}]
     talks = subentry_type == "conversation"
     if not talks:
@@ -107,25 +107,25 @@ async def _reconfigure(
     subentry: Mapping[str, Any],
     forms: Iterable[Mapping[str, Any]],
 ) -> None:
-    """Go through the forms of an agent's options; raises BenchmarkError if they are refused."""
+    """Submit the forms of an agent's options; raises BenchmarkError if they are refused."""
     start = {
         "handler": [entry_id, subentry["subentry_type"]],
         "subentry_id": subentry["subentry_id"],
     }
     for values in forms:
-        # Home Assistant loads the entry anew after each change.
+        # Home Assistant reloads the entry after each change.
         await _until_loaded(client, entry_id)
         step = await client.request("POST", FLOWS, start)
         step = await client.request("POST", f"{FLOWS}/{step['flow_id']}", values)
         if step.get("reason") != "reconfigure_successful":
-            raise BenchmarkError(f"the options of an agent are not taken: {step}")
+            raise BenchmarkError(f"the options of an agent are refused: {step}")
     await _until_loaded(client, entry_id)
 
 
 async def _until_loaded(client: HomeAssistantClient, entry_id: str) -> None:
     async with asyncio.timeout(AGENT_SECONDS):
         while True:
-            # A reload begins a moment after the change that is its reason.
+            # A reload begins a moment after the change.
             await asyncio.sleep(RELOAD_SECONDS)
             entry = await client.command("config_entries/get_single", entry_id=entry_id)
             if entry["config_entry"]["state"] == "loaded":

@@ -1,4 +1,4 @@
-"""The time to the first words where llama-server itself is asked, with a warm prompt."""
+"""The time to the first words of llama-server itself, with a prefilled prompt."""
 
 import json
 import time
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from dev.prompts import PREFILL_TOKENS
+
 from ..errors import BenchmarkError
-from .exchange import WARM_UP_TOKENS
 from .prompts import with_other_words
 
 if TYPE_CHECKING:
@@ -26,10 +27,9 @@ async def direct_seconds(
 ) -> dict[str, float]:
     """Return the seconds to the first words by ask.
 
-    The first request of each ask is sent again as it was, after one for a single token, which is
-    the same but for what the user said. Do this after the day: it changes what the server has in
-    memory. Asks whose answers do not come in pieces, or have no words, are left out. Raises
-    BenchmarkError if there are no others.
+    The first request of each ask is sent again, after a prefill with other words of the user. Do
+    this after the day, as it changes the server's cache. Asks whose answers are not streamed, or
+    have no words, are left out. Raises BenchmarkError if none is left.
     """
     seconds = {}
     for ask in asks:
@@ -37,18 +37,18 @@ async def direct_seconds(
         if ask.seconds is None or not body.get("stream"):
             continue
         other = with_other_words(body, ask.words)
-        await _until_words(session, server_url, {**other, "max_tokens": WARM_UP_TOKENS})
+        await _until_words(session, server_url, {**other, "max_tokens": PREFILL_TOKENS})
         if (taken := await _until_words(session, server_url, body)) is not None:
             seconds[ask.name] = taken
     if not seconds:
-        raise BenchmarkError("llama-server itself gave no words")
+        raise BenchmarkError("llama-server gave no words")
     return seconds
 
 
 async def _until_words(
     session: aiohttp.ClientSession, server_url: str, body: Mapping[str, Any]
 ) -> float | None:
-    """Ask, read until the first words, and hang up; None if the answer ends without any."""
+    """Return the seconds to the first words, and hang up; None if the answer has none."""
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     asked = time.perf_counter()
     async with session.post(server_url + CHAT, json=body, timeout=timeout) as response:
@@ -56,7 +56,7 @@ async def _until_words(
             if line.startswith(DATA + b"{") and _has_words(json.loads(line[len(DATA) :])):
                 return time.perf_counter() - asked
         if response.status != HTTPStatus.OK:
-            raise BenchmarkError(f"llama-server itself gave status {response.status}")
+            raise BenchmarkError(f"llama-server gave status {response.status}")
     return None
 
 

@@ -1,4 +1,4 @@
-"""The models that the day is played with."""
+"""The models of the day."""
 
 import os
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ ANSWER = "I was not told what to say to this."
 
 
 class ModelMissingError(Exception):
-    """A model that is not on this machine; the message says why."""
+    """The model is not on this machine; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """A model. variable: of the environment, tells its file. layers: so many are left, None: all.
+class DayModel:
+    """A model. variable: of the environment, with its file. layers: to keep, None: all.
 
-    The tokens are the same with fewer layers, and counted many times faster; times do not tell
-    anything then. kind: of other layers, with which it always says the same.
+    With fewer layers, the tokens are the same and processed many times faster, but times mean
+    nothing. kind: of layers that replace its own; the answer is then always the same.
     """
 
     variable: str
@@ -31,7 +31,7 @@ class Model:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether it has all of its own layers."""
+        """Return whether it has all of its own layers."""
         return self.layers is None and self.kind is None
 
     @property
@@ -40,10 +40,12 @@ class Model:
         return None if self.kind else self.template
 
     def file(self, folder: Path) -> Path:
-        """Return its file, made in this folder if need be; raises ModelMissingError."""
+        """Return its file, created in this folder if missing; raises ModelMissingError."""
         path = os.environ.get(self.variable)
         if not path:
-            raise ModelMissingError(f"{self.variable} is not set: the model could not be had")
+            raise ModelMissingError(
+                f"{self.variable} is not set: the model could not be downloaded"
+            )
         if self.kind:
             return self._made(folder, Path(path), self.kind)
         if self.layers is None:
@@ -54,7 +56,7 @@ class Model:
         return cut
 
     def _made(self, folder: Path, source: Path, kind: str) -> Path:
-        """Return a file with layers of a kind, made in this folder if need be."""
+        """Return a file with layers of a kind, created in this folder if missing."""
         made = folder / f"{kind.replace(' ', '-')}.gguf"
         if not made.exists():
             start = "<|im_start|>assistant\n"
@@ -66,12 +68,12 @@ class Model:
 
 CHATML = TEMPLATES / "chatml_tools.jinja"
 GEMMA = TEMPLATES / "gemma_tools.jinja"
-# Of Gemma's layers, five see a window that slides, then one sees everything.
+# Of Gemma's layers, every sixth has full attention, the others a sliding window.
 MODELS = {
-    "cut": Model("LLAMACPP_MODEL", CHATML, layers=4),
-    "full": Model("LLAMACPP_MODEL", CHATML),
-    "attention-cut": Model("LLAMACPP_MODEL", CHATML, kind="attention"),
-    "hybrid-cut": Model("LLAMACPP_MODEL", CHATML, kind="delta net"),
-    "gemma-cut": Model("LLAMACPP_GEMMA", GEMMA, layers=6),
-    "gemma": Model("LLAMACPP_GEMMA", GEMMA),
+    "cut": DayModel("LLAMACPP_MODEL", CHATML, layers=4),
+    "full": DayModel("LLAMACPP_MODEL", CHATML),
+    "attention-cut": DayModel("LLAMACPP_MODEL", CHATML, kind="attention"),
+    "hybrid-cut": DayModel("LLAMACPP_MODEL", CHATML, kind="delta net"),
+    "gemma-cut": DayModel("LLAMACPP_GEMMA", GEMMA, layers=6),
+    "gemma": DayModel("LLAMACPP_GEMMA", GEMMA),
 }

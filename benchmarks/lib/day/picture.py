@@ -1,4 +1,4 @@
-"""A picture of the day: for every ask, what was processed while somebody waited."""
+"""The picture of the day: the tokens of every ask that were processed while a user waited."""
 
 import math
 from html import escape
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .measures import total
 
 if TYPE_CHECKING:
-    from .measures import Case
+    from .measures import DayCase
     from .play import Taken
 
 LABELS = 200
@@ -24,7 +24,7 @@ LEGEND = (
     "Each row is an ask; grey is what is new in it, which no server can process ahead. "
     "The scale is logarithmic."
 )
-# Colours that stand out from white and from black alike; words and lines follow the reader's theme.
+# Colours with contrast to white and to black; words and lines follow the reader's theme.
 STYLE = """\
 text{font:12px system-ui,sans-serif;fill:#24292f}.small{font-size:11px;fill:#57606a}
 .head{font-size:14px;font-weight:600}.line{stroke:#d0d7de}.back{fill:#ffffff}
@@ -33,7 +33,7 @@ text{font:12px system-ui,sans-serif;fill:#24292f}.small{font-size:11px;fill:#576
 .back{fill:#0d1117}}"""
 
 
-def picture(case: Case) -> str:
+def picture(case: DayCase) -> str:
     """Return the picture as SVG: core on the left, ours on the right, a row for each ask."""
     height = TOP + ROW * len(case.ours.asks) + BOTTOM
     width = MARGIN + LABELS + 2 * PANEL + GAP + MARGIN
@@ -61,7 +61,7 @@ def picture(case: Case) -> str:
 
 
 def length(tokens: int) -> float:
-    """Return how long the bar for so many tokens is."""
+    """Return the length of the bar for this number of tokens."""
     steps = len(STEPS) - 1
     return PANEL * min(1.0, math.log10(max(1, tokens)) / steps)
 
@@ -81,7 +81,7 @@ def _panel(kind: str, heading: str, left: int, height: int) -> list[str]:
 
 
 def _row(kind: str, ask: Taken, left: int, y: int) -> list[str]:
-    """Return the bars of an ask; what each stands for shows when it is pointed at."""
+    """Return the bars of an ask, with a tooltip."""
     what = escape(f"{ask.name}: {ask.processed:,} tokens, {ask.new:,} of them new")
     whole, new = (round(length(one), 1) for one in (ask.processed, min(ask.new, ask.processed)))
     place = f'x="{left}" y="{y}" height="{BAR}"'

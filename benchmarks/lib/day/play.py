@@ -1,4 +1,4 @@
-"""Plays the day with one agent, and returns what every ask took."""
+"""Plays the day with one agent, and returns the tokens and the time of every ask."""
 
 import asyncio
 import time
@@ -9,8 +9,8 @@ from dev.ha_client import HomeAssistantError
 
 from ..command import say
 from ..errors import BenchmarkError
-from .prompts import Prompts
-from .script import DAY, RUSHES, Ask, Call, Change, Pause, Restart, Task
+from .prompts import PromptCounter
+from .script import DAY, RUSHES, Change, DayAction, DayAsk, Pause, Restart, Task
 from .stage import phone
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from .agent import DayAgent
     from .exchange import Exchange
-    from .script import Rush, Step
-    from .stage import Stage
+    from .script import DayStep, Rush
+    from .stage import DayStage
 
-# Longer than any answer takes, even where a full model reads the home anew for each round of tools.
+# Longer than any answer takes, even if a full model prefills the home in each round of tools.
 ANSWER_SECONDS = 900.0
 QUIET_SECONDS = 300.0
 START = "the start"
@@ -31,12 +31,12 @@ START = "the start"
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What an ask took.
+    """Tokens and time of an ask.
 
-    processed: tokens that the server had to process while somebody waited: those of the ask's own
-    requests, and those of a warm-up in its way (delayed). new: what a perfectly warm server would
-    have to process. seconds: to the first words, None for tasks, whose answers come whole.
-    queued: seconds that its first request lay at the server before its turn came.
+    processed: tokens that the server processed while the user waited: those of the ask's own
+    requests, and `delayed`, those of a prefill in its way. new: tokens that could not be prefilled.
+    seconds: to the first words, None for tasks, whose answers are not streamed. queued: seconds
+    until the server began with the first request.
     """
 
     name: str
@@ -53,8 +53,8 @@ class Taken:
 
 
 @dataclass(slots=True)
-class Warming:
-    """What was processed ahead after something had happened. changes_home: it was a change."""
+class Prefilled:
+    """The prefills after an event. changes_home: whether it is a change of the home."""
 
     after: str
     changes_home: bool
@@ -66,31 +66,31 @@ class Warming:
 
 @dataclass(slots=True)
 class Played:
-    """A whole day. batch: of the server; batch_seconds: the longest that one of a warm-up took."""
+    """A whole day. batch: of the server. batch_seconds: of the longest batch of a prefill."""
 
     batch: int
     batch_seconds: float = 0.0
     version: str = ""
     asks: list[Taken] = field(default_factory=list)
     rushes: list[Taken] = field(default_factory=list)
-    warming: list[Warming] = field(default_factory=list)
+    prefills: list[Prefilled] = field(default_factory=list)
 
 
-class Player:
-    """Goes through the steps of the day."""
+class DayPlayer:
+    """Plays the steps of the day."""
 
     def __init__(
         self,
-        stage: Stage,
+        stage: DayStage,
         agent: DayAgent,
         pauses: Mapping[Pause, float],
         session: aiohttp.ClientSession,
     ) -> None:
-        """Be ready. pauses: seconds of each kind. session: for the server itself."""
+        """Initialize. pauses: seconds of each kind. session: for requests to the server itself."""
         self._stage = stage
         self._agent = agent
         self._pauses = pauses
-        self._prompts = Prompts(session, stage.server.base_url)
+        self._prompts = PromptCounter(session, stage.server.base_url)
         self._talks: dict[str, str] = {}
         self._n_phones = 0
         self._played = Played(stage.settings.batch, version=stage.version)
@@ -99,23 +99,23 @@ class Player:
         """Play the day and what comes after it. Raises BenchmarkError, HomeAssistantError."""
         self._mark(START, changes_home=False)
         for step in DAY:
-            if isinstance(step, Ask | Task):
+            if isinstance(step, DayAsk | Task):
                 await self._pause(step.pause)
                 self._played.asks.append(await self._take(step))
             else:
                 await self._happen(step)
         for rush in RUSHES:
             await self._rush(rush)
-        # The warm-up that the last change brings is to be seen, too.
+        # Time for the prefill after the last change.
         await self._pause(Pause.SETTLE)
-        self._count_warming()
+        self._count_prefills()
         return self._played
 
     async def _pause(self, kind: Pause) -> None:
-        """Wait as long as the command line says.
+        """Wait for the time of a pause.
 
-        Who changes the home does not ask as soon as a slow machine would need to read it: such a
-        pause does not end in the midst of a warm-up, so that counts are the same on every machine.
+        A pause after a change does not end during a prefill, so that counts are the same on slow
+        machines: in a real home, more time passes.
         """
         await asyncio.sleep(self._pauses[kind])
         if kind in {Pause.MORNING, Pause.SETTLE, Pause.LONG}:
@@ -125,17 +125,17 @@ class Player:
         await self._pause(Pause.SETTLE)
         changed = time.perf_counter()
         await self._happen(rush.change)
-        if rush.warming:
-            await self._stage.proxy.wait_for_warm_up(changed, self._pauses[Pause.SETTLE])
+        if rush.during_prefill:
+            await self._stage.proxy.wait_for_prefill(changed, self._pauses[Pause.SETTLE])
         self._played.rushes.append(await self._take(rush.ask))
 
     def _mark(self, name: str, *, changes_home: bool) -> None:
-        self._played.warming.append(Warming(name, changes_home, time.perf_counter()))
+        self._played.prefills.append(Prefilled(name, changes_home, time.perf_counter()))
 
-    async def _happen(self, step: Step) -> None:
+    async def _happen(self, step: DayStep) -> None:
         """Change something in the home, or restart programs."""
         owner = self._stage.owner
-        if isinstance(step, Call):
+        if isinstance(step, DayAction):
             await owner.call(step.domain, step.action, step.data)
         elif isinstance(step, Change):
             self._mark(step.name, changes_home=True)
@@ -148,8 +148,8 @@ class Player:
             self._mark(step.name, changes_home=False)
             await self._stage.restart(home_assistant=step.home_assistant, server=step.server)
 
-    async def _take(self, step: Ask | Task) -> Taken:
-        """Have somebody ask, and return what that took."""
+    async def _take(self, step: DayAsk | Task) -> Taken:
+        """Play an ask or a task, and return its tokens and time."""
         known = len(self._stage.proxy.exchanges)
         began = time.perf_counter()
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -158,15 +158,15 @@ class Player:
             else:
                 answer, seconds = await self._ask(step)
         exchanges = self._stage.proxy.exchanges
-        own = [one for one in exchanges[known:] if not one.is_warm_up]
+        own = [one for one in exchanges[known:] if not one.is_prefill]
         if not own:
-            raise BenchmarkError(f"nothing was asked of the server for: {step.name}")
+            raise BenchmarkError(f"the server got no request for: {step.name}")
         for one in own:
             if not one.complete:
                 raise BenchmarkError(f"status {one.status} from the server for: {step.name}")
         until = max(one.ended or began for one in own)
         delayed = sum(
-            one.overlap(began, until, self._played.batch) for one in exchanges if one.is_warm_up
+            one.overlap(began, until, self._played.batch) for one in exchanges if one.is_prefill
         )
         taken = Taken(
             name=step.name,
@@ -181,7 +181,7 @@ class Player:
             bodies=tuple(one.body for one in own),
             words=step.words,
         )
-        ahead = f" ({delayed} of a warm-up)" if delayed else ""
+        ahead = f" ({delayed} of a prefill)" if delayed else ""
         say(f"  {taken.name}: {taken.processed} tokens{ahead}, {taken.new} new")
         return taken
 
@@ -194,10 +194,10 @@ class Player:
             new += n_new
         return new
 
-    async def _ask(self, step: Ask) -> tuple[str, float | None]:
+    async def _ask(self, step: DayAsk) -> tuple[str, float | None]:
         """Ask, and return the answer and the time to its first words; raises BenchmarkError.
 
-        The time is None where core's agent has no answer.
+        The time is None if core's agent has no answer.
         """
         client = self._stage.guest if step.guest else self._stage.owner
         device = self._stage.devices[step.where] if step.where else self._phone()
@@ -208,7 +208,7 @@ class Player:
             conversation_id=self._talks.get(step.talk or ""),
         )
         if answer.is_error and not self._agent.task_entity:
-            # Core's agent fails if a call of tools is cut off: what it took until then counts.
+            # Core's agent fails if a tool call is cut off: its tokens until then count.
             say(f"  {step.name}: no answer ({answer.speech})")
             return answer.speech, None
         if answer.is_error or answer.first_text_after is None:
@@ -218,14 +218,14 @@ class Player:
         return answer.speech, answer.first_text_after
 
     def _phone(self) -> str | None:
-        """Return a phone that nobody has seen before, None where phones are no devices."""
+        """Return a new phone, None if phones are not devices."""
         self._n_phones += 1
         return self._stage.devices.get(phone(self._n_phones - 1))
 
     async def _task(self, step: Task) -> str:
         """Give a task as an automation does, and return the result.
 
-        Who has no entity for tasks is asked as an agent, which is what its users can do.
+        An agent without a task entity is asked instead, as its users would do.
         """
         if entity_id := self._agent.task_entity:
             action = "ai_task/generate_data"
@@ -239,7 +239,7 @@ class Player:
         except HomeAssistantError as err:
             if "cut off" not in str(err):
                 raise
-            # Answers are short here, and a task that is cut off fails: what it took counts.
+            # A task fails if its answer is cut off, as short ones are here: its tokens count.
             say(f"  {step.name}: no answer ({err})")
             return ""
         answer = answered["service_response"]
@@ -247,14 +247,14 @@ class Player:
             return str(answer["data"])
         return str(answer["response"]["speech"]["plain"]["speech"])
 
-    def _count_warming(self) -> None:
-        """Tell each warm-up to what had happened before it began."""
+    def _count_prefills(self) -> None:
+        """Add each prefill to the last event before it."""
         for exchange in self._stage.proxy.exchanges:
-            if not exchange.is_warm_up:
+            if not exchange.is_prefill:
                 continue
             longest = max(exchange.batch_seconds(self._played.batch), default=0.0)
             self._played.batch_seconds = max(self._played.batch_seconds, longest)
-            marks = [one for one in self._played.warming if one.began <= exchange.received]
+            marks = [one for one in self._played.prefills if one.began <= exchange.received]
             if marks:
                 marks[-1].requests += 1
                 marks[-1].tokens += exchange.most_processed(self._played.batch)

@@ -1,4 +1,4 @@
-"""What of a prompt is new: the tokens that even a perfectly warm server has to process."""
+"""Counts the new tokens of a prompt: those that no server could have prefilled."""
 
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -8,39 +8,39 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-type Message = dict[str, Any]
+type PromptMessage = dict[str, Any]
 
-# Stands for whatever else somebody might have said, or a tool might have returned.
+# Stands for other words of the user, or another result of a tool.
 OTHER_WORDS = "0"
-# A server that is at work answers only between two batches, and machines can be busy.
+# A busy server answers only between two batches, and machines can be slow.
 HTTP_SECONDS = 280.0
 
 
-class Prompts:
+class PromptCounter:
     """Counts the new tokens of prompts, with the server's own template and tokenizer.
 
-    It remembers all prompts of a day: what one of them began with could still be in memory.
+    It keeps all prompts of a day, as their prefixes could still be cached.
     """
 
     def __init__(self, session: aiohttp.ClientSession, server_url: str) -> None:
-        """Begin a day. server_url: of the server itself, which neither request makes busy."""
+        """Begin a day. server_url: of the server itself; these requests process no prompt."""
         self._session = session
         self._server_url = server_url
         self._earlier: list[list[int]] = []
 
     async def tokens(self, body: Mapping[str, Any]) -> list[int]:
-        """Return the prompt of a request for words as tokens."""
+        """Return the tokens of a request's prompt."""
         applied = await self._post("/apply-template", body)
         text = {"content": applied["prompt"], "add_special": True, "parse_special": True}
         found: list[int] = (await self._post("/tokenize", text))["tokens"]
         return found
 
     async def count(self, body: Mapping[str, Any], words: str) -> tuple[int, int]:
-        """Return a prompt's tokens, and how many of them no server could have processed ahead.
+        """Return the number of a prompt's tokens, and of the new ones among them.
 
-        The latter are the tokens behind the point up to which the prompt agrees with the same
-        prompt with other words in place of what is new in it, or with one that was sent before;
-        at least one, as the server needs one to begin with. words: what the user has said.
+        New are the tokens after the longest common prefix with an earlier prompt, or with the same
+        prompt with other words; at least one, which the server always processes. words: of the
+        user.
         """
         prompt = await self.tokens(body)
         other = await self.tokens(with_other_words(body, words))
@@ -58,18 +58,18 @@ class Prompts:
 
 
 def shared(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many elements two sequences have in common at their beginning."""
+    """Return the length of the common prefix of two sequences."""
     pairs = zip(one, other, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def with_other_words(body: Mapping[str, Any], words: str) -> dict[str, Any]:
-    """Return a request with other words in place of what came since the model spoke last.
+    """Return a request with other content after the last message of the model.
 
-    Of a message of the user only `words` are replaced, so that what a client says there besides
-    counts as known, and of tools all that they return.
+    In a user message only `words` are replaced, so that the rest of it counts as known. Results of
+    tools are replaced completely.
     """
-    messages: list[Message] = [dict(one) for one in body["messages"]]
+    messages: list[PromptMessage] = [dict(one) for one in body["messages"]]
     for message in reversed(messages):
         if message["role"] == "assistant":
             break

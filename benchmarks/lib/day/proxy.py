@@ -1,4 +1,4 @@
-"""A proxy before llama-server that changes nothing and takes note of every request for words."""
+"""A proxy in front of llama-server that changes nothing and records completions."""
 
 import asyncio
 import contextlib
@@ -13,15 +13,15 @@ from aiohttp import web
 from dev.processes import LOOPBACK
 from dev.prompts import MAKING, Prompts
 
-from .exchange import Exchange, Progress
+from .exchange import Exchange, PrefillProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    # Takes note of what the server says, and tells whether the client may see it.
+    # Records data of the server, and returns whether the client gets it.
     type Note = Callable[[Mapping[str, Any]], bool]
 
-# Headers that are about a connection, not about what is sent.
+# Headers of a connection, which are not passed on.
 OF_A_CONNECTION = {
     *("connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"),
     *("host", "content-length", "date"),
@@ -36,12 +36,11 @@ POLL_SECONDS = 0.01
 MAX_BODY_BYTES = 64 << 20
 
 
-class Proxy:
+class RecordingProxy:
     """Passes all requests on to a server; use it as an asynchronous context manager.
 
-    The one thing that it adds is the wish to be told of progress with a prompt. What the server
-    then says of it is taken out again for a client that did not ask. While the server is away,
-    connections break.
+    It only adds `return_progress` to requests, and removes the reports for clients that did not
+    ask for them. While the server is down, connections break.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -54,12 +53,12 @@ class Proxy:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Listen; `base_url` tells where."""
+        """Listen at `base_url`."""
         self._session = await self._stack.enter_async_context(
             aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=None),
                 auto_decompress=False,
-                # The server closes connections that were idle, just when one is used again.
+                # The server may close an idle connection just when it is used again.
                 connector=aiohttp.TCPConnector(force_close=True),
             )
         )
@@ -75,29 +74,29 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        """Stop to listen."""
+        """Stop listening."""
         await self._stack.aclose()
 
-    async def wait_for_warm_up(self, since: float, seconds: float) -> bool:
-        """Wait until the server is at a warm-up that came after this moment; tell whether it is."""
+    async def wait_for_prefill(self, since: float, seconds: float) -> bool:
+        """Wait until the server begins a prefill received after `since`; return whether it does."""
         deadline = time.perf_counter() + seconds
         while not self._has_begun(since) and time.perf_counter() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS)
         return self._has_begun(since)
 
     def _has_begun(self, since: float) -> bool:
-        warm_ups = (one for one in self.exchanges if one.is_warm_up and one.received >= since)
-        return any(one.progress for one in warm_ups)
+        prefills = (one for one in self.exchanges if one.is_prefill and one.received >= since)
+        return any(one.progress for one in prefills)
 
     async def wait_for_quiet(self, seconds: float) -> None:
-        """Wait until no warm-up has been under way for a moment, for so many seconds at most."""
+        """Wait until there has been no prefill for a moment, for at most these seconds."""
         deadline = time.perf_counter() + seconds
-        while self._is_warming() and time.perf_counter() < deadline:  # noqa: ASYNC110 - time counts
+        while self._is_prefilling() and time.perf_counter() < deadline:  # noqa: ASYNC110 - time counts
             await asyncio.sleep(POLL_SECONDS)
 
-    def _is_warming(self) -> bool:
-        warm_ups = (one for one in self.exchanges if one.is_warm_up)
-        return any(one.ended is None or is_recent(one.ended) for one in warm_ups)
+    def _is_prefilling(self) -> bool:
+        prefills = (one for one in self.exchanges if one.is_prefill)
+        return any(one.ended is None or is_recent(one.ended) for one in prefills)
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -125,7 +124,7 @@ class Proxy:
                     note = partial(self._note_prompt, fields)
                 return await _answer(request, upstream, note)
         except aiohttp.ClientError, ConnectionError:
-            # One end has gone. What the other would see without us: a connection that broke.
+            # One end hung up: break the connection to the other one, too.
             if request.transport:
                 request.transport.abort()
             return web.Response()
@@ -140,7 +139,7 @@ class Proxy:
 
 
 def is_recent(moment: float) -> bool:
-    """Tell whether something is so short ago that more of the kind may follow."""
+    """Return whether it was a moment ago, so that more prefills may follow."""
     return time.perf_counter() - moment < QUIET_SECONDS
 
 
@@ -158,11 +157,11 @@ def _fields(request: web.Request, body: bytes) -> dict[str, Any] | None:
 async def _answer(
     request: web.Request, upstream: aiohttp.ClientResponse, note: Note | None
 ) -> web.StreamResponse:
-    """Hand on the server's answer as it comes. note: is given what it says, piece by piece."""
+    """Pass on the server's answer as it comes. note: gets its data, piece by piece."""
     reader = None
     if note:
         is_stream = upstream.content_type == EVENT_STREAM
-        reader = (_EventReader if is_stream else _Reader)(note)
+        reader = (_EventReader if is_stream else _AnswerReader)(note)
     headers = {
         name: value
         for name, value in upstream.headers.items()
@@ -183,26 +182,26 @@ async def _answer(
     return response
 
 
-class _Reader:
-    """Reads along an answer that comes in one piece."""
+class _AnswerReader:
+    """Reads an answer that is not streamed."""
 
     def __init__(self, note: Note) -> None:
         self._note = note
         self._rest = b""
 
     def passing(self, chunk: bytes) -> bytes:
-        """Take a further part, and return what the client is to see."""
+        """Take a chunk, and return the bytes for the client."""
         self._rest += chunk
         return chunk
 
     def end(self) -> None:
-        """Take note of the whole."""
+        """Record the whole answer."""
         with contextlib.suppress(ValueError):
             self._note(json.loads(self._rest))
 
 
-class _EventReader(_Reader):
-    """Reads along a stream of events."""
+class _EventReader(_AnswerReader):
+    """Reads a stream of events."""
 
     @override
     def passing(self, chunk: bytes) -> bytes:
@@ -211,7 +210,7 @@ class _EventReader(_Reader):
 
     @override
     def end(self) -> None:
-        """Do nothing: a stream is taken note of as it comes."""
+        """Do nothing: a stream is recorded event by event."""
 
     def _passes(self, event: bytes) -> bool:
         data = event.removeprefix(DATA)
@@ -219,7 +218,7 @@ class _EventReader(_Reader):
 
 
 def _note_words(exchange: Exchange, data: Mapping[str, Any]) -> bool:
-    """Take note of what the server tells, and tell whether the client may see it."""
+    """Record data of the server, and return whether the client gets it."""
     now = time.perf_counter()
     if timings := data.get("timings"):
         exchange.timings = timings
@@ -227,7 +226,7 @@ def _note_words(exchange: Exchange, data: Mapping[str, Any]) -> bool:
         exchange.first_words = now
     if progress := data.get("prompt_progress"):
         exchange.progress.append(
-            Progress(now, progress["total"], progress["cache"], progress["processed"])
+            PrefillProgress(now, progress["total"], progress["cache"], progress["processed"])
         )
         return bool(exchange.body.get("return_progress"))
     return True

@@ -1,20 +1,20 @@
-"""The day for people to read, and for a program."""
+"""The day as a table and as JSON."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .measures import median_seconds, total, warming_total
+from .measures import median_seconds, prefilled_total, total
 
 if TYPE_CHECKING:
-    from .measures import Case, Measure
+    from .measures import DayCase, Measure
     from .play import Played, Taken
 
 VERDICTS = {True: "held", False: "missed", None: "not judged"}
 NOT_IN_DOCUMENT = ("bodies", "words")
 
 
-def table(case: Case) -> str:
-    """Return a case: its asks, its totals, what warming took, and the measures."""
+def table(case: DayCase) -> str:
+    """Return a case as text: asks, totals, prefills and measures."""
     lines = [
         case.name,
         "",
@@ -23,7 +23,7 @@ def table(case: Case) -> str:
         "",
         *_asks("not counted: too soon after a change", case.core.rushes, case.ours.rushes),
         "",
-        *_warming(case.ours),
+        *_prefills(case.ours),
         "",
         "measures",
         *(_verdict(one) for one in case.measures()),
@@ -31,8 +31,8 @@ def table(case: Case) -> str:
     return "\n".join(lines)
 
 
-def document(case: Case) -> dict[str, Any]:
-    """Return the same for a program."""
+def document(case: DayCase) -> dict[str, Any]:
+    """Return a case for JSON."""
     return {
         "case": case.name,
         "measures": [asdict(one) for one in case.measures()],
@@ -54,7 +54,7 @@ def _asks(title: str, core: list[Taken], ours: list[Taken]) -> list[str]:
     ]
 
 
-def _totals(case: Case) -> str:
+def _totals(case: DayCase) -> str:
     core, ours = case.core.asks, case.ours.asks
     new = sum(one.new for one in ours)
     return (
@@ -63,12 +63,12 @@ def _totals(case: Case) -> str:
     )
 
 
-def _warming(played: Played) -> list[str]:
-    lines = [f"{'processed ahead by ours':38}{'tokens':>8}{'requests':>10}"]
+def _prefills(played: Played) -> list[str]:
+    lines = [f"{'prefilled by ours':38}{'tokens':>8}{'requests':>10}"]
     lines += [
-        f"{f'after {one.after}':38}{one.tokens:8,}{one.requests:10}" for one in played.warming
+        f"{f'after {one.after}':38}{one.tokens:8,}{one.requests:10}" for one in played.prefills
     ]
-    return [*lines, f"{'all':38}{warming_total(played.warming):8,}"]
+    return [*lines, f"{'all':38}{prefilled_total(played.prefills):8,}"]
 
 
 def _verdict(measure: Measure) -> str:
@@ -83,10 +83,10 @@ def _played(played: Played) -> dict[str, Any]:
     return {
         "home_assistant": played.version,
         "tokens_while_waiting": total(played.asks),
-        "tokens_ahead": warming_total(played.warming),
+        "tokens_ahead": prefilled_total(played.prefills),
         "asks": [_taken(one) for one in played.asks],
         "too_soon": [_taken(one) for one in played.rushes],
-        "warming": [asdict(one) for one in played.warming],
+        "prefills": [asdict(one) for one in played.prefills],
     }
 
 

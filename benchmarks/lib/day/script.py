@@ -1,4 +1,4 @@
-"""The day: what happens in the home, and who asks what. The same for every agent."""
+"""The steps of the day: asks, and changes of the home. The same for every agent."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Where(StrEnum):
-    """Where somebody asks: at a satellite, named by its device, or by phone."""
+    """Where a user asks: at a satellite, named by its device, or by phone."""
 
     KITCHEN = "Kitchen Satellite"
     LIVING_ROOM = "Living Room Satellite"
@@ -15,7 +15,7 @@ class Where(StrEnum):
 
 
 class Pause(StrEnum):
-    """What is waited for before a step; the command line says how long each is."""
+    """The kind of pause before a step; the options set their lengths."""
 
     MORNING = "morning"
     SHORT = "short"
@@ -25,8 +25,8 @@ class Pause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Somebody asks. talk: the conversation that it belongs to, by default one of its own."""
+class DayAsk:
+    """A user asks. talk: its conversation, None: a new one."""
 
     name: str
     words: str
@@ -38,7 +38,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An automation gives a task."""
+    """An automation runs an AI task."""
 
     name: str
     words: str
@@ -46,8 +46,8 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """Something changes the state of an entity: an action with its data."""
+class DayAction:
+    """An action that changes the state of an entity."""
 
     domain: str
     action: str
@@ -56,9 +56,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Somebody changes the home itself, by commands of the user interface.
+    """A change of the home itself, by commands of the frontend.
 
-    device: put into the commands' field device_id, by its name.
+    device: the name of the device for the commands' device_id.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """A program is started anew, or both at the same time."""
+    """A restart of one program, or of both."""
 
     name: str
     home_assistant: bool = False
@@ -77,17 +77,17 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Rush:
-    """After the day: a change, and an ask that comes too soon for everything to be ready.
+    """After the day: a change, and an ask before its prefill is done.
 
-    warming: the ask comes as soon as a warm-up has begun, instead of at once.
+    during_prefill: the ask comes as soon as a prefill has begun, instead of immediately.
     """
 
     change: Change
-    ask: Ask
-    warming: bool = field(default=False)
+    ask: DayAsk
+    during_prefill: bool = field(default=False)
 
 
-type Step = Ask | Task | Call | Change | Restart
+type DayStep = DayAsk | Task | DayAction | Change | Restart
 
 RENAME = Change(
     "rename",
@@ -115,72 +115,74 @@ NEW_AREA = Change(
     device="Desk Lamp",
 )
 
-DAY: tuple[Step, ...] = (
+DAY: tuple[DayStep, ...] = (
     # Morning
-    Ask(
+    DayAsk(
         "first of the day", "Good morning, is it cold outside?", Where.KITCHEN, pause=Pause.MORNING
     ),
-    Ask("kitchen again", "Start the coffee maker.", Where.KITCHEN),
-    Ask("first in the living room", "Open the curtain, please.", Where.LIVING_ROOM),
-    Ask("first in the bedroom", "What is the temperature in here?", Where.BEDROOM),
-    Ask("first by phone", "Is the garage door closed?"),
-    Ask("guest by phone", "Which lights are on?", guest=True),
-    Ask("kitchen after others", "Turn on the radio.", Where.KITCHEN),
-    Ask("timer", "Set a timer for seven minutes.", Where.KITCHEN),
+    DayAsk("kitchen again", "Start the coffee maker.", Where.KITCHEN),
+    DayAsk("first in the living room", "Open the curtain, please.", Where.LIVING_ROOM),
+    DayAsk("first in the bedroom", "What is the temperature in here?", Where.BEDROOM),
+    DayAsk("first by phone", "Is the garage door closed?"),
+    DayAsk("guest by phone", "Which lights are on?", guest=True),
+    DayAsk("kitchen after others", "Turn on the radio.", Where.KITCHEN),
+    DayAsk("timer", "Set a timer for seven minutes.", Where.KITCHEN),
     # States change all day
-    Call("light", "turn_on", {"entity_id": "light.kitchen_ceiling"}),
-    Call("virtual_home", "set_state", {"entity_id": "sensor.garden_temperature", "state": "14.2"}),
-    Ask("after a state", "How warm is the garden now?", Where.KITCHEN),
-    Call("cover", "open_cover", {"entity_id": "cover.garage_door"}),
-    Call("media_player", "turn_on", {"entity_id": "media_player.television"}),
-    Ask("after states", "Turn the volume of the television down.", Where.LIVING_ROOM),
-    Ask("guest after states", "Is somebody in the garage?", guest=True),
+    DayAction("light", "turn_on", {"entity_id": "light.kitchen_ceiling"}),
+    DayAction(
+        "virtual_home", "set_state", {"entity_id": "sensor.garden_temperature", "state": "14.2"}
+    ),
+    DayAsk("after a state", "How warm is the garden now?", Where.KITCHEN),
+    DayAction("cover", "open_cover", {"entity_id": "cover.garage_door"}),
+    DayAction("media_player", "turn_on", {"entity_id": "media_player.television"}),
+    DayAsk("after states", "Turn the volume of the television down.", Where.LIVING_ROOM),
+    DayAsk("guest after states", "Is somebody in the garage?", guest=True),
     # A conversation
-    Ask("talk", "What can I cook with apples?", Where.KITCHEN, talk="cooking"),
-    Ask("talk, 2nd", "And something without sugar?", Where.KITCHEN, talk="cooking"),
-    Ask("talk, 3rd", "Put what I need on the list.", Where.KITCHEN, talk="cooking"),
+    DayAsk("talk", "What can I cook with apples?", Where.KITCHEN, talk="cooking"),
+    DayAsk("talk, 2nd", "And something without sugar?", Where.KITCHEN, talk="cooking"),
+    DayAsk("talk, 3rd", "Put what I need on the list.", Where.KITCHEN, talk="cooking"),
     # Two at the same time
-    Ask("talk A", "Tell me about the planet Mars.", Where.LIVING_ROOM, talk="mars"),
-    Ask("talk B", "I cannot sleep, what helps?", Where.BEDROOM, talk="sleep"),
-    Ask("talk A, 2nd", "How long is a day there?", Where.LIVING_ROOM, talk="mars"),
-    Ask("talk B, 2nd", "Is it too warm in here for that?", Where.BEDROOM, talk="sleep"),
-    Ask("talk A, 3rd", "Could people live there?", Where.LIVING_ROOM, talk="mars"),
-    Ask("talk B, 3rd", "Then make it cooler.", Where.BEDROOM, talk="sleep"),
+    DayAsk("talk A", "Tell me about the planet Mars.", Where.LIVING_ROOM, talk="mars"),
+    DayAsk("talk B", "I cannot sleep, what helps?", Where.BEDROOM, talk="sleep"),
+    DayAsk("talk A, 2nd", "How long is a day there?", Where.LIVING_ROOM, talk="mars"),
+    DayAsk("talk B, 2nd", "Is it too warm in here for that?", Where.BEDROOM, talk="sleep"),
+    DayAsk("talk A, 3rd", "Could people live there?", Where.LIVING_ROOM, talk="mars"),
+    DayAsk("talk B, 3rd", "Then make it cooler.", Where.BEDROOM, talk="sleep"),
     # An automation
     Task("task", "Write a title for a note: the washing machine has finished its programme."),
-    Ask("after the task", "Is the window open?", Where.KITCHEN),
+    DayAsk("after the task", "Is the window open?", Where.KITCHEN),
     # Noon
-    Ask("after 10 minutes", "Close the awning.", Where.LIVING_ROOM, pause=Pause.LONG),
-    Ask("phone after 10 minutes", "Did I lock the front door?"),
+    DayAsk("after 10 minutes", "Close the awning.", Where.LIVING_ROOM, pause=Pause.LONG),
+    DayAsk("phone after 10 minutes", "Did I lock the front door?"),
     # The home changes
     RENAME,
-    Ask("after a rename", "Turn on the baking light.", Where.KITCHEN, pause=Pause.SETTLE),
-    Ask("then in the living room", "Dim the floor lamp a little.", Where.LIVING_ROOM),
-    Ask("then in the bedroom", "Open the blind.", Where.BEDROOM),
+    DayAsk("after a rename", "Turn on the baking light.", Where.KITCHEN, pause=Pause.SETTLE),
+    DayAsk("then in the living room", "Dim the floor lamp a little.", Where.LIVING_ROOM),
+    DayAsk("then in the bedroom", "Open the blind.", Where.BEDROOM),
     EXPOSE,
-    Ask("after a new entity", "Turn on the tree.", Where.LIVING_ROOM, pause=Pause.SETTLE),
-    Ask("then by phone", "Turn off the fountain."),
+    DayAsk("after a new entity", "Turn on the tree.", Where.LIVING_ROOM, pause=Pause.SETTLE),
+    DayAsk("then by phone", "Turn off the fountain."),
     NEW_AREA,
-    Ask("after a new area", "Which lights are there in the hobby room?", pause=Pause.SETTLE),
-    Ask("then in the kitchen", "What is on the shopping list?", Where.KITCHEN),
+    DayAsk("after a new area", "Which lights are there in the hobby room?", pause=Pause.SETTLE),
+    DayAsk("then in the kitchen", "What is on the shopping list?", Where.KITCHEN),
     # Restarts
     Restart("Home Assistant restarts", home_assistant=True),
-    Ask("after Home Assistant", "Are all doors locked?", Where.KITCHEN, pause=Pause.RESTART),
-    Ask("later in the bedroom", "Turn the fan on.", Where.BEDROOM),
+    DayAsk("after Home Assistant", "Are all doors locked?", Where.KITCHEN, pause=Pause.RESTART),
+    DayAsk("later in the bedroom", "Turn the fan on.", Where.BEDROOM),
     Restart("llama-server restarts", server=True),
-    Ask("after the server", "Pause the music.", Where.LIVING_ROOM, pause=Pause.RESTART),
-    Ask("later by phone", "Start the vacuum cleaner."),
+    DayAsk("after the server", "Pause the music.", Where.LIVING_ROOM, pause=Pause.RESTART),
+    DayAsk("later by phone", "Start the vacuum cleaner."),
     Restart("both restart", home_assistant=True, server=True),
-    Ask("after both", "Is the car charging?", Where.KITCHEN, pause=Pause.RESTART),
-    Ask("later in the living room", "Movie night, please.", Where.LIVING_ROOM),
+    DayAsk("after both", "Is the car charging?", Where.KITCHEN, pause=Pause.RESTART),
+    DayAsk("later in the living room", "Movie night, please.", Where.LIVING_ROOM),
     # Evening
-    Call("light", "turn_off", {"entity_id": "light.kitchen_ceiling"}),
-    Call("cover", "close_cover", {"entity_id": "cover.garage_door"}),
+    DayAction("light", "turn_off", {"entity_id": "light.kitchen_ceiling"}),
+    DayAction("cover", "close_cover", {"entity_id": "cover.garage_door"}),
     Task("evening task", "Write one sentence for the diary: a calm day, some rain, tree put up."),
-    Ask("guest in the evening", "How humid is the bathroom?", guest=True),
-    Ask("timer again", "How much time is left?", Where.KITCHEN),
-    Ask("good night", "Good night.", Where.BEDROOM, talk="night"),
-    Ask("good night, 2nd", "Is everything off now?", Where.BEDROOM, talk="night"),
+    DayAsk("guest in the evening", "How humid is the bathroom?", guest=True),
+    DayAsk("timer again", "How much time is left?", Where.KITCHEN),
+    DayAsk("good night", "Good night.", Where.BEDROOM, talk="night"),
+    DayAsk("good night, 2nd", "Is everything off now?", Where.BEDROOM, talk="night"),
 )
 
 RUSHES = (
@@ -189,7 +191,7 @@ RUSHES = (
             "rename back",
             (("config/entity_registry/update", {"entity_id": "light.worktop", "name": None}),),
         ),
-        Ask("at once after a change", "Turn off the worktop light.", Where.KITCHEN),
+        DayAsk("at once after a change", "Turn off the worktop light.", Where.KITCHEN),
     ),
     Rush(
         Change(
@@ -205,12 +207,7 @@ RUSHES = (
                 ),
             ),
         ),
-        Ask("into a warm-up", "Turn off everything in the living room.", Where.LIVING_ROOM),
-        warming=True,
+        DayAsk("into a prefill", "Turn off everything in the living room.", Where.LIVING_ROOM),
+        during_prefill=True,
     ),
 )
-
-
-def asks_of(steps: tuple[Step, ...]) -> list[Ask | Task]:
-    """Return those steps of which somebody waits for the answer."""
-    return [step for step in steps if isinstance(step, Ask | Task)]

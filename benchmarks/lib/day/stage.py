@@ -1,4 +1,4 @@
-"""Where the day is played: a fresh Home Assistant, a fresh llama-server, the proxy between them."""
+"""The programs of a day: a fresh Home Assistant, a fresh llama-server, and the proxy."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from dev.hass import ROOT, HomeAssistant
 from dev.llama import LlamaServer
 
 from .agent import Manner, set_up_agent
-from .proxy import Proxy
+from .proxy import RecordingProxy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 HOME = ROOT / "dev" / "homes" / "day.yaml"
 THREADS = 2
 CONTEXT_TOKENS = 8192
-# As our app has it where memory allows.
+# The default of our app, if memory allows.
 SLOTS = 4
-# The model stands for those that are given the home and its tools as core gives them.
+# Both agents offer tools in the same way.
 MANNER = Manner(tool_calls="native")
-# More than there are questions by phone in a day.
+# More than the questions by phone in a day.
 MAX_PHONES = 32
 GUEST = "guest"
 GUEST_PASSWORD = "guest-of-the-home"  # noqa: S105 - good for this process's loopback port only
@@ -34,11 +34,11 @@ GUEST_PASSWORD = "guest-of-the-home"  # noqa: S105 - good for this process's loo
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """How llama-server is started.
+    """Settings of llama-server and of the home.
 
-    template: None: the model's own. cache_ram: MiB of its host cache, None: as it comes. batch:
-    tokens that it processes in one go. is_plain: the home's satellites are plain devices, and each
-    question by phone comes from a device that nobody has seen before.
+    template: None: the model's own. cache_ram: MiB of the host cache, None: llama-server's default.
+    batch: tokens of a batch. is_plain: the home's satellites are plain devices, and each question
+    by phone comes from a new device.
     """
 
     model: Path
@@ -49,7 +49,7 @@ class ServerSettings:
     is_plain: bool = False
 
     def flags(self, slot_folder: Path) -> list[str | Path]:
-        """Return the command line's part for this. slot_folder: for the memory of slots."""
+        """Return the flags of llama-server. slot_folder: for slot files."""
         return [
             *("--ctx-size", str(CONTEXT_TOKENS * self.slots), "--parallel", str(self.slots)),
             *("--threads", str(THREADS), "--batch-size", str(self.batch)),
@@ -61,9 +61,9 @@ class ServerSettings:
 
 
 def plain_home(folder: Path) -> Path:
-    """Return a file, written to this folder, with the home of the day and no satellites.
+    """Write the home of the day without satellites to this folder, and return the file.
 
-    Where they were, there are devices without entities; there are phones, too.
+    Devices without entities take their places; there are phones, too.
     """
     home = yaml.safe_load(HOME.read_text())
     satellites = [one for one in home["entities"] if one["id"].startswith("assist_satellite.")]
@@ -84,11 +84,11 @@ def phone(number: int) -> str:
     return f"Phone {number}"
 
 
-class Stage:
-    """All that one play needs; use it as an asynchronous context manager."""
+class DayStage:
+    """Home Assistant, llama-server and proxy; use it as an asynchronous context manager."""
 
     def __init__(self, folder: Path, settings: ServerSettings, python: Path) -> None:
-        """Describe it; nothing is started. folder: for logs and configuration."""
+        """Describe it; this starts nothing. folder: for logs and configuration."""
         slots = folder / "slots"
         slots.mkdir(parents=True)
         self.settings = settings
@@ -97,7 +97,7 @@ class Stage:
         )
         home = plain_home(folder) if settings.is_plain else HOME
         self.hass = HomeAssistant(folder / "config", python=python, home=home)
-        self.proxy = Proxy(self.server.base_url)
+        self.proxy = RecordingProxy(self.server.base_url)
         self.owner: HomeAssistantClient
         self.guest: HomeAssistantClient
         self.devices: dict[str, str] = {}
@@ -137,7 +137,7 @@ class Stage:
         )
 
     async def restart(self, *, home_assistant: bool, server: bool) -> None:
-        """Stop one program or both, start again, and wait until all is ready."""
+        """Restart one program or both, and wait until all are ready."""
         programs = [*([self.hass] if home_assistant else []), *([self.server] if server else [])]
         if home_assistant:
             await self._log_out()

@@ -1,4 +1,4 @@
-"""Conversations as chat logs have them: all orders of messages that our requests can have."""
+"""Conversations as chat logs: all orders of messages that our requests can have."""
 
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,7 +20,7 @@ ORDER = "Turn on the Kitchen Light"
 
 
 class Log:
-    """A chat log in the making. marks: what a prompt of it has to tell."""
+    """A chat log under construction. marks: texts that its prompt must contain."""
 
     def __init__(self) -> None:
         """Begin with the system prompt."""
@@ -38,7 +38,7 @@ class Log:
         return self._marked(words)
 
     def calls(self, *numbers: int, words: str | None = None, thoughts: str | None = None) -> Self:
-        """Add calls, one for each of these numbers, which tell them from others."""
+        """Add a call for each of these numbers, which make them distinct."""
         calls = [
             llm.ToolInput(TOOL, {"name": f"Lamp {number}"}, id=f"01K0Q2Z7W8X9Y0A1B2C3D4E5F{number}")
             for number in numbers
@@ -46,11 +46,11 @@ class Log:
         self.contents.append(
             AssistantContent(AGENT, content=words, thinking_content=thoughts, tool_calls=calls)
         )
-        # Some templates leave out what is said beside a call.
+        # Some templates leave out the content of a message with a call.
         return self._marked(*(f"Lamp {number}" for number in numbers))
 
     def results(self, *numbers: int, **data: Any) -> Self:
-        """Add what calls have returned, by default something that tells them from others."""
+        """Add the results of these calls, by default distinct ones."""
         for number in numbers:
             found = data or {"response_type": "action_done", "note": f"done {number}"}
             call_id = f"01K0Q2Z7W8X9Y0A1B2C3D4E5F{number}"
@@ -64,7 +64,7 @@ class Log:
 
 
 def sequences(last: str) -> dict[str, Log]:
-    """Return the conversations by name. last: what the user says where the model is to answer."""
+    """Return the conversations by name. last: the words of the user that await an answer."""
 
     def called() -> Log:
         return Log().user("Make light").calls(1).results(1)

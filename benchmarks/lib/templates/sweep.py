@@ -1,4 +1,4 @@
-"""Whether a chat template takes our requests: asked of a real llama-server that has it."""
+"""Sends our requests to a real llama-server with each chat template."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -49,11 +49,10 @@ COMMAND = f"turn{ORDER.removeprefix('Turn')}"
 
 
 @dataclass(slots=True)
-class Found:
-    """What was found of a template.
+class TemplateResult:
+    """The result of a template.
 
-    strategy: how a large model with it is given tools. faults: by what was tried, why it did not
-    work.
+    strategy: how a large model with it gets tools. faults: reasons of failure, by conversation.
     """
 
     name: str
@@ -62,8 +61,8 @@ class Found:
     faults: dict[str, str] = field(default_factory=dict)
 
 
-class Stage:
-    """A home, and what is strategyed in it."""
+class TemplateStage:
+    """A home, with its tools and commands."""
 
     def __init__(self, hass: HomeAssistant, api: llm.APIInstance) -> None:
         """Begin. api: of the home."""
@@ -76,7 +75,7 @@ class Stage:
 
     @classmethod
     async def of(cls, hass: HomeAssistant) -> Self:
-        """Return that of a home that is set up."""
+        """Return the stage of a running home."""
         context = llm.LLMContext("llamacpp", Context(), "en", ASSISTANT, None)
         return cls(hass, await llm.async_get_api(hass, llm.LLM_API_ASSIST, context))
 
@@ -94,10 +93,12 @@ class Stage:
 
 
 class Template:
-    """A server with one template, and what it makes of our requests."""
+    """Tries our requests on a server with one template."""
 
-    def __init__(self, stage: Stage, client: LlamaServerClient, found: Found) -> None:
-        """Begin with nothing asked."""
+    def __init__(
+        self, stage: TemplateStage, client: LlamaServerClient, found: TemplateResult
+    ) -> None:
+        """Initialize. found: gets the faults."""
         self._stage = stage
         self._client = client
         self._found = found
@@ -109,7 +110,7 @@ class Template:
         )
 
     async def try_all(self) -> None:
-        """Try all conversations with tools and with commands, and take note of what fails."""
+        """Try all conversations with tools and with commands, and record the faults."""
         strategy = self._found.strategy
         one = self._stage.with_tools(strategy, self._stage.all_tools)
         await self._note("tools: all of a home", self._ask(one, sequences(LAST)["first words"]))
@@ -128,14 +129,14 @@ class Template:
             self._found.faults[name] = fault
 
     async def _try(self, strategy: Strategy, log: Log) -> str:
-        """Return what is wrong with a prompt with tools, nothing if it is as it should be."""
+        """Return the fault of a prompt with tools, "" if it has none."""
         request = strategy.request(log.contents, self._settings).body
         prompt = await self._prompt(request)
         missing = [one for one in log.marks if one not in prompt]
-        return f"not told: {', '.join(missing)}" if missing else ""
+        return f"not in the prompt: {', '.join(missing)}" if missing else ""
 
     async def _ask(self, strategy: Strategy, log: Log) -> str:
-        """Have the model begin an answer. It has nothing to say, so only errors are faults."""
+        """Have the model begin an answer, and return the fault. Its words do not matter."""
         request = strategy.request(log.contents, self._settings).body
         if "grammar" in request:
             await self._answer(request)
@@ -145,10 +146,10 @@ class Template:
         return await self._try(strategy, log)
 
     async def _choose(self, log: Log) -> str:
-        """Return what is wrong with an answer among commands."""
+        """Return the fault of an answer among commands, "" if it has none."""
         strategy = await self._stage.commands(log)
         if strategy.without_model(log.contents):
-            # Nothing is asked.
+            # The command needs no request.
             return ""
         request = strategy.request(log.contents, self._settings).body
         if "grammar" not in request:
@@ -171,20 +172,20 @@ class Template:
 
 
 async def sweep(
-    stage: Stage,
+    stage: TemplateStage,
     session: aiohttp.ClientSession,
     paths: Iterable[Path],
     model: Path,
     folder: Path,
-) -> list[Found]:
-    """Return what was found of templates, in their order.
+) -> list[TemplateResult]:
+    """Return the results of these templates, in their order.
 
-    paths: of the templates. model: has them in turn. folder: for logs. Raises ProcessError if a
-    server does not start with one, and LlamaServerError if it ends.
+    paths: of the templates. model: for all of them. folder: for logs. Raises ProcessError if a
+    server does not start with one, and LlamaServerError if it exits.
     """
     limit = asyncio.Semaphore(N_AT_A_TIME)
 
-    async def found(path: Path) -> Found:
+    async def found(path: Path) -> TemplateResult:
         async with limit:
             flags = (*FLAGS, "--chat-template-file", path)
             server = LlamaServer(folder / f"{path.stem}.log", *flags, model=model)
@@ -198,8 +199,8 @@ async def sweep(
     return await asyncio.gather(*map(found, paths))
 
 
-async def _found(stage: Stage, client: LlamaServerClient, name: str) -> Found:
+async def _found(stage: TemplateStage, client: LlamaServerClient, name: str) -> TemplateResult:
     abilities = await ModelAbilities(client).of(None, "1", autoload=False)
-    found = Found(name, abilities, abilities.strategy(ToolCalls.NATIVE))
+    found = TemplateResult(name, abilities, abilities.strategy(ToolCalls.NATIVE))
     await Template(stage, client, found).try_all()
     return found

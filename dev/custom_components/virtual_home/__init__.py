@@ -35,7 +35,7 @@ CONFIG_SCHEMA = probatio.Schema(
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Import the homes that the YAML configuration names, and forget those it no longer does."""
+    """Import the homes of the YAML configuration, and remove those that it no longer has."""
     async_register_services(hass)
     if DOMAIN not in config:
         return True

@@ -36,30 +36,30 @@ class VirtualAlarm(VirtualEntity, AlarmControlPanelEntity):
 
     @override
     async def async_alarm_disarm(self, code: str | None = None) -> None:
-        """Be disarmed."""
+        """Disarm."""
         self.change(state="disarmed")
 
     @override
     async def async_alarm_arm_home(self, code: str | None = None) -> None:
-        """Be armed at home."""
+        """Arm for home."""
         self.change(state="armed_home")
 
     @override
     async def async_alarm_arm_away(self, code: str | None = None) -> None:
-        """Be armed while nobody is there."""
+        """Arm for away."""
         self.change(state="armed_away")
 
     @override
     async def async_alarm_arm_night(self, code: str | None = None) -> None:
-        """Be armed for the night."""
+        """Arm for the night."""
         self.change(state="armed_night")
 
     @override
     async def async_alarm_arm_vacation(self, code: str | None = None) -> None:
-        """Be armed for a vacation."""
+        """Arm for a vacation."""
         self.change(state="armed_vacation")
 
     @override
     async def async_alarm_trigger(self, code: str | None = None) -> None:
-        """Be triggered."""
+        """Trigger the alarm."""
         self.change(state="triggered")

@@ -32,14 +32,14 @@ async def async_setup_entry(
 
 
 class VirtualSatellite(VirtualEntity, AssistSatelliteEntity):
-    """A voice satellite without microphone and wake words: its device puts a sentence in a room.
+    """A voice satellite without microphone and wake words; its device gives a sentence its area.
 
-    With `timers` in its attributes, timers can be set there.
+    With `timers` in its attributes it supports timers.
     """
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Offer timers, if the file says so."""
+        """Register for timers, if the file has `timers`."""
         await super().async_added_to_hass()
         if self.item.settings.get("timers") and self.device_entry is not None:
             self.async_on_remove(

@@ -30,12 +30,12 @@ async def async_setup_entry(
 
 
 class VirtualCalendar(VirtualEntity, CalendarEntity):
-    """A calendar; its state tells whether an event is under way."""
+    """A calendar; its state is on during an event."""
 
     @property
     @override
     def event(self) -> CalendarEvent | None:
-        """Return the event that is under way, or the next one."""
+        """Return the current event, or the next one."""
         now = dt_util.now()
         return next((one for one in self._all() if one.end_datetime_local > now), None)
 
@@ -43,7 +43,7 @@ class VirtualCalendar(VirtualEntity, CalendarEntity):
     async def async_get_events(
         self, hass: HomeAssistant, start_date: datetime, end_date: datetime
     ) -> list[CalendarEvent]:
-        """Return the events that touch this time, in their order."""
+        """Return the events within this time, in their order."""
         return [
             one
             for one in self._all()
@@ -71,7 +71,7 @@ class VirtualCalendar(VirtualEntity, CalendarEntity):
 
 
 def event_of(given: Mapping[str, str]) -> dict[str, str]:
-    """Return an event as it is kept: `dtstart` and `dtend` are other names for both ends."""
+    """Return an event as it is stored, with `start` and `end` for `dtstart` and `dtend`."""
     names = {"dtstart": "start", "dtend": "end"}
     return {names.get(name, name): value for name, value in given.items()}
 

@@ -1,8 +1,8 @@
-"""Checks for values that a home's file or an action's caller gives.
+"""Checks for values from a home's file or from an action.
 
-Each check takes a value, returns it in the form that Home Assistant's entities take, and raises
-ValueError with a short reason if it does not fit. A checked value survives JSON: checking what
-comes back gives the same value again.
+Each check takes a value, returns it in the form of Home Assistant's entities, and raises ValueError
+with a short reason if it does not fit. A checked value survives JSON: checking it again after a
+round trip returns the same value.
 """
 
 from datetime import date
@@ -49,7 +49,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def number(low: float, high: float) -> Check:
-    """Return a check for a number, given as such or as text, within these limits."""
+    """Return a check for a number within these limits; accepts text, too."""
 
     def check(value: Any) -> float:
         if isinstance(value, bool):
@@ -79,7 +79,7 @@ def whole(low: int, high: int) -> Check:
 
 
 def numbers(*checks: Check) -> Check:
-    """Return a check for as many numbers as there are checks, such as the parts of a colour."""
+    """Return a check for a list with a number for each check, such as the parts of a colour."""
 
     def check(value: Any) -> tuple[float, ...]:
         parts = as_list(value)
@@ -158,7 +158,7 @@ def moment(value: Any) -> date | datetime:
 
 
 def one_of(check_member: Check) -> Check:
-    """Return a check that also takes a list of exactly one."""
+    """Return a check that also accepts a list with exactly one value."""
 
     def check(value: Any) -> Any:
         if isinstance(value, list) and len(value) == 1:

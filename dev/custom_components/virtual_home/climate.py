@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .home import HomeEntity
     from .runtime import VirtualHomeConfigEntry
 
-# Home Assistant 2026.11 renamed what is in the entity's own unit.
+# Home Assistant 2026.11 renamed the attributes in the entity's own unit.
 NATIVE = "native_" if hasattr(ClimateEntity, "native_temperature_unit") else ""
 MODES = ("fan_mode", "preset_mode", "swing_mode")
 
@@ -49,7 +49,7 @@ class VirtualClimate(VirtualEntity, ClimateEntity):
     }
 
     def __init__(self, item: HomeEntity) -> None:
-        """Take everything from the file's description; the class itself has few defaults."""
+        """Initialize from the file; the entity class has few defaults."""
         for name in ("target_temp_high", "target_temp_low", *MODES):
             self._show(name, None)
         super().__init__(item)
@@ -60,7 +60,7 @@ class VirtualClimate(VirtualEntity, ClimateEntity):
         self._attr_hvac_action = self.values.get("hvac_action") or self._action()
 
     def _action(self) -> HVACAction | None:
-        """Return what a thermostat in this mode would do now."""
+        """Return the current action of a thermostat in this mode."""
         now = self.values.get("current_temperature")
         mode = self._attr_hvac_mode
         if mode is HVACMode.OFF:

@@ -1,4 +1,4 @@
-"""The time in Home Assistant, which can be set: what is asked may depend on it."""
+"""Sets the time in Home Assistant, as questions can depend on it."""
 
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,9 @@ REAL_UTCNOW, REAL_NOW = dt_util.utcnow, dt_util.now
 
 
 def set_time(moment: datetime) -> None:
-    """Let it be this time now in Home Assistant. moment: without a zone in its own one.
+    """Set the current time in Home Assistant. moment: without a time zone, in its own one.
 
-    The time goes on from then. What waits for a time still waits as long as it would have.
+    The clock continues from there. Timers that are already set do not change.
     """
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt_util.DEFAULT_TIME_ZONE)
@@ -21,7 +21,7 @@ def set_time(moment: datetime) -> None:
 
 
 def reset_time() -> None:
-    """Let it be the time that it really is."""
+    """Set the real time again."""
     dt_util.utcnow, dt_util.now = REAL_UTCNOW, REAL_NOW
 
 

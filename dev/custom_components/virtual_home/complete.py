@@ -1,7 +1,7 @@
-"""What follows from a change: a closed cover is at position 0, a light in red shows a colour.
+"""Completes a change: a closed cover is at position 0, a red light is in a colour mode.
 
-Each function takes the changed values, the entity's settings and its values before, and returns
-the changes with all that follows. It raises ValueError for a change that contradicts itself.
+Each function takes the changed values, the entity's settings and its values before, and returns the
+changes with all consequences. It raises ValueError for a contradiction.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -27,15 +27,15 @@ COLOR_KEYS = {
     "xy_color": ColorMode.XY,
 }
 
-type Values = Mapping[str, Any]
+type States = Mapping[str, Any]
 
 
-def nothing(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - one signature for all
-    """Add nothing."""
+def nothing(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - one signature for all
+    """Return the changes alone."""
     return dict(changes)
 
 
-def light(changes: Values, settings: Values, current: Values) -> dict[str, Any]:
+def light(changes: States, settings: States, current: States) -> dict[str, Any]:
     """Keep one colour, and the colour mode that belongs to it."""
     result = dict(changes)
     modes = settings["supported_color_modes"]
@@ -52,7 +52,7 @@ def light(changes: Values, settings: Values, current: Values) -> dict[str, Any]:
     return result
 
 
-def position(changes: Values, settings: Values, current: Values) -> dict[str, Any]:
+def position(changes: States, settings: States, current: States) -> dict[str, Any]:
     """Bring the state and the position of a cover or valve into line."""
     result = dict(changes)
     where = changes.get("current_position")
@@ -72,7 +72,7 @@ def position(changes: Values, settings: Values, current: Values) -> dict[str, An
     return result
 
 
-def fan(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
+def fan(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
     """Bring the state and the speed of a fan into line."""
     result = dict(changes)
     speed = changes.get("percentage")
@@ -90,19 +90,19 @@ def fan(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  
     return result
 
 
-def media_player(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
+def media_player(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
     """Give a player a volume: without one "louder" means nothing."""
     defaults = {"volume_level": 0.5, "is_volume_muted": False}
     return {key: value for key, value in defaults.items() if key not in current} | dict(changes)
 
 
-def climate(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
-    """Forget what a thermostat was said to be doing, when something changes that."""
+def climate(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
+    """Reset the action of a thermostat, so that it follows from its values."""
     return {"hvac_action": None, **changes}
 
 
-def sensor(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
-    """Check that the state is what the device class asks for."""
+def sensor(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
+    """Check that the state fits the device class."""
     try:
         sensor_value(changes.get("state"), settings)
     except ValueError as err:
@@ -110,8 +110,8 @@ def sensor(changes: Values, settings: Values, current: Values) -> dict[str, Any]
     return dict(changes)
 
 
-def sensor_value(state: str | None, settings: Values) -> str | float | date | None:
-    """Return a sensor's state as its entity wants it. Raises ValueError."""
+def sensor_value(state: str | None, settings: States) -> str | float | date | None:
+    """Return a sensor's state in the type of its entity. Raises ValueError."""
     device_class = settings.get("device_class")
     if state is None:
         return None
@@ -127,8 +127,8 @@ def sensor_value(state: str | None, settings: Values) -> str | float | date | No
     return int(value) if value.is_integer() else value
 
 
-def todo(changes: Values, settings: Values, current: Values) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
-    """Give each item an id, and all items a list."""
+def todo(changes: States, settings: States, current: States) -> dict[str, Any]:  # noqa: ARG001 - as in nothing()
+    """Give each item an id."""
     if "todo_items" not in changes and "todo_items" in current:
         return dict(changes)
     items = changes.get("todo_items") or []

@@ -30,6 +30,6 @@ class VirtualTracker(VirtualEntity, TrackerEntity):
     @property
     @override
     def state(self) -> str | None:
-        """Return where it is."""
+        """Return the name of its location."""
         state: str | None = self.values["state"]
         return state

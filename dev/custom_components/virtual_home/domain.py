@@ -1,4 +1,4 @@
-"""What a home's file may say about the entities of one domain."""
+"""The attributes that a home's file can have for the entities of one domain."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,12 @@ def _no_defaults(settings: Settings, given: Settings) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Domain:
-    """What the entities of a domain can be.
+    """The attributes of the entities of a domain.
 
-    settings: attributes that say what the entity is. values: attributes that are part of its
-    state. state: check for the state (none: it has no state that could be set), default: the
-    state if the file gives none. synonyms: other names for attributes, or for `state`.
-    prepare: fills in settings that the file leaves out. complete: see the module of that name.
+    settings: attributes that never change. values: attributes that are part of the state. state:
+    check for the state, None: it cannot be set. default: the state if the file has none. synonyms:
+    other names for attributes, or for `state`. prepare: adds settings that the file leaves out.
+    complete: see the module of that name.
     """
 
     state: Check | None = None
@@ -33,7 +33,7 @@ class Domain:
     values: Mapping[str, Check] = field(default_factory=dict)
     synonyms: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[Settings, Settings], None] = _no_defaults
-    complete: Callable[[complete.Values, complete.Values, complete.Values], dict[str, Any]] = (
+    complete: Callable[[complete.States, complete.States, complete.States], dict[str, Any]] = (
         complete.nothing
     )
 

@@ -1,4 +1,4 @@
-"""What a home's file may say about the entities of each domain, and what it means."""
+"""The attributes that a home's file can have for the entities of each domain."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ def _todo_items(value: Any) -> list[dict[str, str | None]]:
 
 
 def _scene_entities(value: Any) -> dict[str, dict[str, Any]]:
-    """Accept what the scene sets: entity ids with a state, or a mapping with `state`."""
+    """Accept the states of a scene: by entity id, a state or a mapping with `state`."""
     if not isinstance(value, dict):
         raise ValueError(f"{value!r} is not a mapping")  # noqa: TRY004 - as in the checks
     words = {True: "on", False: "off"}
@@ -102,7 +102,7 @@ def _events(value: Any) -> list[dict[str, str]]:
     return events
 
 
-# What the public homes call a kind of weather; degrees Fahrenheit and miles per hour.
+# Kinds of weather in the public homes, in degrees Fahrenheit and miles per hour.
 WEATHERS: Mapping[str, tuple[str, int, int, int]] = {
     "fair": ("sunny", 72, 60, 5),
     "cloudy": ("cloudy", 60, 70, 10),
@@ -116,7 +116,7 @@ FORECAST_KEYS = ("condition", "temperature", "humidity", "wind_speed")
 
 
 def _forecast(value: Any) -> list[dict[str, Any]]:
-    """Accept forecasts as mappings, or by the name of a kind of weather."""
+    """Accept forecasts as mappings, or the name of a kind of weather."""
     found: list[dict[str, Any]] = []
     for part in checks.as_list(value):
         if isinstance(part, dict):
@@ -150,9 +150,9 @@ DOMAINS: Mapping[str, Domain] = {
         default="off",
         settings={"device_class": member(BinarySensorDeviceClass)},
     ),
-    # Its state is the time at which it was pressed.
+    # Its state is the time of the last press.
     "button": Domain(settings={"device_class": member(ButtonDeviceClass)}),
-    # Whether an event is under way is its state, which nothing else can set.
+    # Its state follows from its events.
     "calendar": Domain(
         settings={"supported_features": flags(CalendarEntityFeature)},
         values={"events": _events},
@@ -314,7 +314,7 @@ DOMAINS: Mapping[str, Domain] = {
         complete=complete.todo,
     ),
     "vacuum": Domain(
-        # `off` is the idle of times past, which older homes still write.
+        # Older homes write `off` for idle.
         state=choice(
             *("cleaning", "docked", "paused", "idle", "returning", "error"),
             synonyms={"off": "idle", False: "idle", "on": "cleaning", True: "cleaning"},

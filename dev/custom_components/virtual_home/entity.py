@@ -1,4 +1,4 @@
-"""What all entities of a virtual home share: their device, their values, how these are kept."""
+"""The base of all entities of a virtual home: device, values, and their restoration."""
 
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, override
@@ -23,10 +23,10 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class VirtualEntity(RestoreEntity):
-    """An entity that is what the home's file says and keeps what is done to it.
+    """An entity with the settings and values of the home's file; changes are stored.
 
-    Home Assistant's entity classes read `_attr_...`: the settings and values are put there under
-    their own names, or those that `renamed` gives. `state` is left to `_show_state`.
+    Home Assistant's entity classes read `_attr_...`: settings and values go there under their own
+    names, or those in `renamed`. `_show_state` handles `state`.
     """
 
     _attr_should_poll = False
@@ -35,7 +35,7 @@ class VirtualEntity(RestoreEntity):
     renamed: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, item: HomeEntity) -> None:
-        """Take everything from the file's description."""
+        """Initialize from the file."""
         self.item = item
         self.spec = DOMAINS[item.domain]
         self.values: dict[str, Any] = {}
@@ -49,7 +49,7 @@ class VirtualEntity(RestoreEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Bring back what was kept, unless the file has changed its mind since."""
+        """Restore the stored values, unless the file has changed since."""
         await super().async_added_to_hass()
         kept = await self.async_get_last_extra_data()
         if kept is None:
@@ -61,29 +61,29 @@ class VirtualEntity(RestoreEntity):
         try:
             self._put(self.spec.check(values.pop("state", None), values))
         except ValueError:
-            # It was kept by an older version of this component: the file's state is good, too.
+            # An older version of this component stored it: use the file's state.
             return
 
     @property
     @override
     def extra_restore_state_data(self) -> RestoredExtraData:
-        """Return what must be kept over a restart."""
+        """Return the data to restore after a restart."""
         return RestoredExtraData({"initial": plain(self.item.values), "values": plain(self.values)})
 
     @callback
     def change(self, **changes: Any) -> None:
-        """Change values, with all that follows from it. Raises ValueError."""
+        """Change values, with all consequences. Raises ValueError."""
         self._put(self.spec.complete(changes, self.item.settings, self.values))
         self.async_write_ha_state()
 
     @callback
     def set_state(self, state: Any, attributes: Mapping[Any, Any]) -> None:
-        """Bring the entity into a state from outside. Raises ValueError."""
+        """Set a state from outside. Raises ValueError."""
         self.change(**self.spec.check(state, attributes))
 
     @callback
     def reset(self) -> None:
-        """Go back to the state that the file gives."""
+        """Reset the entity to the state of the file."""
         forgotten = dict.fromkeys(self.values)
         self._put(forgotten | dict(self.item.values))
         self.async_write_ha_state()
@@ -100,7 +100,7 @@ class VirtualEntity(RestoreEntity):
         setattr(self, f"_attr_{self.renamed.get(name, name)}", value)
 
     def _show_state(self, state: str | None) -> None:
-        """Translate the state into what the entity class reads."""
+        """Set the attributes of the entity class from the state."""
 
 
 class OnOffEntity(VirtualEntity):

@@ -32,7 +32,7 @@ class VirtualFan(OnOffEntity, FanEntity):
     @property
     @override
     def is_on(self) -> bool | None:
-        """Return what the state says: a fan may be on without a speed."""
+        """Return whether the state is on; a fan can be on without a speed."""
         return self._attr_is_on
 
     @override
@@ -70,7 +70,7 @@ class VirtualFan(OnOffEntity, FanEntity):
 
     @override
     async def async_oscillate(self, oscillating: bool) -> None:
-        """Start or stop to oscillate."""
+        """Start or stop oscillating."""
         self.change(oscillating=oscillating)
 
     @override

@@ -1,4 +1,4 @@
-"""A home as its YAML file describes it: parsing and checking, nothing of Home Assistant's state."""
+"""Parses and checks the YAML file of a home, independent of Home Assistant's state."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ INFO_KEYS = {"manufacturer", "model", "model_id", "sw_version", "hw_version", "s
 
 
 class HomeFileError(Exception):
-    """A home's file that cannot be used; the message names the file, the place and the reason."""
+    """A home's file is invalid; the message has the file, the place and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +43,10 @@ class Area:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Device:
+class HomeDevice:
     """A device; `area` is the id of its area, `info` its model and the like.
 
-    timers: timers can be set there, though it is no satellite of Home Assistant's.
+    timers: it supports timers, though it is not a satellite of Home Assistant.
     """
 
     id: str
@@ -58,7 +58,7 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class HomeEntity:
-    """An entity: what it is (`settings`) and the state it starts in (`values`)."""
+    """An entity: its settings, and the values that it starts with."""
 
     entity_id: str
     name: str
@@ -76,17 +76,17 @@ class HomeEntity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Home:
-    """All of a home; `expose` names entities of other integrations that Assist shall see."""
+class VirtualHome:
+    """A whole home; `expose`: ids of other integrations' entities to expose to Assist."""
 
     floors: Mapping[str, Floor]
     areas: Mapping[str, Area]
-    devices: Mapping[str, Device]
+    devices: Mapping[str, HomeDevice]
     entities: Mapping[str, HomeEntity]
     expose: tuple[str, ...] = ()
 
 
-def load_home(path: Path) -> Home:
+def load_home(path: Path) -> VirtualHome:
     """Read a home from its YAML file. Raises HomeFileError. Blocks."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -100,14 +100,14 @@ def load_home(path: Path) -> Home:
         raise HomeFileError(f"{path}: {err}") from err
 
 
-def _home(content: Any) -> Home:
+def _home(content: Any) -> VirtualHome:
     data = _mapping(content, "the file", HOME_KEYS)
     if not data.get("entities"):
         raise ValueError("it has no entities")
     areas = _all(data.get("areas"), "area", _area)
     floors = _all(data.get("floors"), "floor", _floor)
     for area in areas.values():
-        # An area may name a floor that is described nowhere else.
+        # An area may name a floor that has no entry of its own.
         if area.floor is not None and area.floor not in floors:
             floors[area.floor] = Floor(id=area.floor, name=area.floor)
     devices = _all(data.get("devices"), "device", _device)
@@ -121,7 +121,9 @@ def _home(content: Any) -> Home:
         expose = tuple(checks.texts(data.get("expose") or []))
     except ValueError as err:
         raise ValueError(f"expose: {err}") from None
-    return Home(floors=floors, areas=areas, devices=devices, entities=entities, expose=expose)
+    return VirtualHome(
+        floors=floors, areas=areas, devices=devices, entities=entities, expose=expose
+    )
 
 
 def _known(reference: str | None, known: Iterable[str], message: str) -> None:
@@ -199,10 +201,10 @@ def _area(data: dict[str, Any], where: str) -> Area:
     )
 
 
-def _device(data: dict[str, Any], where: str) -> Device:
+def _device(data: dict[str, Any], where: str) -> HomeDevice:
     _mapping(data, where, {"id", "name", "area", "info", "timers"})
     info = _mapping(data.get("info") or {}, f"{where}: info", INFO_KEYS)
-    return Device(
+    return HomeDevice(
         id=checks.text(data["id"]),
         name=_name(data),
         area=_optional_text(data, "area"),

@@ -46,7 +46,7 @@ class VirtualMediaPlayer(VirtualEntity, MediaPlayerEntity):
 
     @override
     async def async_media_play(self) -> None:
-        """Play, or go on playing."""
+        """Play, or resume."""
         self.change(state="playing")
 
     @override
@@ -76,7 +76,7 @@ class VirtualMediaPlayer(VirtualEntity, MediaPlayerEntity):
 
     @override
     async def async_mute_volume(self, mute: bool) -> None:
-        """Mute or unmute; the volume stays what it was."""
+        """Mute or unmute; the volume stays the same."""
         self.change(is_volume_muted=mute)
 
     @override
@@ -86,19 +86,19 @@ class VirtualMediaPlayer(VirtualEntity, MediaPlayerEntity):
 
     @override
     async def async_set_shuffle(self, shuffle: bool) -> None:
-        """Shuffle or not."""
+        """Turn shuffle on or off."""
         self.change(shuffle=shuffle)
 
     @override
     async def async_set_repeat(self, repeat: RepeatMode) -> None:
-        """Set what is repeated."""
+        """Set the repeat mode."""
         self.change(repeat=repeat)
 
     @override
     async def async_play_media(
         self, media_type: MediaType | str, media_id: str, **kwargs: Any
     ) -> None:
-        """Play something, named by its id."""
+        """Play a media id."""
         self.change(
             state="playing",
             media_content_type=media_type,

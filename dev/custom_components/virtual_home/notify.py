@@ -25,8 +25,8 @@ async def async_setup_entry(
 
 
 class VirtualNotify(VirtualEntity, NotifyEntity):
-    """A receiver of messages; its state is when it got the last one."""
+    """A receiver of messages; its state is the time of the last one."""
 
     @override
     async def async_send_message(self, message: str, title: str | None = None) -> None:
-        """Do nothing: Home Assistant notes the time."""
+        """Do nothing: Home Assistant records the time."""

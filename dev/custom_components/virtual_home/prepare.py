@@ -1,4 +1,4 @@
-"""Settings that a home's file leaves out: they follow from the rest, or are what is usual.
+"""Settings that a home's file leaves out: they follow from the other attributes, or are defaults.
 
 Each function takes the settings of an entity, which it completes, and its given values.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def light(settings: Settings, given: Settings) -> None:
-    """Take the colour modes from what is given."""
+    """Derive the colour modes from the given attributes."""
     mode = given.get("color_mode")
     dimmable = ColorMode.ONOFF if given.get("brightness") is None else ColorMode.BRIGHTNESS
     settings.setdefault("supported_color_modes", [mode or dimmable])
@@ -35,7 +35,7 @@ def light(settings: Settings, given: Settings) -> None:
 
 
 def cover(settings: Settings, given: Settings) -> None:
-    """Take the features from what is given."""
+    """Derive the features from the given attributes."""
     features = CoverEntityFeature.OPEN | CoverEntityFeature.CLOSE
     if given.get("current_position") is not None:
         features |= CoverEntityFeature.SET_POSITION
@@ -43,7 +43,7 @@ def cover(settings: Settings, given: Settings) -> None:
 
 
 def valve(settings: Settings, given: Settings) -> None:
-    """Take the features from what is given."""
+    """Derive the features from the given attributes."""
     features = ValveEntityFeature.OPEN | ValveEntityFeature.CLOSE
     if given.get("current_position") is not None:
         features |= ValveEntityFeature.SET_POSITION
@@ -52,7 +52,7 @@ def valve(settings: Settings, given: Settings) -> None:
 
 
 def fan(settings: Settings, given: Settings) -> None:
-    """Add the features that follow from what is given."""
+    """Add the features that follow from the given attributes."""
     features = settings.get("supported_features", FanEntityFeature.SET_SPEED)
     if settings.get("preset_modes"):
         features |= FanEntityFeature.PRESET_MODE
@@ -63,7 +63,7 @@ def fan(settings: Settings, given: Settings) -> None:
 
 
 def climate(settings: Settings, given: Settings) -> None:
-    """Offer heating, and the features that follow from what is given."""
+    """Offer heating, and the features that follow from the given attributes."""
     settings.setdefault("hvac_modes", [HVACMode.OFF, HVACMode.HEAT])
     settings.setdefault("temperature_unit", UnitOfTemperature.CELSIUS)
     features = ClimateEntityFeature.TURN_ON | ClimateEntityFeature.TURN_OFF
@@ -83,7 +83,7 @@ def climate(settings: Settings, given: Settings) -> None:
 
 
 def media_player(settings: Settings, given: Settings) -> None:  # noqa: ARG001 - as the others
-    """Offer all features that a player has."""
+    """Offer all features of a media player."""
     features = MediaPlayerEntityFeature
     settings.setdefault(
         "supported_features",
@@ -104,7 +104,7 @@ def media_player(settings: Settings, given: Settings) -> None:  # noqa: ARG001 -
 
 
 def vacuum(settings: Settings, given: Settings) -> None:  # noqa: ARG001 - as the others
-    """Offer the features that a vacuum cleaner has."""
+    """Offer the features of a vacuum cleaner."""
     features = VacuumEntityFeature
     settings.setdefault(
         "supported_features",
@@ -117,7 +117,7 @@ def vacuum(settings: Settings, given: Settings) -> None:  # noqa: ARG001 - as th
 
 
 def todo(settings: Settings, given: Settings) -> None:  # noqa: ARG001 - as the others
-    """Offer all features that a to-do list has."""
+    """Offer all features of a to-do list."""
     features = TodoListEntityFeature
     settings.setdefault(
         "supported_features",
@@ -132,12 +132,12 @@ def todo(settings: Settings, given: Settings) -> None:  # noqa: ARG001 - as the 
 
 
 def calendar(settings: Settings, given: Settings) -> None:  # noqa: ARG001 - as the others
-    """Let events be added."""
+    """Allow new events."""
     settings.setdefault("supported_features", CalendarEntityFeature.CREATE_EVENT)
 
 
 def weather(settings: Settings, given: Settings) -> None:
-    """Offer the forecasts that there are; degrees are of Celsius."""
+    """Offer the given forecasts, in degrees Celsius."""
     features = WeatherEntityFeature(0)
     for name, feature in {
         "daily_forecast": WeatherEntityFeature.FORECAST_DAILY,
@@ -153,7 +153,7 @@ def weather(settings: Settings, given: Settings) -> None:
 
 
 def siren(settings: Settings, given: Settings) -> None:  # noqa: ARG001 - as the others
-    """Let the siren be turned on and off, which older homes leave out."""
+    """Allow turning the siren on and off, which older homes leave out."""
     settings["supported_features"] = (
         settings.get("supported_features", SirenEntityFeature(0))
         | SirenEntityFeature.TURN_ON

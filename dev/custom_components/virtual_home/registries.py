@@ -1,7 +1,7 @@
-"""Writes a home into Home Assistant's registries, and takes out what the file no longer has.
+"""Writes a home to Home Assistant's registries, and removes what the file no longer has.
 
-What the user changed there stays: the file's word counts again only when the file changes. For
-that the config entry remembers what was applied last.
+Changes by the user stay until the file changes. To know that, the config entry stores what was
+applied last.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,13 +20,13 @@ from .home import HomeFileError
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
-    from .home import Area, Device, Floor, Home, HomeEntity
+    from .home import Area, Floor, HomeDevice, HomeEntity, VirtualHome
     from .runtime import VirtualHomeConfigEntry
 
 
 @callback
-def apply_home(hass: HomeAssistant, entry: VirtualHomeConfigEntry, home: Home) -> None:
-    """Bring all registries into line with the home. Raises HomeFileError."""
+def apply_home(hass: HomeAssistant, entry: VirtualHomeConfigEntry, home: VirtualHome) -> None:
+    """Update all registries from the home. Raises HomeFileError."""
     writer = _Writer(hass, entry, home)
     writer.write()
     hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_APPLIED: writer.applied})
@@ -35,7 +35,9 @@ def apply_home(hass: HomeAssistant, entry: VirtualHomeConfigEntry, home: Home) -
 class _Writer:
     """One pass over the registries."""
 
-    def __init__(self, hass: HomeAssistant, entry: VirtualHomeConfigEntry, home: Home) -> None:
+    def __init__(
+        self, hass: HomeAssistant, entry: VirtualHomeConfigEntry, home: VirtualHome
+    ) -> None:
         self.hass = hass
         self.entry = entry
         self.home = home
@@ -61,7 +63,7 @@ class _Writer:
                 async_expose_entity(self.hass, ASSISTANT, entity_id, True)  # noqa: FBT003 - its signature
 
     def _changes(self, key: str, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Return what the file wants otherwise than at the last start."""
+        """Return what has changed in the file since the last start."""
         before = self._before.get(key, {})
         self.applied[key] = wanted
         return {
@@ -94,7 +96,7 @@ class _Writer:
         if "aliases" in changes:
             registry.async_update(found.id, aliases=set(area.aliases))
 
-    def _write_device(self, device: Device) -> None:
+    def _write_device(self, device: HomeDevice) -> None:
         registry = dr.async_get(self.hass)
         found = registry.async_get_or_create(
             config_entry_id=self.entry.entry_id,

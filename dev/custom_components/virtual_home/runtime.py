@@ -1,4 +1,4 @@
-"""What a loaded home has at run time."""
+"""Runtime data of a loaded home."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .entity import VirtualEntity
-    from .home import Home, HomeEntity
+    from .home import HomeEntity, VirtualHome
 
 
 @dataclass
 class HomeData:
     """The home, and the entities that the platforms made of it."""
 
-    home: Home
+    home: VirtualHome
     entities: list[VirtualEntity] = field(default_factory=list)
 
     @property

@@ -33,11 +33,11 @@ async def async_setup_entry(
 
 
 class VirtualScene(VirtualEntity, Scene):
-    """A scene that brings the entities it names into the states that it gives them."""
+    """A scene that sets the states of its entities."""
 
     @override
     async def async_activate(self, **kwargs: Any) -> None:
-        """Call the actions that bring the entities into their states."""
+        """Call the actions that set the states."""
         states = []
         for entity_id, target in self.item.settings.get("entities", {}).items():
             attributes = {key: value for key, value in target.items() if key != "state"}

@@ -1,4 +1,4 @@
-"""The actions that bring a virtual home into a wanted state."""
+"""The actions that set the state of a virtual home."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -96,7 +96,7 @@ def _plain_item(item: TodoItem) -> dict[str, str | None]:
 
 
 def _item(stored: dict[str, str | None]) -> TodoItem:
-    """Return a stored item as Home Assistant wants it."""
+    """Return a stored item as an item of Home Assistant."""
     due = stored.get("due")
     completed = stored.get("completed")
     return TodoItem(

@@ -26,7 +26,7 @@ async def async_setup_entry(
 
 
 class VirtualVacuum(VirtualEntity, StateVacuumEntity):
-    """A vacuum cleaner; one that was sent back keeps returning, so that a test can see it."""
+    """A vacuum cleaner; on its way back it stays `returning`, so that a test can see it."""
 
     @override
     def _show_state(self, state: str | None) -> None:
@@ -34,7 +34,7 @@ class VirtualVacuum(VirtualEntity, StateVacuumEntity):
 
     @override
     async def async_start(self) -> None:
-        """Start or go on cleaning."""
+        """Start or resume cleaning."""
         self.change(state="cleaning")
 
     @override
@@ -49,7 +49,7 @@ class VirtualVacuum(VirtualEntity, StateVacuumEntity):
 
     @override
     async def async_return_to_base(self, **kwargs: Any) -> None:
-        """Send it back."""
+        """Return to the dock."""
         self.change(state="returning")
 
     @override

@@ -1,4 +1,4 @@
-"""An agent without a model, for comparison: it does what shares most words with what was said."""
+"""An agent without a model, for comparison: it carries out the command with most shared words."""
 
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,11 @@ PLATFORMS = (Platform.CONVERSATION,)
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:
-    """Make the agent."""
+    """Set up the agent."""
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:
-    """Take it away."""
+    """Unload the agent."""
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)

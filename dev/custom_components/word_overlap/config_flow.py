@@ -1,4 +1,4 @@
-"""Config flow of the agent, in which there is nothing to enter."""
+"""Config flow of the agent, without a form."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class WordOverlapConfigFlow(ConfigFlow, domain="word_overlap"):
-    """Make the one entry."""
+    """Create the entry."""
 
     VERSION = 1
 
@@ -17,5 +17,5 @@ class WordOverlapConfigFlow(ConfigFlow, domain="word_overlap"):
         self,
         user_input: dict[str, Any] | None = None,  # noqa: ARG002 - Home Assistant's signature
     ) -> ConfigFlowResult:
-        """Make it at once."""
+        """Create the entry without asking."""
         return self.async_create_entry(title="Word Overlap", data={})

@@ -34,13 +34,13 @@ async def async_setup_entry(
 
 
 class WordOverlapEntity(conversation.ConversationEntity):
-    """Does the command of this home that has most words in common with what was said."""
+    """Carries out the command of this home that shares most words with the sentence."""
 
     _attr_name = "Word Overlap"
     _attr_supported_features = conversation.ConversationEntityFeature.CONTROL
 
     def __init__(self, entry: ConfigEntry) -> None:
-        """Make the agent."""
+        """Initialize the agent."""
         self._attr_unique_id = entry.entry_id
 
     @property

@@ -1,7 +1,7 @@
-"""Plain commands for everything in a home, and the one that shares most words with a sentence.
+"""All plain commands of a home, and the one that shares most words with a sentence.
 
-The commands are those of the integration's files of sentences; nothing else of how it understands a
-sentence is used, but for values, such as numbers, which are copied from what was said.
+The commands are from the integration's sentence files. Nothing else of its understanding is used,
+except for values, such as numbers, which are copied from the sentence.
 """
 
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from custom_components.llamacpp.home.language import Language, Sentence
     from custom_components.llamacpp.home.things import ExposedEntity, Home, Place
 
-# Of the words of both: with less in common, nothing is done.
+# Minimum share of common words to carry out a command.
 MIN_OVERLAP = 0.5
-# The kind of value that takes all words that are left.
+# The kind of value that takes all remaining words.
 FREE = "item"
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A plain command. tool: its name without the namespace. free: words that can be anything."""
+class PlainCommand:
+    """A plain command. tool: name without the namespace. free: words copied from the sentence."""
 
     text: str
     tool: str
@@ -37,25 +37,25 @@ class Command:
 
 
 def overlap(one: set[str], other: set[str]) -> float:
-    """Return how much two sentences have in common: twice the shared words, by those of both."""
+    """Return the overlap of two sentences: twice the shared words, divided by the words of both."""
     whole = len(one) + len(other)
     return 2 * len(one & other) / whole if whole else 0.0
 
 
-def choose(text: str, home: Home, language: Language) -> Command | None:
+def choose(text: str, home: Home, language: Language) -> PlainCommand | None:
     """Return the command with the largest overlap, the first of several; None below the limit."""
     words = words_of(text)
     best, best_overlap = None, 0.0
     for command in commands(words, home, language):
-        # What is copied from the sentence as it is would make it like any command.
+        # Copied words would make the sentence similar to any command.
         found = overlap(set(words) - command.free, set(words_of(command.text)) - command.free)
         if found > best_overlap:
             best, best_overlap = command, found
     return best if best_overlap >= MIN_OVERLAP else None
 
 
-def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[Command]:
-    """Yield all commands that there are in a home, with the values that these words hold."""
+def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[PlainCommand]:
+    """Yield all commands of a home, with the values in these words."""
     heard = {one.sentence: one for one in Verbs(language).found(words)}
     values = Values(words, EntityLinker(home, language, words), heard, None, Now())
     for sentence in language.sentences:
@@ -74,7 +74,7 @@ def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[C
                 free = (
                     words_of(said[slot]) for slot, kind in sentence.slots.items() if kind == FREE
                 )
-                yield Command(
+                yield PlainCommand(
                     sentence.say.format_map(said),
                     sentence.tool,
                     given,
@@ -85,7 +85,7 @@ def commands(words: Sequence[str], home: Home, language: Language) -> Iterator[C
 def _targets(
     sentence: Sentence, home: Home, language: Language
 ) -> Iterator[tuple[ExposedEntity | None, dict[str, str], dict[str, Any]]]:
-    """Yield what a sentence can be about: a thing if it is one, words and arguments for it."""
+    """Yield the targets of a sentence: a thing or None, its words and arguments."""
     match sentence.target:
         case "name":
             for thing in home.things:
@@ -103,7 +103,7 @@ def _targets(
 
 
 def _places(kind: str, home: Home) -> Iterator[tuple[Place, list[ExposedEntity]]]:
-    """Yield all areas, or all floors, with what is there."""
+    """Yield all areas, or all floors, with the things there."""
     places = home.areas if kind == "area" else home.floors
     for place_id, place in places.items():
         areas = {
@@ -118,7 +118,7 @@ def _of_kinds(
     things: Sequence[ExposedEntity],
     where: Mapping[str, str],
 ) -> Iterator[tuple[None, dict[str, str], dict[str, Any]]]:
-    """Yield all kinds of things that there are in a place. where: the argument that names it."""
+    """Yield all kinds of things in a place. where: the argument with its name."""
     there = {kind for thing in things for kind in thing.kinds}
     for kind in sorted(sentence.kinds & there & set(language.kinds)):
         domain, _, device_class = kind.partition(".")
