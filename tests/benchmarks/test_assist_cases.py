@@ -9,26 +9,17 @@ from benchmarks.lib.assist_set.cases import Case, Expected, Home, load_set
 from benchmarks.lib.assist_set.merge import merge
 from benchmarks.lib.errors import BenchmarkError
 
+from .assist_homes import AREAS, LAMP, write_home
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-LAMP = {"id": "light.lamp", "name": "Lamp", "area": "hall"}
-AREAS = [{"id": "hall", "name": "Hall"}]
 COMMAND = {
     "sentences": ["Turn on the lamp", "Lamp on"],
     "setup": {"light.lamp": {"state": False}},
     "expect_changes": {"light.lamp": {"state": True, "attributes": {"brightness": 9}}},
     "ignore_changes": {"light.lamp": ["color_mode"]},
 }
-
-
-def write_home(folder: Path, home: Any = None, **files: Any) -> None:
-    """Write a home, and what is to be in the files beside it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"areas": AREAS, "entities": [LAMP]} if home is None else home
-    for name, part in {"_fixtures": content, **files}.items():
-        text = part if isinstance(part, str) else yaml.safe_dump(part)
-        (folder / f"{name}.yaml").write_text(text)
 
 
 def test_every_sentence_is_a_case(tmp_path: Path) -> None:

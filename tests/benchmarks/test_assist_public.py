@@ -15,7 +15,7 @@ from benchmarks.lib.assist_set.scoring import judge, judge_calls
 from benchmarks.lib.assist_set.without_model import play
 from benchmarks.lib.errors import BenchmarkError
 
-from .test_assist_cases import write_home
+from .assist_homes import write_home
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from benchmarks.lib.assist_set.without_model import play
 from benchmarks.lib.first_choice import first_choice, first_commands
 from custom_components.llamacpp.nlu.gbnf import grammar_for
 
-from .test_assist_cases import write_home
+from .assist_homes import write_home
 
 if TYPE_CHECKING:
     from pathlib import Path

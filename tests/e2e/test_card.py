@@ -13,8 +13,8 @@ from dev.scripted_model import write_scripted_model
 from tests.app.browser import chromium
 from tests.conftest import serving
 
+from .running_home import home_assistant
 from .sights import looking
-from .test_first_path import home_assistant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

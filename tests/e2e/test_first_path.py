@@ -1,7 +1,6 @@
 """From an empty Home Assistant to an agent that answers, and through what may happen to it."""
 
 import asyncio
-import contextlib
 import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -9,14 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev.agent_setup import DOMAIN, find_agent, is_available, prefer_agent
-from dev.ha_client import Answer, HomeAssistantClient
-from dev.hass import HomeAssistant
+from dev.ha_client import Answer
 from dev.llama import LlamaServer
 from dev.processes import LOOPBACK, free_port
 
+from .running_home import home_assistant
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
     from pathlib import Path
+
+    from dev.ha_client import HomeAssistantClient
 
 LONG_QUESTION = "Tell me a long story about a lighthouse and the sea, with many details."
 PIECES_BEFORE_THE_KILL = 3
@@ -29,20 +30,6 @@ LATE_SECONDS = 60.0
 BOUNDED = ("--predict", "200", "--temp", "0")
 # Home Assistant has no such sentence, so the model is asked.
 SWITCH = "Flick on the light, please"
-
-
-@contextlib.asynccontextmanager
-async def home_assistant(config_dir: Path, port: int) -> AsyncGenerator[HomeAssistantClient]:
-    """Run Home Assistant and log in."""
-    hass = HomeAssistant(config_dir, port=port)
-    hass.start()
-    try:
-        hass.wait_ready()
-        async with HomeAssistantClient(hass.base_url) as client:
-            await client.wait_started()
-            yield client
-    finally:
-        hass.stop()
 
 
 async def until_available(client: HomeAssistantClient, agent: str, *, available: bool) -> None:

@@ -9,8 +9,8 @@ from dev.agent_setup import add_server, find_agent
 from dev.processes import free_port
 from tests.app.browser import chromium
 
+from .running_home import home_assistant
 from .sights import looking
-from .test_first_path import home_assistant
 
 if TYPE_CHECKING:
     from pathlib import Path

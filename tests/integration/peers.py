@@ -79,26 +79,14 @@ class Peers:
 
     async def raw(self, script: Script) -> str:
         """Start a server that runs this script once it got a request; return its base URL."""
-        tasks: set[asyncio.Task[Any]] = set()
 
         async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if task := asyncio.current_task():
-                tasks.add(task)
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 await reader.readuntil(b"\r\n\r\n")
                 await script(reader, writer)
             writer.close()
 
-        async def close() -> None:
-            server.close()
-            server.close_clients()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-        server = await asyncio.start_server(run, LOOPBACK, 0)
-        self._stack.push_async_callback(close)
-        return f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+        return f"http://{await self._listening(run)}"
 
     async def tls(self, url: str, certificate: Path) -> str:
         """Start a server that speaks TLS and passes all on to a URL; return its base URL.
@@ -108,7 +96,6 @@ class Peers:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
         port = urlsplit(url).port
-        tasks: set[asyncio.Task[Any]] = set()
 
         async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(ConnectionError, ssl.SSLError):
@@ -118,8 +105,6 @@ class Peers:
             writer.close()
 
         async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if task := asyncio.current_task():
-                tasks.add(task)
             try:
                 await writer.start_tls(context)
             except OSError:
@@ -128,6 +113,17 @@ class Peers:
             theirs, to_them = await asyncio.open_connection(LOOPBACK, port)
             await asyncio.gather(copy(reader, to_them), copy(theirs, writer))
 
+        return f"https://{await self._listening(run)}"
+
+    async def _listening(self, run: Script) -> str:
+        """Run a script for each connection to a new port; return host and port."""
+        tasks: set[asyncio.Task[Any]] = set()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if task := asyncio.current_task():
+                tasks.add(task)
+            await run(reader, writer)
+
         async def close() -> None:
             server.close()
             server.close_clients()
@@ -135,9 +131,9 @@ class Peers:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-        server = await asyncio.start_server(run, LOOPBACK, 0)
+        server = await asyncio.start_server(serve, LOOPBACK, 0)
         self._stack.push_async_callback(close)
-        return f"https://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+        return f"{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
 
 
 async def collect(

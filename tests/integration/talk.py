@@ -7,14 +7,15 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from homeassistant.components import conversation
+from homeassistant.components import ai_task, conversation
 from homeassistant.components.conversation import trace
 from homeassistant.core import Context
 from homeassistant.helpers.chat_session import async_get_chat_session
 
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 from dev.prompts import MAKING, Prompts
 
-from .conftest import AGENT
+from .conftest import AGENT, TASK_AGENT, agent_of
 from .peers import stream_events
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from custom_components.llamacpp.client import LlamaServerClient
     from dev.llama import LlamaServer
 
+    from .conftest import AddServer
     from .peers import Peers
 
 PROPS: dict[str, Any] = {"default_generation_settings": {"n_ctx": 2048}, "build_info": "b1-test"}
@@ -265,3 +267,24 @@ async def until_busy(client: LlamaServerClient, *, busy: bool) -> None:
         if any(slot.is_processing for slot in await client.slots()) is busy:
             return
         await asyncio.sleep(POLL_SECONDS)
+
+
+def words(text: str) -> list[dict[str, Any]]:
+    """Return the chunks of an answer with this text."""
+    return [piece(content=text), piece("stop")]
+
+
+async def generate(hass: HomeAssistant, **fields: Any) -> Any:
+    """Give the agent a task and return its data."""
+    result = await ai_task.async_generate_data(
+        hass, task_name="Weather", entity_id=TASK_AGENT, instructions="Look outside.", **fields
+    )
+    return result.data
+
+
+async def add_native(home: HomeAssistant, add_server: AddServer, url: str) -> None:
+    """Set up a server whose agent offers tools in its requests, however small the model is."""
+    entry = await add_server(url)
+    options = {**agent_of(entry).data, CONF_TOOL_CALLS: ToolCalls.NATIVE}
+    home.config_entries.async_update_subentry(entry, agent_of(entry), data=options)
+    await home.async_block_till_done()

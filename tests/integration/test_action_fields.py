@@ -9,7 +9,7 @@ from homeassistant.helpers.selector import selector
 
 from custom_components.llamacpp import services
 
-from .test_translations import FOLDER, LANGUAGES, texts
+from .texts import FOLDER, LANGUAGES, texts
 
 if TYPE_CHECKING:
     import probatio

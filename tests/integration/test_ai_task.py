@@ -2,18 +2,17 @@
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import probatio
 import pytest
-from homeassistant.components import ai_task
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm
 from homeassistant.helpers.selector import BooleanSelector, NumberSelector, SelectSelector
 
-from .conftest import PICTURE, TASK_AGENT
+from .conftest import PICTURE
 from .script import OTHERWISE
-from .talk import PROPS, llama_peer, piece, without_note
+from .talk import PROPS, generate, llama_peer, piece, without_note, words
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -29,19 +28,6 @@ STRUCTURE = probatio.Schema(
         probatio.Required("degrees"): NumberSelector({"min": -50, "max": 50}),
     }
 )
-
-
-def words(text: str) -> list[dict[str, Any]]:
-    """Return the chunks of an answer with this text."""
-    return [piece(content=text), piece("stop")]
-
-
-async def generate(hass: HomeAssistant, **fields: Any) -> Any:
-    """Give the agent a task and return its data."""
-    result = await ai_task.async_generate_data(
-        hass, task_name="Weather", entity_id=TASK_AGENT, instructions="Look outside.", **fields
-    )
-    return result.data
 
 
 async def test_words(

@@ -26,9 +26,8 @@ from custom_components.llamacpp.tool_calls.structure import (
 from custom_components.llamacpp.tool_calls.tools import to_tools
 
 from .conftest import TASK_AGENT
-from .talk import llama_peer, piece
-from .test_ai_task import words
-from .test_values import SCRIPTS
+from .home_scripts import SCRIPTS
+from .talk import llama_peer, piece, words
 
 if TYPE_CHECKING:
     import aiohttp

@@ -20,9 +20,9 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from .automations import SEEING, FrontDoor, next_time
 from .conftest import AGENT, TASK_AGENT
 from .talk import llama_peer, piece
-from .test_docs_examples import SEEING, FrontDoor, next_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

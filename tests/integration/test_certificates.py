@@ -1,9 +1,9 @@
 """Servers with a certificate of their own: refused with a reason, or taken as the user says."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigEntryState
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
@@ -13,14 +13,13 @@ from custom_components.llamacpp.const import DOMAIN
 
 from .certificates import write_certificate
 from .entities import REFUSED, Pretender
+from .flows import reconfigured, start, suggested
 from .script import THINK
 from .talk import ask
-from .test_config_flow import start, suggested
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
@@ -32,16 +31,6 @@ if TYPE_CHECKING:
 def certificate(tmp_path: Path) -> Path:
     """Return a file with a certificate that nobody trusts."""
     return write_certificate(tmp_path / "own.pem")
-
-
-async def reconfigured(
-    hass: HomeAssistant, entry: ConfigEntry[Any], **values: Any
-) -> ConfigFlowResult:
-    """Open the form of a server that is set up, send it, and return the next step."""
-    form = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
-    )
-    return await hass.config_entries.flow.async_configure(form["flow_id"], values)
 
 
 async def test_a_certificate_of_its_own(

@@ -24,11 +24,11 @@ from homeassistant.helpers import llm
 
 from custom_components.llamacpp import config_flow
 from custom_components.llamacpp.client import address
-from custom_components.llamacpp.const import DOMAIN
 from dev.processes import LOOPBACK, free_port
 from tests.conftest import serving
 
 from .conftest import agent_of
+from .flows import start, suggested
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -67,26 +67,6 @@ def router(scripted_model: Path, tmp_path: Path) -> Generator[LlamaServer]:
     flags = ("--models-dir", models, "--ctx-size", "512", "--models-max", "1")
     with serving(tmp_path / "log.txt", *flags) as server:
         yield server
-
-
-async def start(hass: HomeAssistant, url: str, **values: Any) -> ConfigFlowResult:
-    """Open the form, send it, and return the next step."""
-    form = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    assert form["type"] is FlowResultType.FORM
-    assert form["errors"] == {}
-    return await hass.config_entries.flow.async_configure(
-        form["flow_id"], {CONF_URL: url, **values}
-    )
-
-
-def suggested(step: ConfigFlowResult) -> dict[str, Any]:
-    """Return what the fields of a form are filled in with."""
-    assert step["data_schema"] is not None
-    return {
-        str(key): key.description["suggested_value"]
-        for key in step["data_schema"].schema
-        if key.description
-    }
 
 
 @pytest.mark.parametrize("form", ["{0}:{1}", "http://{0}:{1}", "http://{0}:{1}/v1/", " {0}:{1} "])

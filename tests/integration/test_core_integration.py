@@ -16,8 +16,7 @@ from custom_components.llamacpp.const import DOMAIN
 from dev.processes import LOOPBACK, free_port
 
 from .conftest import AGENT
-from .test_config_flow import start
-from .test_config_flow_more import discover
+from .flows import discover, start
 
 if TYPE_CHECKING:
     import aiohttp

@@ -2,17 +2,14 @@
 
 import logging
 import re
-from datetime import time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from homeassistant.components import camera
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_CALL_SERVICE
 from homeassistant.setup import async_setup_component
-from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
     async_capture_events,
     async_fire_time_changed,
@@ -24,12 +21,10 @@ from custom_components.llamacpp.nlu import utterance
 from custom_components.llamacpp.turn import turn
 from tests.conftest import serving
 
-from .conftest import PICTURE
-from .talk import PROPS, llama_peer, piece
+from .automations import SEEING, FrontDoor, next_time
+from .talk import llama_peer, piece
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
@@ -45,7 +40,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     for block in BLOCK.findall(path.read_text())
     if "actions" in (example := yaml.safe_load(block))
 }
-SEEING = PROPS | {"modalities": {"vision": True}}
 # What is so after an example that lets the model control the home.
 ENDS = {
     "light.floor_lamp": "off",
@@ -53,23 +47,6 @@ ENDS = {
     "lock.side_door": "locked",
 }
 MESSAGE = "The water in the cellar is rising!"
-
-
-class FrontDoor(camera.Camera):
-    """A camera that always sees the same."""
-
-    _attr_name = "Front Door"
-
-    def __init__(self) -> None:
-        """Make a camera whose pictures are PNG files."""
-        super().__init__()
-        self.content_type = "image/png"
-
-    @override
-    async def async_camera_image(
-        self, width: int | None = None, height: int | None = None
-    ) -> bytes | None:
-        return PICTURE
 
 
 @pytest.fixture(autouse=True)
@@ -91,13 +68,6 @@ async def house(home: HomeAssistant) -> HomeAssistant:
     home.states.async_set("binary_sensor.front_door_bell", "off")
     await home.async_block_till_done()
     return home
-
-
-def next_time(at: str) -> datetime:
-    """Return when it is this time of the day tomorrow."""
-    wanted = time.fromisoformat(at)
-    day = dt_util.now() + timedelta(days=1)
-    return dt_util.as_utc(day.replace(hour=wanted.hour, minute=wanted.minute, second=0))
 
 
 def fire(hass: HomeAssistant, trigger: dict[str, Any]) -> None:

@@ -20,11 +20,10 @@ from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCall
 
 from .conftest import AGENT, agent_of
 from .entities import Pretender, entity_id_of, sensor
+from .flows import reconfigured, start
 from .other_programs import OTHERS, LiteLlm, LlamaSwap
 from .script import TURN_ON_KITCHEN
 from .talk import ask, speech, state_of
-from .test_certificates import reconfigured
-from .test_config_flow import start
 
 if TYPE_CHECKING:
     from typing import Any

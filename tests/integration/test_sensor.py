@@ -16,8 +16,8 @@ from custom_components.llamacpp.history import ACTIVE_SECONDS
 
 from .conftest import AGENT
 from .entities import enable_all, entity_id_of, entity_of, sensor
+from .prefill import set_options
 from .talk import act, llama_peer, piece, state_of
-from .test_warm import set_options
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory

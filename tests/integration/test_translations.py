@@ -1,17 +1,14 @@
 """The texts of the integration, in all its languages."""
 
-import json
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from custom_components.llamacpp import client as server
 from custom_components.llamacpp import errors
 
-FOLDER = Path(errors.__file__).parent / "translations"
-LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.json"))
+from .texts import LANGUAGES, texts
+
 # Said without an error of the server.
 OWN = {
     "answer_too_long",
@@ -76,21 +73,6 @@ DELETE = {
 # How much longer than the English text a text may be, so that it fits on a phone: characters.
 LABEL_CHARACTERS = 30
 LONGER = 1.7, 16
-
-
-def texts(language: str) -> dict[str, str]:
-    """Return the texts of a language by their path."""
-    found: dict[str, str] = {}
-
-    def walk(path: str, value: Any) -> None:
-        if isinstance(value, str):
-            found[path] = value
-            return
-        for key, child in value.items():
-            walk(f"{path}.{key}", child)
-
-    walk("", json.loads((FOLDER / f"{language}.json").read_text()))
-    return found
 
 
 def placeholders(text: str) -> set[str]:

@@ -13,8 +13,8 @@ from custom_components.llamacpp import turns
 from custom_components.llamacpp.turns import ConversationBusyError, async_turn_of
 
 from .conftest import AGENT
+from .slow_servers import WaitingServer
 from .talk import act, ask, llama_peer, piece, said_in, speech
-from .test_meanwhile import SlowServer
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -51,7 +51,7 @@ async def test_a_message_that_waits_too_long(
     home: HomeAssistant, add_server: AddServer, peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told in the words of the listener, and does not disturb the turn under way."""
-    server = SlowServer()
+    server = WaitingServer()
     await add_server(await peers.http(server.answer))
     conversation_id = (await act(home, "start"))["conversation_id"]
     first = home.async_create_task(ask(home, "Hello", conversation_id))
@@ -138,7 +138,7 @@ async def test_a_second_message_to_a_voice_pipeline(
     home: HomeAssistant, add_server: AddServer, peers: Peers, hass_ws_client: WebSocketGenerator
 ) -> None:
     """Since 2026.11 Home Assistant refuses it before the agent is asked."""
-    server = SlowServer()
+    server = WaitingServer()
     await add_server(await peers.http(server.answer))
     client = await hass_ws_client(home)
 
