@@ -17,12 +17,12 @@ SEEING = PROPS | {"modalities": {"vision": True}}
 
 
 class FrontDoor(camera.Camera):
-    """A camera that always sees the same."""
+    """A camera that always shows the same picture."""
 
     _attr_name = "Front Door"
 
     def __init__(self) -> None:
-        """Make a camera whose pictures are PNG files."""
+        """Create a camera whose pictures are PNG files."""
         super().__init__()
         self.content_type = "image/png"
 
@@ -34,7 +34,7 @@ class FrontDoor(camera.Camera):
 
 
 def next_time(at: str) -> datetime:
-    """Return when it is this time of the day tomorrow."""
+    """Return this time of day tomorrow."""
     wanted = time.fromisoformat(at)
     day = dt_util.now() + timedelta(days=1)
     return dt_util.as_utc(day.replace(hour=wanted.hour, minute=wanted.minute, second=0))

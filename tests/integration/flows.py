@@ -28,7 +28,7 @@ async def start(hass: HomeAssistant, url: str, **values: Any) -> ConfigFlowResul
 
 
 def suggested(step: ConfigFlowResult) -> dict[str, Any]:
-    """Return what the fields of a form are filled in with."""
+    """Return the suggested values of a form."""
     assert step["data_schema"] is not None
     return {
         str(key): key.description["suggested_value"]
@@ -40,7 +40,7 @@ def suggested(step: ConfigFlowResult) -> dict[str, Any]:
 async def discover(
     hass: HomeAssistant, port: int, *, uuid: str = UUID, **config: Any
 ) -> ConfigFlowResult:
-    """Have the Supervisor tell of the app."""
+    """Have the Supervisor announce the app."""
     info = HassioServiceInfo(
         config={"host": LOOPBACK, "port": port, "addon": "House Llama app", **config},
         name="House Llama app",
@@ -53,7 +53,7 @@ async def discover(
 
 
 async def reconfigure(hass: HomeAssistant, entry: ConfigEntry[Any]) -> ConfigFlowResult:
-    """Open the form for a server that has moved."""
+    """Open the form that changes a server."""
     return await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
     )
@@ -62,6 +62,6 @@ async def reconfigure(hass: HomeAssistant, entry: ConfigEntry[Any]) -> ConfigFlo
 async def reconfigured(
     hass: HomeAssistant, entry: ConfigEntry[Any], **values: Any
 ) -> ConfigFlowResult:
-    """Open the form of a server that is set up, send it, and return the next step."""
+    """Open the form that changes a server, send it, and return the next step."""
     form = await reconfigure(hass, entry)
     return await hass.config_entries.flow.async_configure(form["flow_id"], values)

@@ -1,4 +1,4 @@
-"""Programs at the other end of a connection that do what a test says."""
+"""Scripted servers for faults that real ones do not show on demand."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ class Peers:
         return LlamaServerClient(self._session, url, api_key=api_key, timeouts=timeouts)
 
     async def http(self, handler: Handler) -> str:
-        """Start a web server that answers every request by this handler; return its base URL."""
+        """Start a web server with this handler for every request; return its base URL."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", handler)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
@@ -62,7 +62,7 @@ class Peers:
         return f"http://{LOOPBACK}:{runner.addresses[0][1]}"
 
     async def answering(self, status: int, body: str, content_type: str = "text/plain") -> str:
-        """Start a web server that gives one answer to everything; return its base URL."""
+        """Start a web server with one answer to every request; return its base URL."""
 
         async def answer(_: web.Request) -> web.Response:
             return web.Response(status=status, text=body, content_type=content_type)
@@ -70,7 +70,7 @@ class Peers:
         return await self.http(answer)
 
     async def streaming(self, *lines: str) -> str:
-        """Start a web server that streams these lines, each as an event, to every request."""
+        """Start a web server that streams these lines, each as an event; return its base URL."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             return await stream_events(request, lines)
@@ -78,7 +78,7 @@ class Peers:
         return await self.http(answer)
 
     async def raw(self, script: Script) -> str:
-        """Start a server that runs this script once it got a request; return its base URL."""
+        """Start a server that runs this script after the first request; return its base URL."""
 
         async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -89,7 +89,7 @@ class Peers:
         return f"http://{await self._listening(run)}"
 
     async def tls(self, url: str, certificate: Path) -> str:
-        """Start a server that speaks TLS and passes all on to a URL; return its base URL.
+        """Start a TLS proxy for a URL; return its base URL.
 
         certificate: a file with a certificate and its key.
         """
@@ -150,7 +150,7 @@ async def collect(
 
 
 async def stream_events(request: web.Request, lines: Iterable[str]) -> web.StreamResponse:
-    """Answer a request by a stream of these lines, each written alone as one event."""
+    """Stream these lines as an answer, each as one event."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     for line in lines:
@@ -159,5 +159,5 @@ async def stream_events(request: web.Request, lines: Iterable[str]) -> web.Strea
 
 
 def chunked(data: bytes) -> bytes:
-    """Return one piece of a body in chunked transfer encoding."""
+    """Return one chunk of a body in chunked transfer encoding."""
     return b"%x\r\n%b\r\n" % (len(data), data)

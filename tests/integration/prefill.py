@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from custom_components.llamacpp.coordinator import LlamaCppCoordinator
     from dev.llama import LlamaServer
 
-# A question, and the marks of the template around it; the home takes thousands.
+# A question and the template's marks around it; the home has thousands.
 FEW_TOKENS = 100
 MANY_TOKENS = 1000
 WAIT_SECONDS = 60.0
@@ -35,36 +35,36 @@ SECOND_AGENT = "conversation.second"
 
 
 async def until_prefilled(hass: HomeAssistant) -> None:
-    """Wait until nothing is being warmed up."""
+    """Wait until no prefill is running."""
     await hass.async_block_till_done(wait_background_tasks=True)
 
 
 async def processed(coordinator: LlamaCppCoordinator) -> float:
-    """Return how many tokens of prompts the server has processed since its start."""
+    """Return how many prompt tokens the server has processed since its start."""
     return (await coordinator.client.metrics())["prompt_tokens_total"]
 
 
 async def generated(coordinator: LlamaCppCoordinator) -> float:
-    """Return how many tokens the server has generated: each request makes it one at least."""
+    """Return how many tokens the server has generated: at least one for each request."""
     return (await coordinator.client.metrics())["tokens_predicted_total"]
 
 
 async def waited_for(hass: HomeAssistant, entry: ConfigEntry[Any]) -> int:
-    """Ask something; return how many tokens of the prompt were processed while a user waits."""
+    """Ask something; return how many prompt tokens were processed while the user waits."""
     await ask(hass, "Hello")
     usage = entry.runtime_data.coordinator.last_answer.completion.usage
     return int(usage.prompt_tokens - usage.cached_tokens)
 
 
 async def set_options(hass: HomeAssistant, entry: ConfigEntry[Any], **options: Any) -> None:
-    """Change options of the agent."""
+    """Change options of the agent, and wait for its prefill."""
     agent = agent_of(entry)
     hass.config_entries.async_update_subentry(entry, agent, data={**agent.data, **options})
     await until_prefilled(hass)
 
 
 async def task(hass: HomeAssistant) -> None:
-    """Give the server another prompt than that of the home."""
+    """Run a task whose prompt is not the home's."""
     data = {"task_name": "t", "instructions": "Count. " * 100, "entity_id": TASK_AGENT}
     await hass.services.async_call(
         "ai_task", "generate_data", data, blocking=True, return_response=True
@@ -73,7 +73,7 @@ async def task(hass: HomeAssistant) -> None:
 
 @contextlib.contextmanager
 def keeping_slots(folder: Path, model: Path, *, n_slots: int) -> Generator[LlamaServer]:
-    """Run a server that may write its slots to `folder / "slots"`."""
+    """Run a server that may save its slots to `folder / "slots"`."""
     slots = folder / "slots"
     slots.mkdir()
     sizes = ("--ctx-size", str(16384 * n_slots), "--parallel", str(n_slots))
@@ -83,19 +83,19 @@ def keeping_slots(folder: Path, model: Path, *, n_slots: int) -> Generator[Llama
 
 
 async def timings_of(hass: HomeAssistant, entry: ConfigEntry[Any], agent: str = AGENT) -> Timings:
-    """Ask an agent something; return where the time of its answer went."""
+    """Ask an agent something; return the timings of its answer."""
     await conversation.async_converse(hass, "Hello", None, Context(), agent_id=agent)
     timings: Timings = entry.runtime_data.coordinator.last_answer.completion.timings
     return timings
 
 
 def is_cached(timings: Timings) -> bool:
-    """Tell whether an answer found the home processed."""
+    """Return whether an answer found the home in the cache."""
     return timings.prompt_n < FEW_TOKENS and timings.cache_n > MANY_TOKENS
 
 
 async def add_agent(hass: HomeAssistant, entry: ConfigEntry[Any], **options: Any) -> None:
-    """Add a second agent that knows the home."""
+    """Add a second agent that controls the home."""
     data = {CONF_LLM_HASS_API: [llm.LLM_API_ASSIST], **options}
     agent = ConfigSubentry(
         data=MappingProxyType(data),

@@ -11,10 +11,10 @@ from .talk import PROPS, is_warm_up, no_slots, piece, sse
 
 
 class EndlessPrefillServer:
-    """A llama-server that never gets to the end of a prompt that is processed ahead."""
+    """A llama-server that never finishes a prefill."""
 
     def __init__(self, n_slots: int = 1) -> None:
-        """Begin without any request. n_slots: that it says it has."""
+        """Start without any request. n_slots: what `/props` says."""
         self.n_slots = n_slots
         self.bodies: list[dict[str, Any]] = []
         self.begun = asyncio.Event()
@@ -30,7 +30,7 @@ class EndlessPrefillServer:
         if request.path == "/props":
             return web.json_response({**PROPS, "total_slots": self.n_slots})
         if request.path == "/slots":
-            # The first one does not notice at once that nobody waits any more.
+            # The first aborted request keeps its slot busy for a moment.
             busy = 0 if len(self.bodies) == 1 else None
             slots = [{"id": slot, "is_processing": slot == busy} for slot in range(self.n_slots)]
             return web.json_response(slots)
@@ -49,10 +49,10 @@ class EndlessPrefillServer:
 
 
 class WaitingServer:
-    """A llama-server that answers when it is told to."""
+    """A llama-server that answers when a test lets it."""
 
     def __init__(self) -> None:
-        """Begin with nothing asked."""
+        """Start without any request."""
         self.asked = asyncio.Semaphore(0)
         self.go_on = asyncio.Event()
 

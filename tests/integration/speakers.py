@@ -1,4 +1,4 @@
-"""Who speaks to the agent and where, and what their prompts have in common."""
+"""Satellites and users that speak to the agent, and what their prompts have in common."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -53,18 +53,18 @@ async def ask_as(
 
 
 async def until_change_prefilled(hass: HomeAssistant) -> None:
-    """Wait until what has changed in the home is processed."""
+    """Wait until a change of the home is prefilled."""
     await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
     await until_prefilled(hass)
 
 
 async def tokens_of(client: LlamaServerClient, requests: list[Any]) -> list[list[int]]:
-    """Return the prompts that a server makes of these requests, in its tokens."""
+    """Return the prompts of these requests as tokens."""
     prompts = [await client.apply_template(one["messages"], one.get("tools")) for one in requests]
     return [await client.tokenize(prompt, add_special=True) for prompt in prompts]
 
 
 def n_common(prompts: list[list[int]]) -> int:
-    """Return with how many tokens all prompts begin alike."""
+    """Return how many tokens all prompts have in common at their start."""
     columns = zip(*prompts, strict=False)
     return next((index for index, column in enumerate(columns) if len(set(column)) > 1), 0)

@@ -1,4 +1,4 @@
-"""Chat templates that refuse much, or leave out much, with a real server and Home Assistant."""
+"""Strict chat templates, and those that drop content, with a real server."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -58,7 +58,7 @@ SHORT = Fitting(has_short_ids=False)
 
 @pytest.fixture(scope="module")
 def strict_server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[LlamaServer]:
-    """Return a real server with a template that is as strict as any."""
+    """Return a real server with a very strict template."""
     folder = tmp_path_factory.mktemp("strict")
     path = folder / "strict.gguf"
     write_scripted_model(path, model, SCRIPT, "I was not told.", STRICT + TEMPLATE)
@@ -73,7 +73,7 @@ async def test_a_conversation(
     session: aiohttp.ClientSession,
     strict_server: LlamaServer,
 ) -> None:
-    """Calls, one after the other, words after them, and what Home Assistant has done by itself."""
+    """Calls in sequence, words after them, and calls that Home Assistant has made itself."""
     url, asked = await recording(peers, session, strict_server)
     entry = await add_server(url)
     result = await ask(home, LIGHT)
@@ -100,7 +100,7 @@ async def test_a_conversation(
 async def test_who_speaks_first(
     home: HomeAssistant, add_server: AddServer, strict_server: LlamaServer
 ) -> None:
-    """A conversation that Home Assistant has begun, and one with words that had no answer."""
+    """A conversation that Home Assistant starts, and a question without an answer."""
     await add_server(strict_server.base_url)
     with (
         nobodys_session(home) as session,
@@ -129,7 +129,7 @@ async def test_who_speaks_first(
             replace(SHORT, has_silent_calls=True),
         ),
         (
-            # As llama-server asks whether a template shows calls.
+            # As llama-server checks whether a template shows calls.
             TEMPLATE.replace(CALLED, "{%- if false %}\n"),
             ToolStrategy.NATIVE,
             replace(SHORT, has_written_calls=True),
@@ -155,7 +155,7 @@ async def test_what_a_template_takes(  # noqa: PLR0913, PLR0917 - of the table
     strategy: ToolStrategy,
     fitting: Fitting | None,
 ) -> None:
-    """The server is asked, and what it refuses is not sent to it."""
+    """The server is asked, and messages that it rejects are not sent."""
     path = tmp_path / "template.jinja"
     path.write_text(template)
     flags = ("--ctx-size", "2048", "--parallel", "1", "--chat-template-file", path)

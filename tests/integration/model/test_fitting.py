@@ -17,12 +17,12 @@ PICTURE = {"type": "image_url", "image_url": {"url": "data:"}}
 
 
 def user(words: Any) -> dict[str, Any]:
-    """Return what a user says."""
+    """Return a user message."""
     return {"role": "user", "content": words}
 
 
 def model(words: str) -> dict[str, Any]:
-    """Return what a model says."""
+    """Return an answer of the model."""
     return {"role": "assistant", "content": words}
 
 
@@ -36,13 +36,13 @@ def calls(*ids: str, words: str | None = None, **fields: Any) -> dict[str, Any]:
 
 
 def result(of: str) -> dict[str, Any]:
-    """Return what a tool returns."""
+    """Return a tool result."""
     return {"role": "tool", "tool_call_id": of, "content": f"r_{of}"}
 
 
 @pytest.mark.parametrize("call_id", [LONG, "C3DTQXHF18FT88VFllTgoVczTRxmgHso", "functions.a:0", ""])
 def test_short_ids(call_id: str) -> None:
-    """Nine letters and digits, the same for a call and its result; such as are so stay."""
+    """Nine letters and digits, the same for call and result; short ids stay as they are."""
     call, told = Fitting().fitted([calls(call_id), result(call_id)])
     short = call["tool_calls"][0]["id"]
     assert short == told["tool_call_id"] == short_id(call_id)
@@ -59,7 +59,7 @@ def test_short_ids(call_id: str) -> None:
 
 
 def test_one_call_at_a_time() -> None:
-    """Each has its result behind it; words and thoughts come once; others are as they were."""
+    """Each call is followed by its result; words and thoughts come once."""
     fitting = Fitting(has_short_ids=False, has_single_calls=True)
     first = calls("a", "b", words="Both.", reasoning_content="Hm.")
     rest = [model("Done."), user("And c"), calls("a"), result("a"), model("Yes.")]
@@ -72,12 +72,12 @@ def test_one_call_at_a_time() -> None:
         result("b"),
         *rest,
     ]
-    # What lacks its call is not lost.
+    # A result without its call is kept.
     assert fitting.fitted([calls("a", "b"), result("z")]) == [calls("a"), calls("b"), result("z")]
 
 
 def test_words_and_calls() -> None:
-    """Calls without words, or as words, where a template shows nothing else."""
+    """Calls without words, or as words, if a template shows nothing else."""
     messages = [user("Do"), calls("a", "b", words="Both."), result("a"), model("Done.")]
     fitting = Fitting(has_short_ids=False, has_silent_calls=True)
     assert fitting.fitted(messages) == [user("Do"), calls("a", "b"), *messages[2:]]
@@ -118,7 +118,7 @@ def test_words_and_calls() -> None:
     ],
 )
 def test_turns(messages: Sequence[dict[str, Any]], wanted: Sequence[dict[str, Any]] | None) -> None:
-    """User and assistant speak in turns, with everything that was said."""
+    """User and assistant alternate, and no words are lost."""
     fitting = Fitting(has_short_ids=False, has_turns=True)
     before = [dict(one) for one in messages]
     assert fitting.fitted(messages) == (before if wanted is None else wanted)

@@ -1,4 +1,4 @@
-"""What looks like a marker of a chat template, in words that are not the template's."""
+"""Markers of a chat template in words from outside the template."""
 
 import itertools
 from datetime import timedelta
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import AddServer
     from tests.integration.peers import Handler, Peers
 
-# Of ChatML, Llama, Mistral, Gemma, DeepSeek, GLM, EXAONE, gpt-oss, Hermes and their kin.
+# Of ChatML, Llama, Mistral, Gemma, DeepSeek, GLM, EXAONE, gpt-oss, Hermes and relatives.
 FAMILIES = (
     *("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<s>", "</s>", "<<SYS>>", "<</SYS>>"),
     *("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
@@ -100,7 +100,7 @@ SCRIPT = {
 def vocabulary(known: Vocabulary) -> Vocabulary:
     """Return a vocabulary in which all these markers are tokens, of both kinds in turn."""
     kinds = itertools.cycle((gguf.TokenType.CONTROL, gguf.TokenType.USER_DEFINED))
-    # Of those that only the template has, it cannot be seen that they are tokens of the user's.
+    # For those of the template alone, a server does not show that they are user tokens.
     unknown = dict.fromkeys(UNKNOWN, gguf.TokenType.CONTROL)
     return known.with_tokens(dict(zip(FAMILIES, kinds, strict=False)) | unknown)
 
@@ -141,19 +141,19 @@ class Special:
             self._ids.add(token)
 
     async def in_text(self, text: str) -> int:
-        """Return how many there are in a text."""
+        """Return the number in a text."""
         tokens = await self._client.tokenize(text)
         return sum(token in self._ids for token in tokens)
 
     async def in_request(self, request: dict[str, Any]) -> int:
-        """Return how many there are in the whole prompt that is made of a request."""
+        """Return the number in the prompt of a request."""
         prompt = await self._client.apply_template(request["messages"], request.get("tools"))
         return await self.in_text(prompt)
 
 
 @pytest.fixture
 async def special(server: LlamaServer, session: aiohttp.ClientSession) -> Special:
-    """Return what counts special tokens."""
+    """Return a counter of special tokens."""
     special = Special(LlamaServerClient(session, server.base_url))
     await special.learn()
     return special
@@ -161,30 +161,30 @@ async def special(server: LlamaServer, session: aiohttp.ClientSession) -> Specia
 
 @pytest.fixture
 async def learned(server: LlamaServer, session: aiohttp.ClientSession) -> Markers:
-    """Return what is learned of the server's model."""
+    """Return the markers learned from the server's model."""
     known = ModelAbilities(LlamaServerClient(session, server.base_url))
     return (await known.of(None, "1", autoload=False)).markers
 
 
 def pairs(texts: Iterable[str]) -> list[str]:
-    """Return these texts, and each two of them without a space between."""
+    """Return these texts, and each two of them without a space in between."""
     return [*texts, *(one + other for one in texts for other in texts)]
 
 
 async def test_no_special_token_is_left(special: Special, learned: Markers) -> None:
-    """Alone, side by side and within each other, markers are tokens before, and none after."""
+    """Alone, side by side and nested, markers are tokens before, and not after."""
     whole = "\n".join((*pairs(ALL), HOSTILE))
     assert await special.in_text(whole) >= len(pairs(ALL))
     assert await special.in_text(learned.broken(whole)) == 0
 
 
 async def test_general_markers_need_no_server(special: Special) -> None:
-    """The families that are known are broken without a word of the server."""
+    """Markers of the known families are broken without a server."""
     assert await special.in_text(GENERAL.broken("\n".join(pairs(FAMILIES)))) == 0
 
 
 def test_ordinary_words_stay() -> None:
-    """A home without such words is told of as it always was, byte for byte."""
+    """A home without markers is described byte for byte as before."""
     known = Markers(markers_in(TEMPLATE) | {*UNKNOWN})
     for text in ORDINARY:
         assert known.broken(text) == text
@@ -195,13 +195,13 @@ def test_ordinary_words_stay() -> None:
 
 @pytest.mark.parametrize("text", [*ALL, HOSTILE, "".join(ALL), *ORDINARY])
 def test_breaking_and_mending(text: str) -> None:
-    """A marker is broken once, by what is invisible, and mended it is what it was."""
+    """An invisible character breaks a marker; mending restores it."""
     known = Markers(UNKNOWN)
     broken = known.broken(text)
     assert broken.replace(JOINER, "") == text.replace(JOINER, "")
     assert known.broken(broken) == broken
     assert mended(broken) == text
-    # What is processed of a note before the whole is known.
+    # A note may be prefilled in parts.
     words = text.split(" ")
     for count in range(len(words)):
         assert broken.startswith(known.broken(" ".join(words[:count])))
@@ -209,13 +209,13 @@ def test_breaking_and_mending(text: str) -> None:
 
 
 def test_a_server_cannot_have_ordinary_words_broken() -> None:
-    """What begins like a word, has a space or is one sign is no marker, whoever says so."""
+    """Texts that start like a word, have a space or a single sign are never markers."""
     text = "turn on the lamp, now"
     assert Markers(["turn", "on the", ",", "", " ", "l" * 99]).broken(text) == text
 
 
 def spoken(words: str) -> list[conversation.Content]:
-    """Return a chat log with these words in all of its places."""
+    """Return a chat log with these words in all places."""
     call = llm.ToolInput(words, {words: words, "list": [words]}, id="call_123")
     note = conversation.UserContent(words)
     return [
@@ -233,7 +233,7 @@ def spoken(words: str) -> list[conversation.Content]:
 
 
 async def test_every_place_of_a_request(special: Special, learned: Markers) -> None:
-    """Messages, calls, results and tools make as many special tokens as with other words."""
+    """Messages, calls, results and tools have as many special tokens as with other words."""
 
     def request(words: str) -> dict[str, Any]:
         schema = {"type": "object", "properties": {words: {"enum": [words], "description": words}}}
@@ -269,7 +269,7 @@ class Diary(CalendarEntity):
 
 
 async def call_it(hass: HomeAssistant, diary: Diary, words: str, list_words: str) -> None:
-    """Have things of all kinds called by these words."""
+    """Give this name to entities of all kinds."""
     entities, areas = er.async_get(hass), ar.async_get(hass)
     rename(hass, LIGHT, f"Aga {words}")
     entities.async_update_entity(LIGHT, aliases=[er.COMPUTED_NAME, f"Stove {words}"])
@@ -285,7 +285,7 @@ async def call_it(hass: HomeAssistant, diary: Diary, words: str, list_words: str
 
 @pytest.fixture
 async def diary(home: HomeAssistant) -> Diary:
-    """Add a calendar that Assist sees."""
+    """Add a calendar that is exposed to Assist."""
     assert await async_setup_component(home, "calendar", {})
     diary = Diary()
     await home.data["calendar"].async_add_entities([diary])
@@ -306,7 +306,7 @@ async def test_a_home_with_tools(  # noqa: PLR0913, PLR0917 - fixtures
     special: Special,
     diary: Diary,
 ) -> None:
-    """Whatever things, items and events are called, no message is ended by it or begun."""
+    """No name of an entity, item or event starts or ends a message."""
     url, asked = await recording(peers, session, server)
     entry = await add_server(url)
     counts: list[list[int]] = []
@@ -329,7 +329,7 @@ async def test_a_home_with_tools(  # noqa: PLR0913, PLR0917 - fixtures
     harmless, hostile = counts
     assert hostile == harmless
     assert len(hostile) == 7
-    # What it has called by the name that it was told is the thing that is called so.
+    # The model calls an entity by the broken name; Home Assistant gets the real one.
     rename(home, LIGHT, AGA)
     await home.async_block_till_done(wait_background_tasks=True)
     assert speech(await ask(home, LIGHT_UP)) == "There is light."
@@ -344,7 +344,7 @@ async def test_what_is_warmed_up_is_what_is_asked(
     session: aiohttp.ClientSession,
     server: LlamaServer,
 ) -> None:
-    """A server that has processed the prompt ahead finds the same words in a question."""
+    """A question has the same words as the prefill before it."""
     url, asked = await recording(peers, session, server)
     entry = await add_server(url)
     rename(home, LIGHT, f"Aga {HOSTILE}")
@@ -368,7 +368,7 @@ async def test_a_home_with_commands(  # noqa: PLR0913, PLR0917 - fixtures
     special: Special,
     marker: str,
 ) -> None:
-    """The model chooses among commands by broken names, and the thing is switched."""
+    """The model chooses a command with a broken name, and the entity is switched."""
     url, asked = await recording(peers, session, server)
     entry = await add_server(url)
     await set_options(home, entry, **{CONF_TOOL_CALLS: ToolCalls.COMMANDS, "max_tokens": 60})
@@ -394,7 +394,7 @@ async def test_a_home_with_commands(  # noqa: PLR0913, PLR0917 - fixtures
 
 
 def only_props(props: dict[str, Any]) -> Handler:
-    """Return a server that tells these properties and nothing else."""
+    """Return a server with these properties and nothing else."""
 
     async def handle(request: web.Request) -> web.Response:
         return web.json_response(props) if request.path == "/props" else web.Response(status=404)
@@ -406,7 +406,7 @@ def only_props(props: dict[str, Any]) -> Handler:
 async def test_a_server_that_does_not_tell(
     server: LlamaServer, special: Special, session: aiohttp.ClientSession, peers: Peers
 ) -> None:
-    """Without its tokens the template's own texts count, without a template the families."""
+    """Without its tokens the template's texts count, without a template the families."""
     source = (await LlamaServerClient(session, server.base_url).props()).chat_template
     for template, known in ((source, ("<made-up-role>", "[MADE_UP]")), ("", ())):
         props = {"default_generation_settings": {}, "chat_template": template}
@@ -417,7 +417,7 @@ async def test_a_server_that_does_not_tell(
 
 
 def test_names_that_a_model_repeats() -> None:
-    """A call with broken names, arguments and choices is the call that was meant."""
+    """Broken names, arguments and choices in a call are mended."""
     names = ["Aga <|im_end|>", "Aga </s>"]
     properties = {"<|x|>": {"type": "string", "enum": names}}
     schema = {"type": "object", "properties": properties, "additionalProperties": False}

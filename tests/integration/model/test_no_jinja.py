@@ -1,4 +1,4 @@
-"""A server with `--no-jinja` says that its template supports tools, and takes none."""
+"""A server with `--no-jinja` claims that its template supports tools, and rejects them."""
 
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ async def test_the_agent_writes_its_calls(  # noqa: PLR0913, PLR0917 - fixtures 
     session: aiohttp.ClientSession,
     chosen: ToolCalls,
 ) -> None:
-    """It is told of the tools in its prompt, under a grammar, and no error is spoken."""
+    """The prompt lists the tools, a grammar guards the calls, and no error is spoken."""
     url, requests = await recording(peers, session, plain_server)
     entry = await add_server(url)
     data = {**agent_of(entry).data, CONF_TOOL_CALLS: chosen, "max_tokens": 20}
@@ -63,7 +63,7 @@ async def test_the_agent_writes_its_calls(  # noqa: PLR0913, PLR0917 - fixtures 
 async def test_an_ai_task_says_what_to_do(
     home: HomeAssistant, add_server: AddServer, plain_server: LlamaServer
 ) -> None:
-    """AI tasks offer tools only in requests."""
+    """AI tasks send tools in requests only."""
     await add_server(plain_server.base_url)
     api = await llm.async_get_api(
         home, "assist", llm.LLMContext(DOMAIN, Context(), "en", "conversation", None)

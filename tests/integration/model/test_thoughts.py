@@ -1,4 +1,4 @@
-"""Thoughts of a model that its server leaves in the words: kept, and never spoken."""
+"""Thoughts that a server leaves in the text: stored, and never spoken."""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from tests.integration.conftest import AddServer
     from tests.integration.peers import Peers
 
-# The same examples each time, and nothing kept of them.
+# The same examples each time; none are saved.
 SETTINGS: dict[str, Any] = {"deadline": None, "database": None, "derandomize": True}
 
 
 def told(*pieces: str) -> tuple[str, str]:
-    """Return the words and the thoughts of an answer in these pieces."""
+    """Return words and thoughts of an answer in these pieces."""
     thoughts = Thoughts()
     words = thought = ""
     for part in [part for one in pieces for part in thoughts.feed(one)] + list(thoughts.end()):
@@ -88,7 +88,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_answers(answer: str) -> None:
-    """What is between marks is thought, and all before an end that has no beginning."""
+    """Text between marks is thought, and so is all before an end mark without a start."""
     assert told(answer) == ANSWERS[answer]
 
 
@@ -100,7 +100,7 @@ PIECES = st.sampled_from(
 @given(pieces=st.lists(PIECES, max_size=12), cuts=st.lists(st.integers(0, 300)))
 @settings(max_examples=400, **SETTINGS)
 def test_any_split(pieces: list[str], cuts: list[int]) -> None:
-    """How an answer is split, and where, does not matter."""
+    """The split of an answer into pieces does not matter."""
     answer = "".join(pieces)
     places = sorted({0, *(cut for cut in cuts if cut < len(answer)), len(answer)})
     split = [answer[one:other] for one, other in pairwise(places)]
@@ -110,13 +110,13 @@ def test_any_split(pieces: list[str], cuts: list[int]) -> None:
 @given(text=st.text(alphabet=st.characters(exclude_characters="<["), max_size=200))
 @settings(max_examples=200, **SETTINGS)
 def test_plain_text_comes_at_once(text: str) -> None:
-    """Without the signs that a mark begins with, nothing is held back."""
+    """Text without the first sign of a mark is not held back."""
     given_out = [part.text for part in Thoughts().feed(text)]
     assert "".join(given_out) == text
 
 
 def test_what_is_held_back_has_a_bound() -> None:
-    """No more than a mark is, whether of words or of thoughts."""
+    """At most the length of a mark is held back, of words or of thoughts."""
     longest = max(map(len, (*THINKING_MARKS, *THINKING_MARKS.values())))
     for begin in ("", "<think>"):
         thoughts = Thoughts()
@@ -130,7 +130,7 @@ def test_what_is_held_back_has_a_bound() -> None:
 
 @pytest.mark.parametrize("unit", ["<think>a</think>b", "</think>", "<", "a", "<|channel|>analysis"])
 def test_it_takes_no_more_than_its_length(unit: str) -> None:
-    """An answer twice as long has at most twice as many parts, and none longer than itself."""
+    """An answer twice as long has at most twice as many parts, none longer than itself."""
     counts = []
     for length in (20_000, 40_000):
         thoughts = Thoughts()
@@ -143,7 +143,7 @@ def test_it_takes_no_more_than_its_length(unit: str) -> None:
 
 @pytest.mark.parametrize("mark", THINKING_MARKS)
 def test_a_prompt_that_begins_a_thought(mark: str) -> None:
-    """It is known by its end."""
+    """The thought is recognised by its end."""
     assert open_thinking(f"Hello\n{mark}\n") == mark
     assert open_thinking(f"Hello\n{mark}\n{THINKING_MARKS[mark]}\n") == ""
 
@@ -171,7 +171,7 @@ async def test_they_are_kept_and_not_sent_back(  # noqa: PLR0913 - fixtures and 
     thought: str,
     is_native: bool,
 ) -> None:
-    """Not spoken, not stored among the words, and not in the next prompt."""
+    """They are not spoken, not stored among the words, and not in the next prompt."""
     first = [*(piece(content=one) for one in answer), piece("stop")]
     url, requests = await llama_peer(peers, first, [piece(content="Hi."), piece("stop")])
     await (add_native(home, add_server, url) if is_native else add_server(url))
@@ -190,7 +190,7 @@ async def test_they_are_kept_and_not_sent_back(  # noqa: PLR0913 - fixtures and 
 async def test_a_call_in_a_thought_without_beginning(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """It was only thought of."""
+    """It is not run."""
     printed = 'intent__HassTurnOn(name="Kitchen Light")\n</think>\nShall I turn it on?'
     url, requests = await llama_peer(peers, [piece(content=printed), piece("stop")])
     await add_native(home, add_server, url)
@@ -205,7 +205,7 @@ async def test_a_call_in_a_thought_without_beginning(
 def plain_server(
     scripted_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[LlamaServer]:
-    """Return a real server that leaves thoughts where they are."""
+    """Return a real server that leaves thoughts in the text."""
     log = tmp_path_factory.mktemp("plain-server") / "log.txt"
     with serving(log, *FLAGS, "--reasoning-format", "none", model=scripted_model) as server:
         yield server
@@ -230,7 +230,7 @@ async def test_a_real_server_without_reasoning_format(  # noqa: PLR0913 - fixtur
     said: str,
     words: str,
 ) -> None:
-    """Whatever it takes for thoughts itself."""
+    """The agent finds the thoughts itself."""
     url, asked = await recording(peers, session, plain_server)
     await add_native(home, add_server, url)
     result = await ask(home, said)
@@ -243,7 +243,7 @@ async def test_a_real_server_without_reasoning_format(  # noqa: PLR0913 - fixtur
 async def test_a_real_server_takes_thoughts_out(
     session: aiohttp.ClientSession, plain_server: LlamaServer
 ) -> None:
-    """It is told to in the request."""
+    """The request tells it to."""
     client = LlamaServerClient(session, plain_server.base_url)
     events = client.stream_chat({"messages": [{"role": "user", "content": THINK}]})
     kinds = {type(event).__name__ async for event in events}

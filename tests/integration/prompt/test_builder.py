@@ -1,4 +1,4 @@
-"""The beginning of the prompt is the same for every satellite, user and restart."""
+"""The system prompt is the same for every satellite, user and restart."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 async def test_common_beginning(
     home: HomeAssistant, add_server: AddServer, peers: Peers, scripted_server: LlamaServer
 ) -> None:
-    """Satellites with and without timers, users, nobody, over restarts: only the end differs."""
+    """For satellites with and without timers, users and restarts: only the end differs."""
     url, requests = await llama_peer(peers, *[ANSWER] * 20)
     entry = await add_server(url)
     prompt = {CONF_PROMPT: "You speak to {{ user_name }}.\nBe brief."}
@@ -59,7 +59,7 @@ async def test_common_beginning(
             await ask_as(home, device=device)
         await ask_as(home, device=devices[1], user=ann.id)
         await ask_as(home, user=bob.id)
-        # As after a restart: nothing of the entry is left.
+        # A restart: the entry's memory is lost.
         await home.config_entries.async_reload(entry.entry_id)
         await until_prefilled(home)
     client = (await add_server(scripted_server.base_url)).runtime_data.client
@@ -68,7 +68,7 @@ async def test_common_beginning(
     common = n_common(prompts)
     assert common > 1000
     assert max(len(prompt) - common for prompt in prompts) < FEW_TOKENS
-    # Each was still told what is special about it.
+    # The notes still differ.
     words = [one["messages"][-1]["content"] for one in requests]
     assert sum("You speak to Ann." in one for one in words) == 3
     assert "This device is not able to start timers." not in words[1]
@@ -79,7 +79,7 @@ async def test_common_beginning(
 async def test_another_satellite_finds_the_home_processed(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """Nobody waits for the home because somebody else has asked before in another room."""
+    """A question from one room prefills the home for all rooms."""
     first, second, *_ = satellites(home)
     with_timers(home, first)
     entry = await add_server(own_server.base_url)
@@ -91,7 +91,7 @@ async def test_another_satellite_finds_the_home_processed(
 
 
 def plain_device(hass: HomeAssistant, name: str, area: str | None) -> str:
-    """Return a new device without an entity of its own, as a panel or a phone may be."""
+    """Return a new device without entities, such as a panel or a phone."""
     devices, (entry, *_) = dr.async_get(hass), hass.config_entries.async_entries("virtual_home")
     made = devices.async_get_or_create(
         config_entry_id=entry.entry_id, identifiers={("test", name)}, name=name
@@ -103,7 +103,7 @@ def plain_device(hass: HomeAssistant, name: str, area: str | None) -> str:
 async def test_devices_that_nobody_has_seen_before(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """Their first asks are warm, with and without area and timers; so are those after a change."""
+    """Their first questions find the prompt prefilled, also after each kind of change."""
     entry = await add_server(own_server.base_url)
     await until_change_prefilled(home)
     areas = [one.id for one in ar.async_get(home).async_list_areas()]
@@ -127,7 +127,7 @@ async def test_devices_that_nobody_has_seen_before(
         ann = await home.auth.async_create_user(f"Ann {number}")
         await until_change_prefilled(home)
         if change == "timers":
-            # A satellite connects when all has been processed.
+            # A satellite connects after the prefill.
             with_timers(home, speakers[0])
             with_timers(home, speakers[1])
         for device in speakers:
@@ -139,7 +139,7 @@ async def test_devices_that_nobody_has_seen_before(
 async def test_who_has_spoken_is_known_after_a_restart(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Home Assistant keeps it, of those who spoke last; what they are told can be prefilled."""
+    """Home Assistant restores the newest speakers, so that their notes can be prefilled."""
     url, _requests = await llama_peer(peers, *[ANSWER] * (MAX_SPEAKERS + 2))
     entry = await add_server(url)
     panels = [plain_device(home, f"Panel {number}", None) for number in range(MAX_SPEAKERS + 1)]
@@ -155,7 +155,7 @@ async def test_who_has_spoken_is_known_after_a_restart(
     assert stored
     newest = [*panels[2:], panels[1]]
     assert [*stored.as_dict()["speakers"]] == newest
-    # Also that some device had timers, which may be on its way.
+    # It also restores that a device had timers: the device may connect later.
     assert stored.as_dict()["timers"] is True
     prompts, wanted = SharedPrefixBuilder(home), PromptSpec(("assist",), None, is_own=True)
     nobody = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
@@ -175,7 +175,7 @@ async def test_who_has_spoken_is_known_after_a_restart(
     ],
 )
 async def test_whatever_a_template_says_of_speakers(home: HomeAssistant, template: str) -> None:
-    """All begin alike once each kind has spoken, also after a change; none is told less."""
+    """All prompts start alike once each kind has spoken, and no line is lost."""
     wanted = PromptSpec(("assist",), template, is_own=True)
     prompts = SharedPrefixBuilder(home)
     ann = await home.auth.async_create_user("Ann")
@@ -212,7 +212,7 @@ async def test_whatever_a_template_says_of_speakers(home: HomeAssistant, templat
 async def test_changes_of_the_home_are_processed_before_somebody_asks(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """An entity's new name and a new area reach the server by themselves; a state does not."""
+    """A new name or area is prefilled without a question; a new state is not."""
     entry = await add_server(own_server.base_url)
     await until_change_prefilled(home)
     registry, light = er.async_get(home), "light.kitchen_light"
@@ -236,7 +236,7 @@ async def test_changes_of_the_home_are_processed_before_somebody_asks(
 
 
 async def test_tasks_begin_alike(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
-    """The seconds of the clock stand behind the instructions of a task, not within them."""
+    """The clock comes after the instructions of a task, not within them."""
     url, requests = await llama_peer(peers, ANSWER)
     await add_server(url)
     data = {"task_name": "t", "instructions": "Hello", "entity_id": "ai_task.house_llama_ai_task"}
@@ -251,7 +251,7 @@ async def test_tasks_begin_alike(home: HomeAssistant, add_server: AddServer, pee
 async def test_an_agent_that_controls_nothing(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """It is not offered what a device can do."""
+    """It gets no tools of a device."""
     url, requests = await llama_peer(peers, *[ANSWER] * 4)
     entry = await add_server(url)
     await set_api(home, entry, [])
@@ -262,7 +262,7 @@ async def test_an_agent_that_controls_nothing(
 
 
 async def set_api(hass: HomeAssistant, entry: ConfigEntry[Any], apis: list[str]) -> None:
-    """Change what an agent controls."""
+    """Change the APIs of an agent."""
     agent = agent_of(entry)
     data = {**agent.data, CONF_LLM_HASS_API: apis}
     hass.config_entries.async_update_subentry(entry, agent, data=data)
@@ -272,7 +272,7 @@ async def set_api(hass: HomeAssistant, entry: ConfigEntry[Any], apis: list[str])
 async def test_the_trace_tells_why(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """Of each request: tokens from the cache, tokens processed, and from which part on."""
+    """Of each request: cached tokens, processed tokens, and the first part that changed."""
     entry = await add_server(own_server.base_url)
     await until_change_prefilled(home)
 
@@ -295,7 +295,7 @@ async def test_the_trace_tells_why(
 
 
 def test_what_has_changed() -> None:
-    """The first part that differs counts."""
+    """The first part that differs is named."""
 
     def parts(*said: str, tools: list[str] | None = None) -> Fingerprint:
         return Fingerprint.of({"messages": list(said), "tools": tools})
@@ -310,16 +310,16 @@ def test_what_has_changed() -> None:
 
 
 class KeepingChatLog(conversation.ChatLog):
-    """As of Home Assistant 2026.11: a conversation goes on with the prompt and tools it has."""
+    """As of Home Assistant 2026.11: a conversation keeps its prompt and tools."""
 
     async def async_provide_llm_data(self, *arguments: Any) -> None:
-        """Give what is missing."""
+        """Add what is missing."""
         if self.llm_api is None:
             await super().async_provide_llm_data(*arguments)
 
 
 async def test_a_conversation_that_keeps_its_prompt(home: HomeAssistant) -> None:
-    """What goes with the words stays the same from turn to turn, and does not pile up."""
+    """Its note stays the same from turn to turn, and does not pile up."""
     prompts, wanted = SharedPrefixBuilder(home), PromptSpec(("assist",), None, is_own=True)
     device = satellites(home)[0]
     context = llm.LLMContext("llamacpp", Context(), "it", "conversation", device)
@@ -329,7 +329,7 @@ async def test_a_conversation_that_keeps_its_prompt(home: HomeAssistant) -> None
         said = conversation.UserContent(words)
         chat_log.content.append(said)
         note = await prompts.async_provide(chat_log, context, wanted)
-        # As the agent adds the language of the answer.
+        # The agent adds the language of the answer like this.
         set_note(said, f"{note}\nRispondi in italiano.")
         notes.append(note)
     assert notes[0].startswith("You are in area")

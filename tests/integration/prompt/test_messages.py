@@ -16,7 +16,7 @@ CALL = llm.ToolInput("intent__HassTurnOn", {"name": "Küche"}, id="call1")
 
 
 def test_messages_of_a_conversation() -> None:
-    """Every kind of content has its message; thoughts only go back within their turn."""
+    """Every kind of content becomes a message; thoughts are sent within their turn only."""
     messages = to_messages(
         [
             SystemContent("Be brief."),
@@ -49,7 +49,7 @@ def test_messages_of_a_conversation() -> None:
 
 
 def test_messages_without_anything_to_show_are_left_out() -> None:
-    """An empty system prompt, and an answer that was only thought, are no messages."""
+    """An empty system prompt, and an answer of thoughts alone, become no messages."""
     assert to_messages(
         [
             SystemContent(""),

@@ -1,4 +1,4 @@
-"""An agent's options: what they become in a request, and what a real server makes of them."""
+"""An agent's options: the fields of a request, and their effect on a real server."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 def thinking_server(
     model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[LlamaServer]:
-    """Return a real server whose model begins with a thought."""
+    """Return a real server whose model starts with a thought."""
     log = tmp_path_factory.mktemp("thinking") / "log.txt"
     flags = ("--ctx-size", "2048", "--parallel", "1", "--chat-template-file", TEMPLATE)
     with serving(log, *flags, model=model) as server:
@@ -41,7 +41,7 @@ def thinking_server(
 async def answer(
     server: LlamaServer, session: aiohttp.ClientSession, **options: Any
 ) -> tuple[str, str, FinishReason, int]:
-    """Return thoughts, words, the reason for the end, and the number of tokens."""
+    """Return thoughts, words, the finish reason, and the number of tokens."""
     thoughts = words = ""
     reason, tokens = FinishReason.UNKNOWN, 0
     request = {"messages": QUESTION, **to_request_options(options)}
@@ -59,13 +59,13 @@ async def answer(
 
 
 def test_nothing_set_nothing_sent() -> None:
-    """The server's and the model's own settings hold."""
+    """The settings of the server and the model hold."""
     assert to_request_options({}) == {}
     assert to_request_options({"thinking": "default", "prompt": "Hi", "max_tool_rounds": 3}) == {}
 
 
 def test_all_set() -> None:
-    """Every option has its field, whole numbers as such."""
+    """Every option has its field; whole numbers are sent as such."""
     sent = to_request_options(
         {
             "temperature": 1,
@@ -99,7 +99,7 @@ def test_all_set() -> None:
 async def test_thinking_on_off_and_bounded(
     thinking_server: LlamaServer, session: aiohttp.ClientSession
 ) -> None:
-    """The model thinks, does not think, or has to stop thinking after some tokens."""
+    """The model thinks, does not think, or stops thinking after some tokens."""
     fixed = {"temperature": 0, "max_tokens": 40}
     thoughts, _, _, _ = await answer(thinking_server, session, **fixed)
     assert "Paris" in thoughts
@@ -114,7 +114,7 @@ async def test_thinking_on_off_and_bounded(
 async def test_limits_and_sampling(
     thinking_server: LlamaServer, session: aiohttp.ClientSession
 ) -> None:
-    """Token limit, stop words and seed hold."""
+    """Token limit, stop words and seed have their effect."""
     off = {"thinking": "off", "max_tokens": 24}
     _, _, reason, tokens = await answer(
         thinking_server, session, thinking="off", max_tokens=3, temperature=0

@@ -1,4 +1,4 @@
-"""How often prompts are rendered, for whom, and who hears of it."""
+"""How often prompts are rendered, for which speakers, and without events for others."""
 
 from typing import TYPE_CHECKING, Any, override
 
@@ -32,10 +32,10 @@ WITH_STATE = "Be brief.\nIt is {{ states('sensor.outside') }} degrees outside."
 
 
 class CountingApi(llm.API):
-    """An API without tools that counts how often it is rendered, and says where somebody is."""
+    """An API without tools that counts its renderings and names the speaker's place."""
 
     def __init__(self, hass: HomeAssistant) -> None:
-        """Begin; it is still to be registered."""
+        """Start; it must still be registered."""
         super().__init__(hass=hass, id="counting", name="Counting")
         self.n_rendered = 0
 
@@ -48,14 +48,14 @@ class CountingApi(llm.API):
 
 @pytest.fixture
 def api(hass: HomeAssistant) -> CountingApi:
-    """Return an API that counts."""
+    """Return a counting API."""
     api = CountingApi(hass)
     llm.async_register_api(hass, api)
     return api
 
 
 async def set_options(hass: HomeAssistant, entry: ConfigEntry[Any], **options: Any) -> None:
-    """Change options of the agent, and wait until its prompt is processed."""
+    """Change options of the agent, and wait until its prompt is prefilled."""
     agent = agent_of(entry)
     hass.config_entries.async_update_subentry(entry, agent, data={**agent.data, **options})
     await until_change_prefilled(hass)
@@ -64,7 +64,7 @@ async def set_options(hass: HomeAssistant, entry: ConfigEntry[Any], **options: A
 async def test_one_rendering_a_turn_whatever_the_template_says(
     home: HomeAssistant, add_server: AddServer, peers: Peers, api: CountingApi
 ) -> None:
-    """A state that has changed once is told with the words; the beginning is the same for all."""
+    """A changed state goes into the note; the system prompt is the same for all."""
     for name in ("Ann", "Bob"):
         await home.auth.async_create_user(name)
     url, requests = await llama_peer(peers, *[ANSWER] * 20)
@@ -93,7 +93,7 @@ async def test_one_rendering_a_turn_whatever_the_template_says(
 async def test_an_agent_that_is_not_kept_warm(
     home: HomeAssistant, add_server: AddServer, peers: Peers, api: CountingApi, *, is_sleeping: bool
 ) -> None:
-    """What its prompts share is found ahead, or by the first ask; the server is not asked."""
+    """The shared prompt is rendered ahead, or by the first question; no prefill is sent."""
     props = {**PROPS, "is_sleeping": is_sleeping}
     url, requests = await llama_peer(peers, *[ANSWER] * 3, props=props)
     entry = await add_server(url)
@@ -120,7 +120,7 @@ async def test_an_agent_that_is_not_kept_warm(
 async def test_other_system_prompts_evict_nothing(
     home: HomeAssistant, add_server: AddServer, peers: Peers, api: CountingApi
 ) -> None:
-    """After chats with instructions of their own, the agent begins as before."""
+    """After chats with other instructions the agent's prompt starts as before."""
     url, requests = await llama_peer(peers, *[ANSWER] * 5)
     entry = await add_server(url)
     await set_options(home, entry, **{CONF_LLM_HASS_API: [api.id]})
@@ -139,7 +139,7 @@ async def test_other_system_prompts_evict_nothing(
 async def test_nobody_hears_of_prompts_that_are_made_ahead(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A change of the home makes no conversations for those who follow all of them."""
+    """A change of the home creates no conversations for listeners to all of them."""
     url, _requests = await llama_peer(peers, ANSWER)
     await add_server(url)
     heard: set[str] = set()
@@ -153,12 +153,12 @@ async def test_nobody_hears_of_prompts_that_are_made_ahead(
 
 
 def context_of(device: str | None, user: str | None = None) -> llm.LLMContext:
-    """Return who speaks."""
+    """Return the context of a speaker."""
     return llm.LLMContext(DOMAIN, Context(user_id=user), "en", conversation.DOMAIN, device)
 
 
 async def test_what_is_made_ahead_is_what_a_turn_is_given(home: HomeAssistant) -> None:
-    """For everybody, the prompt that is rendered ahead is the one of Home Assistant's chat log."""
+    """For every speaker, the prompt rendered ahead equals that of Home Assistant's chat log."""
     ann = await home.auth.async_create_user("Ann")
     with_timers(home, satellites(home)[0])
     prompt = "You speak to {{ user_name }} in {{ ha_name }}.\n{{ llm_context.language }}"
@@ -185,7 +185,7 @@ async def test_what_is_made_ahead_is_what_a_turn_is_given(home: HomeAssistant) -
 
 
 async def test_a_new_name_is_told_all_before_anything_is_made_ahead(home: HomeAssistant) -> None:
-    """Who asks right after a change begins with what is made ahead later."""
+    """A question right after a change starts with the prompt that is prefilled later."""
     prompts, wanted = SharedPrefixBuilder(home), PromptSpec(("assist",), None, is_own=True)
     nobody, somebody = context_of(None), context_of(satellites(home)[0])
     registry = er.async_get(home)
@@ -206,7 +206,7 @@ async def test_a_new_name_is_told_all_before_anything_is_made_ahead(home: HomeAs
 async def test_a_conversation_goes_on_with_the_prompt_that_it_began_with(
     home: HomeAssistant,
 ) -> None:
-    """Also if nobody had asked before, and others, who are told other things, do meanwhile."""
+    """Also without an earlier question, and while speakers with other notes ask."""
     prompts, wanted = SharedPrefixBuilder(home), PromptSpec(("assist",), None, is_own=True)
     context = context_of(satellites(home)[0])
     chat_log = conversation.ChatLog(home, "conv_1")
@@ -221,7 +221,7 @@ async def test_a_conversation_goes_on_with_the_prompt_that_it_began_with(
 
 
 async def test_assist_is_rendered_once_for_each_device(home: HomeAssistant) -> None:
-    """Until something changes that Home Assistant tells the model, or timers come."""
+    """It is rendered again only if the prompt changes, or timers are registered."""
     assist, (device, *_) = RememberedAssist(home), satellites(home)
     first = await assist.async_get_api_instance(context_of(device))
     again = await assist.async_get_api_instance(context_of(device, "user"))

@@ -1,4 +1,4 @@
-"""What prompts have in common, and what each says beyond."""
+"""The lines that all prompts share, and the note of each."""
 
 from typing import TYPE_CHECKING
 
@@ -47,20 +47,20 @@ HOME = "Be brief.\n- names: Lamp\n  domain: light\n- names: Blind\n  domain: cov
     ],
 )
 def test_prefix(prompts: list[str], common: str, notes: list[str]) -> None:
-    """Lines that all have stay in their order; the rest of each is its note."""
+    """Shared lines stay in their order; the others are the note."""
     prefix = shared_prefix(prompts, {})
     assert prefix.prompt == common
     assert [prefix.note_on(prompt) for prompt in prompts] == notes
 
 
 def test_the_same_whatever_comes_first() -> None:
-    """What the server sees does not depend on who asked first."""
+    """The order of questions does not change the server's prompt."""
     prompts = [f"Name {name}\n{HOME}In room {name}\nEnd" for name in "abc"]
     assert shared_prefix(prompts, {}) == shared_prefix(prompts[::-1], {})
 
 
 def test_another_prompt_of_the_same_home() -> None:
-    """What it has beyond the others is its note; without one of their lines it has none."""
+    """Its extra lines are its note; if a shared line is missing, it has no note."""
     prefix = shared_prefix([f"{HOME}In the hall.", f"{HOME}In the attic."], {})
     assert prefix.note_on(f"You speak to Ann.\n{HOME}In the cellar.") == (
         "You speak to Ann.\nIn the cellar."
@@ -74,7 +74,7 @@ LINES = st.lists(st.sampled_from(["Lamp", "Blind", "  in the hall", "- x", "é"]
 
 @given(LINES, st.lists(st.tuples(LINES, LINES, LINES), min_size=1, max_size=4))
 def test_nothing_is_lost(home: list[str], speakers: list[tuple[list[str], ...]]) -> None:
-    """Prefix and note together have each line of a prompt, as often as the prompt has it."""
+    """Prefix and note together have each line of a prompt, as often as the prompt."""
     middle = len(home) // 2
     prompts = [
         "\n".join((*first, *home[:middle], *between, *home[middle:], *last))
@@ -89,14 +89,14 @@ def test_nothing_is_lost(home: list[str], speakers: list[tuple[list[str], ...]])
 
 
 def test_clock() -> None:
-    """The seconds of the clock are taken out."""
+    """The seconds of the clock are removed."""
     prompt, clock = split_clock(f"{HOME}Current time is 10:00:01. Today's date is 2026-11-24.\nEnd")
     assert prompt == f"{HOME}End"
     assert clock == "Current time is 10:00:01. Today's date is 2026-11-24."
 
 
 def test_notes_are_told_once() -> None:
-    """A note goes with the words that it is new for; without the first turn, with the next."""
+    """A note goes with the first words it is new for; without that turn, with the next."""
 
     def said(words: str, note: str) -> UserContent:
         content = UserContent(words)
@@ -117,7 +117,7 @@ def test_notes_are_told_once() -> None:
 
 @pytest.mark.parametrize("note", ["", "In the hall.", "You are in the area of the kitchen. " * 9])
 def test_a_note_is_told_in_pieces(note: str) -> None:
-    """Each beginning is longer by some words, and the last one is what goes with a user's words."""
+    """Each part is longer by some words, and the last one is the note of a question."""
     *pieces, whole = beginnings_of(note)
     assert with_note(note, "Hello") in (f"{whole}Hello", "Hello")
     before = ""
@@ -129,7 +129,7 @@ def test_a_note_is_told_in_pieces(note: str) -> None:
 
 
 def test_marks_are_of_one_content() -> None:
-    """Two that say the same have marks of their own, which go with them."""
+    """Two equal contents have marks of their own."""
     marks, contents = Marks[int](), [UserContent("Hello") for _ in range(100)]
     for number, content in enumerate(contents):
         marks.set(content, number)

@@ -1,4 +1,4 @@
-"""What of a conversation has to go when it has outgrown the context."""
+"""Which turns are dropped when a conversation exceeds the context."""
 
 from typing import TYPE_CHECKING
 
@@ -30,12 +30,12 @@ def talk(*turns: tuple[str, str]) -> list[Content]:
 
 
 def test_one_turn_cannot_be_shortened() -> None:
-    """The question that is being answered stays, however long it is."""
+    """The current question stays, however long it is."""
     assert surplus([SystemContent("Home"), UserContent("x" * 9000)], 3000, N_CTX) == 0
 
 
 def test_oldest_turns_go_in_a_large_step() -> None:
-    """What is left takes about half of the context, so that the next turns fit again."""
+    """About half of the context is left, so that the next turns fit."""
     contents = [*talk(*[("question" * 10, "answer" * 10)] * 10), UserContent("And now?")]
     count = surplus(contents, 1100, N_CTX)
     assert count % 2 == 0
@@ -44,19 +44,19 @@ def test_oldest_turns_go_in_a_large_step() -> None:
 
 
 def test_a_huge_old_turn_goes_alone() -> None:
-    """No more goes than has to."""
+    """No more turns are dropped than needed."""
     contents = [*talk(("x" * 9000, "y"), ("short", "short")), UserContent("And now?")]
     assert surplus(contents, 1100, N_CTX) == 2
 
 
 def test_all_old_turns_go_if_the_home_is_large() -> None:
-    """If even that is not enough, the server will say so."""
+    """If that is not enough, the server reports it."""
     contents = [SystemContent("h" * 9000), *talk(("a", "b"), ("c", "d"))[1:], UserContent("e")]
     assert surplus(contents, 3000, N_CTX) == 4
 
 
 def test_a_call_keeps_its_result() -> None:
-    """A turn with tools goes as a whole."""
+    """A turn with tools is dropped as a whole."""
     call = llm.ToolInput("tool", {"name": "x" * 2000}, id="1")
     contents: list[Content] = [
         SystemContent("Home"),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 DAY_SECONDS = 60.0
-# Words, a note on who speaks, and the marks of the template around them; the home takes more.
+# A question, a note on the speaker and the template's marks; the home has more.
 FEW_TOKENS = 60
 MANY_TOKENS = 250
 ORDER, LIGHT = "Turn on the coffee maker", "More light in the kitchen, please"
@@ -46,7 +46,7 @@ NO_TOOLS = Path(__file__).parents[1].joinpath("no_tools.jinja").read_text()
 
 
 def script_for(form: str) -> Script:
-    """Return what a model says."""
+    """Return the script of a model."""
     script = {LIGHT: COMMAND if form == "none" else CALL}
     script |= {words: [answer] for words, answer in ANSWERS.items()}
     if form != "thinking":
@@ -59,53 +59,53 @@ def script_for(form: str) -> Script:
 
 
 class Day:
-    """A home with one agent, and a server that is started anew on the way."""
+    """A home with one agent, and a server that restarts during the day."""
 
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry[Any], server: LlamaServer) -> None:
-        """Begin. entry: of the server."""
+        """Start. entry: of the server."""
         self._hass = hass
         self._entry = entry
         self._server = server
 
     async def say(self, words: str, talk: str | None = None, **where: Any) -> ConversationResult:
-        """Say this to the agent, to which the answer is that of the script."""
+        """Say this to the agent; the answer must be the script's."""
         result = await ask(self._hass, words, talk, **where)
         assert result.response.response_type is not IntentResponseType.ERROR
         if words in ANSWERS:
             assert speech(result) == ANSWERS[words]
         return result
 
-    async def is_warm(self, words: str, talk: str | None = None, **where: Any) -> str | None:
-        """Say this; of the prompt only the words may be read. Return the conversation's id."""
+    async def is_prefilled(self, words: str, talk: str | None = None, **where: Any) -> str | None:
+        """Say this; only the words may be prefilled. Return the conversation's id."""
         result = await self.say(words, talk, **where)
         usage = self._entry.runtime_data.coordinator.last_answer.completion.usage
         assert usage.prompt_tokens - usage.cached_tokens < FEW_TOKENS
         assert usage.cached_tokens > MANY_TOKENS
         return result.conversation_id
 
-    async def everybody_is_warm(self) -> None:
-        """Speak at each satellite and at a phone."""
+    async def everybody_is_prefilled(self) -> None:
+        """Speak at each satellite and on a phone."""
         for device_id in (None, *satellites(self._hass)):
-            await self.is_warm(TALE, device_id=device_id)
+            await self.is_prefilled(TALE, device_id=device_id)
 
     async def control(self) -> None:
-        """Have an order carried out by Home Assistant, and one by the model."""
+        """Give one order that Home Assistant understands, and one for the model."""
         await self.say(ORDER)
         assert state_of(self._hass, "switch.coffee_maker").state == "on"
         result = await self.say(LIGHT)
         if speech(result).endswith("?"):
-            # A command that is not quite what was said.
+            # The command differs from the words.
             await self.say("Yes", result.conversation_id)
         assert state_of(self._hass, "light.kitchen_light").state == "on"
 
     async def talk(self) -> str | None:
-        """Begin a conversation, and go on with it; return its id."""
-        talk = await self.is_warm(TALE)
+        """Start a conversation and continue it; return its id."""
+        talk = await self.is_prefilled(TALE)
         await until_prefilled(self._hass)
-        return await self.is_warm(GO_ON, talk)
+        return await self.is_prefilled(GO_ON, talk)
 
     async def tasks(self) -> None:
-        """Give tasks, for words and for data."""
+        """Run one AI task for text and one for data."""
         for words, structure in ((LOOK, None), (DATA, STRUCTURE)):
             task = await ai_task.async_generate_data(
                 self._hass,
@@ -118,13 +118,13 @@ class Day:
         await until_prefilled(self._hass)
 
     async def change(self) -> None:
-        """Give a light another name."""
+        """Rename a light."""
         er.async_get(self._hass).async_update_entity("light.kitchen_light", name="Stove Lamp")
         await asyncio.sleep(2 * SOON_SECONDS)
         await until_prefilled(self._hass)
 
     async def restart(self, *, is_noticed: bool) -> None:
-        """Start the server anew. is_noticed: before somebody speaks."""
+        """Restart the server. is_noticed: Home Assistant polls it before the next question."""
         await until_prefilled(self._hass)
         coordinator = self._entry.runtime_data.coordinator
         self._server.kill()

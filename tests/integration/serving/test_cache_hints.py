@@ -1,4 +1,4 @@
-"""Hints at flags of llama-server with which prompts do not stay warm."""
+"""Issues about flags of llama-server that prevent prompt caching."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -39,13 +39,13 @@ SLOT_FOLDER = "{folder}/slots/"
 
 
 def flags_in(folder: Path, flags: tuple[str, ...]) -> tuple[str, ...]:
-    """Return flags with the folder that slots are written to."""
+    """Return the flags, with the folder for slot files."""
     (folder / "slots").mkdir(exist_ok=True)
     return tuple(flag.format(folder=folder) for flag in flags)
 
 
 async def hints(hass: HomeAssistant, entry: ConfigEntry[Any]) -> dict[str, ir.IssueEntry]:
-    """Look at the server; return what Home Assistant shows of its cache, by kind."""
+    """Poll the server; return our issues about its cache, by kind."""
     await entry.runtime_data.coordinator.async_refresh()
     await until_prefilled(hass)
     registry = ir.async_get(hass)
@@ -66,7 +66,7 @@ async def talk(hass: HomeAssistant, entry: ConfigEntry[Any], n_turns: int) -> No
 async def test_nothing_is_cached(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """It is told, and nothing is processed in vain, until the server keeps a prompt again."""
+    """An issue says so, and nothing is prefilled until the server caches again."""
     port = free_port()
     flags = (*ONE_SLOT, "--no-cache-prompt")
     with serving(tmp_path / "1.txt", *flags, model=scripted_model, port=port) as server:
@@ -115,7 +115,7 @@ async def test_agents_push_each_other_out(
     tmp_path: Path,
     remedy: tuple[str, ...],
 ) -> None:
-    """It is told of a single slot without host cache; each way out makes the prompts stay."""
+    """One slot without host cache is reported; each remedy keeps the prompts."""
     port = free_port()
     bad, good = (*ONE_SLOT, *NO_HOST_CACHE), flags_in(tmp_path, remedy)
     with serving(tmp_path / "1.txt", *bad, model=scripted_model, port=port) as server:
@@ -133,7 +133,7 @@ async def test_agents_push_each_other_out(
     with serving(tmp_path / "2.txt", *good, model=scripted_model, port=port):
         await coordinator.async_refresh()
         await until_prefilled(home)
-        # The server's disk helps as soon as it is seen that the memory does not.
+        # Slot files are used once the memory has failed.
         await talk(home, entry, 1)
         for agent in (AGENT, SECOND_AGENT) * 2:
             assert is_cached(await timings_of(home, entry, agent))
@@ -143,7 +143,7 @@ async def test_agents_push_each_other_out(
 async def test_a_task_pushes_the_home_out(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """It is told of a single agent, too: each task has the home processed again."""
+    """One agent is enough: each task evicts the home."""
     flags = (*ONE_SLOT, *NO_HOST_CACHE)
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
@@ -173,7 +173,7 @@ async def test_a_good_server(
     tmp_path: Path,
     flags: tuple[str, ...],
 ) -> None:
-    """Nothing is told of a server that keeps prompts, whoever is asked in turns."""
+    """A server that caches gets no issue."""
     flags = flags_in(tmp_path, flags)
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
@@ -189,7 +189,7 @@ async def test_a_good_server(
 async def test_never_of_our_app(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """Its flags are its own."""
+    """The app sets its flags itself."""
     flags = (*ONE_SLOT, "--no-cache-prompt")
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
@@ -205,7 +205,7 @@ async def test_never_of_our_app(
 async def test_what_was_dismissed(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """A hint that the user has ignored stays away; it goes with its server."""
+    """An ignored issue stays ignored; it is deleted with its server."""
     flags = (*ONE_SLOT, "--no-cache-prompt")
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)

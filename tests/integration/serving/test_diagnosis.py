@@ -1,4 +1,4 @@
-"""What the tokens of answers tell of how a server keeps prompts."""
+"""What the token counts of answers say about a server's cache."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ SIZE = 4000
 def ask(
     diagnosis: ModelDiagnosis, prefix: bytes, cached: int, *, size: int = SIZE, **how: Any
 ) -> None:
-    """Note an answer of which so much was kept; how: as in `Observation`."""
+    """Note an answer with this many cached tokens; how: as in `Observation`."""
     usage = Usage(
         prompt_tokens=size, completion_tokens=1, total_tokens=size + 1, cached_tokens=cached
     )
@@ -28,13 +28,13 @@ def ask(
 
 
 def verdict(diagnosis: ModelDiagnosis) -> tuple[bool | None, bool | None]:
-    """Return what is told of both losses."""
+    """Return what is reported: not cached, evicted."""
     return diagnosis.suffers(CacheProblem.NOT_CACHED), diagnosis.suffers(CacheProblem.PUSHED_OUT)
 
 
 @pytest.fixture
 def diagnosis() -> ModelDiagnosis:
-    """Return what is known of a server that has processed the home and another prompt, once."""
+    """Return the diagnosis of a server that has prefilled the home and another prompt, once."""
     diagnosis = ModelDiagnosis()
     ask(diagnosis, OTHER, 0, is_prefill=True)
     ask(diagnosis, HOME, 0, is_prefill=True)
@@ -42,12 +42,12 @@ def diagnosis() -> ModelDiagnosis:
 
 
 def test_nothing_is_known_at_first(diagnosis: ModelDiagnosis) -> None:
-    """A prompt that is processed for the first time tells nothing."""
+    """The first prefill of a prompt says nothing."""
     assert verdict(diagnosis) == (None, None)
 
 
 def test_nothing_is_cached(diagnosis: ModelDiagnosis) -> None:
-    """Three times in a row; the first token that is kept tells that it is not so."""
+    """Reported after three in a row; one cached token ends it."""
     for _ in range(2):
         ask(diagnosis, HOME, 0, n_messages=4)
         assert verdict(diagnosis) == (None, None)
@@ -61,7 +61,7 @@ def test_nothing_is_cached(diagnosis: ModelDiagnosis) -> None:
 
 
 def test_prompts_push_each_other_out(diagnosis: ModelDiagnosis) -> None:
-    """Three times in a row; the first one that is kept tells that it is not so."""
+    """Reported after three in a row; one cached prompt ends it."""
     for prefix in (OTHER, HOME, OTHER):
         assert verdict(diagnosis)[1] is None
         ask(diagnosis, prefix, 3)
@@ -72,7 +72,7 @@ def test_prompts_push_each_other_out(diagnosis: ModelDiagnosis) -> None:
 
 
 def test_what_is_alike_or_small_is_not_lost(diagnosis: ModelDiagnosis) -> None:
-    """A server may go on from a prompt that shares half of the tokens."""
+    """A server may reuse a prompt that shares half of the tokens."""
     for prefix in (OTHER, HOME) * 3:
         ask(diagnosis, prefix, SIZE // 2)
         assert verdict(diagnosis) == (False, False)
@@ -87,7 +87,7 @@ def test_what_is_alike_or_small_is_not_lost(diagnosis: ModelDiagnosis) -> None:
 
 
 def test_what_is_not_comparable(diagnosis: ModelDiagnosis) -> None:
-    """Later turns, and what was read from the server's disk, tell nothing of what it keeps."""
+    """Later turns and restored slot files say nothing about the cache."""
     ask(diagnosis, HOME, 10)
     for prefix in (OTHER, HOME) * 3:
         ask(diagnosis, prefix, 3, n_messages=4)
@@ -97,7 +97,7 @@ def test_what_is_not_comparable(diagnosis: ModelDiagnosis) -> None:
 
 
 def test_a_model_that_was_out_of_memory(diagnosis: ModelDiagnosis) -> None:
-    """What it has lost with its memory is no fault of its flags."""
+    """A model that was unloaded has lost its cache, whatever the flags."""
     for _ in range(4):
         ask(diagnosis, HOME, 3)
         diagnosis.interrupt()
@@ -108,7 +108,7 @@ def test_a_model_that_was_out_of_memory(diagnosis: ModelDiagnosis) -> None:
 
 
 def test_old_prompts_go() -> None:
-    """What a home was like long ago is forgotten."""
+    """Old prompts of the home are forgotten."""
     diagnosis = ModelDiagnosis()
     for number in range(MAX_PROMPTS + 1):
         ask(diagnosis, b"%d" % number, 3, is_prefill=True)

@@ -1,4 +1,4 @@
-"""A server that somebody else has used is told from one whose counts come late."""
+"""Another program's use of the server is not confused with our own late token counts."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.integration.peers import Peers
 
 PROCESSED, CACHED = 10, 90
-# The prompt of the home, and words that are empty.
+# The home's prompt and an empty user message.
 HOME_MESSAGES = 2
 USAGE = {
     "prompt_tokens": PROCESSED + CACHED,
@@ -27,10 +27,10 @@ USAGE = {
 
 
 class CountingServer:
-    """A llama-server that counts tokens, and may be too busy to tell."""
+    """A llama-server that counts tokens, and may be too busy for `/metrics`."""
 
     def __init__(self) -> None:
-        """Begin with nothing asked."""
+        """Start without any request."""
         self.n_asked = 0
         self.n_warm_ups = 0
         self.is_too_busy = False
@@ -47,7 +47,7 @@ class CountingServer:
             return no_slots()
         body: dict[str, Any] = await request.json()
         self.n_asked += 1
-        # Not what prepares the next turn of a conversation.
+        # A prefill of the home, not of a next turn.
         self.n_warm_ups += is_warm_up(body) and len(body["messages"]) == HOME_MESSAGES
         end = {"choices": [], "usage": USAGE}
         return await stream_events(request, sse(piece(content="Hi."), piece("stop"), end))
@@ -62,10 +62,10 @@ class CountingServer:
         return web.Response(text="".join(f"llamacpp:{k} {v}\n" for k, v in counts.items()))
 
 
-async def warm_server(
+async def prefilled_server(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> tuple[CountingServer, LlamaCppCoordinator]:
-    """Return a server that has been warmed up, and what Home Assistant knows of it."""
+    """Return a server that has prefilled the home, and its coordinator."""
     server = CountingServer()
     entry = await add_server(await peers.http(server.handle))
     await until_prefilled(home)
@@ -75,8 +75,8 @@ async def warm_server(
 async def test_late_counts_are_nobody_else(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Tokens of our own that the server tells of later push no prompt out."""
-    server, coordinator = await warm_server(home, add_server, peers)
+    """Our own tokens in a late `/metrics` do not trigger a prefill."""
+    server, coordinator = await prefilled_server(home, add_server, peers)
     await coordinator.async_refresh()
     n_warm_ups = server.n_warm_ups
     assert n_warm_ups
@@ -96,8 +96,8 @@ async def test_late_counts_are_nobody_else(
 async def test_what_was_given_up_before_is_nobody_else(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A prompt that was given up when the entry was set up anew is counted once it has been."""
-    server, coordinator = await warm_server(home, add_server, peers)
+    """A prefill aborted by a reload is counted only once."""
+    server, coordinator = await prefilled_server(home, add_server, peers)
     n_warm_ups = server.n_warm_ups
     for n_expected in (n_warm_ups, n_warm_ups + 1):
         server.n_asked += 1

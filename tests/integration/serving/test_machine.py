@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: what is prefilled when and where."""
+"""The state machine in any order of events: what is prefilled, when, and in which slot."""
 
 from typing import TYPE_CHECKING, Any, override
 
@@ -55,12 +55,12 @@ AGENTS = ("first", "second")
 SPEAKERS = ("kitchen", "bedroom", "hall")
 HOME_TOKENS = 600
 MAX_TOKENS = 20_000
-# More jobs than this between two events means that it never ends.
+# More jobs than this between two events are an endless loop.
 MANY_JOBS = 60
 
 
 def tokens_of(request: Any) -> Tokens:
-    """Return a prompt in tokens: those of a home are many, each word is one more."""
+    """Return a prompt as tokens: many for a home, one for each word."""
     first, *others = request["messages"]
     home = tuple((first["content"], number) for number in range(HOME_TOKENS))
     words = [(one["role"], word) for one in others for word in one["content"].split()]
@@ -68,22 +68,22 @@ def tokens_of(request: Any) -> Tokens:
 
 
 def request_of(system: str, *said: str) -> dict[str, Any]:
-    """Return a request: the home, then user and assistant by turns."""
+    """Return a request: the home, then messages of user and assistant in turns."""
     roles = ("user", "assistant") * len(said)
     turns = [{"role": role, "content": one} for role, one in zip(roles, said, strict=False)]
     return {"messages": [{"role": "system", "content": system}, *turns], "stream": True}
 
 
 def budget_is_large() -> bool:
-    """Return whether the budget never ends in a test."""
+    """Return whether the hourly budget is larger than any test needs."""
     return budget.MAX_TOKENS_PER_HOUR >= MAX_TOKENS
 
 
 class Someone:
-    """Somebody who waits for an answer. slot: of the request, known once it is sent."""
+    """A user who waits for an answer. slot: set when the request is sent."""
 
     def __init__(self, number: int, agent: str, speaker: str, request: dict[str, Any]) -> None:
-        """Begin to wait."""
+        """Start to wait."""
         self.number = number
         self.agent = agent
         self.speaker = speaker
@@ -93,10 +93,10 @@ class Someone:
 
 
 class ServingMachine(RuleBasedStateMachine):
-    """A server, its agents, and those who ask."""
+    """A server, its agents and their users."""
 
     def __init__(self) -> None:
-        """Begin before anything is known of the server."""
+        """Start without any knowledge of the server."""
         super().__init__()
         self.state = ServingState()
         self.now = 1000.0
@@ -104,13 +104,13 @@ class ServingMachine(RuleBasedStateMachine):
         self.wake: float | None = None
         self.waiting: list[Someone] = []
         self.homes = dict.fromkeys(AGENTS, 0)
-        # By agent: the home of the prompt that was made last.
+        # By agent: the newest system prompt.
         self.made = dict.fromkeys(AGENTS, 0)
         self.talks: dict[tuple[str, str], list[str]] = {}
         self.n_asked = 0
         self.prefilled: list[tuple[float, int]] = []
         self.has_failed = self.is_shared = False
-        # Agents that have made no prompt since a job of theirs has failed.
+        # Agents whose job has failed and that have made no new prompt since.
         self.failed: set[str] = set()
 
     @initialize(
@@ -129,7 +129,7 @@ class ServingMachine(RuleBasedStateMachine):
     # ---- What the machine decides ----
 
     def send(self, event: Event) -> list[Action]:
-        """Tell of an event, and begin with what is decided."""
+        """Send an event and start what the machine decides."""
         before = self.state.copy()
         known = repr(before)
         self.state, actions = decide(before, event, self.now)
@@ -155,7 +155,7 @@ class ServingMachine(RuleBasedStateMachine):
         return f"{agent} {self.homes[agent]}"
 
     def end_job(self, *, share: float = 1.0, error: Any = None) -> None:
-        """End the job in progress. share: of its prompt that is processed, less if aborted."""
+        """End the job in progress. share: how much of its prompt is prefilled if it is aborted."""
         job, server = self.job, self.server
         assert job
         self.job = None
@@ -196,7 +196,7 @@ class ServingMachine(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.job or self.wake)
     def all_jobs_end(self) -> None:
-        """Let all be done that is to be done."""
+        """Let all jobs end."""
         self.settle()
 
     @rule()
@@ -216,7 +216,7 @@ class ServingMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 5.0, 400.0, 4000.0]))
     def time_passes(self, seconds: float) -> None:
-        """Let nothing happen for a while, but what was to be done then."""
+        """Let time pass without an event, but for the alarm that is due."""
         end = self.now + seconds
         if self.wake is not None and self.wake <= end:
             self.now = max(self.now, self.wake)
@@ -231,12 +231,12 @@ class ServingMachine(RuleBasedStateMachine):
 
     @rule(agent=st.sampled_from(AGENTS))
     def shift(self, agent: str) -> None:
-        """Change a state that the instructions name: a prompt is made when somebody asks."""
+        """Change a state in the instructions: the next user makes a new prompt."""
         self.homes[agent] += 1
 
     @rule(agent=st.sampled_from(AGENTS), is_wanted=st.booleans())
     def make(self, agent: str, is_wanted: bool) -> None:  # noqa: FBT001 - of hypothesis
-        """Make the prompt once more, perhaps for somebody who begins to speak."""
+        """Make the prompt again, as when a user starts to speak."""
         self.failed.discard(agent)
         system = self.system_of(agent)
         notes = {f"In the {one}.": [request_of(system, f"In the {one}.")] for one in SPEAKERS}
@@ -251,7 +251,7 @@ class ServingMachine(RuleBasedStateMachine):
     )
     @precondition(lambda self: len(self.waiting) < 3)
     def ask(self, agent: str, speaker: str, is_new: bool, share: float) -> None:  # noqa: FBT001 - of hypothesis
-        """Begin to wait. share: of the job in progress that is processed then."""
+        """Ask. share: how much of the job in progress is prefilled by then."""
         if any((one.agent, one.speaker) == (agent, speaker) for one in self.waiting):
             return
         if is_new or (agent, speaker) not in self.talks:
@@ -274,7 +274,7 @@ class ServingMachine(RuleBasedStateMachine):
         self.send_request_of(data.draw(st.sampled_from(waiting)), notices=notices)
 
     def send_request_of(self, someone: Someone, *, notices: bool) -> None:
-        """Choose a slot for somebody. notices: finds out whether the server was restarted."""
+        """Choose a slot for a user. notices: checks whether the server has restarted."""
         if notices:
             self.send(Noticed(None, self.server.instance))
         prefix = Fingerprint.of(someone.request).prefix
@@ -302,12 +302,12 @@ class ServingMachine(RuleBasedStateMachine):
     @rule(data=st.data(), is_counted=st.booleans())
     @precondition(lambda self: any(one.is_sent for one in self.waiting))
     def answer(self, data: st.DataObject, is_counted: bool) -> None:  # noqa: FBT001 - of hypothesis
-        """Answer, or fail; the conversation may continue."""
+        """Answer, or fail; the user may continue the conversation."""
         waiting = [one for one in self.waiting if one.is_sent]
         self.answer_to(data.draw(st.sampled_from(waiting)), is_counted=is_counted)
 
     def answer_to(self, someone: Someone, *, is_counted: bool) -> None:
-        """Answer somebody. is_counted: it does not fail."""
+        """Answer a user. is_counted: the answer has token counts."""
         assert someone.slot is not None
         _, usage = self.server.process(tokens_of(someone.request), someone.slot)
         self.server.slots[someone.slot].is_busy = False
@@ -336,7 +336,7 @@ class ServingMachine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """Restart the server: whoever waits gets an error, and so does the job."""
+        """Restart the server: requests and the job in progress fail."""
         while self.waiting:
             someone = self.waiting.pop()
             self.send(AskEnded(someone.number, is_counted=False))
@@ -347,7 +347,7 @@ class ServingMachine(RuleBasedStateMachine):
 
     @rule()
     def poll(self) -> None:
-        """Ask the server for its state."""
+        """Poll the server."""
         self.send(PollBegan())
         self.send(
             Polled(
@@ -369,7 +369,7 @@ class ServingMachine(RuleBasedStateMachine):
 
     @rule(agent=st.sampled_from(AGENTS))
     def remove_and_add(self, agent: str) -> None:
-        """Set an agent up again."""
+        """Remove an agent and add it again."""
         self.send(AgentRemoved(agent))
         self.send(AgentAdded(agent))
         self.make(agent, is_wanted=False)
@@ -384,7 +384,7 @@ class ServingMachine(RuleBasedStateMachine):
 
     @override
     def teardown(self) -> None:
-        """In the end it is quiet, and every agent's prompt is where it can be found."""
+        """Once all is quiet, every agent's prompt is where the machine says."""
         if not hasattr(self, "server"):
             return
         while self.waiting:
@@ -394,7 +394,7 @@ class ServingMachine(RuleBasedStateMachine):
             self.send(AskEnded(someone.number, is_counted=False))
         for agent in AGENTS:
             if agent in self.failed:
-                # What has failed is tried again with the next prompt.
+                # What has failed is retried with the next prompt.
                 self.make(agent, is_wanted=False)
         self.settle()
         self.now += budget.HOUR_SECONDS + 1
@@ -409,15 +409,15 @@ class ServingMachine(RuleBasedStateMachine):
             if self.server.has_files and not self.has_failed and budget_is_large():
                 assert is_saved, agent
             is_likeliest = agent == [*self.state.agents][-1]
-            # Without files the server chooses the slot, and may evict another agent's prompt.
+            # Without slot files the server chooses the slot, and may evict another agent's prompt.
             is_chosen = self.server.n_slots == 1 or self.server.has_files
-            # What could not be saved, or prefilled within the hour, may be evicted by another one.
+            # A prompt that could not be saved, or prefilled within the budget, may be evicted.
             is_lost = self.has_failed or not budget_is_large()
             if not is_lost and (self.server.has_host_cache or (is_likeliest and is_chosen)):
                 assert self.server.holds(home) or is_saved, (agent, self.server)
 
     def settle(self) -> None:
-        """Do what is to be done until nothing is."""
+        """Run jobs until none is left."""
         for _ in range(MANY_JOBS):
             if self.job:
                 self.end_job()
@@ -431,7 +431,7 @@ class ServingMachine(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("max_tokens", [MAX_TOKENS, 3 * HOME_TOKENS])
 def test_in_any_order(max_tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One job at a time, none while a user waits, and all is found in the end."""
+    """One job at a time, none while a user waits, and in the end every prompt is there."""
     monkeypatch.setattr(budget, "MAX_TOKENS_PER_HOUR", max_tokens)
     run_state_machine_as_test(
         ServingMachine,
@@ -447,14 +447,14 @@ def test_in_any_order(max_tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def machine(*, n_slots: int, has_files: bool, has_host_cache: bool = True) -> ServingMachine:
-    """Return a server with its agents, before anything is prefilled."""
+    """Return a server with its agents, before any prefill."""
     one = ServingMachine()
     one.begin(n_slots=n_slots, has_files=has_files, has_host_cache=has_host_cache)
     return one
 
 
 def kinds_until_quiet(one: ServingMachine) -> list[JobKind]:
-    """Let all jobs end; return what they were."""
+    """Let all jobs end; return their kinds."""
     kinds = []
     while one.job:
         kinds.append(one.job.kind)
@@ -470,7 +470,7 @@ def until(one: ServingMachine, kind: JobKind) -> None:
 
 
 def ask(one: ServingMachine, agent: str = "second") -> None:
-    """Ask an agent, and get an answer."""
+    """Ask an agent and answer."""
     one.ask(agent, "kitchen", is_new=True, share=0.0)
     (someone,) = one.waiting
     one.send_request_of(someone, notices=True)
@@ -478,7 +478,7 @@ def ask(one: ServingMachine, agent: str = "second") -> None:
 
 
 def test_a_prefill_that_is_not_saved_in_time_is_saved_when_it_is_quiet() -> None:
-    """Somebody asks between a prefill and its slot file."""
+    """A user asks between a prefill and its slot file."""
     one = machine(n_slots=1, has_files=True)
     one.settle()
     one.change("second")
@@ -497,7 +497,7 @@ def test_a_prefill_that_is_not_saved_in_time_is_saved_when_it_is_quiet() -> None
 
 
 def test_the_agent_that_was_asked_last_keeps_the_only_slot() -> None:
-    """If the home of another one changes, its prompt is prefilled again behind that."""
+    """If another agent's home changes, its prompt is prefilled and this one again after it."""
     one = machine(n_slots=1, has_files=False, has_host_cache=False)
     one.settle()
     ask(one, "second")
@@ -509,7 +509,7 @@ def test_the_agent_that_was_asked_last_keeps_the_only_slot() -> None:
 
 
 def test_three_speak_by_turns() -> None:
-    """Each has a slot of their own, where only the new words are read."""
+    """Each speaker has a slot, where only the new words are prefilled."""
     one = machine(n_slots=3, has_files=True)
     one.settle()
     slots: dict[str, set[int | None]] = {speaker: set() for speaker in SPEAKERS}

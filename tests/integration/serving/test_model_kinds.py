@@ -1,4 +1,4 @@
-"""A short day with a model of each kind that there is, and with each kind of chat template."""
+"""A short day with each architecture of models, and each kind of chat template."""
 
 import asyncio
 import logging
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 GONE = "Is it running?"
 WORDS_TOKENS = 16
 
-# Every answer begins with a thought, as those of DeepSeek R1 do.
+# Every answer starts with a thought, as DeepSeek R1's do.
 THINKING = TEMPLATE.replace("assistant\n{# choice #}", "assistant\n<think>\n{# choice #}")
-# Template, how the model controls the home, and the slots of its server.
+# Template, tool calls, and slots of the server.
 FORMS = {
     "tools": (TEMPLATE, ToolCalls.AUTO, 3),
     "thinking": (THINKING, ToolCalls.AUTO, 1),
@@ -48,7 +48,7 @@ async def test_a_day(  # noqa: PLR0913, PLR0917 - fixtures and parameters
     kind: str,
     form: str,
 ) -> None:
-    """All is carried out and said, nobody waits for the home to be read, and nothing is logged."""
+    """All orders are done, no user waits for a prefill of the home, and nothing is logged."""
     caplog.set_level(logging.INFO)
     template, tool_calls, n_slots = FORMS[form]
     path = tmp_path / "scripted.gguf"
@@ -62,14 +62,14 @@ async def test_a_day(  # noqa: PLR0913, PLR0917 - fixtures and parameters
             await day.control()
             talk = await day.talk()
             await day.tasks()
-            await day.everybody_is_warm()
+            await day.everybody_is_prefilled()
             await day.change()
-            await day.everybody_is_warm()
+            await day.everybody_is_prefilled()
             assert complaints(caplog) == []
             await day.restart(is_noticed=True)
-            await day.everybody_is_warm()
+            await day.everybody_is_prefilled()
             await day.restart(is_noticed=False)
-            await day.is_warm(TALE)
+            await day.is_prefilled(TALE)
             await day.say(GO_ON, talk)
             await until_prefilled(home)
     assert all(GONE in one for one in complaints(caplog))
@@ -84,7 +84,7 @@ async def test_notes_are_processed_ahead(
     tmp_path: Path,
     kind: str,
 ) -> None:
-    """Of the note on who speaks nothing is read while they wait, also by models with a state."""
+    """The note on the speaker is prefilled before the question, also by recurrent models."""
     path = tmp_path / "scripted.gguf"
     write_scripted_model(path, vocabulary, script_for("tools"), "I was not told.", kind=KINDS[kind])
     with keeping_slots(tmp_path, path, n_slots=3) as server:

@@ -1,4 +1,4 @@
-"""A server that reads its slots from the disk, but cannot go on from there with every model."""
+"""Older servers restore slot files, but cannot continue from them with every model."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from tests.integration.conftest import AddServer
     from tests.integration.peers import Peers
 
-# What comes behind it in a file tells where in the prompt the model can go on. Older servers do
-# not write it, and newer ones read a file without.
+# Newer servers write checkpoints behind the tokens of a slot file; older ones do
+# not, and newer ones accept a file without.
 GOING_ON = b"SCKP"
 HOME_TOKENS = 1000
 SLOT = "/slots/"
 
 
 class Older:
-    """Makes a server's files what an older one writes. n_read: how many were read."""
+    """Turns slot files into those of an older server. n_read: how many were restored."""
 
     def __init__(self, folder: Path) -> None:
-        """Begin. folder: of the files."""
+        """Start. folder: of the slot files."""
         self._folder = folder
         self.n_read = 0
 
     def answered(self, request: web.Request, answer: aiohttp.ClientResponse) -> None:
-        """Look at what was done with a slot."""
+        """Look at an answer about a slot."""
         action = request.query.get("action") if request.path.startswith(SLOT) else None
         if action == "save":
             for file in self._folder.iterdir():
@@ -52,7 +52,7 @@ class Older:
 
 
 async def restart(hass: HomeAssistant, entry: ConfigEntry[Any], server: LlamaServer) -> int:
-    """Start the server anew; return how many tokens it has processed when all is quiet."""
+    """Restart the server; return how many tokens it has processed once all is quiet."""
     await until_prefilled(hass)
     server.kill()
     await entry.runtime_data.coordinator.async_refresh()
@@ -76,7 +76,7 @@ async def test_what_is_of_no_use_is_read_once(  # noqa: PLR0913, PLR0917 - fixtu
     kind: str,
     n_slots: int,
 ) -> None:
-    """It is seen before somebody waits; then the server's memory is left as it is."""
+    """It is found out before a user waits; from then on no file is restored."""
     path = tmp_path / "scripted.gguf"
     write_scripted_model(path, vocabulary, script_for("tools"), "I was not told.", kind=KINDS[kind])
     older = Older(tmp_path / "slots")
@@ -86,16 +86,16 @@ async def test_what_is_of_no_use_is_read_once(  # noqa: PLR0913, PLR0917 - fixtu
         await set_options(home, entry, **{CONF_TOOL_CALLS: ToolCalls.NATIVE})
         day = Day(home, entry, server)
         async with asyncio.timeout(DAY_SECONDS):
-            await day.everybody_is_warm()
+            await day.everybody_is_prefilled()
             await day.change()
-            await day.everybody_is_warm()
+            await day.everybody_is_prefilled()
             await restart(home, entry, server)
-            await day.everybody_is_warm()
+            await day.everybody_is_prefilled()
             assert older.n_read == 1
             n_tokens = await restart(home, entry, server)
-            await day.everybody_is_warm()
+            await day.everybody_is_prefilled()
             await day.talk()
-            # Nothing was read any more, and the home was processed once.
+            # No file was restored, and the home was prefilled once.
             assert older.n_read == 1
             usage = entry.runtime_data.coordinator.last_answer.completion.usage
             assert HOME_TOKENS < n_tokens < usage.prompt_tokens + FEW_TOKENS
@@ -110,7 +110,7 @@ async def test_a_model_that_goes_on_anyway(  # noqa: PLR0913, PLR0917 - fixtures
     vocabulary: Vocabulary,
     tmp_path: Path,
 ) -> None:
-    """Where all of a prompt is seen at once, slots are filled from the disk of older servers."""
+    """Models with full attention continue from files of older servers, too."""
     path = tmp_path / "scripted.gguf"
     write_scripted_model(path, vocabulary, script_for("tools"), "I was not told.")
     older = Older(tmp_path / "slots")
@@ -122,23 +122,23 @@ async def test_a_model_that_goes_on_anyway(  # noqa: PLR0913, PLR0917 - fixtures
         n_tokens = await restart(home, entry, server)
         assert older.n_read == 5
         assert n_tokens < HOME_TOKENS
-        await Day(home, entry, server).everybody_is_warm()
+        await Day(home, entry, server).everybody_is_prefilled()
 
 
 def used(cached: int) -> Usage:
-    """Return what a request took of which so much was kept."""
+    """Return the usage of a request with this many cached tokens."""
     return Usage(prompt_tokens=4000, completion_tokens=1, total_tokens=4001, cached_tokens=cached)
 
 
 def test_what_is_known_of_a_model() -> None:
-    """One zero is enough until it was seen to work, another build or model begins anew."""
+    """One failure is enough until a restore has worked; another build or model resets it."""
     saved = SlotFiles()
     saved.served_by("b1")
     saved.note_use("a", used(3999), is_same=True)
     assert (saved.supports("a"), saved.is_proven("a")) == (None, False)
     saved.note_use("a", used(3990), is_same=False)
     saved.note_use("b", used(0), is_same=True)
-    # Somebody else was there in between.
+    # Another user was there in between.
     saved.note_use("a", used(0), is_same=False)
     assert (saved.supports("a"), saved.is_proven("a")) == (None, True)
     assert (saved.supports("b"), saved.is_proven("b")) == (False, False)

@@ -1,4 +1,4 @@
-"""What is known of a server's slots: agents take turns, requests fail, an entry is unloaded."""
+"""Requests for a server's slots: agents take turns, requests fail, an entry is unloaded."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -27,12 +27,12 @@ LIMIT_SECONDS = 30
 class Server:
     """A llama-server with two slots.
 
-    busy: slots that are at work. can_write: it writes prompts to its disk. fails, is_endless: what
-    becomes of what it is asked.
+    busy: slots with a request. can_write: it saves slot files. fails, is_endless: how its requests
+    end.
     """
 
     def __init__(self) -> None:
-        """Begin without any request."""
+        """Start without any request."""
         self.bodies: list[dict[str, Any]] = []
         self.busy: set[int] = set()
         self.can_write = False
@@ -68,10 +68,10 @@ def prompt_of(agent: str) -> dict[str, Any]:
 
 
 class Started:
-    """What an entry starts in the background."""
+    """Background tasks of an entry."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start with none."""
         self.tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -81,7 +81,7 @@ class Started:
         task.add_done_callback(self.tasks.discard)
 
     async def done(self) -> None:
-        """Wait until nothing is in progress, nor comes soon."""
+        """Wait until no task is running and no timer is due soon."""
         async with asyncio.timeout(LIMIT_SECONDS):
             while self.tasks:
                 await asyncio.wait(self.tasks)
@@ -96,14 +96,14 @@ class Started:
 
 @pytest.fixture
 async def started() -> AsyncGenerator[Started]:
-    """Return what is started; it ends with the test."""
+    """Return a starter of background tasks; they end with the test."""
     started = Started()
     yield started
     await started.unload()
 
 
 async def serving_of(server: Server, peers: Peers, started: Started, *agents: str) -> Serving:
-    """Return what owns the cache of a server, for these agents."""
+    """Return the owner of a server's cache, for these agents."""
     serving = Serving(peers.client(await peers.http(server.handle)), started.start)
     state = Polled(
         n_slots=2,
@@ -121,7 +121,7 @@ async def serving_of(server: Server, peers: Peers, started: Started, *agents: st
 
 
 async def ask(serving: Serving, agent: str, conversation_id: str = "talk") -> int | None:
-    """Ask an agent with its own prompt; return the slot."""
+    """Ask an agent with its prompt; return the slot."""
     request = prompt_of(agent)
     with serving.ask(agent, ConversationRef(conversation_id), is_own=True) as asked:
         await asked.prepare(request)
@@ -134,7 +134,7 @@ async def ask(serving: Serving, agent: str, conversation_id: str = "talk") -> in
 async def test_each_agent_has_a_slot_of_its_own(
     agents: tuple[str, str], asked: tuple[str, ...], peers: Peers, started: Started
 ) -> None:
-    """Whoever was asked between, two agents are never prefilled in one of two slots."""
+    """Two agents are never prefilled in the same of two slots, whatever else is asked."""
     server = Server()
     serving = await serving_of(server, peers, started, "a", "b")
     first, second = agents
@@ -152,7 +152,7 @@ async def test_each_agent_has_a_slot_of_its_own(
 async def test_a_slot_where_the_next_turn_failed_is_not_idle(
     peers: Peers, started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be busy with what somebody else has asked."""
+    """Another program's request may use it."""
     monkeypatch.setattr(machine, "NEXT_TURN_SECONDS", 0.0)
     server = Server()
     server.can_write = True
@@ -172,7 +172,7 @@ async def test_a_slot_where_the_next_turn_failed_is_not_idle(
 
 
 async def test_a_request_ends_with_its_entry(peers: Peers, started: Started) -> None:
-    """After an unload nothing of it goes on, neither here nor at the server."""
+    """After an unload no request is left, here or at the server."""
     server = Server()
     server.is_endless = True
     serving = await serving_of(server, peers, started, "a")
@@ -189,7 +189,7 @@ async def test_a_request_ends_with_its_entry(peers: Peers, started: Started) -> 
 
 
 async def test_all_who_ask_abort_a_request(peers: Peers, started: Started) -> None:
-    """Several may ask while it is being aborted; who waits for the prefill waits no longer."""
+    """Several users may ask during an abort; whoever waits for the prefill stops waiting."""
     server = Server()
     server.is_endless = True
     serving = await serving_of(server, peers, started, "a")
@@ -210,7 +210,7 @@ async def test_all_who_ask_abort_a_request(peers: Peers, started: Started) -> No
 
 
 async def test_a_failure_is_raised_for_who_waits(peers: Peers, started: Started) -> None:
-    """And it is not repeated until the prompt is made again."""
+    """It is not repeated until the prompt is made again."""
     server = Server()
     server.fails = True
     serving = await serving_of(server, peers, started, "a")

@@ -1,4 +1,4 @@
-"""Prompts that the server has processed before somebody speaks."""
+"""The home is prefilled before a user speaks."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 async def test_the_first_question_finds_the_home_processed(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """Nobody waits for the prompt: not after the set-up, nor after a restart of the server."""
+    """No user waits for a prefill of the home: neither after set-up nor after a restart."""
     entry = await add_server(own_server.base_url)
     await until_prefilled(home)
     assert await processed(entry.runtime_data.coordinator) > 1000
@@ -60,7 +60,7 @@ async def test_the_first_question_finds_the_home_processed(
 async def test_it_can_be_switched_off(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """Then the server does nothing ahead, unless the button asks for it."""
+    """Nothing is prefilled then, unless the button is pressed."""
     entry = await add_server(own_server.base_url)
     await set_options(home, entry, keep_warm=False)
     own_server.kill()
@@ -79,13 +79,13 @@ async def test_it_can_be_switched_off(
 async def test_nothing_is_processed_twice(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """A prompt that has not changed is not sent again when somebody begins to speak."""
+    """An unchanged prompt is not sent again when a user starts to speak."""
     entry = await add_server(own_server.base_url)
     await until_prefilled(home)
     before = await generated(entry.runtime_data.coordinator)
     await conversation.async_prepare_agent(home, AGENT, "en")
     assert await generated(entry.runtime_data.coordinator) == before
-    # The satellite that spoke last counts, and its prompt was processed with its question.
+    # The newest satellite's prompt was prefilled with its question.
     await ask(home, "Hello")
     await until_prefilled(home)
     before = await generated(entry.runtime_data.coordinator)
@@ -96,7 +96,7 @@ async def test_nothing_is_processed_twice(
 async def test_a_sleeping_server_wakes_up_while_somebody_speaks(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """It sleeps until then: warming up does not keep it awake."""
+    """Prefills do not keep a server awake."""
     flags = ("--ctx-size", "16384", "--parallel", "1", "--sleep-idle-seconds", "1")
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
@@ -113,7 +113,7 @@ async def test_a_sleeping_server_wakes_up_while_somebody_speaks(
 async def test_a_router_loads_no_model_for_it(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """Only when somebody begins to speak, or presses the button."""
+    """It loads a model when a user starts to speak, or by the button."""
     with routing(tmp_path, scripted_model, "--ctx-size", "16384") as router:
         entry = await add_server(router.base_url)
         await until_prefilled(home)
@@ -128,7 +128,7 @@ async def test_a_router_loads_no_model_for_it(
 async def test_a_question_goes_before(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Who waits for an answer breaks a warm-up off, and while they wait there is none."""
+    """A question aborts a prefill, and no prefill starts while a user waits."""
     server = EndlessPrefillServer()
     entry = await add_server(await peers.http(server.handle))
     async with asyncio.timeout(WAIT_SECONDS):
@@ -149,7 +149,7 @@ async def test_a_prompt_that_cannot_be_made_is_told_when_somebody_asks(
     scripted_server: LlamaServer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Not before, and not by us in the log."""
+    """The error is spoken with the answer, and not logged before."""
     entry = await add_server(scripted_server.base_url)
     caplog.clear()
     await set_options(home, entry, **{CONF_LLM_HASS_API: ["gone"]})
@@ -168,7 +168,7 @@ async def test_what_other_prompts_push_out_is_processed_again(
     tmp_path: Path,
     flags: tuple[str, ...],
 ) -> None:
-    """Whether it is for one of our own prompts or for those of others."""
+    """After an eviction by our own prompts or by another program's."""
     always = ("--ctx-size", "16384", "--parallel", "1")
     with serving(tmp_path / "log.txt", *always, *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
@@ -177,7 +177,7 @@ async def test_what_other_prompts_push_out_is_processed_again(
         await task(home)
         await until_prefilled(home)
         assert await waited_for(home, entry) < FEW_TOKENS
-        # Somebody else, of whom only the server's counters tell.
+        # Another program: only the server's counters show it.
         await coordinator.async_refresh()
         request = {"messages": [{"role": "user", "content": "Count. " * 100}], "max_tokens": 1}
         async for _event in coordinator.client.stream_chat(request):
@@ -190,7 +190,7 @@ async def test_what_other_prompts_push_out_is_processed_again(
 async def test_processed_prompts_outlive_the_server(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """A server that may write its slots reads them again, whether somebody waits or not."""
+    """A server with `--slot-save-path` restores them, before a question or with it."""
     with keeping_slots(tmp_path, scripted_model, n_slots=1) as server:
         folder = tmp_path / "slots"
         entry = await add_server(server.base_url)
@@ -209,14 +209,14 @@ async def test_processed_prompts_outlive_the_server(
             await until_prefilled(home)
             assert await processed(coordinator) < FEW_TOKENS
             assert await waited_for(home, entry) < FEW_TOKENS
-        # There is one file for an agent, however often its home changes.
+        # One file for each agent, however often its home changes.
         assert list(folder.iterdir()) == [file]
 
 
 async def test_a_file_that_does_not_fit_is_ignored(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """Damage on the server's disk costs the time of processing, not an answer."""
+    """A damaged slot file costs a prefill, not an answer."""
     with keeping_slots(tmp_path, scripted_model, n_slots=1) as server:
         folder = tmp_path / "slots"
         entry = await add_server(server.base_url)
@@ -239,7 +239,7 @@ async def test_a_prompt_that_always_changes_is_given_up(
     own_server: LlamaServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is processed ahead within an hour has a bound, which the button minds, too."""
+    """Prefills have an hourly budget, which holds for the button, too."""
     monkeypatch.setattr(spending, "MAX_TOKENS_PER_HOUR", 1000)
     entry = await add_server(own_server.base_url)
     await until_prefilled(home)

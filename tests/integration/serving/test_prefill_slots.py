@@ -1,4 +1,4 @@
-"""Prompts in the slots of a server that has several."""
+"""Prefills on a server with several slots."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from tests.integration.conftest import AddServer
     from tests.integration.peers import Peers
 
-# Some words, and what the template puts around them; a satellite's area alone has more.
+# Some words and the template's marks around them; a satellite's area alone has more.
 WORDS_TOKENS = 16
-# What the scripted model's template adds, by which it chooses its answer.
+# What the scripted model's template adds to choose an answer.
 CHOICE_TOKENS = 1
-# Long enough for a next turn to be processed.
+# Long enough for a prefill of the next turn.
 QUICK_SECONDS = 0.5
 BEHIND_WORDS = "<|im_end|>\n<|im_start|>assistant\n"
 
 
 async def talk_in_turns(home: HomeAssistant, entry: ConfigEntry[Any], n_talks: int) -> None:
-    """Go on with some conversations by turns, of each of which only the new words may be read."""
-    # What is said is longer than the slack that is allowed.
+    """Continue some conversations in turns; only new words may be prefilled."""
+    # The words are longer than the slack that is allowed.
     ids: list[str | None] = [None] * n_talks
     for turn in range(3):
         for number in range(n_talks):
@@ -59,7 +59,7 @@ async def talk_in_turns(home: HomeAssistant, entry: ConfigEntry[Any], n_talks: i
 async def test_the_next_turn_is_processed_up_to_its_words(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """Also what stands between the answer and the words was processed when these are said."""
+    """The marks between the answer and the next words are prefilled, too."""
     with keeping_slots(tmp_path, scripted_model, n_slots=2) as server:
         entry = await add_server(server.base_url)
         await until_change_prefilled(home)
@@ -80,7 +80,7 @@ async def test_the_next_turn_is_not_processed_between_quick_ones(
     own_server: LlamaServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nobody who asks soon finds a request that is being given up: one comes after all of them."""
+    """Quick turns find no prefill in progress: a single one follows the last turn."""
     monkeypatch.setattr(machine, "NEXT_TURN_SECONDS", 3.0)
     entry = await add_server(own_server.base_url)
     coordinator = entry.runtime_data.coordinator
@@ -102,7 +102,7 @@ async def test_the_next_turn_is_left_to_a_server_that_was_started_anew(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It would have to process all of the conversation; the home is read from its disk."""
+    """The whole conversation is not prefilled; the home is restored from its slot file."""
     monkeypatch.setattr(machine, "NEXT_TURN_SECONDS", 3.0)
     with keeping_slots(tmp_path, scripted_model, n_slots=2) as server:
         entry = await add_server(server.base_url)
@@ -112,7 +112,7 @@ async def test_the_next_turn_is_left_to_a_server_that_was_started_anew(
         server.start()
         server.wait_ready()
         await until_prefilled(home)
-        # Some are those of notes on who may speak.
+        # Some are of notes on speakers.
         assert await processed(entry.runtime_data.coordinator) < MANY_TOKENS
         assert await waited_for(home, entry) < FEW_TOKENS
 
@@ -120,7 +120,7 @@ async def test_the_next_turn_is_left_to_a_server_that_was_started_anew(
 async def test_slots_are_filled_ahead(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """All conversations find the prompt in their slot; no file is read while a user waits."""
+    """Every conversation finds the home in its slot; no file is restored while a user waits."""
     with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
         entry = await add_server(server.base_url)
         await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
@@ -133,13 +133,13 @@ async def test_slots_are_filled_ahead(
 async def test_conversations_in_turns_keep_their_own_slots(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """Of each only the new words are processed, although another one was gone on with meanwhile."""
+    """Only the new words are prefilled, although other conversations continue in between."""
     with keeping_slots(tmp_path, scripted_model, n_slots=2) as server:
         entry = await add_server(server.base_url)
         await asyncio.sleep(HOME_CHANGE_SECONDS + 0.2)
         await until_prefilled(home)
         await talk_in_turns(home, entry, 2)
-        # After another prompt has been in a slot, too.
+        # After another prompt was in a slot, too.
         await task(home)
         await until_prefilled(home)
         await ask(home, "Hello")
@@ -153,9 +153,9 @@ async def test_what_each_satellite_is_told_is_processed_ahead(
     scripted_model: Path,
     tmp_path: Path,
 ) -> None:
-    """Whoever speaks first, or again, waits for their words alone; also right after a change.
+    """Every speaker waits for the words alone, also right after a change.
 
-    What their conversations hold of the home before the change is of no use to anybody.
+    Conversations from before the change hold an outdated home.
     """
     with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
         entry = await add_server(server.base_url)
@@ -175,7 +175,7 @@ async def test_what_each_satellite_is_told_is_processed_ahead(
 async def test_a_task_pushes_out_one_slot(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """Those who have just spoken find theirs as it was, and the last one is filled again."""
+    """Recent speakers keep their slots; the evicted one is prefilled again."""
     with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
         entry = await add_server(server.base_url)
         await until_change_prefilled(home)
@@ -195,7 +195,7 @@ async def test_a_task_pushes_out_one_slot(
 async def test_who_asks_first_after_a_restart_is_enough(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """It is noticed then that the server knows nothing; the next one, elsewhere, is expected."""
+    """It shows that the server has lost its cache; the other slots are prefilled then."""
     with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
         entry = await add_server(server.base_url)
         await until_change_prefilled(home)
@@ -212,7 +212,7 @@ async def test_who_asks_first_after_a_restart_is_enough(
 async def test_a_change_while_people_talk(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """A conversation finds a prompt in its slot: the one that it has, or gets anew."""
+    """A conversation finds its own prompt or the new one in its slot."""
     with keeping_slots(tmp_path, scripted_model, n_slots=3) as server:
         entry = await add_server(server.base_url)
         coordinator = entry.runtime_data.coordinator
@@ -220,11 +220,11 @@ async def test_a_change_while_people_talk(
         await until_prefilled(home)
         for _ in range(2):
             result = await ask(home, "Tell me something.")
-        # That the next turn is prepared makes the server busy, too.
+        # The prefill of the next turn makes the server busy, too.
         await until_prefilled(home)
         er.async_get(home).async_update_entity("light.kitchen_light", name="Stove Lamp")
         await until_busy(coordinator.client, busy=True)
-        # What the server counts meanwhile is of our own warm-up.
+        # The server counts only our own prefill meanwhile.
         for _ in range(2):
             await coordinator.async_refresh()
         await until_prefilled(home)
@@ -237,7 +237,7 @@ async def test_a_change_while_people_talk(
 async def test_who_asks_into_a_warm_up_waits_for_its_slot(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """In another one, the whole prompt would be processed from its beginning."""
+    """Another slot would have to prefill the whole prompt."""
     server = EndlessPrefillServer(n_slots=2)
     await add_server(await peers.http(server.handle))
     async with asyncio.timeout(WAIT_SECONDS):
@@ -258,7 +258,7 @@ async def test_what_was_processed_while_somebody_waited_is_written_later(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not while the conversation may go on, and without what was said in it."""
+    """Once the conversation is over, and without its messages."""
     with keeping_slots(tmp_path, scripted_model, n_slots=1) as server:
         entry = await add_server(server.base_url)
         coordinator = entry.runtime_data.coordinator

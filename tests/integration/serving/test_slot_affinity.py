@@ -11,7 +11,7 @@ NOW = 1000.0
 
 
 def test_each_its_own() -> None:
-    """One of its own, else a free one, else the one unused for longest; never one at work."""
+    """Its own slot, else a free one, else the least recently used; never a busy one."""
     now = NOW
     slots = SlotAffinity()
     assert slots.slot_of("a") is None
@@ -36,7 +36,7 @@ def test_each_its_own() -> None:
 
 
 def test_what_they_begin_with() -> None:
-    """What a slot holds is known until it may hold anything."""
+    """A slot's content is known until a request may have changed it."""
     slots = SlotAffinity()
     slots.fill(0, b"one")
     assert slots.is_filled(0, b"one")
@@ -47,7 +47,7 @@ def test_what_they_begin_with() -> None:
 
 
 def test_who_speaks_has_one_slot() -> None:
-    """A new conversation ends the one before it, of the same speaker alone."""
+    """A speaker's new conversation ends the one before."""
     slots = SlotAffinity()
     for slot, speaker in enumerate(("kitchen", "bedroom")):
         talk = ConversationRef(f"first in the {speaker}", speaker, f"In the {speaker}.")
@@ -57,12 +57,12 @@ def test_who_speaks_has_one_slot() -> None:
     assert slots.best_for([2, 1, 0], b"home", ConversationRef("b", "bedroom"), NOW) == 1
     assert slots.best_for([0, 1, 2], b"home", ConversationRef("c", "hall"), NOW) == 2
     assert slots.best_for([0, 1, 2], b"home", ConversationRef("d"), NOW) == 2
-    # Its own is at work.
+    # Its own slot is busy.
     assert slots.best_for([1, 2], b"home", ConversationRef("e", "kitchen"), NOW) == 2
 
 
 def test_who_is_told_the_same_shares_a_slot() -> None:
-    """But nobody pushes out a conversation that may be gone on with while there is another slot."""
+    """But no active conversation is evicted while there is another slot."""
     now = NOW
     slots = SlotAffinity()
     slots.fill(0, b"home", "At a phone.")
@@ -91,7 +91,7 @@ def test_who_is_told_the_same_shares_a_slot() -> None:
 
 
 def test_what_is_to_be_told() -> None:
-    """Each note in a slot of its own, the likeliest first, and none twice."""
+    """Each note in its own slot, the likeliest first, and none twice."""
     slots = SlotAffinity()
     notes = ("kitchen", "bedroom", "hall", "phone")
     for slot in range(3):
@@ -103,7 +103,7 @@ def test_what_is_to_be_told() -> None:
     for slot, note in found.items():
         slots.fill(slot, b"home", note)
     assert slots.missing_notes(b"home", notes, [0, 1, 2]) == {}
-    # The home was read anew into two: each gets its own note again.
+    # The home was prefilled in two slots: each gets its note again.
     for slot in (0, 1):
         slots.fill(slot, b"home")
     assert slots.missing_notes(b"home", ("phone", *notes[:3][::-1]), [0, 1, 2]) == {
@@ -111,7 +111,7 @@ def test_what_is_to_be_told() -> None:
         0: "kitchen",
     }
     slots.fill(0, b"home", "kitchen")
-    # Somebody else has spoken in one, and the home has changed since then in another one.
+    # Another speaker has used one slot, and the home has changed in another.
     slots.give(0, ConversationRef("a", "guest", "cellar"), NOW)
     slots.fill(0, b"home", "cellar")
     slots.fill(1, b"old home", "bedroom")
@@ -122,7 +122,7 @@ def test_what_is_to_be_told() -> None:
 
 
 def test_the_slot_that_is_ready_is_better_than_ones_own() -> None:
-    """A conversation of before the home has changed keeps its slot, if there is another one."""
+    """A conversation from before a change of the home keeps its slot, if there is another one."""
     slots = SlotAffinity()
     kitchen = ConversationRef("b", "kitchen", "In the kitchen.")
     slots.give(0, ConversationRef("a", "kitchen", "In the kitchen."), NOW)
@@ -134,7 +134,7 @@ def test_the_slot_that_is_ready_is_better_than_ones_own() -> None:
 
 
 def test_what_is_not_gone_on_with_takes_what_is_wanted_least() -> None:
-    """The last slot of those that nobody needs, else the one unused for longest."""
+    """The last unused slot, else the least recently used one."""
     now = NOW
     slots = SlotAffinity()
     assert slots.least_wanted([], now) is None

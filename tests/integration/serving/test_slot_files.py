@@ -1,4 +1,4 @@
-"""Processed prompts that the server reads from its disk: after a change of models, after sleep."""
+"""Prefixes restored from the server's disk: after a switch of models, after sleep."""
 
 import asyncio
 from types import MappingProxyType
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from tests.integration.conftest import AddServer
     from tests.integration.peers import Peers
 
-# A question, and the marks of the template around it; the home takes thousands.
+# A question and the template's marks around it; the home has thousands.
 FEW_TOKENS = 100
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.2
 
 
 async def until_asleep(client: LlamaServerClient) -> None:
-    """Wait until the server has put its model out of memory."""
+    """Wait until the server has unloaded its model."""
     async with asyncio.timeout(WAIT_SECONDS):
         while True:
             if (await client.props()).is_sleeping:
@@ -65,7 +65,7 @@ async def test_after_a_change_of_models(  # noqa: PLR0913 - fixtures and paramet
     n_slots: int,
     is_polled: bool,
 ) -> None:
-    """A router that has room for one model reads each one's prompt when it loads it again."""
+    """A router with room for one model restores each prompt as it loads the model again."""
     sizes = ("--ctx-size", str(16384 * n_slots), "--parallel", str(n_slots))
     (tmp_path / "slots").mkdir()
     flags = (*sizes, "--slot-save-path", f"{tmp_path}/slots/")
@@ -99,14 +99,14 @@ async def test_after_sleep(  # noqa: PLR0913 - fixtures and parameters
     n_slots: int,
     is_noticed: bool,
 ) -> None:
-    """A server that has put its model out of memory reads the prompt as it wakes up."""
+    """A server that has unloaded its model restores the prompt as it wakes up."""
     sizes = ("--ctx-size", str(16384 * n_slots), "--parallel", str(n_slots))
     (tmp_path / "slots").mkdir()
     flags = (*sizes, "--sleep-idle-seconds", "1", "--slot-save-path", f"{tmp_path}/slots/")
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
         coordinator = entry.runtime_data.coordinator
-        # It may have fallen asleep before it was set up.
+        # It may have fallen asleep before set-up.
         button = {ATTR_ENTITY_ID: entity_id_of(home, entry, "button", "warm_up")}
         await home.services.async_call("button", "press", button, blocking=True)
         await until_prefilled(home)
@@ -123,7 +123,7 @@ async def test_after_sleep(  # noqa: PLR0913 - fixtures and parameters
 async def test_a_change_just_before_a_change_of_models(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """What was processed while somebody waited is on the disk before the model leaves."""
+    """A prefill by a question is saved before the model is unloaded."""
     (tmp_path / "slots").mkdir()
     flags = ("--ctx-size", "16384", "--parallel", "1", "--slot-save-path", f"{tmp_path}/slots/")
     with routing(tmp_path, scripted_model, *flags) as router:
@@ -143,7 +143,7 @@ async def test_a_change_just_before_a_change_of_models(
 async def test_what_the_host_cache_has_is_not_processed_again(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """A server that chooses its slots itself finds the prompt that another one has pushed out."""
+    """A server that chooses slots itself finds the evicted prompt in its host cache."""
     flags = ("--ctx-size", "16384")
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
@@ -154,7 +154,7 @@ async def test_what_the_host_cache_has_is_not_processed_again(
         )
         await task(home)
         await until_prefilled(home)
-        # The task, and the home once more.
+        # The task, and the home again.
         assert await generated(entry.runtime_data.coordinator) > before[1] + 1
         assert await processed(entry.runtime_data.coordinator) < before[0] + MANY_TOKENS
         assert is_cached(await timings_of(home, entry))
@@ -163,7 +163,7 @@ async def test_what_the_host_cache_has_is_not_processed_again(
 async def test_all_agents_after_a_restart_that_one_has_noticed(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """Who begins to speak to one of them has the prompts of the others processed, too."""
+    """The first user after a restart has the prompts of the other agents restored, too."""
     with keeping_slots(tmp_path, scripted_model, n_slots=1) as server:
         entry = await add_server(server.base_url)
         await add_agent(home, entry, prompt="You are the second.")
@@ -179,7 +179,7 @@ async def test_all_agents_after_a_restart_that_one_has_noticed(
 async def test_what_a_question_has_broken_off_is_done_later(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """An agent that was not asked is warmed up when the answer of another one is there."""
+    """The other agent's prefill starts again after the answer."""
     server = EndlessPrefillServer()
     entry = await add_server(await peers.http(server.handle))
     async with asyncio.timeout(WAIT_SECONDS):

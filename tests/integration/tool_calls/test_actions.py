@@ -1,4 +1,4 @@
-"""Home Assistant's actions in place of its tools."""
+"""Home Assistant's actions in calls become its tools."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ LIGHTS = {"domain": ["light"]}
     ],
 )
 def test_calls(name: str, arguments: dict[str, Any], tool: str, expected: dict[str, Any]) -> None:
-    """The tool does the same, about the same."""
+    """The tool does the same to the same entities."""
     assert own_call(name, arguments) == (tool, expected)
 
 
@@ -78,7 +78,7 @@ def test_calls(name: str, arguments: dict[str, Any], tool: str, expected: dict[s
     "name", ["lock.unlock", "lock.turn_on", "valve.open_valve", "light.shine", "fly", "turn_on"]
 )
 def test_others(name: str) -> None:
-    """There is none for locks and valves, and none for what is no action."""
+    """Locks, valves and unknown actions have no tool."""
     assert own_call(name, {"name": "Front Door"}) is None
     assert not is_action(name)
 
@@ -93,7 +93,7 @@ def test_others(name: str) -> None:
     ],
 )
 def test_what_a_tool_cannot_do(arguments: dict[str, Any]) -> None:
-    """The model is told, rather than half of it done."""
+    """The model gets an error rather than half an action."""
     with pytest.raises(InvalidCallError):
         own_call("light.turn_on", arguments)
 
@@ -107,7 +107,7 @@ def test_what_a_tool_cannot_do(arguments: dict[str, Any]) -> None:
     ],
 )
 def test_what_a_tool_for_a_value_cannot_do(name: str, arguments: dict[str, Any]) -> None:
-    """It is about something, and takes nothing else."""
+    """A value needs a target, and nothing else."""
     with pytest.raises(InvalidCallError):
         own_call(name, arguments)
 
@@ -127,12 +127,12 @@ def test_what_a_tool_for_a_value_cannot_do(name: str, arguments: dict[str, Any])
     ],
 )
 def test_several_things(name: str, arguments: dict[str, Any], names: list[Any]) -> None:
-    """A tool takes one: there is a call for each."""
+    """A tool takes one target, so there is a call for each."""
     assert [one["entity_id"] for one in each_of(name, arguments)] == names
 
 
 def test_names_so_far() -> None:
-    """A name is known by its beginning."""
+    """A name is recognised by its beginning."""
     assert all(may_become_action("light.turn_off"[:length]) for length in range(1, 15))
     assert not may_become_action("light.turn_over")
     assert not is_action(None)

@@ -1,4 +1,4 @@
-"""Arguments in the types that a tool's schema wants."""
+"""Arguments in the types of a tool's schema."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ THING = {"type": "object", "properties": {"level": INTEGER}}
     ],
 )
 def test_what_is_no_guess_is_converted(value: Any, schema: dict[str, Any], expected: Any) -> None:
-    """A value of a wrong type that can only mean one thing is that thing."""
+    """A value of a wrong type is converted if it can mean only one thing."""
     found = converted(value, schema)
     assert (found, type(found)) == (expected, type(expected))
     assert fits(found, schema)
@@ -61,7 +61,7 @@ def test_what_is_no_guess_is_converted(value: Any, schema: dict[str, Any], expec
 @pytest.mark.parametrize(
     ("value", "schema"),
     [
-        # Right already
+        # Already right
         (50, INTEGER),
         (0.5, NUMBER),
         ("50", TEXT),
@@ -70,7 +70,7 @@ def test_what_is_no_guess_is_converted(value: Any, schema: dict[str, Any], expec
         ("down", STEP),
         (None, {"type": ["integer", "null"]}),
         ("anything", {}),
-        # Who knows
+        # Ambiguous
         ("half", INTEGER),
         ("1,000", NUMBER),
         ("1e999", NUMBER),
@@ -93,13 +93,13 @@ def test_what_is_no_guess_is_converted(value: Any, schema: dict[str, Any], expec
     ],
 )
 def test_what_is_right_or_a_guess_stays(value: Any, schema: dict[str, Any]) -> None:
-    """Nothing is made of a value that is right, or that can mean several things."""
+    """A right or ambiguous value stays."""
     found = converted(value, schema)
     assert (found, type(found)) == (value, type(value))
 
 
 def test_what_is_empty_is_left_out() -> None:
-    """Unless the tool declares the argument, and it is not nothing at all."""
+    """Unless the tool declares the argument and it is not null."""
     parameters = {
         "properties": {
             "name": TEXT,

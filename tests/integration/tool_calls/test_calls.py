@@ -1,4 +1,4 @@
-"""Calls on their way from a real llama-server into the demo home, however a model makes them."""
+"""Calls in any format, from a real llama-server to the demo home."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ SHOPPING_LIST = "todo.shopping_list"
 async def test_a_printed_call_is_run_and_not_spoken(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """The model says something, prints a call, and speaks of it once it was run."""
+    """The model speaks, prints a call, and speaks again after it was run."""
     await add_native(home, add_server, scripted_server.base_url)
     spoken: list[str] = []
     with (
@@ -57,7 +57,7 @@ async def test_a_printed_call_is_run_and_not_spoken(
     (call,) = last_trace("tool_call")
     assert call["tool_name"] == "intent__HassTurnOn"
     assert call["tool_args"] == {"name": "Kitchen Light"}
-    # The model is reminded of a call, not of what it has printed.
+    # The next prompt has a call, not the printed text.
     answer = contents(home, result)[2]
     assert isinstance(answer, conversation.AssistantContent)
     assert (answer.content or "").strip() == "Of course."
@@ -67,7 +67,7 @@ async def test_a_printed_call_is_run_and_not_spoken(
 async def test_printed_code_is_run(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """A block of code that is a call, with a value in words."""
+    """A block of code becomes a call, with a value in words."""
     await add_native(home, add_server, scripted_server.base_url)
     assert speech(await ask(home, PRINTED_CODE)) == "The lamp is dimmed."
     lamp = state_of(home, "light.floor_lamp")
@@ -77,7 +77,7 @@ async def test_printed_code_is_run(
 async def test_a_model_corrects_itself_once(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """What does not exist never reaches Home Assistant; what is misspelt does, in its words."""
+    """Unknown names never reach Home Assistant; misspelt ones do, corrected."""
     await add_native(home, add_server, scripted_server.base_url)
     result = await ask(home, CORRECTED)
     assert speech(result) == "The lamp beside your bed is on."
@@ -87,7 +87,7 @@ async def test_a_model_corrects_itself_once(
     ]
     assert [one.result.error for one in results] == [True, False, False]
     assert "There is: Bedside Lamp, " in str(results[0].result.data)
-    # The model is shown what it wanted.
+    # The model gets its own call back.
     wrong = contents(home, result)[2]
     assert isinstance(wrong, conversation.AssistantContent)
     assert [call.tool_args for call in wrong.tool_calls or []] == [{"name": "Bedside Light"}]
@@ -104,7 +104,7 @@ async def test_a_number_out_of_range_comes_back(
     session: aiohttp.ClientSession,
     scripted_server: LlamaServer,
 ) -> None:
-    """A real server does not make 15 of 150: the model is told the range, and calls again."""
+    """A real server does not turn 150 into 15: the model gets the range, and calls again."""
     url, asked = await recording(peers, session, scripted_server)
     await add_native(home, add_server, url)
     result = await ask(home, OUT_OF_RANGE)
@@ -113,7 +113,7 @@ async def test_a_number_out_of_range_comes_back(
         for one in asked[-1]["tools"]
         if one["function"]["name"] == "light__HassLightSet"
     )
-    # The server keeps the ranges of whole numbers alone.
+    # The server's grammar has ranges of whole numbers only.
     wanted = {"type": "number", "minimum": 0, "maximum": 100}
     assert wanted.items() <= brightness.items()
     assert len([one for one in asked if not is_warm_up(one)]) == 3
@@ -137,7 +137,7 @@ async def test_a_number_out_of_range_comes_back(
 async def test_printed_calls_that_stay_wrong_end(
     home: HomeAssistant, add_server: AddServer, peers: Peers, printed: str
 ) -> None:
-    """A printed call that is impossible is like any other; nothing is run and nothing is spoken."""
+    """Nothing is run and nothing is spoken, as with any impossible call."""
     answer: list[dict[str, Any]] = [piece(content=one) for one in printed]
     url, requests = await llama_peer(peers, *[[*answer, piece("length")]] * 3)
     await add_native(home, add_server, url)
@@ -166,7 +166,7 @@ PRINTED_ON = (
 async def test_printed_calls_by_other_names(
     home: HomeAssistant, add_server: AddServer, peers: Peers, printed: str
 ) -> None:
-    """As models print them that have learnt Home Assistant, or other tools, by heart."""
+    """Printed as by models that know Home Assistant, or other tools, by heart."""
     first = [*(piece(content=one) for one in printed), piece("stop")]
     url, _ = await llama_peer(peers, first, [piece(content="It is on."), piece("stop")])
     await add_native(home, add_server, url)
@@ -177,7 +177,7 @@ async def test_printed_calls_by_other_names(
 async def test_a_printed_action_with_brightness(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """It is another tool that does it."""
+    """Another tool sets the brightness."""
     printed = (
         '{"name": "light.turn_on", '
         '"arguments": {"entity_id": "light.floor_lamp", "brightness_pct": 40}}'
@@ -196,7 +196,7 @@ async def test_an_action_for_several_things(
     peers: Peers,
     is_printed: bool,  # noqa: FBT001 - pytest gives it by its name
 ) -> None:
-    """There is a call for each, with an id of its own."""
+    """There is a call for each, with its own id."""
     arguments = json.dumps({"entity_id": ["light.kitchen_light", "light.bedside_lamp"]})
     function = {"name": "light.turn_on", "arguments": arguments}
     printed = f'{{"name": "light.turn_on", "arguments": {arguments}}}'
@@ -215,7 +215,7 @@ async def test_an_action_for_several_things(
 async def test_an_action_that_sets_a_value(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """It is the tool's, in the tool's unit."""
+    """It becomes the tool's call, in the tool's unit."""
     printed = (
         '{"name": "climate.set_temperature", "arguments": '
         '{"entity_id": "climate.thermostat", "temperature": 23}}\n'
@@ -236,7 +236,7 @@ async def test_an_action_that_sets_a_value(
 async def test_calls_by_other_names(
     home: HomeAssistant, add_server: AddServer, peers: Peers, name: str
 ) -> None:
-    """Not only where they are printed."""
+    """Not only if they are printed."""
     function = {"name": name, "arguments": '{"name": "Kitchen Light"}'}
     calls = [{"index": 0, "id": "1", "function": function}]
     first = [piece(tool_calls=calls), piece("tool_calls")]
@@ -261,7 +261,7 @@ async def test_calls_by_other_names(
 async def test_printed_calls_that_cannot_be_run(
     home: HomeAssistant, add_server: AddServer, peers: Peers, printed: str
 ) -> None:
-    """The model can mend them once; they end in a sentence, and are never spoken."""
+    """The model may correct them once; they end in a sentence, and are never spoken."""
     answer = [*(piece(content=one) for one in printed), piece("stop")]
     url, requests = await llama_peer(peers, *[answer] * 3)
     await add_native(home, add_server, url)
@@ -284,7 +284,7 @@ async def test_a_garage_door_does_not_open_on_a_printed_action(
 
 
 def many_calls(tool: str, key: str, **arguments: str) -> list[dict[str, Any]]:
-    """Return an answer with more calls than anybody means, each with another value of a key."""
+    """Return an answer with very many calls, each with another value of a key."""
     calls = [
         {
             "index": number,
@@ -302,7 +302,7 @@ def many_calls(tool: str, key: str, **arguments: str) -> list[dict[str, Any]]:
 async def test_too_many_calls_in_one_answer(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Ten are run; of the others the model is told once, and can go on."""
+    """Ten are run; the model gets one error for the others, and may continue."""
     url, requests = await llama_peer(
         peers,
         many_calls("todo__HassListAddItem", "item", name="Shopping List"),
@@ -324,7 +324,7 @@ async def test_too_many_calls_in_one_answer(
 async def test_many_calls_that_fail_are_told_once(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A model that chooses among commands calls tools that it was never offered."""
+    """A model that chooses among commands calls tools that it was not offered."""
     url, _ = await llama_peer(peers, many_calls("fly", "to"))
     entry = await add_server(url)
     options = {**agent_of(entry).data, CONF_TOOL_CALLS: ToolCalls.COMMANDS}
@@ -355,7 +355,7 @@ async def test_printed_calls_without_tools(  # noqa: PLR0913, PLR0917 - fixtures
     failed: str,
     has_commands: bool,  # noqa: FBT001 - pytest gives it by its name
 ) -> None:
-    """A model that was offered none prints calls all the same: nobody has to hear them."""
+    """Calls printed by a model without tools are not spoken."""
     answer = [*(piece(content=one) for one in printed), piece("stop")]
     words = [piece(content="It is because of the air."), piece("stop")]
     url, _ = await llama_peer(peers, answer, words)

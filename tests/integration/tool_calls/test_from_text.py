@@ -1,4 +1,4 @@
-"""Calls of tools that a model prints as text."""
+"""Tool calls that a model prints as text."""
 
 import json
 from itertools import pairwise
@@ -13,7 +13,7 @@ from custom_components.llamacpp.tool_calls.text_formats import MARKS, PrintedCal
 
 TURN_ON, LIGHT_SET, CLOCK = "intent__HassTurnOn", "light__HassLightSet", "llm__GetDateTime"
 NAMES = (TURN_ON, LIGHT_SET, CLOCK, "one__same", "other__same", "script__movie-night")
-# The same examples each time, and nothing kept of them.
+# The same examples each time; none are saved.
 SETTINGS: dict[str, Any] = {"deadline": None, "database": None, "derandomize": True}
 LAMP = {"name": "Floor Lamp"}
 ON = (TURN_ON, LAMP)
@@ -21,7 +21,7 @@ SET = (LIGHT_SET, {"brightness": 50, "name": "Floor Lamp"})
 
 
 def calls_of(parser: PrintedCalls) -> list[tuple[str, object]]:
-    """Return the calls, with arguments that are valid JSON as what they stand for."""
+    """Return the calls; arguments that are valid JSON are parsed."""
     found: list[tuple[str, object]] = []
     for call in parser.calls:
         try:
@@ -32,7 +32,7 @@ def calls_of(parser: PrintedCalls) -> list[tuple[str, object]]:
 
 
 def taken(*pieces: str, is_cut: bool = False) -> tuple[str, list[tuple[str, object]]]:
-    """Return what is left of an answer in these pieces, and its calls."""
+    """Return the remaining text of an answer in these pieces, and its calls."""
     parser = PrintedCalls(NAMES)
     text = "".join([*map(parser.feed, pieces), parser.end(is_cut=is_cut)])
     return text, calls_of(parser)
@@ -80,7 +80,7 @@ CALLS = {
     '[TOOL_CALLS][{"name": "HassTurnOn", "arguments": {"name": "Floor Lamp"}}]': [ON],
     '[TOOL_CALLS] HassTurnOn[ARGS]{"name": "Floor Lamp"}': [ON],
     '[TOOL_CALLS]HassTurnOn{"name": "Floor Lamp"}': [ON],
-    # Gemma, and others that have learnt Python
+    # Gemma, and others that know Python
     'HassTurnOn(name="Floor Lamp")': [ON],
     'intent__HassTurnOn(name="Floor Lamp"); GetDateTime()': [ON, (CLOCK, {})],
     'HassTurnOn({"name": "Floor Lamp"})': [ON],
@@ -104,13 +104,13 @@ CALLS = {
         )
     ],
     "script__movie-night()": [("script__movie-night", {})],
-    # What has more brackets than it needs, and strings with brackets in them
+    # Too many brackets, and brackets in strings
     '{"name": "HassTurnOn", "arguments": {"name": "Floor Lamp"}}}\n': [ON],
     '{"name": "HassTurnOn", "arguments": {"name": "}] \\" )"}}': [(TURN_ON, {"name": '}] " )'})],
-    # A call is marked, whether there is such a tool or not
+    # A mark makes it a call, whether there is such a tool or not
     '<tool_call>{"name": "fly", "arguments": {}}</tool_call>': [("fly", {})],
     '[TOOL_CALLS][{"name": "fly", "arguments": {}}]': [("fly", {})],
-    # Or if it is alone on its line, a name with arguments
+    # So does a line of its own: a name with arguments
     '{"name": "Anna", "arguments": {}}': [("Anna", {})],
     '{"name": "same", "arguments": {}}': [("same", {})],
     '{"name":"HassLightTurnOn","parameters":{"entity_id":"lukes_lamp"}}': [
@@ -129,7 +129,7 @@ CALLS = {
     '<functioncall> {"name": "HassTurnOn", "arguments": {"name": "Floor Lamp"}} </functioncall>': [
         ON
     ],
-    # Names that are not quite right
+    # Names that are slightly wrong
     '{"name": "hassturnon", "arguments": {"name": "Floor Lamp"}}': [ON],
     '{"name": "functions.intent__HassTurnOn", "arguments": {"name": "Floor Lamp"}}': [ON],
     'hass_turn_on(name="Floor Lamp")': [ON],
@@ -145,7 +145,7 @@ CALLS = {
     '{"action": "switch.turn_off", "target": {"entity_id": "switch.a"}}': [
         ("switch.turn_off", {"target": {"entity_id": "switch.a"}})
     ],
-    # It goes back to the model, which can mend it
+    # It goes back to the model, which may correct it
     "HassTurnOn(name=Floor Lamp)": [(TURN_ON, "(name=Floor Lamp)")],
     'HassTurnOn("Floor Lamp")': [(TURN_ON, '("Floor Lamp")')],
     "{'name': 'HassTurnOn', 'arguments': {name: 1}}": [
@@ -196,20 +196,20 @@ TEXTS = (
 @pytest.mark.parametrize("text", CALLS)
 @pytest.mark.parametrize(("before", "after"), [("", ""), ("Sure!\n", "Done."), ("\n\n", "")])
 def test_calls(text: str, before: str, after: str) -> None:
-    """Each form is taken out, and what stands around it stays."""
+    """Each format is recognised, and the text around it stays."""
     assert taken(before + text + "\n" + after) == (before + after, CALLS[text])
 
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("before", ["", "Well,\n"])
 def test_texts(text: str, before: str) -> None:
-    """What is no call comes out as it went in."""
+    """Text without a call stays unchanged."""
     assert taken(before + text) == (before + text, [])
 
 
 @pytest.mark.parametrize("text", [*CALLS, *TEXTS])
 def test_where_there_are_no_tools(text: str) -> None:
-    """Only what no words have before them is a call: other JSON may have been asked for."""
+    """Without tools only an answer that starts with a call is one: the user may want JSON."""
     parser = PrintedCalls(None)
     words = "".join((*map(parser.feed, text), parser.end()))
     marks = (*MARKS, "<function=")
@@ -220,7 +220,7 @@ def test_where_there_are_no_tools(text: str) -> None:
 
 @pytest.mark.parametrize("answer", [*CALLS, *TEXTS])
 def test_letter_by_letter(answer: str) -> None:
-    """An answer that comes letter by letter leads to the same as one that comes at once."""
+    """Letter by letter, an answer gives the same calls and text as in one piece."""
     assert taken(*answer) == taken(answer)
 
 
@@ -241,7 +241,7 @@ PIECES = st.sampled_from(
 )
 @settings(max_examples=400, **SETTINGS)
 def test_any_split(pieces: list[str], cuts: list[int], *, is_cut: bool) -> None:
-    """How an answer is split, and where, does not matter."""
+    """The split of an answer into pieces does not matter."""
     answer = "".join(pieces)
     places = sorted({0, *(cut for cut in cuts if cut < len(answer)), len(answer)})
     split = [answer[one:other] for one, other in pairwise(places)]
@@ -254,7 +254,7 @@ def test_any_split(pieces: list[str], cuts: list[int], *, is_cut: bool) -> None:
 @given(text=st.text(alphabet=st.characters(exclude_characters="<[{`"), max_size=200))
 @settings(max_examples=200, **SETTINGS)
 def test_plain_text_is_never_changed(text: str) -> None:
-    """Without any of the signs that a call needs, all of a text is given out."""
+    """Text without the signs of a call is passed on in full."""
     assert taken(*text.replace("(", " ")) == (text.replace("(", " "), [])
 
 
@@ -286,7 +286,7 @@ def test_plain_text_is_never_changed(text: str) -> None:
     ],
 )
 def test_only_what_may_become_a_call_is_held_back(text: str, held: str) -> None:
-    """Words are given out as soon as they come."""
+    """Text that cannot become a call is passed on immediately."""
     assert PrintedCalls(NAMES).feed(text) == text.removesuffix(held)
     assert text.endswith(held)
 
@@ -300,14 +300,14 @@ def test_only_what_may_become_a_call_is_held_back(text: str, held: str) -> None:
         ('```json\n{"name": "HassTurnOn", "arguments": {"name": "Floor Lamp"}', LAMP),
         ('<function=HassTurnOn>{"name": "Floor Lamp"', LAMP),
         ("<function=HassTurnOn><parameter=name>Floor Lamp</parameter>", LAMP),
-        # Within a string nobody knows what is missing.
+        # Within a string the missing part is unknown.
         ('{"name": "HassTurnOn", "arguments": {"name": "Flo', None),
         ('<function=HassTurnOn>{"name": "Flo', None),
         ('<tool_call>HassTurnOn(name="Flo', None),
     ],
 )
 def test_a_call_that_is_not_ended(text: str, arguments: object) -> None:
-    """It is a call, and what is missing is told to the model unless only brackets are."""
+    """It is a call; the model gets an error unless only brackets are missing."""
     left, ((name, found),) = taken(text)
     assert (left, name) == ("", TURN_ON)
     if arguments is None:
@@ -315,7 +315,7 @@ def test_a_call_that_is_not_ended(text: str, arguments: object) -> None:
         assert text.endswith(found)
     else:
         assert found == arguments
-    # A model that was stopped may have wanted to say more.
+    # A stopped model may have had more to write.
     _, ((name, found),) = taken(text, is_cut=True) if "<parameter" not in text else taken(text)
     assert name == TURN_ON
     assert isinstance(found, str) or "<parameter" in text
@@ -332,7 +332,7 @@ def test_a_call_of_another_name_that_is_not_ended(name: str, rest: str, *, is_cu
 
 
 def test_what_is_printed_twice_is_called_once() -> None:
-    """A model that goes round in circles does not switch in circles."""
+    """A model that repeats itself does not switch twice."""
     text = '{"name": "HassTurnOn", "arguments": {"name": "Floor Lamp"}}\n'
     assert taken(text * 50 + "Done.") == ("Done.", [ON])
     many = "\n".join(f'HassTurnOn(name="{number}")' for number in range(2 * MAX_CALLS))
@@ -340,7 +340,7 @@ def test_what_is_printed_twice_is_called_once() -> None:
 
 
 def test_what_is_held_back_has_a_bound() -> None:
-    """A call that never ends is given out as text."""
+    """A call that never ends is passed on as text."""
     parser = PrintedCalls(NAMES)
     text = 'HassTurnOn(name="'
     given_out = parser.feed(text)
@@ -354,7 +354,7 @@ def test_what_is_held_back_has_a_bound() -> None:
 
 @pytest.mark.parametrize("bracket", ["[", "{'a':", "("])
 def test_deep_brackets(bracket: str) -> None:
-    """However deep brackets are, they break nothing."""
+    """Deep nesting raises no error."""
     for form in ('{"name": "HassTurnOn", "arguments": {"a": %s', "HassTurnOn(a=%s"):
         text = form % (bracket * (MAX_CHARS // len(bracket) - 40))
         closing = {"[": "]", "{'a':": "1}", "(": ")"}[bracket]
@@ -363,7 +363,7 @@ def test_deep_brackets(bracket: str) -> None:
 
 
 def test_a_call_is_its_name_and_arguments() -> None:
-    """Arguments in another order are the same."""
+    """The order of arguments does not matter."""
     parser = PrintedCalls(NAMES)
     parser.feed("HassLightSet(name='a', brightness=1)\nHassLightSet(brightness=1, name='a')\n")
     assert parser.calls == [PrintedCall(LIGHT_SET, '{"brightness": 1, "name": "a"}')]

@@ -1,4 +1,4 @@
-"""The results of tools as a model is told them."""
+"""Results of tools, as the model gets them."""
 
 import json
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ LIVE = "homeassistant__GetLiveContext"
 
 
 def result_of(data: Any, tool: str = "script__report") -> ToolResultContent:
-    """Return the part of a chat log with this result."""
+    """Return a tool result of a chat log."""
     return ToolResultContent(
         agent_id="a", tool_call_id="1", tool_name=tool, result=llm.ToolResult(data=data)
     )
@@ -47,7 +47,7 @@ def result_of(data: Any, tool: str = "script__report") -> ToolResultContent:
     ],
 )
 def test_small_results_are_whole(data: Any) -> None:
-    """As Home Assistant writes them."""
+    """As Home Assistant serialises them."""
     text = result_text(result_of(data))
     assert CUT not in text
     assert isinstance(json.loads(text), dict)
@@ -73,7 +73,7 @@ for _ in range(5000):
     ],
 )
 def test_large_results_are_cut(data: Any) -> None:
-    """The beginning is there, and that it is only that."""
+    """The model gets the beginning, and a note that it is cut."""
     text = result_text(result_of(data))
     assert text.endswith(CUT)
     assert text.startswith("{")
@@ -90,7 +90,7 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.text(), VALUES, max_size=5), st.integers(1, 2000))
 @settings(max_examples=200, deadline=None, database=None, derandomize=True)
 def test_every_result_has_a_bound(data: dict[str, Any], times: int) -> None:
-    """What is not cut says all."""
+    """An uncut result is complete."""
     text = result_text(result_of({"all": [data] * times}))
     assert len(text) <= MAX_RESULT + len(CUT)
     if not text.endswith(CUT):
@@ -98,7 +98,7 @@ def test_every_result_has_a_bound(data: dict[str, Any], times: int) -> None:
 
 
 class Rows(list[dict[str, Any]]):
-    """Rows that count how many of them were looked at."""
+    """Rows that count how many of them were read."""
 
     n_seen = 0
 
@@ -110,14 +110,14 @@ class Rows(list[dict[str, Any]]):
 
 
 def test_what_is_cut_is_not_looked_at() -> None:
-    """Of millions of rows no more are read than fit."""
+    """Of millions of rows only those that fit are read."""
     rows = Rows([{"name": "row", "value": 1.5}] * 5_000_000)
     result_text(result_of({"rows": rows}))
     assert 0 < rows.n_seen <= MAX_RESULT
 
 
 def test_the_home_is_told_whole() -> None:
-    """It is as large as it is, and the answer may be in its last line."""
+    """It is never cut: the answer may be in its last line."""
     assert CUT not in result_text(result_of({"result": "- names: Lamp\n" * 2000}, LIVE))
 
 
@@ -131,7 +131,7 @@ def test_the_home_is_told_whole() -> None:
     ],
 )
 def test_what_is_large(prompt: int, tools: int, said: int, state: int, expected: Large) -> None:
-    """Fewer entities are of use only where the home is what is large."""
+    """To expose fewer entities is advised only if the home is the large part."""
     contents: list[Content] = [
         SystemContent("x" * prompt),
         UserContent("x" * said),
@@ -155,7 +155,7 @@ REPORT = {
 async def test_a_huge_result_in_a_turn(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """The model speaks of the part that it is told, whose size the context holds."""
+    """The model answers from a part that fits into the context."""
     assert await async_setup_component(home, "script", {"script": REPORT})
     async_expose_entity(home, conversation.DOMAIN, "script.report", should_expose=True)
     await home.async_block_till_done()

@@ -1,4 +1,4 @@
-"""Tools of Home Assistant, as requests carry them."""
+"""Tools of Home Assistant in requests."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _Tool(llm.Tool):
-    """A tool that is only described."""
+    """A tool without a function."""
 
     integration = "test"
 
@@ -27,7 +27,7 @@ class _Tool(llm.Tool):
 
 
 class _Api(llm.API):
-    """An API that only holds tools."""
+    """An API with tools alone."""
 
     async def async_get_api_instance(self, llm_context: llm.LLMContext) -> llm.APIInstance:
         tools: list[llm.Tool] = [_Tool("b", "Second"), _Tool("a", None)]
@@ -35,7 +35,7 @@ class _Api(llm.API):
 
 
 async def test_tools_are_sorted(hass: HomeAssistant) -> None:
-    """Tools come in one order, whatever order Home Assistant has them in."""
+    """The order of tools does not depend on Home Assistant's."""
     context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
     api = await _Api(hass=hass, id="test", name="Test").async_get_api_instance(context)
     first, second = to_tools(api)
@@ -48,7 +48,7 @@ async def test_tools_are_sorted(hass: HomeAssistant) -> None:
 
 
 async def test_choices_are_sorted(hass: HomeAssistant) -> None:
-    """What Home Assistant has as a set comes in one order, however deep it is in a schema."""
+    """Home Assistant's sets are sorted, however deep they are in a schema."""
     context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
     api = await _Api(hass=hass, id="test", name="Test").async_get_api_instance(context)
     names = sorted("abcdefghij")
@@ -61,11 +61,11 @@ async def test_choices_are_sorted(hass: HomeAssistant) -> None:
 
 
 async def test_schemas_are_told_apart(hass: HomeAssistant) -> None:
-    """A tool is translated once per schema, and another schema of the same name anew."""
+    """A schema is translated once; another schema of the same tool is translated, too."""
     context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
     api = await _Api(hass=hass, id="test", name="Test").async_get_api_instance(context)
     first = to_tools(api)[0]["function"]["parameters"]
-    # As Home Assistant does for every turn: another schema, of the same parts.
+    # Home Assistant makes a new schema of the same parts for every turn.
     api.tools[1].parameters = probatio.Schema(dict(api.tools[1].parameters.schema))
     assert to_tools(api)[0]["function"]["parameters"] is first
     api.tools[1].parameters = probatio.Schema({probatio.Required("number"): int})

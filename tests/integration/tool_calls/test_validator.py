@@ -1,4 +1,4 @@
-"""Which calls are possible in the demo home, by Home Assistant's own tools."""
+"""Valid calls in the demo home, with Home Assistant's tools."""
 
 import contextlib
 from typing import TYPE_CHECKING, Any
@@ -41,13 +41,13 @@ SCRIPT = {
 
 
 async def possible_in(hass: HomeAssistant) -> ToolCallValidator:
-    """Return what is possible in a home with Assist's tools."""
+    """Return the validator of a home with Assist's tools."""
     context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
     tools = to_tools(await llm.async_get_api(hass, "assist", context))
     return ToolCallValidator(tools, lambda: exposed_home(hass, "conversation", without=()))
 
 
-# What a model calls, and what becomes of it.
+# A model's call, and the corrected one.
 CALLS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     # Names of entities
     (ON, {"name": "Kitchen Light"}, {"name": "Kitchen Light"}),
@@ -101,7 +101,7 @@ CALLS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     (LIVE, {"domain": "lights"}, {"domain": "light"}),
     (LIVE, {"domain": ["Light"], "area": "yard"}, {"domain": ["light"], "area": "Garden"}),
-    # What is nothing
+    # Empty values
     (
         ON,
         {"name": "Floor Lamp", "area": "", "floor": "None", "domain": []},
@@ -120,11 +120,11 @@ CALLS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"item": "5", "name": "Shopping List"},
     ),
     ("todo__get_items", {"todo_list": "shopping list"}, {"todo_list": "Shopping List"}),
-    # What has a name of its own
+    # Values that have their own names
     ("assist_satellite__HassBroadcast", {"message": "Moon"}, {"message": "Moon"}),
     ("llm__GetDateTime", {"timezone": None}, {}),
 ]
-# What a model calls, and what it is told.
+# A model's call, and its error.
 IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
     ("fly", {}, "There is no tool 'fly' for this. There is: "),
     ("HassTurnUp", {}, "There is: intent__HassTurnOn, "),
@@ -148,7 +148,7 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
     ("get_items", {}, "needs todo_list. There is: Shopping List, groceries."),
     ("HassListAddItem", {"item": "Milk", "name": "Floor Lamp"}, "There is: Shopping List."),
     (LIVE, {"name": "Moon"}, "There is no entity 'Moon'"),
-    # It might be the wrong one, and it is no lamp.
+    # It might be the wrong entity, and it is no lamp.
     (
         OFF,
         {"name": "Side Doors"},
@@ -158,7 +158,7 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
 
 
 async def test_calls(home: HomeAssistant) -> None:
-    """What is meant becomes what Home Assistant knows."""
+    """A clear call gets the names that Home Assistant knows."""
     possible = await possible_in(home)
     found = [possible.corrected(name, called) for name, called, _ in CALLS]
     assert [arguments for _, arguments in found] == [expected for *_, expected in CALLS]
@@ -166,7 +166,7 @@ async def test_calls(home: HomeAssistant) -> None:
 
 
 async def test_impossible_calls(home: HomeAssistant) -> None:
-    """The model is told what there is, nearest first, and never too much."""
+    """The error lists valid names, nearest first, and has a maximum length."""
     possible = await possible_in(home)
     for name, wrong, told in IMPOSSIBLE:
         with pytest.raises(InvalidCallError) as caught:
@@ -176,7 +176,7 @@ async def test_impossible_calls(home: HomeAssistant) -> None:
 
 
 async def test_every_possible_call_names_what_exists(home: HomeAssistant) -> None:
-    """Whatever a model makes up, tools, entities, areas and floors are those of the home."""
+    """Whatever a model invents: tools, entities, areas and floors are those of the home."""
     possible = await possible_in(home)
     known = exposed_home(home, "conversation", without=())
     names = {name for one in known.things for name in (one.name, one.entity_id)} | {"all"}
@@ -212,7 +212,7 @@ async def test_every_possible_call_names_what_exists(home: HomeAssistant) -> Non
 
 
 async def test_timers_have_names_of_their_own(home: HomeAssistant) -> None:
-    """The name of a timer is no entity, its area is one of the home; it needs a length."""
+    """A timer's name is free, its area is one of the home; it needs a duration."""
     context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
     tool = {
         "type": "function",
@@ -246,7 +246,7 @@ async def test_timers_have_names_of_their_own(home: HomeAssistant) -> None:
 
 
 async def test_fields_of_scripts(home: HomeAssistant) -> None:
-    """What a script asks for by a selector exists; texts are free."""
+    """Values of selectors must exist; texts are free."""
     assert await async_setup_component(home, "script", {"script": SCRIPT})
     async_expose_entity(home, "conversation", "script.water", should_expose=True)
     await home.async_block_till_done()
@@ -268,7 +268,7 @@ async def test_fields_of_scripts(home: HomeAssistant) -> None:
 
 
 async def test_names_that_several_have(home: HomeAssistant) -> None:
-    """Home Assistant tells them apart by area; an id is one of them."""
+    """Home Assistant chooses by area; an id is unique."""
     for entity_id in ("light.floor_lamp", "light.bedside_lamp"):
         rename(home, entity_id, "Lamp")
     await home.async_block_till_done()
@@ -279,7 +279,7 @@ async def test_names_that_several_have(home: HomeAssistant) -> None:
 
 
 async def test_numbers_are_never_alike(home: HomeAssistant) -> None:
-    """However little they differ, and wherever the spaces are."""
+    """However similar they are, and wherever the spaces are."""
     rename(home, "light.floor_lamp", "Lamp 11 2")
     rename(home, "light.bedside_lamp", "Lamp 2")
     await home.async_block_till_done()
@@ -291,7 +291,7 @@ async def test_numbers_are_never_alike(home: HomeAssistant) -> None:
 
 
 async def test_names_that_are_like_several(home: HomeAssistant) -> None:
-    """Nobody guesses among them."""
+    """An ambiguous name is not guessed."""
     rename(home, "light.floor_lamp", "Lantern")
     rename(home, "light.bedside_lamp", "Lanterns")
     ar.async_get(home).async_create("Gardens")
@@ -306,7 +306,7 @@ async def test_names_that_are_like_several(home: HomeAssistant) -> None:
 
 
 def test_what_is_told_has_a_bound() -> None:
-    """However many there are, and however long their names."""
+    """The error stays short, with many long names, too."""
     things = tuple(ExposedEntity(f"light.l{n}", (f"{n} " + "very " * 100,)) for n in range(500))
     parameters = {"properties": {"name": {"type": "string"}}, "additionalProperties": False}
     tool = {"type": "function", "function": {"name": ON, "parameters": parameters}}
@@ -320,7 +320,7 @@ def test_what_is_told_has_a_bound() -> None:
 
 
 def test_without_a_home_all_names_are_taken() -> None:
-    """Then only tools and types are known."""
+    """Only tools and types are checked then."""
     parameters = {"properties": {"name": {"type": "string"}}}
     possible = ToolCallValidator(
         [{"type": "function", "function": {"name": ON, "parameters": parameters}}]

@@ -1,4 +1,4 @@
-"""Values in calls on their way into the demo home: units, fractions, ranges, targets, results."""
+"""Values of calls in the demo home: units, fractions, ranges, targets, results."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,7 @@ CLIMATE = "climate__HassClimateSetTemperature"
 
 @pytest.fixture
 async def scripts(home: HomeAssistant) -> HomeAssistant:
-    """Return the demo home with scripts that take all sorts of values."""
+    """Return the demo home with scripts whose fields have many types."""
     assert await async_setup_component(home, "script", {"script": SCRIPTS})
     for name in SCRIPTS:
         async_expose_entity(home, "conversation", f"script.{name}", should_expose=True)
@@ -50,7 +50,7 @@ async def scripts(home: HomeAssistant) -> HomeAssistant:
 
 
 async def possible_in(hass: HomeAssistant) -> ToolCallValidator:
-    """Return what is possible in a home with Assist's tools."""
+    """Return the validator of a home with Assist's tools."""
     context = llm.LLMContext("llamacpp", Context(), "en", "conversation", None)
     tools = to_tools(await llm.async_get_api(hass, "assist", context))
     return ToolCallValidator(
@@ -59,7 +59,7 @@ async def possible_in(hass: HomeAssistant) -> ToolCallValidator:
 
 
 def call(name: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the chunks of an answer that calls a tool."""
+    """Return the chunks of an answer with one call."""
     function = {"name": name, "arguments": json.dumps(arguments)}
     return [
         piece(tool_calls=[{"index": 0, "id": "c1", "function": function}]),
@@ -69,7 +69,7 @@ def call(name: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
 
 SAID = [piece(content="Well."), piece("stop")]
 
-# What a model calls, and what becomes of the value.
+# A model's call, and the value after the correction.
 VALUES: list[tuple[str, dict[str, Any], str, Any]] = [
     (SET, {"name": "Floor Lamp", "brightness": 0.5}, "brightness", 50),
     (SET, {"name": "Floor Lamp", "brightness": "0.5"}, "brightness", 50),
@@ -99,7 +99,7 @@ VALUES: list[tuple[str, dict[str, Any], str, Any]] = [
     ("house_mode", {"mode": "home", "at": "18:05:00.000Z"}, "at", "18:05:00"),
     ("house_mode", {"mode": "home", "at": "18:05"}, "at", "18:05"),
 ]
-# What a model calls, and what it is told.
+# A model's call, and its error.
 OUT_OF_RANGE: list[tuple[str, dict[str, Any], str]] = [
     (
         SET,
@@ -129,14 +129,14 @@ OUT_OF_RANGE: list[tuple[str, dict[str, Any], str]] = [
 
 
 async def test_values(scripts: HomeAssistant) -> None:
-    """What is meant becomes what Home Assistant takes."""
+    """A clear value gets the type and unit of Home Assistant."""
     possible = await possible_in(scripts)
     found = [possible.corrected(name, called)[1][key] for name, called, key, _ in VALUES]
     assert found == [expected for *_, expected in VALUES]
 
 
 async def test_values_out_of_range(scripts: HomeAssistant) -> None:
-    """The model is told the range."""
+    """The error has the range."""
     possible = await possible_in(scripts)
     for name, called, told in OUT_OF_RANGE:
         with pytest.raises(InvalidCallError) as caught:
@@ -145,7 +145,7 @@ async def test_values_out_of_range(scripts: HomeAssistant) -> None:
 
 
 async def test_every_percentage(home: HomeAssistant) -> None:
-    """However it is written, a percentage is itself, a fraction its hundredfold, more refused."""
+    """A percentage stays, a fraction is multiplied by 100, a larger number is rejected."""
     possible = await possible_in(home)
     forms = ["{}", "{}%", "{} %", "{}\u202f%", "{} percent", "{}.0"]
     fields = [(SET, "brightness"), (VOLUME, "volume_level"), (FAN, "percentage")]
@@ -173,7 +173,7 @@ async def test_every_percentage(home: HomeAssistant) -> None:
 
 
 async def test_every_temperature(home: HomeAssistant) -> None:
-    """In the range of the thermostat it is taken in both units, in others it is refused."""
+    """A value is taken in either unit if it is in the thermostat's range."""
     possible = await possible_in(home)
     units = ["", "°", " °", "°C", " °C", "C", " C", "℃", " degrees", " degrees Celsius", " celsius"]
 
@@ -200,7 +200,7 @@ async def test_every_temperature(home: HomeAssistant) -> None:
 
 
 async def test_a_home_in_fahrenheit(home: HomeAssistant) -> None:
-    """There the other unit is that of Celsius."""
+    """The other unit is Celsius there."""
     home.config.units = US_CUSTOMARY_SYSTEM
     assert home.config.units.temperature_unit == UnitOfTemperature.FAHRENHEIT
     tools = [
@@ -240,7 +240,7 @@ TARGETS: list[tuple[Any, dict[str, Any]]] = [
 
 
 async def test_targets(scripts: HomeAssistant) -> None:
-    """Names in a target become ids, also where they stand for something else."""
+    """Names in a target become ids, also in the field of another kind."""
     possible = await possible_in(scripts)
     for written, expected in TARGETS:
         assert possible.corrected("flash", {"what": written})[1]["what"] == expected
@@ -257,7 +257,7 @@ async def test_targets(scripts: HomeAssistant) -> None:
 
 @pytest.mark.parametrize("part", ["entity_id", "area_id", "floor_id", "device_id"])
 async def test_targets_that_do_not_exist(scripts: HomeAssistant, part: str) -> None:
-    """The model is told what there is; nothing is reached that is not exposed."""
+    """The error lists what there is; only exposed entities are reached."""
     for one in ("light.floor_lamp", "light.bedside_lamp"):
         async_expose_entity(scripts, "conversation", one, should_expose=False)
     for state in scripts.states.async_all():
@@ -273,7 +273,7 @@ async def test_targets_that_do_not_exist(scripts: HomeAssistant, part: str) -> N
 
 
 async def test_every_target_is_exposed(scripts: HomeAssistant) -> None:
-    """Whatever a model makes up."""
+    """For any names that a model invents."""
     async_expose_entity(scripts, "conversation", "light.floor_lamp", should_expose=False)
     possible = await possible_in(scripts)
     home = exposed_home(scripts, "conversation", without=())
@@ -310,7 +310,7 @@ async def test_every_target_is_exposed(scripts: HomeAssistant) -> None:
 async def test_fractions_and_units_end_to_end(
     scripts: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """The lamp is dimmed and not switched off, the thermostat is set, the volume is not 0."""
+    """The lamp is dimmed and not off, the thermostat is set, the volume is not 0."""
     url, _ = await llama_peer(
         peers,
         call(SET, {"name": "Floor Lamp", "brightness": 0.5}),
@@ -329,7 +329,7 @@ async def test_fractions_and_units_end_to_end(
 async def test_a_value_out_of_range_comes_back_once(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """With the range; who stays out of it is stopped, and nothing was done."""
+    """The model gets the range; a second wrong value ends the turn, and nothing was done."""
     wrong = call(CLIMATE, {"name": "Thermostat", "temperature": 210})
     right = call(CLIMATE, {"name": "Thermostat", "temperature": 21})
     url, requests = await llama_peer(peers, wrong, right, SAID, wrong, wrong, SAID)
@@ -345,7 +345,7 @@ async def test_a_value_out_of_range_comes_back_once(
 async def test_a_huge_result_is_cut(
     scripts: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """The model gets its beginning and is told so; the chat log keeps all."""
+    """The model gets its beginning with a note; the chat log has all of it."""
     url, requests = await llama_peer(peers, call("report", {}), SAID)
     await add_native(scripts, add_server, url)
     result = await ask(scripts, "energy report")
@@ -363,7 +363,7 @@ async def test_a_huge_result_is_cut(
 async def test_what_is_too_large_for_the_context(
     home: HomeAssistant, add_server: AddServer, peers: Peers, instructions: str, key: str
 ) -> None:
-    """Fewer entities are the advice only if the home is what is large."""
+    """To expose fewer entities is advised only if the home is the large part."""
     error = {
         "code": 400,
         "message": "too large",

@@ -1,4 +1,4 @@
-"""An agent that tries Home Assistant's sentences first, and two things to order it about."""
+"""An agent that tries Home Assistant's sentences first, and entities for its orders."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,9 @@ TALK = [piece(content="I only talk."), piece("stop")]
 async def add_agent(
     home: HomeAssistant, add_server: AddServer, peers: Peers, n_answers: int = 0, **options: Any
 ) -> list[Any]:
-    """Set up an agent that tries Home Assistant's sentences first; return what its model is asked.
+    """Set up an agent that tries Home Assistant's sentences first; return its model's requests.
 
-    n_answers: how often the model talks.
+    n_answers: of the model.
     """
     url, requests = await llama_peer(peers, *[TALK] * n_answers)
     entry = await add_server(url)

@@ -1,4 +1,4 @@
-"""Models that are offered tools move locks, doors and the like on a plain order only."""
+"""Models with tools move locks, doors and the like only after a plain order."""
 
 import json
 from dataclasses import replace
@@ -45,7 +45,7 @@ DONE = [piece(content="Done."), piece("stop")]
 
 
 def calling(tool: str, *arguments: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the answer of a model that calls a tool, once for each of the arguments."""
+    """Return an answer with a tool call for each of the arguments."""
     calls = [
         {"index": number, "id": f"call-{number}", "function": {"name": tool, "arguments": text}}
         for number, text in enumerate(map(json.dumps, arguments))
@@ -54,7 +54,7 @@ def calling(tool: str, *arguments: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def moved(home: HomeAssistant) -> set[str]:
-    """Return what is not as it was."""
+    """Return the entities whose state has changed."""
     before = {"lock.side_door": "locked", "cover.garage_door": "closed"}
     return {one for one, state in before.items() if state_of(home, one).state != state}
 
@@ -81,14 +81,14 @@ def moved(home: HomeAssistant) -> set[str]:
 async def test_a_wrong_call_does_nothing(
     home: HomeAssistant, add_server: AddServer, peers: Peers, text: str, language: str
 ) -> None:
-    """A model that unlocks the door whatever is said: the user is asked first."""
+    """The model unlocks the door whatever is said: the agent asks first."""
     url, requests = await llama_peer(peers, calling(OFF, UNLOCK))
     await add_native(home, add_server, url)
     result = await ask(home, text, language=language)
     assert moved(home) == set()
     assert "Side Door" in speech(result)
     assert last_trace("tool_call") == []
-    # What is asked is our sentence: the model is not asked for it.
+    # The question is our own sentence, without the model.
     assert len(requests) == 1
 
 
@@ -99,7 +99,7 @@ async def test_a_wrong_call_does_nothing(
         ("Could you please unlock the side door?", "en", OFF, UNLOCK, "lock.side_door"),
         ("open the garage door", "en", ON, OPEN, "cover.garage_door"),
         ("Side Door aufschließen", "de", OFF, UNLOCK, "lock.side_door"),
-        # Home Assistant's own sentences: there is no list of words by hand in these languages.
+        # Home Assistant's own sentences: we have no words in these languages.
         ("abre Side Door", "es", OFF, UNLOCK, "lock.side_door"),
         ("ontgrendel Side Door", "nl", OFF, UNLOCK, "lock.side_door"),
     ],
@@ -114,7 +114,7 @@ async def test_a_plain_order_is_carried_out(  # noqa: PLR0913, PLR0917 - of the 
     arguments: dict[str, Any],
     entity_id: str,
 ) -> None:
-    """What was ordered in so many words is not asked back."""
+    """An exact order needs no question."""
     url, _ = await llama_peer(peers, calling(tool, arguments), DONE)
     await add_native(home, add_server, url)
     assert speech(await ask(home, text, language=language)) == "Done."
@@ -135,7 +135,7 @@ async def test_a_plain_order_is_carried_out(  # noqa: PLR0913, PLR0917 - of the 
 async def test_a_whole_yes(
     home: HomeAssistant, add_server: AddServer, peers: Peers, answer: str, *, is_moved: bool
 ) -> None:
-    """What was asked is done without the model, anything else is its to answer."""
+    """A yes runs the call without the model; the model answers anything else."""
     url, requests = await llama_peer(peers, calling(OFF, UNLOCK), DONE)
     await add_native(home, add_server, url)
     result = await ask(home, "I am home")
@@ -143,7 +143,7 @@ async def test_a_whole_yes(
     result = await ask(home, answer, result.conversation_id)
     assert speech(result) == "Done."
     assert moved(home) == ({"lock.side_door"} if is_moved else set())
-    # The model sees what it has called, and what became of it.
+    # The model sees its call and the result.
     assert len(requests) == 2
     roles = [one["role"] for one in requests[1]["messages"]]
     assert roles[-2:] == (["assistant", "tool"] if is_moved else ["assistant", "user"])
@@ -152,7 +152,7 @@ async def test_a_whole_yes(
 async def test_a_yes_is_for_what_was_asked_last(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Another turn comes between the question and the yes."""
+    """A turn between the question and the yes cancels the question."""
     url, _ = await llama_peer(peers, calling(OFF, UNLOCK), DONE, DONE)
     await add_native(home, add_server, url)
     result = await ask(home, "I am home")
@@ -164,7 +164,7 @@ async def test_a_yes_is_for_what_was_asked_last(
 async def test_what_is_harmless_is_done_beside(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Of several calls only those that could do harm are asked about, all in one question."""
+    """Only the critical ones of several calls are asked about, in one question."""
     url, _ = await llama_peer(
         peers, calling(OFF, UNLOCK, {"area": "Garage"}, {"name": "Kitchen Light"})
     )
@@ -189,7 +189,7 @@ async def test_what_is_harmless_is_done_beside(
 async def test_a_timer_that_would_unlock(
     home: HomeAssistant, add_server: AddServer, peers: Peers, command: str, words: str
 ) -> None:
-    """What a timer is to say at its end is an order, too, and must be one."""
+    """A timer's command counts as an order, and must be plain."""
     timer = {"minutes": 1, "conversation_command": command}
     end = [piece(content="That cannot be done."), piece("stop")]
     url, _ = await llama_peer(peers, calling("intent__HassStartTimer", timer), end)
@@ -201,7 +201,7 @@ async def test_a_timer_that_would_unlock(
 
 
 def satellite_of(home: HomeAssistant) -> str:
-    """Return a device that knows timers."""
+    """Return a device with timers."""
     entities = er.async_get(home).entities.values()
     ids = (one.device_id for one in entities if one.domain == "assist_satellite")
     device = next(one for one in ids if one)
@@ -212,7 +212,7 @@ def satellite_of(home: HomeAssistant) -> str:
 async def test_nobody_can_be_asked_in_a_task(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """The model is told that nothing was done."""
+    """The model gets an error that nothing was done."""
     url, requests = await llama_peer(peers, calling(OFF, UNLOCK), DONE)
     await add_server(url)
     async_expose_entity(home, ai_task.DOMAIN, "lock.side_door", should_expose=True)
@@ -229,13 +229,13 @@ async def test_nobody_can_be_asked_in_a_task(
 
 
 def critical(home: HomeAssistant, tools: list[dict[str, Any]], code: str) -> CriticalCalls:
-    """Return what knows critical calls, for somebody who speaks a language."""
+    """Return the guard of critical calls for a language."""
     context = llm.LLMContext("llamacpp", Context(), code, conversation.DOMAIN, None)
     return CriticalCalls(home, tools, (), context)
 
 
 def plain_orders(home: HomeAssistant, language: Language) -> list[tuple[str, Call]]:
-    """Return an order for each critical thing and each thing that can be done to it."""
+    """Return a plain order for each critical entity and each of its actions."""
     return [
         (
             sentence.say.format(name=thing.name),
@@ -250,7 +250,7 @@ def plain_orders(home: HomeAssistant, language: Language) -> list[tuple[str, Cal
 
 @pytest.mark.parametrize("code", sorted(path.stem for path in FOLDER.glob("*.json")))
 async def test_each_order_allows_itself_and_nothing_else(home: HomeAssistant, code: str) -> None:
-    """Not its opposite, not the same for another thing; with a caution before it, nothing."""
+    """Neither the opposite nor another entity; with a caution before it, nothing."""
     context = llm.LLMContext("llamacpp", Context(), code, conversation.DOMAIN, None)
     api = await llm.async_get_api(home, "assist", context)
     calls = critical(home, to_tools(api), code)
@@ -265,7 +265,7 @@ async def test_each_order_allows_itself_and_nothing_else(home: HomeAssistant, co
 
 
 async def test_what_moves_nothing_is_not_looked_at(home: HomeAssistant) -> None:
-    """Lights, other domains, timers with the name of a door, and what only reads."""
+    """Lights, other domains, timers named after a door, and reading tools pass."""
     context = llm.LLMContext("llamacpp", Context(), "en", conversation.DOMAIN, None)
     tools = to_tools(await llm.async_get_api(home, "assist", context))
     calls = critical(home, tools, "en")
@@ -286,7 +286,7 @@ async def test_what_moves_nothing_is_not_looked_at(home: HomeAssistant) -> None:
 
 @pytest.mark.parametrize("language", ["en", "nl"])
 async def test_who_closes_a_door_unlocks_no_lock(home: HomeAssistant, language: str) -> None:
-    """A lock and a cover of one name: one call is `close` for the one, `unlock` for the other."""
+    """For a lock and a cover of one name, one call is `close` and `unlock`."""
     rename(home, "cover.garage_door", "Side Door")
     await home.async_block_till_done()
     context = llm.LLMContext("llamacpp", Context(), language, conversation.DOMAIN, None)

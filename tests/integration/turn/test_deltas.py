@@ -41,7 +41,7 @@ async def deltas_of(answer: ChatLogStream, *events: StreamEvent) -> list[Any]:
 
 
 async def test_text_and_thoughts() -> None:
-    """The first delta names the role; usage after the finish is kept."""
+    """The first delta has the role; usage after the finish is kept."""
     usage = Usage(prompt_tokens=10, completion_tokens=2, total_tokens=12, cached_tokens=9)
     answer = ChatLogStream(POSSIBLE)
     deltas = await deltas_of(
@@ -64,7 +64,7 @@ async def test_text_and_thoughts() -> None:
 
 
 async def test_calls_in_pieces_and_text_after_them() -> None:
-    """Calls are put together by index, and text after a call is not lost."""
+    """Calls are joined by index, and text after a call is kept."""
     deltas = await deltas_of(
         ChatLogStream(POSSIBLE),
         ToolCallDelta(1, "b", "second", ""),
@@ -95,7 +95,7 @@ async def test_calls_in_pieces_and_text_after_them() -> None:
 async def test_a_call_that_makes_no_sense(
     arguments: str, reason: FinishReason, explanation: str
 ) -> None:
-    """The model is told what is wrong with its call."""
+    """The model gets an error about its call."""
     answer = ChatLogStream(POSSIBLE)
     _, calls, result = await deltas_of(
         answer,
@@ -111,7 +111,7 @@ async def test_a_call_that_makes_no_sense(
 
 
 async def test_calls_in_words() -> None:
-    """Printed calls are calls: not spoken, made once, after those that the model has made."""
+    """Printed calls are not spoken, and run once, after the model's other calls."""
     answer = ChatLogStream(POSSIBLE)
     deltas = await deltas_of(
         answer,
@@ -136,7 +136,7 @@ async def test_calls_in_words() -> None:
 
 
 async def test_printed_calls_of_a_model_without_tools_are_words() -> None:
-    """Where nothing is offered, nothing is taken for a call, and none that is made is run."""
+    """Without tools nothing is taken for a call, and no call is run."""
     text = '{"name": "first", "arguments": {}}'
     answer = ChatLogStream(None)
     assert (await deltas_of(answer, TextDelta(text)))[1:] == [{"content": text}]
@@ -145,7 +145,7 @@ async def test_printed_calls_of_a_model_without_tools_are_words() -> None:
 
 
 async def test_a_printed_call_that_is_cut_off() -> None:
-    """It is not spoken, and the model is told."""
+    """It is not spoken, and the model gets an error."""
     _, calls, result = await deltas_of(
         ChatLogStream(POSSIBLE),
         TextDelta('{"name": "first", "arguments": {"name": "Kit'),

@@ -1,4 +1,4 @@
-"""What is understood whole is done without the model, also by an agent that calls tools."""
+"""Plain orders are done without the model, also by an agent with tools."""
 
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ PLAIN = {
 
 @pytest.fixture(autouse=True)
 def _model_first() -> None:
-    """Have what needs no model tried first, as users have it."""
+    """Try Home Assistant's sentences first, which is the default."""
 
 
 @pytest.mark.parametrize("mode", [ToolCalls.NATIVE, ToolCalls.COMMANDS])
@@ -38,7 +38,7 @@ def _model_first() -> None:
 async def test_a_plain_order(
     home: HomeAssistant, add_server: AddServer, peers: Peers, language: str, mode: ToolCalls
 ) -> None:
-    """It is done and confirmed, and later turns see what was called."""
+    """It is done and confirmed, and later turns have the call."""
     requests = await add_agent(home, add_server, peers, 0, **{CONF_TOOL_CALLS: mode})
     result = await ask(home, PLAIN[language], language=language)
     assert state_of(home, LIGHT).state == "on"
@@ -52,7 +52,7 @@ async def test_a_plain_order(
 
 
 async def test_two_orders(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
-    """Both are done, or none: the model gets a sentence of which a part is not plain."""
+    """Both are done, or none: the model gets a sentence that is plain only in part."""
     requests = await add_agent(home, add_server, peers, 1)
     await ask(home, "kitchen light on please and then lock the side door nicely")
     assert state_of(home, LIGHT).state == "off"
@@ -73,7 +73,7 @@ async def test_two_orders(home: HomeAssistant, add_server: AddServer, peers: Pee
 async def test_what_is_not_plain_goes_to_the_model(
     home: HomeAssistant, add_server: AddServer, peers: Peers, text: str
 ) -> None:
-    """Nothing moves, and the chat log is as if nobody had tried."""
+    """Nothing moves, and the chat log has no trace of the attempt."""
     requests = await add_agent(home, add_server, peers, 1)
     result = await ask(home, text)
     assert speech(result) == "I only talk."
@@ -86,7 +86,7 @@ async def test_what_is_not_plain_goes_to_the_model(
 async def test_an_order_about_an_earlier_turn_goes_to_the_model(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """What "it" is, the model may know better: it hears its own answers, too."""
+    """The model may know better what "it" is, from its own answers."""
     requests = await add_agent(home, add_server, peers, 1)
     first = await ask(home, PLAIN["en"])
     second = await ask(home, "please turn it off again", first.conversation_id)
@@ -98,14 +98,14 @@ async def test_an_order_about_an_earlier_turn_goes_to_the_model(
 async def test_a_language_without_words_of_ours(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Nobody has told us what reverses an order there: the model gets it."""
+    """We have no words that reverse an order there: the model gets it."""
     requests = await add_agent(home, add_server, peers, 1)
     await ask(home, "tänd bara Kitchen Light nu tack", language="sv")
     assert len(requests) == 1
 
 
 async def test_without_the_option(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
-    """The model hears everything."""
+    """The model gets everything."""
     requests = await add_agent(home, add_server, peers, 1, **{CONF_EXACT_FIRST: False})
     assert speech(await ask(home, PLAIN["en"])) == "I only talk."
     assert len(requests) == 1

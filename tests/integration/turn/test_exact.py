@@ -1,4 +1,4 @@
-"""What Home Assistant understands by itself, in its own sentences, needs no model."""
+"""Home Assistant's own sentences need no model."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _model_first() -> None:
-    """Have Home Assistant's sentences tried first, as users have it."""
+    """Try Home Assistant's sentences first, which is the default."""
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def _model_first() -> None:
 async def test_an_order_needs_no_model(
     home: HomeAssistant, add_server: AddServer, peers: Peers, text: str, language: str
 ) -> None:
-    """In each language of Home Assistant it is done, and told in that language."""
+    """In every language of Home Assistant, and answered in it."""
     requests = await add_agent(home, add_server, peers)
     result = await ask(home, text, language=language)
     assert state_of(home, LIGHT).state == "on"
@@ -60,7 +60,7 @@ async def test_an_order_needs_no_model(
 async def test_later_turns_know_of_it(
     home: HomeAssistant, add_server: AddServer, peers: Peers, mode: ToolCalls
 ) -> None:
-    """What was done and said stands in the conversation, for the model and in the history."""
+    """Order and answer are in the conversation, for the model and in the history."""
     requests = await add_agent(home, add_server, peers, 1, **{CONF_TOOL_CALLS: mode})
     first = await ask(home, "turn on the kitchen light")
     second = await ask(home, "why is the sky blue", first.conversation_id)
@@ -83,7 +83,7 @@ async def test_later_turns_know_of_it(
 async def test_a_question_is_answered_from_the_states(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Home Assistant tells what is so."""
+    """Home Assistant answers."""
     requests = await add_agent(home, add_server, peers)
     result = await ask(home, "is the side door locked?")
     assert "yes" in speech(result).lower()
@@ -105,7 +105,7 @@ async def test_a_question_is_answered_from_the_states(
 async def test_what_is_not_its_sentence_goes_to_the_model(
     home: HomeAssistant, add_server: AddServer, peers: Peers, text: str
 ) -> None:
-    """Also what Home Assistant would guess: the model hears it as if nobody had tried before."""
+    """So does what Home Assistant would guess: no trace of its attempt is left."""
     requests = await add_agent(home, add_server, peers, 1)
     before = {one.entity_id: one.state for one in home.states.async_all("light")}
     result = await ask(home, text)
@@ -127,7 +127,7 @@ async def test_what_is_not_its_sentence_goes_to_the_model(
 async def test_a_whole_sentence_is_no_item(
     home: HomeAssistant, add_server: AddServer, peers: Peers, item: str, *, is_item: bool
 ) -> None:
-    """Home Assistant puts any words on a list; what is too long for it the model hears."""
+    """Home Assistant puts any words on a list; the model gets those that are too long."""
     requests = await add_agent(home, add_server, peers, 1)
     result = await ask(home, f"add {item} to my shopping list")
     assert len(requests) == (not is_item)
@@ -138,7 +138,7 @@ async def test_a_whole_sentence_is_no_item(
 async def test_only_if_it_is_wanted(
     home: HomeAssistant, add_server: AddServer, peers: Peers, options: dict[str, Any]
 ) -> None:
-    """Without the option, and for an agent that does not control the home, the model is asked."""
+    """Without the option, and for an agent that controls nothing, the model is asked."""
     requests = await add_agent(home, add_server, peers, 1, **options)
     assert speech(await ask(home, "turn on the kitchen light")) == "I only talk."
     assert state_of(home, LIGHT).state == "off"
@@ -149,7 +149,7 @@ async def test_only_if_it_is_wanted(
 async def test_an_action_needs_no_model(
     home: HomeAssistant, add_server: AddServer, peers: Peers, text: str
 ) -> None:
-    """What may control the home does what it understands, and the conversation knows of it."""
+    """An action that may control the home is done, and is in the conversation."""
     requests = await add_agent(home, add_server, peers)
     conversation_id = (await act(home, "start"))["conversation_id"]
     data = {"conversation_id": conversation_id, "message": text, "llm_hass_api": "assist"}
@@ -167,7 +167,7 @@ async def test_an_action_needs_no_model(
 async def test_an_action_asks_the_model(
     home: HomeAssistant, add_server: AddServer, peers: Peers, data: dict[str, str]
 ) -> None:
-    """What may not control the home, or has its own instructions, is the model's."""
+    """An action without control, or with its own instructions, goes to the model."""
     requests = await add_agent(home, add_server, peers, 1)
     response = await act(home, "chat", message="turn on the kitchen light", **data)
     assert response["response"] == "I only talk."
@@ -178,7 +178,7 @@ async def test_an_action_asks_the_model(
 async def test_only_what_is_exposed(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """What the user has not exposed is not switched."""
+    """An entity that is not exposed is not switched."""
     await add_agent(home, add_server, peers, 1)
     async_expose_entity(home, conversation.DOMAIN, LIGHT, should_expose=False)
     await home.async_block_till_done()
@@ -189,7 +189,7 @@ async def test_only_what_is_exposed(
 async def test_while_the_server_is_away(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """The light goes on all the same."""
+    """The light turns on without it."""
     await add_server(own_server.base_url)
     own_server.kill()
     assert speech(await ask(home, "turn on the kitchen light"))
@@ -207,7 +207,7 @@ async def test_while_the_server_is_away(
 async def test_no_timer_for_what_it_would_guess(
     home: HomeAssistant, add_server: AddServer, peers: Peers, text: str
 ) -> None:
-    """A timer takes any words for its command: it must be a sentence, and not about a lock."""
+    """A timer takes any words as its command: they must be a sentence, and not about a lock."""
     requests = await add_agent(home, add_server, peers, 1)
     async_register_timer_handler(home, "satellite", lambda *_: None)
     assert speech(await ask(home, text, device_id="satellite")) == "I only talk."
@@ -217,7 +217,7 @@ async def test_no_timer_for_what_it_would_guess(
 async def test_a_timer_for_what_it_understands(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """It is started without the model."""
+    """It starts without the model."""
     requests = await add_agent(home, add_server, peers)
     async_register_timer_handler(home, "satellite", lambda *_: None)
     text = "turn off the kitchen light in 5 minutes"
@@ -228,7 +228,7 @@ async def test_a_timer_for_what_it_understands(
 async def test_no_timer_for_a_phone(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A satellite has timers, but who asks has none: Home Assistant says so."""
+    """A satellite has timers, but not the user's phone: Home Assistant says so."""
     requests = await add_agent(home, add_server, peers)
     async_register_timer_handler(home, "satellite", lambda *_: None)
     for device_id in (None, "phone"):
@@ -241,7 +241,7 @@ async def test_no_timer_for_a_phone(
 async def test_things_of_one_name(
     home: HomeAssistant, add_server: AddServer, peers: Peers, text: str
 ) -> None:
-    """Home Assistant takes what is near, whatever it is: who closes a blind unlocks no lock."""
+    """Home Assistant takes the nearest of any kind: closing a blind must not unlock a lock."""
     entities = er.async_get(home)
     blind = next(one for one in entities.entities.values() if one.domain == "cover")
     entities.async_update_entity(blind.entity_id, name="Patio")
@@ -290,7 +290,7 @@ async def test_what_small_models_make_up(  # noqa: PLR0913, PLR0917 - fixtures a
     text: str,
     said: list[str],
 ) -> None:
-    """Questions about the weather, about several things and about timers are told from states."""
+    """Weather, questions about several entities, and timers are answered from states."""
     home = tmp_path / "home.yaml"
     home.write_text(OUTSIDE)
     config = {"virtual_home": {"home": str(home)}}

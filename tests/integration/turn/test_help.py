@@ -1,4 +1,4 @@
-"""What can be done in the home, told without a model."""
+"""Help in the home, without a model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,18 +28,18 @@ TALK = [piece(content="I only talk."), piece("stop")]
 
 @pytest.fixture(autouse=True)
 def _model_first() -> None:
-    """Have what needs no model tried first, as users have it."""
+    """Do without the model what needs none, which is the default."""
 
 
 def states_of(home: HomeAssistant) -> dict[str, str]:
-    """Return the states of all that can be controlled."""
+    """Return the states of all entities that can be controlled."""
     domains = {*helping.DOMAINS, "climate", "lock", "valve"}
     return {one.entity_id: one.state for one in home.states.async_all(domains)}
 
 
 @pytest.mark.parametrize("code", CODES)
 async def test_help(home: HomeAssistant, add_server: AddServer, peers: Peers, code: str) -> None:
-    """It is told in the user's language, with commands that work, and nothing is done."""
+    """It is in the user's language, with commands that work, and moves nothing."""
     url, requests = await llama_peer(peers)
     await add_server(url)
     before = states_of(home)
@@ -75,7 +75,7 @@ async def test_help(home: HomeAssistant, add_server: AddServer, peers: Peers, co
 async def test_what_is_not_exposed(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """It is neither counted nor suggested; without anything it is told how to expose it."""
+    """They are neither counted nor suggested; without any, the answer says how to expose them."""
     url, requests = await llama_peer(peers)
     await add_server(url)
     words = speech(await ask(home, "help"))
@@ -87,7 +87,7 @@ async def test_what_is_not_exposed(
     words = speech(await ask(home, "help"))
     assert f"{number - len(lights)}." in words
     assert not [one for one in lights if one.name in words]
-    # What does not answer is not suggested.
+    # An unavailable entity is not suggested.
     for one in home.states.async_all("light"):
         home.states.async_set(one.entity_id, "unavailable", one.attributes)
     words = speech(await ask(home, "help"))
@@ -118,7 +118,7 @@ async def test_many_things_of_a_kind(
 async def test_names_that_are_there_twice(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A command with such a name would be for either, so it is not suggested."""
+    """A command with such a name is ambiguous, and not suggested."""
     url, _ = await llama_peer(peers)
     await add_server(url)
     for one in home.states.async_all():
@@ -134,7 +134,7 @@ async def test_names_that_are_there_twice(
 async def test_doors_are_not_suggested(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """What must not move by mistake is counted, and not what to try things out with."""
+    """They are counted; they must not move by a trial."""
     url, _ = await llama_peer(peers)
     await add_server(url)
     critical = {"cover.garage_door", "lock.side_door"}
@@ -163,7 +163,7 @@ async def test_what_the_model_answers(  # noqa: PLR0913 - fixtures
     *,
     is_first: bool,
 ) -> None:
-    """All that asks for something else, and all if the agent's option is off."""
+    """Any other question, and every one if the option is off."""
     url, requests = await llama_peer(peers, TALK)
     entry = await add_server(url)
     agent = agent_of(entry)

@@ -1,4 +1,4 @@
-"""Turns that are cut: what was said and done stays, what was not is forgotten."""
+"""Interrupted turns: spoken words and finished calls stay, all else is forgotten."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ TOO_LONG = {
 
 
 def call(tool: str, /, **arguments: Any) -> list[dict[str, Any]]:
-    """Return an answer with one call of a tool."""
+    """Return an answer with one tool call."""
     function = {"name": tool, "arguments": json.dumps(arguments)}
     calls = [{"index": 0, "id": "1", "function": function}]
     return [piece(tool_calls=calls), piece("tool_calls")]
@@ -72,12 +72,12 @@ TURN_ON = call("intent__HassTurnOn", name="Kitchen Light")
 
 
 def complete(*chunks: dict[str, Any]) -> Answer:
-    """Return an answer with all that belongs to one."""
+    """Return a complete answer."""
     return lambda request: stream_events(request, sse(*chunks))
 
 
 def broken(fault: str, *chunks: dict[str, Any]) -> Answer:
-    """Return an answer that begins with these chunks and then fails."""
+    """Return an answer that starts with these chunks and then fails."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         *lines, _done = sse(*chunks)
@@ -90,7 +90,7 @@ def broken(fault: str, *chunks: dict[str, Any]) -> Answer:
         response = await stream_events(request, lines)
         if fault == "reset":
             assert request.transport is not None
-            # What was written is on its way.
+            # Let the written chunks arrive.
             await asyncio.sleep(0.1)
             request.transport.abort()
         elif fault == "endless":
@@ -127,7 +127,7 @@ async def faulty_peer(peers: Peers, *answers: Answer) -> tuple[str, list[Any]]:
 
 
 def roles(told: dict[str, Any]) -> list[str]:
-    """Return who said what, as a conversation is stored."""
+    """Return the roles of a stored conversation."""
     return [one["role"] for one in told["messages"]]
 
 
@@ -135,7 +135,7 @@ def roles(told: dict[str, Any]) -> list[str]:
 async def test_words_that_were_said_stay(
     home: HomeAssistant, add_server: AddServer, peers: Peers, fault: str
 ) -> None:
-    """They are spoken, stored and known to the next turn, with a sentence that they were cut."""
+    """They are spoken, stored and in the next prompt, with a sentence that the rest is missing."""
     url, requests = await faulty_peer(peers, broken(fault, *WORDS), complete(*HI))
     await add_server(url)
     result = await ask(home, "Hello")
@@ -151,7 +151,7 @@ async def test_words_that_were_said_stay(
 async def test_words_that_end_with_a_space(
     home: HomeAssistant, add_server: AddServer, peers: Peers, end: str
 ) -> None:
-    """The sentence needs no other one."""
+    """The sentence follows without another space."""
     url, _ = await faulty_peer(peers, broken("no end", piece(content=f"I was{end}")))
     await add_server(url)
     assert speech(await ask(home, "Hello")) == f"I was{end}{CUT}"
@@ -160,7 +160,7 @@ async def test_words_that_end_with_a_space(
 async def test_an_action_gets_the_words_that_were_said(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """And is told by the finish reason that they are not all, in the language of the home."""
+    """The finish reason says that they are incomplete, in the language of the home."""
     home.config.language = "it"
     url, _ = await faulty_peer(peers, broken("no end", *WORDS))
     await add_server(url)
@@ -170,12 +170,12 @@ async def test_an_action_gets_the_words_that_were_said(
     assert response["message_count"] == 2
 
 
-# A context that is exceeded is asked for again, without the oldest turns.
+# An exceeded context is retried without the oldest turns.
 @pytest.mark.parametrize("fault", FAULTS[:-1])
 async def test_a_turn_without_words_is_forgotten(
     home: HomeAssistant, add_server: AddServer, peers: Peers, fault: str
 ) -> None:
-    """Thoughts and half a call are none: the next prompt knows neither the words nor the error."""
+    """Thoughts and half a call are dropped: the next prompt has neither words nor error."""
     half = {"index": 0, "id": "1", "function": {"name": "intent__HassTurnOn", "arguments": '{"na'}}
     thinking = [piece(reasoning_content="Hm."), piece(tool_calls=[half])]
     url, requests = await faulty_peer(
@@ -194,7 +194,7 @@ async def test_a_turn_without_words_is_forgotten(
 async def test_what_tools_have_done_is_told(
     home: HomeAssistant, add_server: AddServer, peers: Peers, fault: str
 ) -> None:
-    """The model, asked again, knows that it is done; so do the user and the history."""
+    """The model, when asked again, knows that it is done; so do the user and the history."""
     last = broken("no end", *WORDS) if fault == "words" else broken(fault)
     url, requests = await faulty_peer(peers, complete(*TURN_ON), last, complete(*HI))
     await add_server(url)
@@ -217,7 +217,7 @@ async def test_what_tools_have_done_is_told(
 async def test_what_tools_of_an_action_have_done_is_returned(
     home: HomeAssistant, add_server: AddServer, peers: Peers, fault: str, action: str
 ) -> None:
-    """An automation is not told that it failed, as it would do it again."""
+    """The action does not fail, as an automation would repeat it."""
     url, _ = await faulty_peer(peers, complete(*TURN_ON), broken(fault))
     await add_server(url)
     data = {"message": "Turn on the kitchen light", "llm_hass_api": "assist"}
@@ -234,7 +234,7 @@ async def test_what_tools_of_an_action_have_done_is_returned(
 async def test_what_was_only_read_is_not_done(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Nor what has failed: then the turn is forgotten, and told as failed."""
+    """Nor are failed calls: the turn is forgotten, and fails."""
     reads = call("llm__GetDateTime")
     fails = call("intent__HassTurnOn", name="Moon")
     url, requests = await faulty_peer(
@@ -256,7 +256,7 @@ async def test_what_was_only_read_is_not_done(
 async def test_a_real_server_that_dies_between_call_and_words(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """The light is on, so that is what is said; the next prompt has it."""
+    """The light is on, so the answer says so; the next prompt has it."""
     await add_server(own_server.base_url)
 
     def die(event: Event[EventStateChangedData]) -> None:
@@ -291,7 +291,7 @@ async def test_an_endless_answer_is_cut(
     *,
     says: bool,
 ) -> None:
-    """A turn has a time limit of its own; what was said until then stays."""
+    """A turn has a time limit; the words until then stay."""
     monkeypatch.setattr(turn_module, "TURN_SECONDS", 1.0)
     url, requests = await faulty_peer(
         peers, broken("endless", *(WORDS if says else ())), complete(*HI)
@@ -306,7 +306,7 @@ async def test_an_endless_answer_is_cut(
 
 
 class SlowTool(llm.Tool):
-    """A tool that does not end."""
+    """A tool that never ends."""
 
     name = "slow_tool"
     description = "Takes its time."
@@ -321,7 +321,7 @@ class SlowTool(llm.Tool):
 
 
 class SlowApi(llm.API):
-    """An API with nothing but that tool."""
+    """An API with only that tool."""
 
     @override
     async def async_get_api_instance(self, llm_context: llm.LLMContext) -> llm.APIInstance:
@@ -331,7 +331,7 @@ class SlowApi(llm.API):
 async def test_a_tool_that_does_not_end(
     home: HomeAssistant, add_server: AddServer, peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may have worked: the user is told so, and the model with the next turn."""
+    """It may have worked: the answer says so, and the next prompt."""
     url, requests = await faulty_peer(peers, complete(*call("slow_tool")), complete(*HI))
     entry = await add_server(url)
     llm.async_register_api(home, SlowApi(hass=home, id="slow", name="Slow"))
@@ -355,7 +355,7 @@ async def test_a_tool_that_does_not_end(
 async def test_a_silent_model_that_has_acted(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """It is told what was done, in Assist and by an action."""
+    """The answer says what was done, in Assist and from an action."""
     silent = [complete(*TURN_ON), complete(piece("stop"))]
     url, _ = await faulty_peer(peers, *silent, *silent)
     await add_server(url)
@@ -368,7 +368,7 @@ async def test_a_silent_model_that_has_acted(
 async def test_what_was_added_to_a_list_is_told(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Words for a user: what was added, and to which list."""
+    """The answer says what was added, and to which list."""
     adds = call("todo__HassListAddItem", item="Milk", name="Shopping List")
     url, _ = await faulty_peer(peers, complete(*adds), broken("no end"))
     await add_server(url)
@@ -378,7 +378,7 @@ async def test_what_was_added_to_a_list_is_told(
 async def test_a_cut_is_spoken_as_it_comes(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Whoever listens to the stream hears what the result holds."""
+    """A listener to the stream gets all words of the result."""
     url, _ = await faulty_peer(peers, complete(*TURN_ON), broken("reset", *WORDS))
     await add_server(url)
     heard: list[str] = []
@@ -394,7 +394,7 @@ async def test_a_cut_is_spoken_as_it_comes(
 async def test_a_pipeline_forgets_a_failed_turn(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Home Assistant 2026.11 would add "(no response)" or our words on the error to it."""
+    """Home Assistant 2026.11 would add "(no response)" or our error to the chat log."""
     url, requests = await faulty_peer(peers, broken("error"), broken("no end"), complete(*HI))
     await add_server(url)
     first = await ask_as_a_pipeline(home, "Lost", None)
@@ -410,7 +410,7 @@ async def test_a_pipeline_forgets_a_failed_turn(
 async def test_a_cancelled_turn_is_forgotten(
     home: HomeAssistant, add_server: AddServer, peers: Peers, before: int
 ) -> None:
-    """Whoever stopped listening has not been answered, and did not say anything."""
+    """A user who stops listening has no turn."""
     asked = asyncio.Event()
 
     async def hang(request: web.Request) -> web.StreamResponse:
@@ -436,7 +436,7 @@ async def test_a_cancelled_turn_is_forgotten(
 async def test_a_turn_that_cannot_begin_is_forgotten(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """With an API that is gone, nobody was asked."""
+    """With a missing API, no request is sent."""
     url, requests = await llama_peer(peers, HI, HI)
     entry = await add_server(url)
     before = dict(agent_of(entry).data)
@@ -454,7 +454,7 @@ async def test_a_turn_that_cannot_begin_is_forgotten(
 async def test_an_ai_task_has_no_half_answer(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Half a text is no result of a task."""
+    """Half a text is no result."""
     url, _ = await faulty_peer(peers, broken("no end", *WORDS))
     await add_server(url)
     with pytest.raises(HomeAssistantError) as caught:

@@ -1,4 +1,4 @@
-"""The conversation agent where something runs out: the server, the context, or the time."""
+"""The agent without a server, without room in the context, or without time."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import AddServer
     from tests.integration.peers import Peers
 
-# A batch of the prompt cannot be interrupted, and takes its time on a busy machine.
+# A batch of the prompt cannot be aborted, and takes time on a busy machine.
 WAIT_SECONDS = 120.0
 
 
@@ -50,7 +50,7 @@ async def test_too_little_context(
     scripted_model: Path,
     tmp_path: Path,
 ) -> None:
-    """A home that does not fit is explained with both numbers, and nothing is remembered."""
+    """The error has both numbers, and the turn is forgotten."""
     with serving(tmp_path / "log.txt", "--ctx-size", "512", model=scripted_model) as server:
         await add_server(server.base_url)
         result = await ask(home, "Hello", language="it")
@@ -65,7 +65,7 @@ async def test_too_little_context(
 async def test_a_server_that_dies_in_mid_answer(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """The user is told at once, and the conversation goes on without the failed turn."""
+    """The user gets an error immediately; the conversation continues without the failed turn."""
     broken = [piece(reasoning_content="I was about to")]
     url, requests = await llama_peer(peers, broken, [piece(content="Hi."), piece("stop")])
     await add_server(url)
@@ -110,7 +110,7 @@ async def test_an_endless_answer_is_cut(
     peers: Peers,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A turn has a time limit of its own, which keep-alives do not lengthen."""
+    """A turn has a time limit, which keep-alives do not extend."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if request.path == "/health":
@@ -134,7 +134,7 @@ async def test_cancelling_frees_the_server(
     llama_server: LlamaServer,
     session: aiohttp.ClientSession,
 ) -> None:
-    """Who stops listening stops the model, too."""
+    """Cancelling a turn stops the model, too."""
     await add_server(llama_server.base_url)
     client = LlamaServerClient(session, llama_server.base_url)
     task = home.async_create_task(ask(home, "Tell me a very long story about a lighthouse."))
@@ -150,7 +150,7 @@ async def test_cancelling_frees_the_server(
 async def test_a_conversation_that_outgrows_the_context(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """The oldest turns go, the newest stay, and the user notices nothing."""
+    """The oldest turns are dropped, and the user notices nothing."""
     flags = ("--ctx-size", "4096", "--parallel", "1")
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
@@ -173,7 +173,7 @@ async def test_a_conversation_that_outgrows_the_context(
 async def test_a_home_that_does_not_fit_is_a_repair(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """The repair names both numbers, and is gone with the first answer."""
+    """The repair has both numbers, and is deleted with the first answer."""
     port = free_port()
     issues = ir.async_get(home)
     with serving(

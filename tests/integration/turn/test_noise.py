@@ -1,4 +1,4 @@
-"""What is heard where nobody has said anything."""
+"""Noise that speech-to-text takes for words."""
 
 import unicodedata
 from typing import TYPE_CHECKING
@@ -38,20 +38,20 @@ CATCH = "I did not catch that."
 
 @pytest.mark.parametrize("text", NOISES)
 def test_noise(text: str) -> None:
-    """There are no words in it."""
+    """These are no words."""
     assert is_noise(text)
 
 
 @pytest.mark.parametrize("text", [*WORDS, "hm, the light", "... 5", "eh no"])
 def test_words(text: str) -> None:
-    """One is enough."""
+    """One word is enough."""
     assert not is_noise(text)
 
 
 @given(text=st.text(max_size=20))
 @settings(deadline=None, database=None, derandomize=True, max_examples=300)
 def test_any_text(text: str) -> None:
-    """Without letters and digits it is noise, and signs around words do not matter."""
+    """Text without letters and digits is noise; signs around words do not matter."""
     if not any(unicodedata.category(one)[0] in "LN" for one in text):
         assert is_noise(text)
     assert is_noise(f"... {text} !") == is_noise(text)
@@ -62,7 +62,7 @@ def test_any_text(text: str) -> None:
 async def test_nobody_is_asked(
     home: HomeAssistant, add_server: AddServer, peers: Peers, noise: str, tool_calls: ToolCalls
 ) -> None:
-    """The agent says so, and what was said before goes on."""
+    """The agent says that it heard nothing, and the conversation continues."""
     hi = [piece(content="Hi."), piece("stop")]
     url, requests = await llama_peer(peers, hi, hi)
     entry = await add_server(url)
@@ -87,7 +87,7 @@ async def test_nobody_is_asked(
 async def test_the_language_of_the_speaker(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """The sentence is in it."""
+    """The answer is in the speaker's language."""
     url, requests = await llama_peer(peers)
     await add_server(url)
     assert speech(await ask(home, "...", language="it")) == "Non ho capito."

@@ -1,4 +1,4 @@
-"""Windows and doors that only a sensor tells of are counted where several are asked about."""
+"""Windows and doors with a sensor are counted like covers."""
 
 from typing import TYPE_CHECKING
 
@@ -24,12 +24,12 @@ TALK = [piece(content=OWN), piece("stop")]
 
 @pytest.fixture(autouse=True)
 def _model_first() -> None:
-    """Have Home Assistant's sentences tried first, as users have it."""
+    """Try Home Assistant's sentences first, which is the default."""
 
 
 @pytest.fixture
 async def home(home: HomeAssistant) -> HomeAssistant:
-    """Return the demo home, with an open window in the kitchen and a closed one, both sensors."""
+    """Return the demo home with two window sensors: the kitchen's is open, the other closed."""
     kitchen = ar.async_get(home).async_get_area_by_name("Kitchen")
     assert kitchen is not None
     entities = er.async_get(home)
@@ -46,7 +46,7 @@ async def home(home: HomeAssistant) -> HomeAssistant:
 
 
 async def set_state(home: HomeAssistant, entity_id: str, state: str) -> None:
-    """Bring an entity into a state."""
+    """Set the state of an entity."""
     fields = {"entity_id": entity_id, "state": state}
     await home.services.async_call("virtual_home", "set_state", fields, blocking=True)
 
@@ -54,7 +54,7 @@ async def set_state(home: HomeAssistant, entity_id: str, state: str) -> None:
 async def answer(
     home: HomeAssistant, add_server: AddServer, peers: Peers, text: str, language: str = "en"
 ) -> str:
-    """Return what is said; the model would only talk."""
+    """Return the answer without the model, which would only talk."""
     url, _ = await llama_peer(peers, TALK)
     await add_server(url)
     return speech(await ask(home, text, language=language))
@@ -78,12 +78,12 @@ async def answer(
 async def test_sensors_tell(  # noqa: PLR0913, PLR0917 - fixtures and what is said
     home: HomeAssistant, add_server: AddServer, peers: Peers, text: str, language: str, said: str
 ) -> None:
-    """Home Assistant's sentences are for covers alone: it would say that no window is open."""
+    """Home Assistant's sentences are for covers alone: no window would be open."""
     assert await answer(home, add_server, peers, text, language) == said
 
 
 async def test_covers_and_sensors(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
-    """Both are told."""
+    """Both are counted."""
     blind = add_cover(home)
     await set_state(home, blind, "open")
     told = await answer(home, add_server, peers, "which windows are open?")
@@ -94,7 +94,7 @@ async def test_covers_and_sensors(home: HomeAssistant, add_server: AddServer, pe
 async def test_covers_alone(
     home: HomeAssistant, add_server: AddServer, peers: Peers, device_class: CoverDeviceClass
 ) -> None:
-    """Home Assistant tells of these as it does."""
+    """Home Assistant answers."""
     await set_state(home, add_cover(home, device_class), "open")
     text = f"is any {device_class} open?"
     assert await answer(home, add_server, peers, text) == "Yes, Bedroom Blind"
@@ -111,7 +111,7 @@ async def test_what_may_be_counted_twice(
 async def test_an_opening_may_be_anything(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """The model is told of it by its name, and may know what it is."""
+    """The model gets its name, and may know its kind."""
     entities = er.async_get(home)
     entities.async_update_entity(CONTACT, device_class=BinarySensorDeviceClass.OPENING)
     await home.async_block_till_done()
@@ -122,7 +122,7 @@ async def test_an_opening_may_be_anything(
 async def test_what_nothing_tells_of(
     home: HomeAssistant, add_server: AddServer, peers: Peers, text: str
 ) -> None:
-    """Where no gate is known, none is said to be closed."""
+    """Without any gate, the answer is not that all are closed."""
     assert await answer(home, add_server, peers, text) == OWN
 
 
@@ -130,13 +130,13 @@ async def test_what_nothing_tells_of(
 async def test_a_sensor_that_does_not_know(
     home: HomeAssistant, add_server: AddServer, peers: Peers, state: str
 ) -> None:
-    """Nobody says then that all is closed."""
+    """The answer is not that all are closed."""
     home.states.async_set(CONTACT, state, state_of(home, CONTACT).attributes)
     assert await answer(home, add_server, peers, "is any window open?") == OWN
 
 
 def add_cover(home: HomeAssistant, device_class: str = CoverDeviceClass.WINDOW) -> str:
-    """Make the blind a cover of this kind; return its id."""
+    """Give the blind this device class; return its id."""
     entity_id = "cover.bedroom_blind"
     er.async_get(home).async_update_entity(entity_id, device_class=device_class)
     return entity_id

@@ -1,4 +1,4 @@
-"""What comes in between while an agent answers: a reload, the end of the server, that of all."""
+"""A reload, a removal or a stop of Home Assistant during an answer."""
 
 import asyncio
 import logging
@@ -47,7 +47,7 @@ def files(tmp_path: Path) -> list[Path]:
 async def test_reloaded_while_it_answers(
     home: HomeAssistant, slow: WaitingServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The answer comes all the same, is stored, and is known to what was loaded meanwhile."""
+    """The answer comes, is stored, and the reloaded entry knows it."""
     entry = entry_of(home)
     started_id = {"conversation_id": (await act(home, "start"))["conversation_id"]}
     said = home.async_create_task(ask(home, "Hello"))
@@ -74,7 +74,7 @@ async def test_reloaded_while_it_answers(
 async def test_unloaded_after_it_has_answered(
     home: HomeAssistant, slow: WaitingServer, tmp_path: Path
 ) -> None:
-    """What Assist has not written yet is written then."""
+    """Assist's pending turn is written."""
     slow.go_on.set()
     await ask(home, "Hello")
     assert not files(tmp_path)
@@ -85,7 +85,7 @@ async def test_unloaded_after_it_has_answered(
 async def test_removed_while_it_answers(
     home: HomeAssistant, slow: WaitingServer, tmp_path: Path
 ) -> None:
-    """The user still gets the answer, and nothing stays behind."""
+    """The user still gets the answer, and no file is left."""
     turn = home.async_create_task(ask(home, "Hello"))
     await slow.asked.acquire()
     await home.config_entries.async_remove(entry_of(home).entry_id)
@@ -98,7 +98,7 @@ async def test_removed_while_it_answers(
 async def test_home_assistant_ends_while_it_answers(
     home: HomeAssistant, slow: WaitingServer, tmp_path: Path
 ) -> None:
-    """What is said after all has been written is written at once."""
+    """A turn after the final write is written immediately."""
     turn = home.async_create_task(ask(home, "Hello"))
     await slow.asked.acquire()
     home.set_state(CoreState.final_write)
@@ -111,7 +111,7 @@ async def test_home_assistant_ends_while_it_answers(
 
 
 async def test_a_folder_that_cannot_be_read(home: HomeAssistant, slow: WaitingServer) -> None:
-    """The server is set up as soon as it can, and meanwhile its entry says why it is not."""
+    """Set-up is retried, and the entry shows the reason."""
     entry = entry_of(home)
     path = Path(home.config.path(".storage", "llamacpp.history", entry.entry_id))
     assert await home.config_entries.async_unload(entry.entry_id)

@@ -1,4 +1,4 @@
-"""A server that is away: whoever asks is told soon, and at once where that is known."""
+"""An unreachable server: the user gets an error soon, or at once if it is known."""
 
 import asyncio
 import os
@@ -54,20 +54,20 @@ HI = [piece(content="Hi."), piece("stop")]
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look after a server soon; all other limits are the real ones."""
+    """Poll the server soon; all other limits are the real ones."""
     timeouts = Timeouts(quiet=0.3, health=2.0)
     client = partial(LlamaServerClient, timeouts=timeouts)
     monkeypatch.setattr(connection, "LlamaServerClient", client)
 
 
 class Server:
-    """A server that can fall into a black hole, and that notes what it is asked.
+    """A server that can stop responding, and records its requests.
 
-    chats: the requests for answers. words: what it says of an answer before it falls.
+    chats: the requests for answers. words: of an answer, sent before it stops responding.
     """
 
     def __init__(self) -> None:
-        """Begin well."""
+        """Start as a healthy server."""
         self.chats: list[dict[str, Any]] = []
         self.is_away = False
         self.words: list[dict[str, Any]] = []
@@ -100,12 +100,12 @@ def server() -> Server:
 
 
 def client_tasks() -> Iterator[asyncio.Task[Any]]:
-    """Yield what the client still does by itself."""
+    """Yield the client's background tasks."""
     return (task for task in asyncio.all_tasks() if "LlamaServerClient" in repr(task.get_coro()))
 
 
 def status_of(entry: ConfigEntry[Any]) -> ServerStatus:
-    """Return what is known of the server of an entry."""
+    """Return the status of an entry's server."""
     status: ServerStatus = entry.runtime_data.coordinator.status
     return status
 
@@ -131,7 +131,7 @@ async def test_a_black_hole(
     server: Server,
     words: list[dict[str, Any]],
 ) -> None:
-    """The first question ends with two health checks, the second is not even sent."""
+    """The first question ends after two health checks, the second is not sent."""
     entry = await add_server(await peers.http(server.handle))
     await home.async_block_till_done(wait_background_tasks=True)
     server.is_away, server.words = True, words
@@ -170,7 +170,7 @@ async def test_a_server_that_is_known_to_be_away_and_back(
     server: Server,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first who asks finds it back, whether by Assist, by an action or by a task."""
+    """The first question, action or task after its return finds it."""
     monkeypatch.setattr(coordinator_module, "RECHECK_SECONDS", WAIT_SECONDS)
     entry = await add_server(await peers.http(server.handle))
 
@@ -200,7 +200,7 @@ async def test_a_real_server_that_hangs_in_mid_answer(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What it has said is kept; as soon as it goes on, so does the conversation."""
+    """Its words are kept; the conversation continues when the server does."""
     flags = ("--ctx-size", "8192", "--parallel", "1")
     with serving(tmp_path / "log.txt", *flags, model=model) as llama:
         entry = await add_server(llama.base_url)

@@ -1,4 +1,4 @@
-"""Errors of a server in the middle of an answer: one more try, then a sentence for the ear."""
+"""Errors of a server during an answer: one retry, then an error that can be spoken."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LIGHT = "light.kitchen_light"
 TURN_ON = {"name": "intent__HassTurnOn", "arguments": {"name": "Kitchen Light"}}
-# What llama-server says, of issues #20260, #24807, #29240, #22537 of llama.cpp and others.
+# llama-server's own words, from issues #20260, #24807, #29240, #22537 of llama.cpp and others.
 MESSAGES = (
     'got exception: Unexpected empty grammar stack after accepting piece: <tool_call>\n{"name": "',
     "The model produced output that does not match the expected peg-native format",
@@ -46,7 +46,7 @@ SPOKEN = (
 
 
 def error(message: str, code: int = 500) -> dict[str, Any]:
-    """Return an event that reports an error."""
+    """Return an error event of a stream."""
     kind = "server_error" if code == 500 else "invalid_request_error"
     return {"error": {"code": code, "message": message, "type": kind}}
 
@@ -57,7 +57,7 @@ def words(*texts: str) -> list[dict[str, Any]]:
 
 
 def call() -> list[dict[str, Any]]:
-    """Return an answer that turns on the light."""
+    """Return an answer with a call that turns on the light."""
     function = {"name": TURN_ON["name"], "arguments": json.dumps(TURN_ON["arguments"])}
     return [piece(tool_calls=[{"index": 0, "id": "1", "function": function}]), piece("tool_calls")]
 
@@ -65,7 +65,7 @@ def call() -> list[dict[str, Any]]:
 @pytest.mark.parametrize("message", [*MESSAGES, *OTHERS])
 @pytest.mark.parametrize("status", [200, 500])
 def test_an_answer_that_is_not_read(message: str, status: int) -> None:
-    """It is told from other faults of the server, which the model has not done."""
+    """A parser error is told apart from other errors of the server."""
     fault = error_from_answer(status, error(message))
     assert isinstance(fault, ServerFaultError)
     assert fault.is_unread == (message in MESSAGES)
@@ -75,7 +75,7 @@ def test_an_answer_that_is_not_read(message: str, status: int) -> None:
 async def test_one_more_try(
     home: HomeAssistant, add_server: AddServer, peers: Peers, message: str
 ) -> None:
-    """The same prompt, whose answer the server does not look into."""
+    """The same prompt, without the server's parser."""
     url, requests = await llama_peer(peers, [error(message)], words("Second try."))
     await add_native(home, add_server, url)
     assert speech(await ask(home, "Hello")) == "Second try."
@@ -91,7 +91,7 @@ async def test_a_real_server_that_does_not_read_its_model(
     scripted_server: LlamaServer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It fails on a tool that was not offered; what the model has written is a call to us."""
+    """It fails on a tool that was not offered; the retry finds the call in the text."""
     await add_native(home, add_server, scripted_server.base_url)
     assert speech(await ask(home, CALLED_OTHERWISE)) == "Called by another name."
     assert state_of(home, LIGHT).state == "on"
@@ -129,7 +129,7 @@ async def test_a_server_that_keeps_failing(  # noqa: PLR0913 - fixtures and what
     message: str,
     code: int,
 ) -> None:
-    """A sentence for the ear, and the details in the log."""
+    """The answer is a short sentence; the log has the details."""
     url, requests = await llama_peer(peers, *[[error(message, code)]] * 3)
     await add_native(home, add_server, url)
     result = await ask(home, "Hello")
@@ -155,7 +155,7 @@ async def test_an_action_of_a_server_that_keeps_failing(
 async def test_words_before_the_error_stay(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """What was spoken cannot be taken back, so it is not tried again."""
+    """Spoken words cannot be taken back, so there is no retry."""
     url, requests = await llama_peer(peers, [piece(content="I was"), error(MESSAGES[0])])
     await add_native(home, add_server, url)
     assert speech(await ask(home, "Hello")) == "I was The rest of the answer did not come."
@@ -166,7 +166,7 @@ async def test_words_before_the_error_stay(
 async def test_an_error_after_a_tool(
     home: HomeAssistant, add_server: AddServer, peers: Peers, message: str
 ) -> None:
-    """The turn has succeeded: what was done is told, and nothing else."""
+    """The turn succeeds: the answer says what was done."""
     failed = [piece(content=""), error(message)]
     url, requests = await llama_peer(peers, call(), failed, failed, words("Hi."))
     await add_native(home, add_server, url)
@@ -190,7 +190,7 @@ async def test_a_silent_model_that_has_looked_something_up(
     silent: list[dict[str, Any]],
     language: str,
 ) -> None:
-    """It has done so; it is not to be asked in other words."""
+    """It has looked: the user need not rephrase the question."""
     function = {"name": "llm__GetDateTime", "arguments": "{}"}
     calls = [{"index": 0, "id": "1", "function": function}]
     reads = [piece(tool_calls=calls), piece("tool_calls")]
@@ -211,7 +211,7 @@ async def test_a_silent_model_that_has_looked_something_up(
 async def test_a_silent_model_that_has_acted(
     home: HomeAssistant, add_server: AddServer, peers: Peers, silent: list[dict[str, Any]]
 ) -> None:
-    """It is told what was done."""
+    """The answer says what was done."""
     url, _ = await llama_peer(peers, call(), silent)
     await add_native(home, add_server, url)
     assert speech(await ask(home, "Turn it on")) == "Done: Kitchen Light."

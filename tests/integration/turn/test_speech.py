@@ -1,4 +1,4 @@
-"""How an answer gets to a text-to-speech engine that can begin before the answer has ended."""
+"""Text-to-speech that starts before the answer ends."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any, override
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     type Event = dict[str, Any]
     type Say = Callable[[str], Awaitable[list[Event]]]
 
-# Home Assistant has an answer spoken as it comes once it has more characters than this.
+# Home Assistant streams an answer to the engine if it is longer than this.
 STREAM_CHARS = 60
 WAIT_SECONDS = 60.0
 
 
 class Engine(tts.TextToSpeechEntity):
-    """A text-to-speech engine that takes words as they come, and writes them down."""
+    """A text-to-speech engine that takes a stream of words, and records it."""
 
     _attr_default_language = "en"
     _attr_name = "Engine"
     entity_id = "tts.engine"
 
     def __init__(self) -> None:
-        """Begin in silence."""
+        """Start in silence."""
         self._attr_supported_languages = ["en"]
         self.pieces: list[str] = []
         self.has_begun = asyncio.Event()
@@ -63,7 +63,7 @@ class Engine(tts.TextToSpeechEntity):
 
 @pytest.fixture
 async def engine(home: HomeAssistant) -> Engine:
-    """Return an engine that Home Assistant has."""
+    """Return an engine that is set up in Home Assistant."""
     engine = Engine()
     await home.data[DATA_COMPONENT].async_add_entities([engine])
     return engine
@@ -71,7 +71,7 @@ async def engine(home: HomeAssistant) -> Engine:
 
 @pytest.fixture
 async def say(home: HomeAssistant, engine: Engine, hass_ws_client: WebSocketGenerator) -> Say:
-    """Return what says something in a voice pipeline, as the browser does; it returns the events.
+    """Return a function that runs a voice pipeline, as the browser does, and returns its events.
 
     It waits until all is spoken.
     """
@@ -117,7 +117,7 @@ async def say(home: HomeAssistant, engine: Engine, hass_ws_client: WebSocketGene
 
 
 def progress_of(events: list[Event]) -> list[Event]:
-    """Return the data of the events that tell how far the answer is."""
+    """Return the data of the events with parts of the answer."""
     return [one["data"] for one in events if one["type"] == "intent-progress"]
 
 
@@ -128,12 +128,12 @@ def contents_of(progress: list[Event]) -> list[str]:
 
 
 def start_of(progress: list[Event]) -> int:
-    """Return where in these speech begins."""
+    """Return the index at which speech starts."""
     return progress.index({"tts_start_streaming": True})
 
 
 async def pieces_of_server(session: aiohttp.ClientSession, url: str, words: str) -> list[str]:
-    """Return the pieces in which the server itself gives its answer."""
+    """Return the pieces of the server's own stream."""
     request = {"messages": [{"role": "user", "content": words}]}
     stream = LlamaServerClient(session, url).stream_chat(request)
     return [event.text async for event in stream if isinstance(event, TextDelta)]
@@ -146,7 +146,7 @@ async def test_every_piece_is_handed_on(
     engine: Engine,
     say: Say,
 ) -> None:
-    """As many as the server gives, in its order; speech begins with the first that are enough."""
+    """In the server's order; speech starts with the first pieces that are enough."""
     await add_server(scripted_server.base_url)
     pieces = await pieces_of_server(session, scripted_server.base_url, STORY)
     progress = progress_of(await say(STORY))
@@ -154,7 +154,7 @@ async def test_every_piece_is_handed_on(
     start = start_of(progress)
     before = contents_of(progress[:start])
     assert len("".join(before[:-1])) <= STREAM_CHARS < len("".join(before))
-    # The engine gets what there was as one piece, then each as it comes.
+    # The engine gets the text until then as one piece, then each new one.
     assert engine.pieces == ["".join(before), *pieces[len(before) :]]
     assert len(engine.pieces) > 20
 
@@ -162,7 +162,7 @@ async def test_every_piece_is_handed_on(
 async def test_a_short_answer_is_spoken_whole(
     add_server: AddServer, scripted_server: LlamaServer, engine: Engine, say: Say
 ) -> None:
-    """Home Assistant keeps the sound of it, so that the same words need not be spoken twice."""
+    """Home Assistant caches its sound, so that the same words are not synthesised twice."""
     await add_server(scripted_server.base_url)
     progress = progress_of(await say(TURN_ON_KITCHEN))
     assert {"tts_start_streaming": True} not in progress
@@ -173,7 +173,7 @@ async def test_a_short_answer_is_spoken_whole(
 async def test_words_before_a_call_are_spoken_first(
     add_server: AddServer, scripted_server: LlamaServer, engine: Engine, say: Say
 ) -> None:
-    """However few: they are on their way to the engine as soon as the call is known."""
+    """Even a few: they reach the engine as soon as the call starts."""
     await add_server(scripted_server.base_url)
     progress = progress_of(await say(TWO_CALLS))
     start = start_of(progress)
@@ -188,7 +188,7 @@ async def test_words_before_a_call_are_spoken_first(
 async def test_speech_begins_before_the_model_has_ended(
     add_server: AddServer, peers: Peers, engine: Engine, say: Say
 ) -> None:
-    """The server says the rest only when the engine has spoken the first words."""
+    """The server sends the rest only after the engine has spoken the first words."""
     first, second, rest = "A" * STREAM_CHARS, "B", "C"
 
     async def answer(request: web.Request) -> web.StreamResponse:

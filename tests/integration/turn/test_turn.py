@@ -1,4 +1,4 @@
-"""What a turn sends and what it takes: language, history budget, tools that fail, totals."""
+"""What a turn sends and returns: language, history budget, failing tools, usage."""
 
 import asyncio
 from itertools import pairwise
@@ -43,7 +43,7 @@ WAIT_SECONDS = 0.3
 
 
 async def set_options(hass: HomeAssistant, entry: ConfigEntry[Any], **options: Any) -> None:
-    """Give the agent these options alone."""
+    """Set these options of the agent, and no others."""
     hass.config_entries.async_update_subentry(entry, agent_of(entry), data=options)
     await hass.async_block_till_done()
 
@@ -59,13 +59,13 @@ async def chat(hass: HomeAssistant, **data: Any) -> dict[str, Any]:
 async def test_answers_are_wanted_in_the_language_of_the_user(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A note with the words says so; English needs none."""
+    """A note with the words asks for it; English needs none."""
     url, requests = await llama_peer(peers, *[HI] * 6)
     await add_server(url)
     await until_prefilled(home)
     await ask(home, "Hello", language="en-GB")
     await ask(home, "Ciao", language="it")
-    # There is no file for it.
+    # Without a translation.
     result = await ask(home, "Moi", language="fi")
     await ask(home, "Moi?", result.conversation_id, language="fi")
     plain, italian, finnish, again = [one["messages"] for one in requests]
@@ -85,7 +85,7 @@ async def test_answers_are_wanted_in_the_language_of_the_user(
 
 
 async def test_who_asks_and_where(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
-    """The satellite's room and what a caller adds go with the words, behind all that stays."""
+    """The satellite's room and a caller's addition go with the words, after the shared prompt."""
     url, requests = await llama_peer(peers, HI, HI)
     await add_server(url)
     await until_prefilled(home)
@@ -130,7 +130,7 @@ async def test_several_servers(home: HomeAssistant, add_server: AddServer, peers
 async def test_a_history_stays_within_its_budget(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, budget: int, most: int
 ) -> None:
-    """The oldest turns go, several at once, long before the context is full."""
+    """Several of the oldest turns are dropped at once, long before the context is full."""
     entry = await add_server(scripted_server.base_url)
     await set_options(home, entry, history_tokens=float(budget))
     result, kept = await ask(home, "Number 0"), []
@@ -145,14 +145,14 @@ async def test_a_history_stays_within_its_budget(
     assert max(kept) <= most
     if budget:
         assert max(kept) > 3
-        # Not one by one: then the prompt would begin anew with every turn.
+        # Not one by one: every turn would prefill the whole conversation.
         assert min(second - first for first, second in pairwise(kept)) < -1
 
 
 async def test_a_budget_that_is_not_set(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """Everything is sent that fits."""
+    """Everything that fits is sent."""
     entry = await add_server(scripted_server.base_url)
     await set_options(home, entry)
     result = await ask(home, "Hello")
@@ -163,7 +163,7 @@ async def test_a_budget_that_is_not_set(
 
 
 class BreakDown(llm.Tool):
-    """A tool that fails in a way that nobody expects."""
+    """A tool with an unexpected error."""
 
     name = "break_down"
     description = "Breaks down."
@@ -181,7 +181,7 @@ class BreakDown(llm.Tool):
 
 
 class BrokenApi(llm.API):
-    """An API with nothing but that tool."""
+    """An API with only that tool."""
 
     error: Exception
 
@@ -205,7 +205,7 @@ async def test_a_tool_that_fails_in_any_way(
     error: Exception,
     told: str,
 ) -> None:
-    """The model is told, and says so; the server is not blamed."""
+    """The model gets the error, and says so; the server is not blamed."""
     api = BrokenApi(hass=home, id="broken", name="Broken")
     api.error = error
     llm.async_register_api(home, api)
@@ -223,7 +223,7 @@ async def test_a_tool_that_fails_in_any_way(
 async def test_a_turn_with_tools_counts_as_one(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """Tokens of all its requests, and the time until the user hears the first word."""
+    """Usage has the tokens of all its requests, and the time to the first spoken word."""
     entry = await add_server(scripted_server.base_url)
     single = await chat(home, message="Hello", llm_hass_api="assist")
     response = await chat(home, message=TURN_ON_KITCHEN, llm_hass_api="assist")
@@ -240,7 +240,7 @@ async def test_a_turn_with_tools_counts_as_one(
 async def test_time_to_first_token_counts_from_the_question(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """What the tools and the model's calls take is waiting, too."""
+    """It includes the time of tools and calls."""
     call = {"index": 0, "id": "1", "function": {"name": "llm__GetDateTime", "arguments": "{}"}}
     answers = [[piece(tool_calls=[call]), piece("tool_calls")], HI]
 

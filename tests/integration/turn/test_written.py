@@ -1,4 +1,4 @@
-"""Models whose chat template knows no tools write calls into their answers, under a grammar."""
+"""Models without tools in their chat template write calls under a grammar."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tests.integration.peers import Peers
 
 TEMPLATE = Path(__file__).parents[1].joinpath("no_tools.jinja").read_text()
-# So many tokens at the end of a prompt can become others by what follows.
+# The last tokens of a prompt may change with the next words.
 N_REWRITTEN = 3
 CONTEXT = llm.LLMContext("llamacpp", Context(), "en", conversation.DOMAIN, None)
 DARK = "it is too dark in here"
@@ -62,12 +62,12 @@ CALL = "call something"
 
 
 def block(*calls: str) -> str:
-    """Return calls as a model writes them."""
+    """Return the text of calls."""
     return f"{OPEN}{'\n'.join(calls)}{CLOSE}"
 
 
 SCRIPT = {
-    # Each block begins with a token of its own, so that what is wrong is another one.
+    # Each block starts with its own token, so that a forbidden one leads to another.
     MOON: ["\n" + block('HassTurnOn(name="Moon")')],
     FLY: ["\n\n" + block('HassFly(name="Bedside Lamp")')],
     CALL: ["\n\n\n" + OPEN],
@@ -88,7 +88,7 @@ SCRIPT = {
 
 @pytest.fixture(scope="module")
 def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[LlamaServer]:
-    """Return a real server with a scripted model whose template knows no tools."""
+    """Return a real server with a scripted model whose template has no tools."""
     folder = tmp_path_factory.mktemp("written")
     write_scripted_model(folder / "written.gguf", model, SCRIPT, OTHERWISE, TEMPLATE, breaks=" \n")
     with serving(folder / "log.txt", *FLAGS, model=folder / "written.gguf") as server:
@@ -103,7 +103,7 @@ async def requests(
     session: aiohttp.ClientSession,
     server: LlamaServer,
 ) -> list[dict[str, Any]]:
-    """Have the agent offer tools to that model; return the chats that the server is asked."""
+    """Let the agent offer tools to that model; return the server's requests."""
     url, requests = await recording(peers, session, server)
     entry = await add_server(url)
     await set_options(home, entry, **{CONF_TOOL_CALLS: ToolCalls.NATIVE})
@@ -112,7 +112,7 @@ async def requests(
 
 
 def last_stats() -> list[dict[str, Any]]:
-    """Return what each request of the newest turn took."""
+    """Return the stats of each request of the newest turn."""
     return [one["stats"] for one in last_trace("agent_detail") if "stats" in one]
 
 
@@ -127,7 +127,7 @@ def printed(text: str, tools: Iterable[str]) -> list[tuple[str, dict[str, Any]]]
 async def written_by(
     session: aiohttp.ClientSession, server: LlamaServer, body: dict[str, Any], seed: int
 ) -> str:
-    """Return what the model answers a request; it must come to an end."""
+    """Return the model's answer to a request; it must end by itself."""
     async with session.post(
         f"{server.base_url}/v1/chat/completions",
         json={**body, "stream": False, "max_tokens": 4000, "seed": seed},
@@ -149,7 +149,7 @@ def called(home: HomeAssistant, result: conversation.ConversationResult) -> list
 
 
 async def test_a_hint_is_understood(home: HomeAssistant, requests: list[dict[str, Any]]) -> None:
-    """No command says it; a model that understands it calls what it takes, and tells of it."""
+    """It is no command; the model calls the tools that it needs, and says so."""
     assert state_of(home, "light.bedside_lamp").state == "off"
     result = await ask(home, DARK)
     assert speech(result) == "It is brighter now."
@@ -183,7 +183,7 @@ async def test_two_calls_behind_words(home: HomeAssistant, requests: list[dict[s
 async def test_words_are_free_and_stream(
     home: HomeAssistant, requests: list[dict[str, Any]], words: str
 ) -> None:
-    """Whatever is no call comes as the model says it, word for word."""
+    """Text without a call streams word for word."""
     pieces: list[str] = []
 
     def listen(_chat_log: conversation.ChatLog, delta: dict[str, Any]) -> None:
@@ -206,7 +206,7 @@ async def test_nothing_else_can_come(  # noqa: PLR0913, PLR0917 - of the table
     words: str,
     wanted: str,
 ) -> None:
-    """A model that insists on what does not exist has to write something else."""
+    """A model that insists on an invalid call has to write something else."""
     await ask(home, words)
     api = await llm.async_get_api(home, "assist", CONTEXT)
     tools = {one.name for one in api.tools}
@@ -225,7 +225,7 @@ async def test_nothing_else_can_come(  # noqa: PLR0913, PLR0917 - of the table
 async def test_a_name_that_is_not_there(
     home: HomeAssistant, requests: list[dict[str, Any]]
 ) -> None:
-    """A model that has begun a call can still say so, and is told what there is."""
+    """The model may still give up a call, and gets the valid names."""
     result = await ask(home, LOST)
     assert speech(result) == "Which lamp do you mean?"
     assert last_trace("tool_call") == []
@@ -233,7 +233,7 @@ async def test_a_name_that_is_not_there(
 
 
 async def test_a_lock_is_asked_back(home: HomeAssistant, requests: list[dict[str, Any]]) -> None:
-    """It moves on a plain order only, or with a yes to our question."""
+    """It moves after a plain order or a yes to our question."""
     result = await ask(home, HOME)
     assert speech(result) == "Shall I unlock the Side Door?"
     assert state_of(home, "lock.side_door").state == "locked"
@@ -249,7 +249,7 @@ async def test_a_lock_is_asked_back(home: HomeAssistant, requests: list[dict[str
 
 
 async def test_the_prompt_stays_warm(home: HomeAssistant, requests: list[dict[str, Any]]) -> None:
-    """A second turn begins with the tokens of the first, and another conversation with the home."""
+    """A second turn shares the tokens of the first; another conversation shares the home's."""
     first = await ask(home, TALK)
     (before,) = last_stats()
     await ask(home, DARK, first.conversation_id)
@@ -265,7 +265,7 @@ async def test_the_prompt_stays_warm(home: HomeAssistant, requests: list[dict[st
 async def test_what_home_assistant_has_done_is_shown(
     home: HomeAssistant, requests: list[dict[str, Any]]
 ) -> None:
-    """Its own agent's calls read like those of the model."""
+    """Calls of Home Assistant's own agent look like the model's."""
     (entry,) = home.config_entries.async_entries("llamacpp")
     await set_options(home, entry, **{CONF_TOOL_CALLS: ToolCalls.NATIVE, CONF_EXACT_FIRST: True})
     first = await ask(home, "turn on the kitchen light")
@@ -303,7 +303,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 async def test_all_types_of_arguments(
     server: LlamaServer, session: aiohttp.ClientSession, *, is_plain: bool, is_required: bool
 ) -> None:
-    """What is written under the grammar is a call that fits the schemas, whatever they are."""
+    """The grammar only allows calls that fit the schemas."""
     properties = {key: one for key, one in SCHEMAS.items() if key != "from" or not is_plain}
     required = [*properties] if is_required else []
     parameters = {"type": "object", "properties": properties, "required": required}
@@ -316,7 +316,7 @@ async def test_all_types_of_arguments(
         assert name == "x__try_it"
         assert {*required} <= arguments.keys() <= properties.keys()
         for key, value in mended_in(arguments).items():
-            # A number out of range goes back to the model, which knows better what it has meant.
+            # A number out of range goes back to the model, which knows what it meant.
             schema = SCHEMAS[key].items()
             assert fits(value, {name: one for name, one in schema if name not in RANGE})
         text = f"{OPEN}{written.tools[0].call(arguments)}{CLOSE}"
@@ -326,7 +326,7 @@ async def test_all_types_of_arguments(
 async def test_calls_have_room_for_a_large_home(
     server: LlamaServer, session: aiohttp.ClientSession
 ) -> None:
-    """A thousand names are a grammar that a server takes, and all of them can be written."""
+    """The server takes a grammar with a thousand names, and each of them can be written."""
     names = [f"Lamp {number} of {'the hall' if number % 2 else 'a room'}" for number in range(1000)]
     parameters = {"properties": {"name": {"type": "string"}}, "required": ["name"]}
     written = WrittenTools([{"function": {"name": "HassTurnOn", "parameters": parameters}}])
@@ -355,7 +355,7 @@ async def test_which_models_write_calls(  # noqa: PLR0913, PLR0917 - of the tabl
     name: str,
     field: str | None,
 ) -> None:
-    """Left to us it is those that are large enough, by the weights that work for each token."""
+    """By default large models do, by their active weights."""
     monkeypatch.setattr(abilities, "MIN_TOOL_PARAMS", 2_500_000_000)
     props = {**PROPS, "chat_template": "{{ messages }}", "model_path": f"/models/{name}"}
     models = {"data": [{"id": name, "meta": {"n_params": n_params}}]}
