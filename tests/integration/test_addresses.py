@@ -67,7 +67,7 @@ async def test_a_server_that_moves(
 async def test_a_server_that_stays(
     assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """Sending the form as it is is no clash with oneself."""
+    """Sending the form unchanged does not clash with the entry itself."""
     entry = await add_server(scripted_server.base_url)
     step = await reconfigure(assist, entry)
     step = await assist.config_entries.flow.async_configure(
@@ -83,7 +83,7 @@ async def test_one_server_by_two_addresses(
     peers: Peers,
     session: aiohttp.ClientSession,
 ) -> None:
-    """The same running server is recognised, here behind a proxy, however it is called."""
+    """The same running server is recognised at another address, here behind a proxy."""
 
     async def forward(request: web.Request) -> web.Response:
         async with session.get(scripted_server.base_url + request.path) as answer:
@@ -106,7 +106,7 @@ async def begin(hass: HomeAssistant, url: str) -> ConfigFlowResult:
 async def test_one_server_that_had_to_be_waited_for(
     assist: HomeAssistant, add_server: AddServer, peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which server it is becomes known only after the wait, and is looked at then."""
+    """The server is compared with others only after the wait."""
     monkeypatch.setattr(config_flow, "LOADING_POLL_SECONDS", 0.01)
     first, second = Pretender(), Pretender()
     first.props["media_marker"] = second.props["media_marker"] = "the same"
@@ -124,7 +124,7 @@ async def test_one_server_that_had_to_be_waited_for(
 
 
 async def test_one_server_in_two_forms(assist: HomeAssistant, peers: Peers) -> None:
-    """The form that is answered first has it."""
+    """The form that is answered first gets the server."""
     asked, go_on = asyncio.Event(), asyncio.Event()
 
     async def handle(request: web.Request) -> web.Response:
@@ -148,7 +148,7 @@ async def test_one_server_in_two_forms(assist: HomeAssistant, peers: Peers) -> N
 async def test_a_name_of_ones_own_stays(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Who has renamed a server does not find it called by its address when it moves."""
+    """A renamed server keeps its name when it moves."""
     entry = await add_server(await Pretender().start(peers))
     assist.config_entries.async_update_entry(entry, title="The one in the cellar")
     step = await reconfigure(assist, entry)
@@ -159,9 +159,9 @@ async def test_a_name_of_ones_own_stays(
 
 
 async def redirecting(peers: Peers, where: str) -> tuple[str, list[str | None]]:
-    """Start a server that sends everybody elsewhere; return its address and the keys it was told.
+    """Start a server that redirects everything; return its address and the keys it has received.
 
-    where: the address, whose path begins as that of the request ends.
+    where: the new address, up to the path of the request.
     """
     keys: list[str | None] = []
 
@@ -175,7 +175,7 @@ async def redirecting(peers: Peers, where: str) -> tuple[str, list[str | None]]:
 async def test_an_address_that_points_elsewhere_on_the_host(
     assist: HomeAssistant, scripted_server: LlamaServer, peers: Peers
 ) -> None:
-    """What is stored is the address that answers, over several steps."""
+    """The address that answers is stored, after several redirects."""
     first, _ = await redirecting(peers, scripted_server.base_url)
     second, _ = await redirecting(peers, first)
     step = await begin(assist, second)
@@ -188,7 +188,7 @@ async def test_an_address_that_points_elsewhere_on_the_host(
 async def test_an_address_that_points_to_https(
     assist: HomeAssistant, scripted_server: LlamaServer, peers: Peers, tmp_path: Path
 ) -> None:
-    """The certificate there is looked at as that of any address."""
+    """The certificate there is checked like any."""
     secure = await peers.tls(scripted_server.base_url, write_certificate(tmp_path / "own.pem"))
     url, _ = await redirecting(peers, secure)
     step = await begin(assist, url)
@@ -202,7 +202,7 @@ async def test_an_address_that_points_to_https(
 
 
 async def test_an_address_that_points_to_another_host(assist: HomeAssistant, peers: Peers) -> None:
-    """It is told, and neither asked nor given the key."""
+    """The form shows it; the host gets neither a request nor the key."""
     keys: list[str | None] = []
 
     async def target(request: web.Request) -> web.Response:
@@ -220,7 +220,7 @@ async def test_an_address_that_points_to_another_host(assist: HomeAssistant, pee
 
 
 async def test_addresses_that_point_to_each_other(assist: HomeAssistant, peers: Peers) -> None:
-    """It has an end."""
+    """The client gives up."""
     where: list[str] = []
     asked: list[str] = []
 
@@ -238,7 +238,7 @@ async def test_addresses_that_point_to_each_other(assist: HomeAssistant, peers: 
 
 @pytest.mark.usefixtures("assist")
 async def test_an_address_that_points_elsewhere_later(add_server: AddServer, peers: Peers) -> None:
-    """A server that is set up is not followed: what to do is told."""
+    """The client does not follow a redirect of a configured server; the error says what to do."""
     server = Pretender()
     entry = await add_server(await server.start(peers))
     server.moved_to = "http://elsewhere:8080"
@@ -248,7 +248,7 @@ async def test_an_address_that_points_elsewhere_later(add_server: AddServer, pee
 
 
 async def test_two_servers(assist: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
-    """Their agents are told apart by the server, also those that are added later."""
+    """Their agents have the server in their names, also those added later."""
     first = await add_server(await Pretender().start(peers))
     url = await Pretender().start(peers)
     second = await add_server(url)

@@ -37,7 +37,7 @@ FLAGS = ("--ctx-size", "512")
 async def test_discovery_of_the_app(
     assist: HomeAssistant, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """One click sets up the app with its key, and a moved app takes its entry along."""
+    """One click sets up the app with its key, and the entry follows an app that moves."""
     with serving(tmp_path / "1.txt", *FLAGS, model=scripted_model, api_key="one") as server:
         step = await discover(assist, server.port, api_key="one", api_port=5000)
         assert (step["type"], step["step_id"]) == (FlowResultType.FORM, "hassio_confirm")
@@ -63,7 +63,7 @@ async def test_discovery_of_the_app(
 
 
 async def test_discovery_of_an_app_that_is_not_ready(assist: HomeAssistant) -> None:
-    """An app that does not answer yet is told in the same small form, which can be sent again."""
+    """The same small form reports it, and can be sent again."""
     step = await discover(assist, free_port())
     step = await assist.config_entries.flow.async_configure(step["flow_id"], {})
     assert (step["step_id"], step["errors"]) == ("hassio_confirm", {"base": "cannot_connect"})
@@ -72,7 +72,7 @@ async def test_discovery_of_an_app_that_is_not_ready(assist: HomeAssistant) -> N
 async def test_discovery_of_an_app_that_was_entered_by_hand(
     assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """There is one entry for it, which follows the app from then on."""
+    """It keeps its only entry, which follows the app from then on."""
     entry = await add_server(scripted_server.base_url)
     step = await discover(assist, scripted_server.port, api_port=5000)
     assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
@@ -83,7 +83,7 @@ async def test_discovery_of_an_app_that_was_entered_by_hand(
 async def test_discovery_of_an_app_that_was_entered_under_another_address(
     assist: HomeAssistant, scripted_server: LlamaServer, peers: Peers, tmp_path: Path
 ) -> None:
-    """It is the same running server, so that its entry follows the app, and no card is left."""
+    """The running server is recognised: its entry follows the app, and no card is left."""
     url = await peers.tls(scripted_server.base_url, write_certificate(tmp_path / "own.pem"))
     step = await assist.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_USER}, data={CONF_URL: url, CONF_VERIFY_SSL: False}
@@ -104,20 +104,20 @@ async def test_discovery_of_an_app_that_was_entered_under_another_address(
 async def test_an_app_that_is_uninstalled(
     assist: HomeAssistant, scripted_server: LlamaServer
 ) -> None:
-    """Its entry stays with its agents, and is that of the app when it is installed again."""
+    """Its entry stays with its agents, and belongs to the app when it is installed again."""
     step = await discover(assist, scripted_server.port)
     step = await assist.config_entries.flow.async_configure(step["flow_id"], {})
     entry = step["result"]
     await assist.async_block_till_done()
     removal = HassIODiscovery.__new__(HassIODiscovery)
     removal.hass = assist
-    # Home Assistant asks the Supervisor whether the app is really gone.
+    # Home Assistant asks the Supervisor whether the app was removed.
     supervisor = Mock()
     supervisor.discovery.get.side_effect = SupervisorNotFoundError()
     vars(removal)["_supervisor_client"] = supervisor
     await removal.async_process_del({"service": DOMAIN, "uuid": UUID})
     assert assist.config_entries.async_entries(DOMAIN) == [entry]
-    # One of an older version of the integration has the id by which it would be deleted.
+    # An older version of the integration used the id by which it would be deleted.
     assist.config_entries.async_update_entry(entry, unique_id=UUID)
     step = await discover(assist, scripted_server.port)
     assert (step["type"], entry.unique_id) == (FlowResultType.ABORT, f"app-{UUID}")

@@ -1,4 +1,4 @@
-"""The automations of the docs, run as they stand in a home that has what they name."""
+"""The automations of the docs, unchanged, in a home with their entities."""
 
 import logging
 import re
@@ -40,7 +40,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     for block in BLOCK.findall(path.read_text())
     if "actions" in (example := yaml.safe_load(block))
 }
-# What is so after an example that lets the model control the home.
+# States after an example that lets the model control the home.
 ENDS = {
     "light.floor_lamp": "off",
     "cover.living_room_curtain": "closed",
@@ -51,12 +51,12 @@ MESSAGE = "The water in the cellar is rising!"
 
 @pytest.fixture(autouse=True)
 def _large_models() -> None:
-    """Have a small model choose among commands, as users have it."""
+    """Let a small model choose among commands, which is the default."""
 
 
 @pytest.fixture(autouse=True)
 def _model_first() -> None:
-    """Have Home Assistant's sentences tried first, as users have it."""
+    """Try Home Assistant's sentences first, which is the default."""
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ async def house(home: HomeAssistant) -> HomeAssistant:
 
 
 def fire(hass: HomeAssistant, trigger: dict[str, Any]) -> None:
-    """Have happen what a trigger waits for."""
+    """Fire a trigger."""
     match trigger["trigger"]:
         case "time":
             async_fire_time_changed(hass, next_time(trigger["at"]))
@@ -87,7 +87,7 @@ def fire(hass: HomeAssistant, trigger: dict[str, Any]) -> None:
 async def requests(
     request: pytest.FixtureRequest, add_server: AddServer, peers: Peers
 ) -> list[Any]:
-    """Set up a real server for the example, or one that sees; return what the latter is asked."""
+    """Set up a real server, or a scripted one with vision; return the requests to the latter."""
     if "attachments" in str(EXAMPLES[request.node.callspec.params["name"]]):
         answer = [piece(content="A dot."), piece("stop")]
         url, requests = await llama_peer(peers, answer, props=SEEING)
@@ -102,7 +102,7 @@ async def requests(
 async def test_it_works(
     house: HomeAssistant, requests: list[Any], caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    """What it waits for happens, each of its actions returns, and the notification has words."""
+    """Its trigger fires, each of its actions returns, and the notification has words."""
     example = EXAMPLES[name]
     notified = async_capture_events(house, EVENT_CALL_SERVICE)
     assert await async_setup_component(house, "automation", {"automation": [example]})
@@ -122,7 +122,7 @@ async def test_it_works(
         for event in notified
         if event.data["domain"] == "persistent_notification"
     ]
-    # Whether one comes at all may be the model's choice.
+    # The model may decide whether one is sent.
     assert messages or "'if'" in str(example["actions"])
     assert not {"", "None"} & {*messages}
     assert all("image_url" in str(one) for one in requests[-1:])
@@ -146,7 +146,7 @@ async def test_it_works(
     ],
 )
 def test_numbers_are_those_of_the_code(page: str, said: str, value: float) -> None:
-    """What the docs say of limits is so."""
+    """The docs have the code's limits."""
     text = " ".join((ROOT / "docs" / f"{page}.md").read_text().split())
     assert said.format(f"{value:,}") in text
 
@@ -155,12 +155,12 @@ def test_numbers_are_those_of_the_code(page: str, said: str, value: float) -> No
 async def test_the_line_that_starts_a_server(
     assist: HomeAssistant, add_server: AddServer, model: Path, tmp_path: Path, page: str
 ) -> None:
-    """llama-server takes its flags, and the integration takes the server with the key."""
+    """llama-server accepts its flags, and the integration the server with the key."""
     (line,) = re.findall(r"^ *llama-server (-.*)$", (ROOT / page).read_text(), re.MULTILINE)
     flags = line.split()
     where, api_key = flags[0], flags[flags.index("--api-key") + 1]
     assert where in ("-hf", "-m")
-    # A model, an address and a port of the test's own.
+    # With another model, address and port.
     for name in (where, "--host", "--port", "--api-key"):
         del flags[flags.index(name) : flags.index(name) + 2]
     with serving(tmp_path / "log.txt", *flags, model=model, api_key=api_key) as server:

@@ -1,4 +1,4 @@
-"""The counters of tokens, from which Home Assistant makes statistics: they never fall."""
+"""Counters of tokens for Home Assistant's statistics: they never fall."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def generated(count: int) -> tuple[int, str]:
-    """Return the metrics of a server that has generated so many tokens."""
+    """Return metrics with this many generated tokens."""
     return (200, f"llamacpp:tokens_predicted_total {count}\n")
 
 
 async def counted(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
-    """Have the server asked, and return what the counter says."""
+    """Poll the server, and return the state of the counter."""
     await entry.runtime_data.coordinator.async_refresh()
     return sensor(hass, entry, "generated_tokens")
 
@@ -38,7 +38,7 @@ async def counted(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
 async def test_a_server_that_begins_anew(
     assist: HomeAssistant, add_server: AddServer, peers: Peers, again: int
 ) -> None:
-    """What it counts from then on is added, be it little or nearly as much as before."""
+    """Its new count is added, whether it is small or nearly as large as before."""
     server = Pretender()
     server.props["endpoint_metrics"] = True
     server.metrics = generated(100)
@@ -56,7 +56,7 @@ async def test_a_server_that_begins_anew(
 async def test_home_assistant_begins_anew(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """It knows how far the counter was, and counts nothing twice."""
+    """Home Assistant restores the counter, and counts nothing twice."""
     server = Pretender()
     server.props["endpoint_metrics"] = True
     server.metrics = generated(100)
@@ -73,7 +73,7 @@ async def test_home_assistant_begins_anew(
 async def test_models_of_a_router(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """The tokens of all models count, whichever is shown, and each model's only once."""
+    """The tokens of all models count, and those of each model once."""
     server = Pretender()
     server.become_router(apple={"value": "loaded"}, pear={"value": "unloaded"})
     server.props["endpoint_metrics"] = server.model_props[1]["endpoint_metrics"] = True
@@ -83,7 +83,7 @@ async def test_models_of_a_router(
     server.models["pear"] = {"value": "loaded"}
     server.generated = {"apple": 1001, "pear": 50}
     assert await counted(assist, entry) == "1051"
-    # Asleep, apple keeps what it has counted; unloaded, it begins anew.
+    # Asleep, apple keeps its count; unloaded, it starts from zero.
     server.models["apple"] = {"value": "sleeping"}
     assert await counted(assist, entry) == "1051"
     server.models["apple"] = {"value": "unloaded"}
@@ -99,13 +99,13 @@ async def test_models_of_a_router(
 async def test_a_real_server_that_is_restarted(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """The counter goes on with what the next server counts."""
+    """The counter continues with the new server's count."""
     port, totals = free_port(), []
     for number in range(2):
         with serving(tmp_path / f"{number}.txt", *FLAGS, model=scripted_model, port=port) as server:
             if not number:
                 entry = await add_server(server.base_url)
-                # What is processed ahead would be counted between two looks.
+                # A prefill between two polls would be counted, too.
                 await set_options(home, entry, keep_warm=False)
             await entry.runtime_data.coordinator.async_refresh()
             await ask(home, "Hello")
