@@ -14,7 +14,7 @@ AREAS = [{"id": "hall", "name": "Hall"}]
 
 
 def write_home(folder: Path, home: Any = None, **files: Any) -> None:
-    """Write a home, and what is to be in the files beside it."""
+    """Write a home, and these files beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {"areas": AREAS, "entities": [LAMP]} if home is None else home
     for name, part in {"_fixtures": content, **files}.items():

@@ -1,4 +1,4 @@
-"""The benchmark `assist` without a model: in this process, and the first command counts."""
+"""The benchmark `assist` without a model: in process, with the first command."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ TESTS: list[dict[str, Any]] = [
 
 
 def test_the_first_command_of_each_part_is_chosen() -> None:
-    """In the grammars that our agent makes; quotation marks and backslashes are as they were."""
+    """From our agent's grammars, with quotation marks and backslashes."""
     parts = [['say "a\\b"', "second"], ["off | on", "fourth"]]
     for may_talk in (True, False):
         grammar = grammar_for(parts, may_talk=may_talk)
@@ -49,7 +49,7 @@ def test_the_first_command_of_each_part_is_chosen() -> None:
 
 
 def test_a_set_is_played_without_a_model(tmp_path: Path) -> None:
-    """By both agents: what is right at once, right after a yes, and left alone is told apart."""
+    """By both agents: right at once, right after a yes, and left alone are separate."""
     write_home(tmp_path / "set", HOME, cases={"category": "switch", "tests": TESTS})
 
     ours, builtin = play(load_set(tmp_path / "set"), tmp_path, Limits(30.0, time.monotonic() + 120))
@@ -76,7 +76,7 @@ def test_summary_has_a_row_for_each_agent_and_set() -> None:
         Outcome(case, reasons=["no"], after_yes=wrong),
         Outcome(case, reasons=["no"], moved=["lock.door"], by_mistake=["lock.door"]),
         Outcome(case, moved=["switch.pump"]),
-        # What is critical is to be asked about.
+        # A critical order needs a question.
         Outcome(lock, reasons=["no"], after_yes=yes),
         Outcome(lock, reasons=["no"], after_yes=wrong),
         Outcome(chat, faults=[Fault.LANGUAGE]),
