@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiohttp
 import pytest
 
 from dev.llama import path_from_environment
@@ -19,6 +18,8 @@ from llamacpp_app.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+
+    import aiohttp
 
 WAIT_SECONDS = 60.0
 
@@ -59,13 +60,6 @@ class Running:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         return time.monotonic() - started
-
-
-@pytest.fixture
-async def session(socket_enabled: None) -> AsyncGenerator[aiohttp.ClientSession]:  # noqa: ARG001
-    """Return an HTTP session."""
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from unittest.mock import AsyncMock, Mock
 
 import probatio
 import pytest
-from homeassistant.components import camera
 from homeassistant.components.media_source import MediaSource, PlayMedia
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
@@ -18,6 +17,7 @@ from pytest_homeassistant_custom_component.common import (
     mock_platform,
 )
 
+from .automations import FrontDoor
 from .conftest import PICTURE
 from .talk import PROPS, act, llama_peer, piece
 
@@ -30,33 +30,16 @@ if TYPE_CHECKING:
     from .conftest import AddServer, Attach
     from .peers import Peers
 
-DOOR = {"media_content_id": "media-source://camera/camera.door"}
+DOOR = {"media_content_id": "media-source://camera/camera.front_door"}
 SEEING = PROPS | {"modalities": {"vision": True}}
 ANSWER = [piece(content="A dot."), piece("stop")]
-
-
-class Door(camera.Camera):
-    """A camera that always shows the same picture."""
-
-    _attr_name = "Door"
-
-    def __init__(self) -> None:
-        """Create a camera whose pictures are PNG files."""
-        super().__init__()
-        self.content_type = "image/png"
-
-    @override
-    async def async_camera_image(
-        self, width: int | None = None, height: int | None = None
-    ) -> bytes | None:
-        return PICTURE
 
 
 @pytest.fixture
 async def door(home: HomeAssistant) -> None:
     """Add a camera."""
     assert await async_setup_component(home, "camera", {})
-    await home.data["camera"].async_add_entities([Door()])
+    await home.data["camera"].async_add_entities([FrontDoor()])
     await home.async_block_till_done()
 
 
