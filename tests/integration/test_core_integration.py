@@ -36,7 +36,7 @@ def add_core(hass: HomeAssistant, url: str, **data: str) -> MockConfigEntry:
     return entry
 
 
-def is_told(step: ConfigFlowResult) -> bool:
+def explains_difference(step: ConfigFlowResult) -> bool:
     """Return whether the step explains the difference."""
     return step["type"] is FlowResultType.FORM and step["step_id"] == "core_integration"
 
@@ -48,7 +48,7 @@ async def test_the_difference_is_told(
     """One more form explains it, with the title of core's entry; then the server is set up."""
     add_core(assist, spelling.format(LOOPBACK, scripted_server.port))
     step = await start(assist, scripted_server.base_url)
-    assert is_told(step)
+    assert explains_difference(step)
     assert step["description_placeholders"] == {"name": "Core's", "assistants": ""}
     assert step["data_schema"] is not None
     assert not step["data_schema"].schema
@@ -96,7 +96,7 @@ async def test_the_same_server_at_another_address(
             return web.json_response(await answer.json(), status=answer.status)
 
     add_core(assist, await peers.http(forward), api_key="core's")
-    assert is_told(await start(assist, scripted_server.base_url))
+    assert explains_difference(await start(assist, scripted_server.base_url))
     assert keys == ["Bearer core's"]
 
 
@@ -114,7 +114,9 @@ async def test_the_app(assist: HomeAssistant, scripted_server: LlamaServer) -> N
     """A discovered server has the form, too."""
     add_core(assist, f"{scripted_server.base_url}/v1")
     step = await discover(assist, scripted_server.port)
-    assert is_told(await assist.config_entries.flow.async_configure(step["flow_id"], {}))
+    assert explains_difference(
+        await assist.config_entries.flow.async_configure(step["flow_id"], {})
+    )
 
 
 async def test_agents_keep_their_names(assist: HomeAssistant, scripted_server: LlamaServer) -> None:
