@@ -87,8 +87,8 @@ class LlamaCppAITaskEntity(LlamaCppAgentEntity, ai_task.AITaskEntity):
         Raises LlamaServerError if it is incomplete, unless tools have acted: then it reports their
         actions. Raises _AnswerCutError if it reached the maximum number of tokens.
         """
-        talk = ConversationRef(chat_log.conversation_id, is_once=True)
-        outcome = await self._async_answer(chat_log, talk=talk, response_format=response_format)
+        ref = ConversationRef(chat_log.conversation_id, is_once=True)
+        outcome = await self._async_answer(chat_log, ref=ref, response_format=response_format)
         if outcome.failure and (response_format or not outcome.has_acted):
             # Half a text is no result.
             raise outcome.failure

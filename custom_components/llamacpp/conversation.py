@@ -138,24 +138,24 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         """
         await self.coordinator.async_require()
         with self._noting_failures():
-            wanted = await self._async_wanted(apis, prompt)
+            spec = await self._async_spec(apis, prompt)
         said = chat_log.content[-1]
-        note = await self._prompts.async_provide(chat_log, llm_context, wanted, extra_prompt)
-        offer = await self._async_offer(chat_log, wanted, llm_context, language)
+        note = await self._prompts.async_provide(chat_log, llm_context, spec, extra_prompt)
+        strategy = await self._async_strategy(chat_log, spec, llm_context, language)
         answer_in = await async_answer_language(self.hass, language)
         if isinstance(said, conversation.UserContent):
-            await offer.async_check(chat_log.content)
-            set_note(said, join_notes((note, answer_in, offer.note_on(said.content))))
-        talk = ConversationRef(chat_log.conversation_id, speaker, join_notes((note, answer_in)))
+            await strategy.async_check(chat_log.content)
+            set_note(said, join_notes((note, answer_in, strategy.context_for(said.content))))
+        ref = ConversationRef(chat_log.conversation_id, speaker, join_notes((note, answer_in)))
         return await self._async_answer(
             chat_log,
             overrides=overrides,
-            offer=offer,
-            talk=talk if wanted.is_own else None,
+            strategy=strategy,
+            ref=ref if spec.is_own else None,
             language=language,
         )
 
-    async def _async_wanted(
+    async def _async_spec(
         self, apis: list[str] | None, prompt: str | None, *, autoload: bool = True
     ) -> PromptSpec:
         """Return the parts of a prompt.
@@ -165,7 +165,9 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         """
         options = self.subentry.data
         own = (options.get(CONF_LLM_HASS_API) or None, options.get(CONF_PROMPT))
-        strategy = await self._async_strategy(autoload=autoload) if apis else ToolStrategy.NATIVE
+        strategy = (
+            await self._async_tool_strategy(autoload=autoload) if apis else ToolStrategy.NATIVE
+        )
         has_commands = strategy is ToolStrategy.COMMANDS
         return PromptSpec(
             tuple(apis) if apis else None,
@@ -175,7 +177,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             is_written=strategy is ToolStrategy.WRITTEN,
         )
 
-    async def _async_strategy(self, *, autoload: bool) -> ToolStrategy:
+    async def _async_tool_strategy(self, *, autoload: bool) -> ToolStrategy:
         """Return how the model is offered the tools."""
         chosen = ToolCalls(self.subentry.data.get(CONF_TOOL_CALLS, ToolCalls.AUTO))
         if chosen is ToolCalls.COMMANDS:
@@ -190,22 +192,22 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             return ToolStrategy.NATIVE
         return abilities.strategy(chosen)
 
-    async def _async_offer(
+    async def _async_strategy(
         self,
         chat_log: conversation.ChatLog,
-        wanted: PromptSpec,
+        spec: PromptSpec,
         llm_context: llm.LLMContext,
         language: str | None = None,
     ) -> Strategy:
         """Return the strategy for a chat log that has its prompt and tools."""
-        if wanted.commands is None or chat_log.llm_api is None:
+        if spec.commands is None or chat_log.llm_api is None:
             spoken_in = language or self.hass.config.language
             say = partial(async_spoken, self.hass, spoken_in)
-            kind = WrittenStrategy if wanted.is_written else NativeStrategy
+            kind = WrittenStrategy if spec.is_written else NativeStrategy
             return native_strategy(chat_log, say, language, kind)
         spoken = await async_load(self.hass, language)
         await async_read_names(self.hass, exposed_home(self.hass, llm_context.assistant), spoken)
-        return CommandsStrategy(chat_log.llm_api, (wanted.commands, spoken), llm_context)
+        return CommandsStrategy(chat_log.llm_api, (spec.commands, spoken), llm_context)
 
     def input_of(self, text: str, context: Context) -> conversation.ConversationInput:
         """Return what an automation says, without a device."""
@@ -316,7 +318,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         is_asleep = self.coordinator.data.status is ServerStatus.SLEEPING
         if not is_wanted and (is_asleep or not self.available):
             return
-        wanted = await self._async_wanted(
+        spec = await self._async_spec(
             options.get(CONF_LLM_HASS_API), options.get(CONF_PROMPT), autoload=is_wanted
         )
         nobody = self.llm_context(Context())
@@ -324,17 +326,19 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
             options.get(CONF_KEEP_WARM, True) and self.serving.instance_of(self.model) is not None
         ):
             # Only the prefix, which the first one who asks need not wait for.
-            await self._prompts.async_renew(nobody, wanted)
+            await self._prompts.async_renew(nobody, spec)
             return
-        chat_log = await self._prompts.async_draft(nobody, wanted, is_renewed=not is_wanted)
+        chat_log = await self._prompts.async_draft(nobody, spec, is_renewed=not is_wanted)
         chat_log.content.append(conversation.UserContent(""))
-        offer = await self._async_offer(chat_log, wanted, nobody)
-        notes = await self._async_notes(nobody, wanted)
-        await self._async_prefill(chat_log, offer, notes, is_wanted=is_wanted, is_forced=is_forced)
+        strategy = await self._async_strategy(chat_log, spec, nobody)
+        notes = await self._async_notes(nobody, spec)
+        await self._async_prefill(
+            chat_log, strategy, notes, is_wanted=is_wanted, is_forced=is_forced
+        )
 
-    async def _async_notes(self, nobody: llm.LLMContext, wanted: PromptSpec) -> list[str]:
+    async def _async_notes(self, nobody: llm.LLMContext, spec: PromptSpec) -> list[str]:
         """Return the notes on those who may speak next, the likeliest first."""
-        notes = await self._prompts.async_notes(reversed(self._languages), nobody, wanted)
+        notes = await self._prompts.async_notes(reversed(self._languages), nobody, spec)
         found: dict[str, None] = {}
         for speaker in (*reversed(self._languages), *notes):
             if speaker in notes:

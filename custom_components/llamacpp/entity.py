@@ -109,19 +109,19 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
         chat_log: conversation.ChatLog,
         *,
         overrides: Mapping[str, Any] | None = None,
-        offer: Strategy | None = None,
-        talk: ConversationRef | None = None,
+        strategy: Strategy | None = None,
+        ref: ConversationRef | None = None,
         response_format: Mapping[str, Any] | None = None,
         language: str | None = None,
     ) -> Outcome:
         """Let the model answer the chat log, running the tools that it calls, until it speaks.
 
-        overrides: options for this turn only. offer: the strategy, by default with native tools.
-        talk: the conversation, if it needs a slot. response_format: of the answer. language: of our
+        overrides: options for this turn only. strategy: by default with native tools.
+        ref: the conversation, if it needs a slot. response_format: of the answer. language: of our
         own sentences, None: that of the home. Raises LlamaServerError, and HomeAssistantError for
         an attachment that the model cannot see.
         """
-        offer = offer or native_strategy(chat_log)
+        strategy = strategy or native_strategy(chat_log)
         abilities = await self._async_abilities()
         settings = TurnSettings(
             options={**self.subentry.data, **(overrides or {})},
@@ -131,15 +131,15 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             markers=abilities.markers,
             fitting=abilities.fitting,
         )
-        is_own = talk is not None and not talk.is_once
+        is_own = ref is not None and not ref.is_once
         say = partial(async_spoken, self.hass, language or self.hass.config.language)
         with (
-            _explaining_what_is_large(chat_log, offer),
-            self._updating_context_issue(chat_log, offer),
+            _explaining_what_is_large(chat_log, strategy),
+            self._updating_context_issue(chat_log, strategy),
             self._noting_failures(),
-            self.serving.ask(self.subentry.subentry_id, talk, is_own=is_own) as asked,
+            self.serving.ask(self.subentry.subentry_id, ref, is_own=is_own) as asked,
         ):
-            turn = Turn(self.client, chat_log, self.entity_id, settings, offer, asked, say)
+            turn = Turn(self.client, chat_log, self.entity_id, settings, strategy, asked, say)
             outcome = await turn.run()
             if outcome.failure:
                 asked.cut()
@@ -149,7 +149,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             # Images are only part of the turn that they came with.
             following = [*chat_log.content, conversation.UserContent("")]
             settings = replace(settings, images={}, slot=asked.slot)
-            self.serving.turn_ended(offer.request(following, settings))
+            self.serving.turn_ended(strategy.request(following, settings).body)
         return outcome
 
     def _note_outcome(self, chat_log: conversation.ChatLog, outcome: Outcome) -> None:
@@ -173,7 +173,7 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
     async def _async_prefill(
         self,
         chat_log: conversation.ChatLog,
-        offer: Strategy,
+        strategy: Strategy,
         notes: Iterable[str],
         *,
         is_wanted: bool,
@@ -191,19 +191,19 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
             markers=abilities.markers,
             fitting=abilities.fitting,
         )
-        request = offer.request(chat_log.content, settings)
+        request = strategy.request(chat_log.content, settings).body
         requests = {}
         for note in notes:
             said = conversation.UserContent("")
             set_note(said, note)
-            with_note = offer.request([*chat_log.content[:-1], said], settings)
+            with_note = strategy.request([*chat_log.content[:-1], said], settings).body
             *others, last = with_note["messages"]
             requests[note] = [
                 {**with_note, "messages": [*others, {**last, "content": beginning}]}
                 for beginning in settings.markers.broken_in(beginnings_of(note))
             ]
         prompt = AgentPrompt.of(self.subentry.subentry_id, request, requests)
-        with self._updating_context_issue(chat_log, offer):
+        with self._updating_context_issue(chat_log, strategy):
             await self.serving.prefill(prompt, is_wanted=is_wanted, is_forced=is_forced)
 
     async def _async_abilities(self) -> Abilities:
@@ -217,13 +217,13 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
 
     @contextmanager
     def _updating_context_issue(
-        self, chat_log: conversation.ChatLog, offer: Strategy
+        self, chat_log: conversation.ChatLog, strategy: Strategy
     ) -> Iterator[None]:
         """Create or delete the repair issue that the home does not fit into the context."""
         try:
             yield
         except ContextExceededError as err:
-            if is_home_too_large(chat_log.content, offer.tools, err.n_prompt_tokens, err.n_ctx):
+            if is_home_too_large(chat_log.content, strategy.tools, err.n_prompt_tokens, err.n_ctx):
                 async_create_context_issue(self.hass, self.coordinator.name, self.subentry, err)
             raise
         async_delete_context_issue(self.hass, self.subentry)
@@ -266,13 +266,13 @@ class LlamaCppAgentEntity(CoordinatorEntity[LlamaCppCoordinator]):
 
 
 @contextmanager
-def _explaining_what_is_large(chat_log: conversation.ChatLog, offer: Strategy) -> Iterator[None]:
+def _explaining_what_is_large(chat_log: conversation.ChatLog, strategy: Strategy) -> Iterator[None]:
     """For a prompt that does not fit, raise the error that says what to do."""
     try:
         yield
     except ContextExceededError as err:
         n_prompt, n_ctx = err.n_prompt_tokens, err.n_ctx
-        match what_is_large(chat_log.content, offer.tools, n_prompt, n_ctx):
+        match what_is_large(chat_log.content, strategy.tools, n_prompt, n_ctx):
             case Large.HOME:
                 raise HomeTooLargeError(str(err), n_prompt, n_ctx) from err
             case Large.TOOLS:

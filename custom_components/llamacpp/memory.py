@@ -15,7 +15,7 @@ from homeassistant.helpers.typing import UNDEFINED
 from .client import LlamaServerError
 from .history import HistoryError, Source, StoredTurn, StoredUsage, contents_of, messages_of
 from .prompt.marks import Marks
-from .tool_calls.done import Done
+from .turn.done import Done
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -77,11 +77,18 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "NEXT_TURN_SECONDS", SOON_SECONDS)
 
 
+@pytest.fixture(scope="session")
+def word_packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache for the language packs: each takes seconds to build."""
+    return tmp_path_factory.mktemp("packs")
+
+
 @pytest.fixture
-def hass_config_dir(tmp_path: Path) -> str:
-    """Give Home Assistant a new folder."""
+def hass_config_dir(tmp_path: Path, word_packs: Path) -> str:
+    """Give Home Assistant a new folder, with the cached language packs."""
     folder = tmp_path / "config"
-    folder.mkdir()
+    (folder / ".cache").mkdir(parents=True)
+    (folder / ".cache" / DOMAIN).symlink_to(word_packs)
     return str(folder)
 
 

@@ -63,7 +63,7 @@ class Found:
 
 
 class Stage:
-    """A home, and what is offered in it."""
+    """A home, and what is strategyed in it."""
 
     def __init__(self, hass: HomeAssistant, api: llm.APIInstance) -> None:
         """Begin. api: of the home."""
@@ -80,17 +80,17 @@ class Stage:
         context = llm.LLMContext("llamacpp", Context(), "en", ASSISTANT, None)
         return cls(hass, await llm.async_get_api(hass, llm.LLM_API_ASSIST, context))
 
-    def offer(self, strategy: ToolStrategy, tools: Sequence[ToolParam]) -> Strategy:
-        """Return an offer of tools, for one turn."""
+    def with_tools(self, strategy: ToolStrategy, tools: Sequence[ToolParam]) -> Strategy:
+        """Return a strategy with these tools, for one turn."""
         kind = WrittenStrategy if strategy is ToolStrategy.WRITTEN else NativeStrategy
         return kind(tools, ToolCallValidator(tools))
 
     async def commands(self, log: Log) -> Strategy:
-        """Return an offer of commands, for one turn."""
+        """Return the strategy with commands, for one turn."""
         language = await async_load(self._hass)
-        offer = CommandsStrategy(self._api, (language, language), self._api.llm_context)
-        await offer.async_check(log.contents)
-        return offer
+        strategy = CommandsStrategy(self._api, (language, language), self._api.llm_context)
+        await strategy.async_check(log.contents)
+        return strategy
 
 
 class Template:
@@ -111,11 +111,11 @@ class Template:
     async def try_all(self) -> None:
         """Try all conversations with tools and with commands, and take note of what fails."""
         strategy = self._found.strategy
-        offer = self._stage.offer(strategy, self._stage.all_tools)
-        await self._note("tools: all of a home", self._ask(offer, sequences(LAST)["first words"]))
+        one = self._stage.with_tools(strategy, self._stage.all_tools)
+        await self._note("tools: all of a home", self._ask(one, sequences(LAST)["first words"]))
         for name, log in sequences(LAST).items():
-            offer = self._stage.offer(strategy, self._stage.tools)
-            await self._note(f"tools: {name}", self._try(offer, log))
+            one = self._stage.with_tools(strategy, self._stage.tools)
+            await self._note(f"tools: {name}", self._try(one, log))
         for name, log in sequences(ORDER).items():
             await self._note(f"commands: {name}", self._choose(log))
 
@@ -127,30 +127,30 @@ class Template:
         if fault:
             self._found.faults[name] = fault
 
-    async def _try(self, offer: Strategy, log: Log) -> str:
+    async def _try(self, strategy: Strategy, log: Log) -> str:
         """Return what is wrong with a prompt with tools, nothing if it is as it should be."""
-        request = offer.request(log.contents, self._settings)
+        request = strategy.request(log.contents, self._settings).body
         prompt = await self._prompt(request)
         missing = [one for one in log.marks if one not in prompt]
         return f"not told: {', '.join(missing)}" if missing else ""
 
-    async def _ask(self, offer: Strategy, log: Log) -> str:
+    async def _ask(self, strategy: Strategy, log: Log) -> str:
         """Have the model begin an answer. It has nothing to say, so only errors are faults."""
-        request = offer.request(log.contents, self._settings)
+        request = strategy.request(log.contents, self._settings).body
         if "grammar" in request:
             await self._answer(request)
         else:
             async for _ in self._client.stream_chat({**request, "max_tokens": 1}):
                 pass
-        return await self._try(offer, log)
+        return await self._try(strategy, log)
 
     async def _choose(self, log: Log) -> str:
         """Return what is wrong with an answer among commands."""
-        offer = await self._stage.commands(log)
-        if offer.ready(log.contents):
+        strategy = await self._stage.commands(log)
+        if strategy.without_model(log.contents):
             # Nothing is asked.
             return ""
-        request = offer.request(log.contents, self._settings)
+        request = strategy.request(log.contents, self._settings).body
         if "grammar" not in request:
             await self._prompt(request)
             return ""

@@ -1,13 +1,14 @@
 """Vocabulary of a language: Home Assistant's, extended by a file of ours."""
 
+import asyncio
 import json
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import home_assistant_intents as intents
+from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
 from .pack import kept_pack
@@ -142,7 +143,7 @@ def phrases(texts: Iterable[str]) -> tuple[Phrase, ...]:
 
 # Loaded languages, by requested code.
 _LOADED: dict[str, Language] = {}
-_LOADING = Lock()
+_LOADING: HassKey[dict[str, asyncio.Future[Language]]] = HassKey(f"{DOMAIN}_languages")
 MAX_CODES = 128
 
 
@@ -153,8 +154,7 @@ def load(code: str, folder: Path | None = None) -> Language:
     None: build them again after each restart. Reads files, and building a pack takes seconds: do
     not call this in the event loop.
     """
-    with _LOADING:
-        language = _read(_known(code), folder)
+    language = _read(_known(code), folder)
     if len(_LOADED) < MAX_CODES:
         _LOADED[code] = language
     return language
@@ -426,4 +426,10 @@ async def async_load(hass: HomeAssistant, code: str | None = None) -> Language:
     wanted = code or hass.config.language
     if wanted in _LOADED:
         return _LOADED[wanted]
-    return await hass.async_add_executor_job(load, wanted, Path(hass.config.cache_path(DOMAIN)))
+    loading = hass.data.setdefault(_LOADING, {})
+    if (job := loading.get(wanted)) is None:
+        folder = Path(hass.config.cache_path(DOMAIN))
+        job = loading[wanted] = hass.async_add_executor_job(load, wanted, folder)
+        job.add_done_callback(lambda _: loading.pop(wanted, None))
+    # Others may wait for the same language.
+    return await asyncio.shield(job)

@@ -96,7 +96,7 @@ class SharedPrefixBuilder:
         self,
         chat_log: conversation.ChatLog,
         llm_context: llm.LLMContext,
-        wanted: PromptSpec,
+        spec: PromptSpec,
         extra_prompt: str | None = None,
     ) -> str:
         """Set a chat log's system prompt and tools; return the note for the user's message.
@@ -105,7 +105,7 @@ class SharedPrefixBuilder:
         """
         before = chat_log.content[0]
         await chat_log.async_provide_llm_data(
-            llm_context, self._apis(wanted), wanted.prompt, extra_prompt
+            llm_context, self._apis(spec), spec.prompt, extra_prompt
         )
         if chat_log.content[0] is before:
             # Home Assistant keeps the prompt and tools of a continued conversation.
@@ -116,7 +116,7 @@ class SharedPrefixBuilder:
             whole = whole.removesuffix(extra)
         prompt, clock = split_clock(whole)
         api = chat_log.llm_api
-        prefix, own = await self._async_fitting(prompt, api, llm_context, wanted)
+        prefix, own = await self._async_fitting(prompt, api, llm_context, spec)
         chat_log.content[0] = conversation.SystemContent(content=prefix.prompt)
         chat_log.llm_api = _with_tools(api, prefix)
         note = join_notes((own, clock, extra))
@@ -124,7 +124,7 @@ class SharedPrefixBuilder:
         return note
 
     async def async_draft(
-        self, llm_context: llm.LLMContext, wanted: PromptSpec, *, is_renewed: bool = False
+        self, llm_context: llm.LLMContext, spec: PromptSpec, *, is_renewed: bool = False
     ) -> conversation.ChatLog:
         """Return a private chat log with the agent's own prompt and tools.
 
@@ -132,25 +132,25 @@ class SharedPrefixBuilder:
         HomeAssistantError if an API or the template fails.
         """
         if is_renewed:
-            await self.async_renew(llm_context, wanted)
-        prompt, api = await self._async_render(llm_context, wanted)
-        prefix, _ = await self._async_fitting(prompt, api, llm_context, wanted)
+            await self.async_renew(llm_context, spec)
+        prompt, api = await self._async_render(llm_context, spec)
+        prefix, _ = await self._async_fitting(prompt, api, llm_context, spec)
         chat_log = conversation.ChatLog(self._hass, ulid_now())
         chat_log.content[0] = conversation.SystemContent(content=prefix.prompt)
         chat_log.llm_api = _with_tools(api, prefix)
         return chat_log
 
-    async def async_renew(self, llm_context: llm.LLMContext, wanted: PromptSpec) -> SharedPrefix:
+    async def async_renew(self, llm_context: llm.LLMContext, spec: PromptSpec) -> SharedPrefix:
         """Rebuild the prefix of the agent's own prompt.
 
         llm_context: of any speaker. Raises HomeAssistantError if an API or the template fails.
         """
         async with self._lock:
-            if self._key != (key := _key_of(wanted)):
+            if self._key != (key := _key_of(spec)):
                 self._unusual.clear()
                 self._prefix = None
             known, version = self._prefix, self._version_of(llm_context)
-            prefix = await self._async_make(llm_context, wanted)
+            prefix = await self._async_make(llm_context, spec)
             if known and self._version == version:
                 prefix = shared_prefix(
                     [known.prompt, prefix.prompt], {**known.tools, **prefix.tools}
@@ -163,7 +163,7 @@ class SharedPrefixBuilder:
             return prefix
 
     async def async_notes(
-        self, speakers: Iterable[str], llm_context: llm.LLMContext, wanted: PromptSpec
+        self, speakers: Iterable[str], llm_context: llm.LLMContext, spec: PromptSpec
     ) -> dict[str, str]:
         """Return the notes on satellites, users and these speakers for the agent's own prefix.
 
@@ -171,7 +171,7 @@ class SharedPrefixBuilder:
         without the empty ones.
         """
         prefix = self._prefix
-        if prefix is None or self._key != _key_of(wanted) or self._needs_admin(wanted):
+        if prefix is None or self._key != _key_of(spec) or self._needs_admin(spec):
             return {}
         notes, found = self._notes, dict[str, str]()
         for one in await self._async_speakers(speakers, self._nobody(llm_context)):
@@ -180,7 +180,7 @@ class SharedPrefixBuilder:
                 # Each rendering takes a while: yield to the event loop in between.
                 await asyncio.sleep(0)
                 with suppress(HomeAssistantError):
-                    prompt, _ = await self._async_render(one, wanted)
+                    prompt, _ = await self._async_render(one, spec)
                     notes[speaker] = prefix.note_on(prompt) or ""
             if notes.get(speaker):
                 found[speaker] = notes[speaker]
@@ -191,22 +191,22 @@ class SharedPrefixBuilder:
         prompt: str,
         api: llm.APIInstance | None,
         llm_context: llm.LLMContext,
-        wanted: PromptSpec,
+        spec: PromptSpec,
     ) -> tuple[SharedPrefix, str]:
         """Return a prefix for a speaker's prompt and tools, and the note on the speaker."""
-        if not wanted.is_own or self._needs_admin(wanted):
+        if not spec.is_own or self._needs_admin(spec):
             # We do not render the prompts of other speakers, or cannot.
             return SharedPrefix(prompt), ""
         speaker, names = speaker_of(llm_context) or "", set[str]()
         if api and llm_context.device_id:
             names = {tool.name for tool in api.tools}
-        prefix = self._prefix if self._key == _key_of(wanted) else None
+        prefix = self._prefix if self._key == _key_of(spec) else None
         note = prefix.note_on(prompt) if prefix else None
         is_same_home = self._version == self._version_of(llm_context)
         # A speaker with the same note as before lives in the same home.
         if prefix is None or not (is_same_home or note == self._notes.get(speaker, False)):
             try:
-                prefix = await self.async_renew(llm_context, wanted)
+                prefix = await self.async_renew(llm_context, spec)
             except HomeAssistantError:
                 return SharedPrefix(prompt), ""
             note = prefix.note_on(prompt)
@@ -228,7 +228,7 @@ class SharedPrefixBuilder:
         if len(self._unusual) > MAX_UNUSUAL:
             del self._unusual[next(iter(self._unusual))]
 
-    async def _async_make(self, llm_context: llm.LLMContext, wanted: PromptSpec) -> SharedPrefix:
+    async def _async_make(self, llm_context: llm.LLMContext, spec: PromptSpec) -> SharedPrefix:
         """Build the prefix: the lines that the prompts of all kinds of speakers share."""
         nobody = self._nobody(llm_context)
         self.has_timers = self.has_timers or any(
@@ -242,7 +242,7 @@ class SharedPrefixBuilder:
             await asyncio.sleep(0)
             try:
                 with self._timers_at(one.device_id):
-                    prompt, api = await self._async_render(one, wanted)
+                    prompt, api = await self._async_render(one, spec)
             except HomeAssistantError as err:
                 # A template may need a user's name, which this speaker does not have.
                 failure = failure or err
@@ -283,20 +283,20 @@ class SharedPrefixBuilder:
     def _version_of(self, llm_context: llm.LLMContext) -> int:
         return async_exposed(self._hass, llm_context.assistant).version
 
-    def _apis(self, wanted: PromptSpec) -> list[str] | llm.API:
+    def _apis(self, spec: PromptSpec) -> list[str] | llm.API:
         """Return the APIs as Home Assistant expects them."""
-        if wanted.apis and wanted.commands:
-            return CommandsApi(self._hass, wanted.apis, wanted.commands)
-        if wanted.apis and is_assist(self._hass, wanted.apis):
+        if spec.apis and spec.commands:
+            return CommandsApi(self._hass, spec.apis, spec.commands)
+        if spec.apis and is_assist(self._hass, spec.apis):
             return RememberedAssist(self._hass)
-        return list(wanted.apis) if wanted.apis else DateApi(self._hass)
+        return list(spec.apis) if spec.apis else DateApi(self._hass)
 
-    def _needs_admin(self, wanted: PromptSpec) -> bool:
+    def _needs_admin(self, spec: PromptSpec) -> bool:
         """Return whether an API requires an admin: then we cannot render it for others."""
         return any(
             getattr(api, "requires_admin", False)
             for api in llm.async_get_apis(self._hass)
-            if api.id in (wanted.apis or ())
+            if api.id in (spec.apis or ())
         )
 
     async def _async_speakers(
@@ -328,14 +328,14 @@ class SharedPrefixBuilder:
         ]
 
     async def _async_render(
-        self, llm_context: llm.LLMContext, wanted: PromptSpec
+        self, llm_context: llm.LLMContext, spec: PromptSpec
     ) -> tuple[str, llm.APIInstance]:
         """Render the prompt and the API of a speaker.
 
         The result is that of a chat log, whose creation Home Assistant would announce to all
         listeners for conversations.
         """
-        apis = self._apis(wanted)
+        apis = self._apis(spec)
         if isinstance(apis, llm.API):
             api = await apis.async_get_api_instance(llm_context)
         else:
@@ -345,7 +345,7 @@ class SharedPrefixBuilder:
         user_name = user.name if user else None
         if llm_context.device_id == self._timer_device:
             user_name = SOMEBODY
-        instructions = Template(wanted.prompt or llm.DEFAULT_INSTRUCTIONS_PROMPT, self._hass)
+        instructions = Template(spec.prompt or llm.DEFAULT_INSTRUCTIONS_PROMPT, self._hass)
         said: str = instructions.async_render(
             {
                 "ha_name": self._hass.config.location_name,
@@ -364,9 +364,9 @@ def speaker_of(llm_context: llm.LLMContext) -> str | None:
     return llm_context.device_id or (context.user_id if context else None)
 
 
-def _key_of(wanted: PromptSpec) -> tuple[Any, ...]:
+def _key_of(spec: PromptSpec) -> tuple[Any, ...]:
     """Return the key of an agent's own prompt."""
-    return wanted, wanted.commands and wanted.commands.code, wanted.is_written
+    return spec, spec.commands and spec.commands.code, spec.is_written
 
 
 def _with_tools(api: llm.APIInstance | None, prefix: SharedPrefix) -> llm.APIInstance | None:

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
+from homeassistant.components.conversation import AssistantContent
+
 from .marks import Marks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from homeassistant.components.conversation import Content
 
@@ -53,3 +55,9 @@ def set_question(content: Content, question: Question) -> None:
 def question_of(content: Content | None) -> Question | None:
     """Return what a content asks the user, None if it asks nothing."""
     return _QUESTIONS.get(content) if content else None
+
+
+def question_before(contents: Sequence[Content]) -> Question | None:
+    """Return what the newest message of the assistant asks, None if it asks nothing."""
+    asked = (one for one in reversed(contents) if isinstance(one, AssistantContent))
+    return question_of(next(asked, None))

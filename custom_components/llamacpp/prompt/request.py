@@ -5,14 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.fitting import Fitting
 from ..model.markers import GENERAL
-from .messages import to_messages
 from .options import Thinking, to_request_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from homeassistant.components.conversation import Content
 
     from ..client import ChatMessage, ChatRequest, ToolParam
     from ..model.markers import Markers
@@ -36,23 +33,24 @@ class TurnSettings:
     markers: Markers = GENERAL
     fitting: Fitting = field(default=Fitting())
 
-    def told(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    def for_template(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         """Return the messages as the model's template requires them, without its markers."""
         return self.markers.broken_in(self.fitting.fitted(messages))
 
 
 def to_request(
-    contents: Sequence[Content],
+    messages: Sequence[ChatMessage],
     tools: Sequence[ToolParam],
     settings: TurnSettings,
     thinking: Thinking = Thinking.DEFAULT,
 ) -> ChatRequest:
-    """Return the body of the request for the model's answer to these contents.
+    """Return the body of the request for the model's answer to these messages.
 
-    thinking: whether the model thinks if the user has not chosen.
+    messages: as `TurnSettings.for_template` returns them. thinking: whether the model thinks if
+    the user has not chosen.
     """
     request: ChatRequest = {
-        "messages": settings.told(to_messages(contents, settings.images)),
+        "messages": [*messages],
         **to_request_options(settings.options, thinking),
     }
     if settings.response_format:

@@ -65,7 +65,7 @@ class SlotWanted:
     agent_id: str
     model: str | None
     prefix: bytes
-    talk: ConversationRef
+    ref: ConversationRef
     idle: tuple[int, ...]
 
 

@@ -150,13 +150,13 @@ def _begin_ask(state: ServingState, event: AskBegan) -> list[Action]:
 def _use_slot(state: ServingState, event: SlotWanted, now: float) -> UseSlot:
     """Return the slot in which a conversation continues, and what to restore first."""
     cache, files = state.cache_of(event.model), state.files
-    if event.talk.is_once:
+    if event.ref.is_once:
         if state.n_slots < 2 or not files.supports(event.model):  # noqa: PLR2004 - there is no choice
             return UseSlot(None)
         # So that it is known which prompt it evicts.
         slot = cache.slots.least_wanted(event.idle, now)
         if slot is not None:
-            cache.slots.give(slot, event.talk, now)
+            cache.slots.give(slot, event.ref, now)
         return UseSlot(slot)
     is_known = files.has(event.agent_id, event.model, event.prefix)
     if cache.is_empty:
@@ -181,7 +181,7 @@ def _use_one_of_several(
         # It is busy with few tokens at most: who has just spoken there may speak again.
         idle.add(cache.next_turn)
         cache.next_turn = None
-    slot = cache.slots.slot_of(event.talk.conversation_id)
+    slot = cache.slots.slot_of(event.ref.conversation_id)
     if cache.aborted:
         agent_id, aborted_slot = cache.aborted
         if slot is None and agent_id == event.agent_id:
@@ -189,14 +189,14 @@ def _use_one_of_several(
         if slot == aborted_slot:
             # It may still be busy with a batch: any other slot would begin from scratch.
             cache.aborted = None
-            cache.slots.give(slot, event.talk, now)
+            cache.slots.give(slot, event.ref, now)
             return UseSlot(slot)
     can_restore = is_known and state.files.is_proven(event.model)
     if slot is None and can_restore:
-        slot = cache.slots.best_for(idle, event.prefix, event.talk, now)
+        slot = cache.slots.best_for(idle, event.prefix, event.ref, now)
     if slot is None or slot not in idle:
         return UseSlot(None)
-    cache.slots.give(slot, event.talk, now)
+    cache.slots.give(slot, event.ref, now)
     if can_restore and not cache.slots.is_filled(slot, event.prefix):
         return UseSlot(slot, _restore(event, slot, is_known=True))
     return UseSlot(slot)

@@ -147,13 +147,13 @@ class Serving:
         with self.ask("", None, is_own=False):
             yield
 
-    def ask(self, agent_id: str, talk: ConversationRef | None, *, is_own: bool) -> Ask:
+    def ask(self, agent_id: str, ref: ConversationRef | None, *, is_own: bool) -> Ask:
         """Return a context for a user who waits for an answer of an agent.
 
-        talk: the conversation, None if it needs no slot. is_own: the agent is asked with its own
+        ref: the conversation, None if it needs no slot. is_own: the agent is asked with its own
         prompt, which is prefilled.
         """
-        return Ask(self, next(self._ids), agent_id, talk, is_own=is_own)
+        return Ask(self, next(self._ids), agent_id, ref, is_own=is_own)
 
     def turn_ended(self, next_turn: ChatRequest) -> None:
         """Have a conversation's next turn prefilled up to the user's words, unless a user asks.
@@ -192,7 +192,7 @@ class Serving:
         return None if props.is_sleeping else props.instance
 
     async def slot_for(
-        self, agent_id: str, request: ChatRequest, prefix: bytes, talk: ConversationRef
+        self, agent_id: str, request: ChatRequest, prefix: bytes, ref: ConversationRef
     ) -> int | None:
         """Return the slot in which a conversation continues; None: the server chooses.
 
@@ -203,7 +203,7 @@ class Serving:
         if self.state.n_slots > 1:
             idle = await self._idle_slots(model)
         while True:
-            wanted = SlotWanted(agent_id, model, prefix, talk, idle)
+            wanted = SlotWanted(agent_id, model, prefix, ref, idle)
             use = next(one for one in self.send(wanted) if isinstance(one, UseSlot))
             if restore := use.restore:
                 is_done = await self._on_slot(
@@ -389,7 +389,7 @@ class Ask:
         serving: Serving,
         ask_id: int,
         agent_id: str,
-        talk: ConversationRef | None,
+        ref: ConversationRef | None,
         *,
         is_own: bool,
     ) -> None:
@@ -398,7 +398,7 @@ class Ask:
         self._serving = serving
         self._id = ask_id
         self._agent_id = agent_id
-        self._talk = talk
+        self._ref = ref
         self._is_own = is_own
         self._is_counted = True
         # The newest request, and its fingerprint.
@@ -419,13 +419,13 @@ class Ask:
 
         The slot is restored first if that saves a prefill.
         """
-        if self._talk is None:
+        if self._ref is None:
             return
         prefix = self._fingerprint(request).prefix
         if self._is_own:
             self._serving.send(AskedWith(self._agent_id, {**request}, prefix))
         await self._serving.notice(request.get("model"), keeps_open=True)
-        self.slot = await self._serving.slot_for(self._agent_id, request, prefix, self._talk)
+        self.slot = await self._serving.slot_for(self._agent_id, request, prefix, self._ref)
         if self.slot is not None:
             request["id_slot"] = self.slot
 

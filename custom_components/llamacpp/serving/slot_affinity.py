@@ -83,18 +83,18 @@ class SlotAffinity:
         """Return the note for which a slot is kept, None for none."""
         return self.notes.get(slot)
 
-    def give(self, slot: int, talk: ConversationRef, now: float) -> None:
+    def give(self, slot: int, ref: ConversationRef, now: float) -> None:
         """Let a conversation continue in a slot."""
-        for other in [one for one, (owner, _) in self.owners.items() if owner == talk[0]]:
+        for other in [one for one, (owner, _) in self.owners.items() if owner == ref[0]]:
             del self.owners[other]
-        self.owners[slot] = (talk.conversation_id, now)
-        for kept, value in ((self.speakers, talk.speaker), (self.notes, talk.note)):
+        self.owners[slot] = (ref.conversation_id, now)
+        for kept, value in ((self.speakers, ref.speaker), (self.notes, ref.note)):
             kept.pop(slot, None)
             if value is not None:
                 kept[slot] = value
 
     def best_for(
-        self, idle: Collection[int], prefix: bytes, talk: ConversationRef, now: float
+        self, idle: Collection[int], prefix: bytes, ref: ConversationRef, now: float
     ) -> int | None:
         """Return the slot for a new conversation, None if no slot is idle.
 
@@ -104,13 +104,13 @@ class SlotAffinity:
         """
 
         def reluctance(slot: int) -> tuple[float | bool, ...]:
-            is_own = talk.speaker is not None and self.speakers.get(slot) == talk.speaker
+            is_own = ref.speaker is not None and self.speakers.get(slot) == ref.speaker
             needed_at = 0.0 if is_own else self._needed_at(slot, now)
             return (
                 needed_at > 0,
-                talk.note is None or self.filled.get(slot) != (prefix, talk.note),
+                ref.note is None or self.filled.get(slot) != (prefix, ref.note),
                 not is_own,
-                talk.note is None or self.notes.get(slot) != talk.note,
+                ref.note is None or self.notes.get(slot) != ref.note,
                 needed_at,
                 slot in self.notes,
             )

@@ -1,14 +1,16 @@
 """The interface of a turn's strategy, and the strategy with native tools."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
+from homeassistant.components.conversation import ToolResultContent, UserContent
 from homeassistant.helpers import llm
 from homeassistant.util.ulid import ulid_now
 
 from ..home.exposed import exposed_home
+from ..prompt.messages import to_messages
+from ..prompt.question import Asks, Question, question_before
 from ..prompt.request import to_request
 from ..tool_calls.limits import Limits
 from ..tool_calls.tools import to_tools, without_clipping
@@ -17,12 +19,11 @@ from .critical import Call, CriticalCalls
 from .deltas import ChatLogStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 
     from homeassistant.components.conversation import ChatLog, Content
 
     from ..client import ChatRequest, Completion, FinishReason, StreamEvent, ToolParam
-    from ..prompt.question import Question
     from ..prompt.request import TurnSettings
     from .deltas import ChatLogDelta
 
@@ -53,6 +54,14 @@ class Deltas(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StrategyRequest:
+    """A request to the model. body: of the request. deltas: makes the converter for its answer."""
+
+    body: ChatRequest
+    deltas: Callable[[], Deltas]
+
+
 class Strategy(Protocol):
     """Makes the requests of one turn and reads the answers.
 
@@ -62,7 +71,7 @@ class Strategy(Protocol):
     tools: Sequence[object]
 
     @property
-    def has_given_up(self) -> bool:
+    def should_stop(self) -> bool:
         """Return whether to stop asking the model: it keeps making invalid calls."""
         ...
 
@@ -75,58 +84,57 @@ class Strategy(Protocol):
         """Prepare for the user's message before the first request."""
         ...
 
-    def note_on(self, words: str) -> str:
+    def context_for(self, words: str) -> str:
         """Return the context that the model needs for the user's message; may be empty."""
         ...
 
-    def ready(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
+    def without_model(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
         """Return the next deltas without asking the model; empty: ask it."""
         ...
 
-    def request(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
-        """Return the body of the request for the model's answer to a chat log."""
-        ...
-
-    def deltas(self, request: ChatRequest) -> Deltas:
-        """Return the converter for the answer to a request."""
+    def request(self, contents: Sequence[Content], settings: TurnSettings) -> StrategyRequest:
+        """Return the request for the model's answer to a chat log."""
         ...
 
 
 class NativeStrategy:
     """Offers tools in the request: the model's chat template renders them."""
 
-    # What it asks about stands in the chat log as calls that were refused.
-    question: Question | None = None
     # Only requests with it offer tools.
     _offering: ClassVar[str] = "tools"
 
     def __init__(
         self,
         tools: Sequence[ToolParam],
-        possible: ToolCallValidator,
+        validator: ToolCallValidator,
         critical: CriticalCalls | None = None,
         say: Speaker | None = None,
     ) -> None:
         """Initialize with the tools, which may be none.
 
-        possible: validates calls. critical: decides which calls need an explicit order, None: none
+        validator: of calls. critical: decides which calls need an explicit order, None: none
         do. say: returns a sentence for a user who can answer, None: there is no such user.
         """
         self.tools: Sequence[object] = tools
         self._tools = tools
-        self._possible = possible
+        self._validator = validator
         self._critical = critical
         self._say = say
         self._answers: list[ChatLogStream] = []
-        self._said = ""
-        # Calls refused in this turn, and the question about them.
+        # Calls refused in this turn, and the words that ask about them.
         self._refused: list[Call] = []
-        self._question = ""
+        self._asking = ""
+        self._question: Question | None = None
         # Calls refused in the last turn that the user now agrees to.
         self._agreed: list[Call] = []
 
     @property
-    def has_given_up(self) -> bool:
+    def question(self) -> Question | None:
+        """Return what the newest answer asks the user, None if it asks nothing."""
+        return self._question
+
+    @property
+    def should_stop(self) -> bool:
         """Return whether the model made invalid calls again after an error result."""
         return sum(one.has_impossible_calls for one in self._answers) > 1
 
@@ -135,53 +143,63 @@ class NativeStrategy:
         last = contents[-1]
         if not (isinstance(last, UserContent) and self._critical):
             return
-        asked = _refused_before(contents)
-        if asked and await self._critical.async_agrees(last.content):
-            self._agreed = asked
+        question = question_before(contents)
+        if (
+            question
+            and question.asks is Asks.WHETHER
+            and await self._critical.async_agrees(last.content)
+        ):
+            self._agreed = [Call(tool, args) for tool, args in question.calls]
 
-    def note_on(self, words: str) -> str:  # noqa: ARG002 - of the protocol
+    def context_for(self, words: str) -> str:  # noqa: ARG002 - of the protocol
         """Return nothing: the model uses tools to look up the context."""
         return ""
 
-    def ready(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
+    def without_model(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
         """Return the question about refused calls, or the calls that the user agrees to."""
-        if isinstance(contents[-1], ToolResultContent) and self._question:
-            words, self._question = self._question, ""
+        if isinstance(contents[-1], ToolResultContent) and self._asking:
+            words, self._asking = self._asking, ""
+            calls = tuple((one.tool, one.args) for one in self._refused)
+            self._question = Question(Asks.WHETHER, calls)
             return [{"role": "assistant"}, {"content": words}]
         if isinstance(contents[-1], UserContent) and self._agreed:
-            calls = [llm.ToolInput(one.tool, dict(one.args), id=ulid_now()) for one in self._agreed]
-            self._agreed = []
-            return [{"role": "assistant"}, {"tool_calls": calls}]
+            agreed, self._agreed = self._agreed, []
+            inputs = [llm.ToolInput(one.tool, dict(one.args), id=ulid_now()) for one in agreed]
+            return [{"role": "assistant"}, {"tool_calls": inputs}]
         return []
 
-    def request(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
+    def request(self, contents: Sequence[Content], settings: TurnSettings) -> StrategyRequest:
         """Return the request with the tools, unless the answer needs a response format."""
-        said = (one.content for one in reversed(contents) if isinstance(one, UserContent))
-        self._said = next(said, "")
-        return self._body(contents, settings)
+        users = (one.content for one in reversed(contents) if isinstance(one, UserContent))
+        said = next(users, "")
+        body = self._body(contents, settings)
+
+        def deltas() -> ChatLogStream:
+            # Without tools it rejects every call.
+            validator = self._validator if self._offering in body else None
+            refuse = partial(self._refuse, said) if self._critical else None
+            answer = ChatLogStream(validator, refuse)
+            self._answers.append(answer)
+            return answer
+
+        return StrategyRequest(body, deltas)
 
     def _body(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
-        return to_request(contents, without_clipping(self._tools), settings)
+        messages = settings.for_template(to_messages(contents, settings.images))
+        return to_request(messages, without_clipping(self._tools), settings)
 
-    def deltas(self, request: ChatRequest) -> ChatLogStream:
-        """Return the converter for text and calls; without tools it rejects every call."""
-        possible = self._possible if self._offering in request else None
-        answer = ChatLogStream(possible, self._refuse if self._critical else None)
-        self._answers.append(answer)
-        return answer
-
-    async def _refuse(self, tool: str, args: Mapping[str, Any]) -> str:
+    async def _refuse(self, said: str, tool: str, args: Mapping[str, Any]) -> str:
         """Return why a call must not run, empty if it may. Raises InvalidCallError."""
         call = Call(tool, args)
-        if not self._critical or await self._critical.async_is_allowed(self._said, call):
+        if not self._critical or await self._critical.async_is_allowed(said, call):
             return ""
         if self._say is None:
             return NOT_PLAIN
         self._refused.append(call)
-        self._question = await self._critical.async_question(self._refused)
-        if not self._question:
+        self._asking = await self._critical.async_question(self._refused)
+        if not self._asking:
             names = ", ".join(self._critical.names(self._refused))
-            self._question = await self._say("not_ordered_plainly", {"names": names})
+            self._asking = await self._say("not_ordered_plainly", {"names": names})
         return ASK_FIRST
 
 
@@ -205,25 +223,5 @@ def native_strategy(
     reading = {one.name for one in api.tools if one.annotations.read_only}
     context = replace(api.llm_context, language=language or api.llm_context.language)
     critical = CriticalCalls(chat_log.hass, tools, reading, context)
-    possible = ToolCallValidator(tools, home, Limits(chat_log.hass))
-    return kind(tools, possible, critical, say)
-
-
-def _refused_before(contents: Sequence[Content]) -> list[Call]:
-    """Return the calls that the user was asked to confirm in the last turn."""
-    calls: dict[str, Call] = {}
-    asked: list[Call] = []
-    for content in contents[:-1]:
-        if isinstance(content, UserContent):
-            calls.clear()
-            asked.clear()
-        elif isinstance(content, AssistantContent):
-            made = content.tool_calls or ()
-            calls.update({one.id: Call(one.tool_name, one.tool_args) for one in made})
-        elif (
-            isinstance(content, ToolResultContent)
-            and content.result.data.get("error") == ASK_FIRST
-            and content.tool_call_id in calls
-        ):
-            asked.append(calls[content.tool_call_id])
-    return asked
+    validator = ToolCallValidator(tools, home, Limits(chat_log.hass))
+    return kind(tools, validator, critical, say)

@@ -27,7 +27,7 @@ from ..const import LOGGER
 from ..prompt.options import CONF_HISTORY_TOKENS, CONF_MAX_TOOL_ROUNDS
 from ..prompt.question import set_question
 from ..prompt.trimming import history_of, history_surplus, surplus, words_of
-from ..tool_calls.done import Done, add_missing_results
+from .done import Done, add_missing_results
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..prompt.request import TurnSettings
     from ..serving.owner import Ask
     from .deltas import ChatLogDelta
-    from .strategy import Deltas, Speaker, Strategy
+    from .strategy import Deltas, Speaker, Strategy, StrategyRequest
 
 # Maximum number of tool rounds, as in core's own agents.
 MAX_TOOL_ROUNDS = 10
@@ -91,14 +91,14 @@ class Turn:
         chat_log: ChatLog,
         agent_id: str,
         settings: TurnSettings,
-        offer: Strategy,
+        strategy: Strategy,
         asked: Ask,
         say: Speaker,
     ) -> None:
         """Prepare a turn for a chat log that ends with the user's message.
 
-        agent_id: the agent's entity id. offer: the strategy. asked: keeps prefills away, and knows
-        the slot. say: returns translated sentences for an answer that was cut.
+        agent_id: the agent's entity id. asked: keeps prefills away, and knows the slot. say:
+        returns translated sentences for an answer that was cut.
         """
         self._client = client
         self._chat_log = chat_log
@@ -113,7 +113,7 @@ class Turn:
         self._first_text_seconds: float | None = None
         self._finish_reason = FinishReason.UNKNOWN
         self._failure: LlamaServerError | None = None
-        self._offer = offer
+        self._strategy = strategy
 
     async def run(self) -> Outcome:
         """Run the turn and return its outcome. Raises LlamaServerError.
@@ -150,7 +150,7 @@ class Turn:
         for _round in range(rounds):
             if not await self._ask_fitting():
                 return None if _has_words(self._chat_log.content[-1]) else self._silence()
-            if self._offer.has_given_up:
+            if self._strategy.should_stop:
                 break
         return "too_many_tool_calls"
 
@@ -224,23 +224,23 @@ class Turn:
 
         Returns whether the model has called tools, so that it must be asked again.
         """
-        if ready := self._offer.ready(self._chat_log.content):
-            has_called = await self._add(_stream(ready))
+        if own := self._strategy.without_model(self._chat_log.content):
+            has_called = await self._add(_stream(own))
             self._note_question()
             return has_called
         request = await self._request()
         try:
-            has_called, completion = await self._take(request, self._events(request))
+            has_called, completion = await self._take(request, self._events(request.body))
         except ServerFaultError as err:
             LOGGER.warning("%s asks once more, as its server failed: %s", self._agent_id, err)
             try:
-                events = stream_unread(self._client, request)
+                events = stream_unread(self._client, request.body)
                 has_called, completion = await self._take(request, events)
             except LlamaServerError as again:
                 raise err from again
         if self._failure:
             return False
-        changed = self._asked.answered(request, completion)
+        changed = self._asked.answered(request.body, completion)
         if usage := completion.usage:
             self._chat_log.async_trace(
                 {
@@ -253,21 +253,21 @@ class Turn:
             )
         return has_called
 
-    async def _request(self) -> ChatRequest:
+    async def _request(self) -> StrategyRequest:
         """Return the request; all requests of a turn go to the slot of the first one."""
-        request = self._offer.request(self._chat_log.content, self._settings)
+        request = self._strategy.request(self._chat_log.content, self._settings)
         if not self._has_slot:
             async with self._client.waiting():
-                await self._asked.prepare(request)
+                await self._asked.prepare(request.body)
             self._settings = replace(self._settings, slot=self._asked.slot)
             self._has_slot = True
         return request
 
     async def _take(
-        self, request: ChatRequest, stream: AsyncGenerator[StreamEvent]
+        self, request: StrategyRequest, stream: AsyncGenerator[StreamEvent]
     ) -> tuple[bool, Completion]:
         """Add an answer; return whether it has called tools, and its usage."""
-        deltas = self._offer.deltas(request)
+        deltas = request.deltas()
         start = len(self._chat_log.content)
         try:
             async with aclosing(stream) as events:
@@ -280,7 +280,7 @@ class Turn:
 
     def _note_question(self) -> None:
         """Keep what the newest answer asks the user, for the next turn."""
-        if question := self._offer.question:
+        if question := self._strategy.question:
             set_question(self._chat_log.content[-1], question)
 
     def _events(self, request: ChatRequest) -> AsyncGenerator[StreamEvent]:

@@ -32,12 +32,12 @@ class WrittenStrategy(NativeStrategy):
     def __init__(
         self,
         tools: Sequence[ToolParam],
-        possible: ToolCallValidator,
+        validator: ToolCallValidator,
         critical: CriticalCalls | None = None,
         say: Speaker | None = None,
     ) -> None:
         """Initialize as `NativeStrategy` does."""
-        super().__init__(tools, possible, critical, say)
+        super().__init__(tools, validator, critical, say)
         self._written = WrittenTools(tools)
         self._grammar = ""
         if tools:
@@ -45,18 +45,18 @@ class WrittenStrategy(NativeStrategy):
 
     @override
     def _body(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
+        messages = to_messages(contents, settings.images)
         if not self._tools:
-            return to_request(contents, [], settings)
+            return to_request(settings.for_template(messages), [], settings)
+        written = settings.for_template(self._written.messages(messages))
         # A model cannot think under a grammar, and all requests must share the prompt's prefix.
-        request = to_request(contents, [], settings, Thinking.OFF)
-        messages = self._written.messages(to_messages(contents, settings.images))
-        request["messages"] = settings.told(messages)
+        request = to_request(written, [], settings, Thinking.OFF)
         if "response_format" in request:
             # It is a grammar itself, but the model must understand its earlier calls.
             return request
         # The home and the tools stay the same for a turn.
         self._grammar = self._grammar or call_grammar(
-            self._written.tools, self._possible.names(), settings.markers.broken
+            self._written.tools, self._validator.names(), settings.markers.broken
         )
         request["grammar"] = self._grammar
         return request

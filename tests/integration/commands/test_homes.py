@@ -135,14 +135,14 @@ async def test_talk_moves_nothing_critical(assist: HomeAssistant, path: Path) ->
         for thing in home.things
         if thing.domain in ("lock", "valve") or thing.device_class in ("garage", "gate", "door")
     ]
-    offer = CommandsStrategy(api, (language, language), api.llm_context)
+    strategy = CommandsStrategy(api, (language, language), api.llm_context)
     n_talk = 0
     for category, sentence in await assist.async_add_executor_job(list, sentences(path)):
         if category not in TALK:
             continue
         n_talk += 1
         said: list[Content] = [SystemContent("Hello."), UserContent(sentence)]
-        request = offer.request(said, TurnSettings(options={}, model=None))
+        request = strategy.request(said, TurnSettings(options={}, model=None)).body
         grammar = request.get("grammar", "")
         assert not [name for name in critical if name in grammar], sentence
         if category == "question":

@@ -25,6 +25,7 @@ from custom_components.llamacpp.model.markers import (
     mended,
     mended_in,
 )
+from custom_components.llamacpp.prompt.messages import to_messages
 from custom_components.llamacpp.prompt.request import TurnSettings, to_request
 from custom_components.llamacpp.tool_calls.validator import ToolCallValidator
 from dev.scripted_model import TEMPLATE, ToolCall, Vocabulary, write_scripted_model
@@ -239,7 +240,8 @@ async def test_every_place_of_a_request(special: Special, learned: Markers) -> N
         schema = {"type": "object", "properties": {words: {"enum": [words], "description": words}}}
         function = {"name": words, "description": words, "parameters": schema}
         settings = TurnSettings(options={}, markers=learned)
-        return to_request(spoken(words), [{"type": "function", "function": function}], settings)
+        messages = settings.for_template(to_messages(spoken(words)))
+        return to_request(messages, [{"type": "function", "function": function}], settings)
 
     expected = await special.in_request(request(HARMLESS))
     assert {

@@ -59,7 +59,7 @@ async def async_answer_directly(
         await _async_add(chat_log, user_input.agent_id, calls)
     finally:
         chat_log.llm_api = before
-    words = strategy.ready(chat_log.content[n_contents - 1 :])
+    words = strategy.without_model(chat_log.content[n_contents - 1 :])
     done: list[ChatLogDelta] = [{"role": "assistant"}, {"content": str(language.texts["done"])}]
     await _async_add(chat_log, user_input.agent_id, words or done)
     return conversation.async_get_result_from_chat_log(user_input, chat_log)

@@ -1,6 +1,7 @@
 """The strategy for a model that chooses from commands."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.conversation import AssistantContent, ToolResultContent, UserContent
@@ -20,11 +21,12 @@ from ...nlu.utterance import understand
 from ...nlu.verbs import is_order
 from ...prompt.home_prompt import examples
 from ...prompt.options import Thinking
-from ...prompt.question import Asks, Question, question_of
+from ...prompt.question import Asks, Question, question_before
 from ...prompt.request import to_request
 from ...tool_calls.targets import OWN, TIMER
 from ...tool_calls.tools import arguments_by_tool, to_tools
 from ..deltas import ChatLogStream
+from ..strategy import StrategyRequest
 from .answer import CommandDeltas, to_call
 from .later import async_sentences
 from .messages import has_failed, to_command_messages
@@ -37,13 +39,11 @@ if TYPE_CHECKING:
     from homeassistant.components.conversation import Content
     from homeassistant.helpers import llm
 
-    from ...client import ChatRequest
     from ...home.language import Language
     from ...home.things import ExposedEntity
     from ...nlu.candidates import Command
     from ...prompt.request import TurnSettings
     from ..deltas import ChatLogDelta
-    from ..strategy import Deltas
 
 # Number of top_logprobs per token.
 N_OTHERS = 20
@@ -57,7 +57,7 @@ class CommandsStrategy:
     # The requests have no tools.
     tools: Sequence[object] = ()
     # Every choice is valid.
-    has_given_up = False
+    should_stop = False
 
     def __init__(
         self,
@@ -93,7 +93,6 @@ class CommandsStrategy:
             for pair in examples(home, of_home)
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
-        self._parts: Sequence[Sequence[Command]] = []
         self._asked: Question | None = None
         self._answer: CommandDeltas | None = None
 
@@ -134,11 +133,11 @@ class CommandsStrategy:
         said = understand(last.content, self._language)
         return text, match_name(self._home, self._language, said)
 
-    def note_on(self, words: str) -> str:
+    def context_for(self, words: str) -> str:
         """Return the states that a question is about."""
         return live_note(self._hass, self._home, self._language, understand(words, self._language))
 
-    def ready(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
+    def without_model(self, contents: Sequence[Content]) -> list[ChatLogDelta]:
         """Return our confirmation, our question, or the calls that the user agrees to."""
         last = contents[-1]
         if isinstance(last, ToolResultContent):
@@ -202,44 +201,43 @@ class CommandsStrategy:
             return "", None
         return str(texts["what"]), Asks.WHAT
 
-    def request(self, contents: Sequence[Content], settings: TurnSettings) -> ChatRequest:
+    def request(self, contents: Sequence[Content], settings: TurnSettings) -> StrategyRequest:
         """Return the request with a grammar of the commands, or without if there are none."""
-        # A model cannot think under a grammar, and all requests must share the prompt's prefix.
-        request = to_request(contents, [], settings, Thinking.OFF)
+        said = to_command_messages(contents, self._language, settings.images)
+        system, *others = settings.for_template(said)
         # The examples alternate roles on their own; keep them separate from the conversation.
-        system, *said = settings.told(
-            to_command_messages(contents, self._language, settings.images)
-        )
-        request["messages"] = [system, *settings.markers.broken_in(self._examples), *said]
-        last = contents[-1]
-        is_said = isinstance(last, UserContent)
+        messages = [system, *settings.markers.broken_in(self._examples), *others]
+        # A model cannot think under a grammar, and all requests must share the prompt's prefix.
+        body = to_request(messages, [], settings, Thinking.OFF)
+        is_said = isinstance(contents[-1], UserContent)
         commands = self._interpreter.meaning(self._whole(contents)).parts if is_said else []
         # As the names stand in the model's prompt.
-        self._parts = [
+        parts = [
             [replace(one, text=settings.markers.broken(one.text)) for one in part]
             for part in commands
         ]
-        if self._parts:
-            # We ask back unless it is plain: the model must name the command.
-            is_heard = all(
-                any(one.is_heard and (one.is_named or one.is_critical) for one in part)
-                for part in self._parts
-            )
-            texts = [[one.text for one in part] for part in self._parts]
-            request["grammar"] = grammar_for(texts, may_talk=not is_heard)
-            # A command is right or wrong: variety gains nothing.
-            request["temperature"] = 0
-            if any(one.is_critical for part in self._parts for one in part):
-                request |= {"logprobs": True, "top_logprobs": N_OTHERS}
-        return request
+        if not parts:
+            return StrategyRequest(body, self._talk)
+        # We ask back unless it is plain: the model must name the command.
+        is_heard = all(
+            any(one.is_heard and (one.is_named or one.is_critical) for one in part)
+            for part in parts
+        )
+        texts = [[one.text for one in part] for part in parts]
+        body["grammar"] = grammar_for(texts, may_talk=not is_heard)
+        # A command is right or wrong: variety gains nothing.
+        body["temperature"] = 0
+        if any(one.is_critical for part in parts for one in part):
+            body |= {"logprobs": True, "top_logprobs": N_OTHERS}
+        return StrategyRequest(body, partial(self._choice, parts))
 
-    def deltas(self, request: ChatRequest) -> Deltas:
-        """Return the converter for the answer to the newest request."""
-        if "grammar" not in request:
-            self._answer = None
-            return ChatLogStream(None)
+    def _talk(self) -> ChatLogStream:
+        self._answer = None
+        return ChatLogStream(None)
+
+    def _choice(self, parts: Sequence[Sequence[Command]]) -> CommandDeltas:
         texts = self._language.texts
-        self._answer = CommandDeltas(self._parts, texts["sure"], texts["failed"])
+        self._answer = CommandDeltas(parts, texts["sure"], texts["failed"])
         return self._answer
 
     def _needs_timers(self, text: str) -> bool:
@@ -258,12 +256,11 @@ class CommandsStrategy:
         """
         *before, last = [one.content for one in contents if isinstance(one, UserContent)]
         last = after_all(last, self._language, self._interpreter, self._before)
-        asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
-        if not before or asked is None:
+        if not (before and any(isinstance(one, AssistantContent) for one in contents)):
             return last
         last = self._before.without_no(last)
         names = self._candidates.unclear(self._interpreter.meaning(before[-1]).parts)
-        question = question_of(asked)
+        question = question_before(contents)
         if question and (question.asks is Asks.WHAT or (names and question.asks is Asks.WHICH)):
             if self._before.is_for_all(last):
                 return self._for_all(names, before[-1])
@@ -289,8 +286,7 @@ class CommandsStrategy:
         last = contents[-1]
         if not (isinstance(last, UserContent) and understand(last.content, self._language).is_yes):
             return ()
-        asked = next((one for one in reversed(contents) if isinstance(one, AssistantContent)), None)
-        question = question_of(asked)
+        question = question_before(contents)
         return question.calls if question and question.asks is Asks.WHETHER else ()
 
     def _words_on_results(self, contents: Sequence[Content]) -> str:

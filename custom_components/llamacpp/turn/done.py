@@ -11,8 +11,9 @@ from homeassistant.components.conversation import (
 from homeassistant.helpers import llm
 from homeassistant.helpers.intent import IntentResponseType
 
-from .names import clipped
-from .tool_names import short_name
+from ..prompt.marks import Marks
+from ..tool_calls.names import clipped
+from ..tool_calls.tool_names import short_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # Maximum number of names in the answer; nobody listens to more.
 MAX_NAMES = 8
 NOT_ENDED = "The tool has not ended in time. It may have done its work all the same."
+# Results that we have added, for tools that timed out.
+_UNFINISHED = Marks[bool]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Done:
                 continue
             if content.tool_name in reading:
                 has_read |= not _has_failed(content)
-            elif content.result.data.get("error") == NOT_ENDED:
+            elif _UNFINISHED.get(content):
                 unfinished[short_name(content.tool_name)] = None
             elif not _has_failed(content):
                 call = calls.get(content.tool_call_id)
@@ -87,14 +90,14 @@ def add_missing_results(chat_log: ChatLog) -> None:
     for content in turn:
         for call in _calls_of(content):
             if call.id not in answered:
-                chat_log.async_add_assistant_content_without_tools(
-                    ToolResultContent(
-                        agent_id=content.agent_id,
-                        tool_call_id=call.id,
-                        tool_name=call.tool_name,
-                        result=llm.ToolResult(data={"error": NOT_ENDED}, error=True),
-                    )
+                added = ToolResultContent(
+                    agent_id=content.agent_id,
+                    tool_call_id=call.id,
+                    tool_name=call.tool_name,
+                    result=llm.ToolResult(data={"error": NOT_ENDED}, error=True),
                 )
+                chat_log.async_add_assistant_content_without_tools(added)
+                _UNFINISHED.set(added, value=True)
 
 
 def _newest_turn(chat_log: ChatLog) -> list[AssistantContent | ToolResultContent]:
