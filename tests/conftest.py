@@ -30,7 +30,7 @@ def sockets() -> Generator[None]:
     The Home Assistant test plugin blocks them before every test.
     """
     with pytest.MonkeyPatch.context() as patch:
-        # Puts back at the end what is there now: within a test, sockets that are allowed.
+        # Restores at the end what is there now: within a test, allowed sockets.
         patch.setattr(socket, "socket", socket.socket)
         pytest_socket.enable_socket()
         yield
@@ -44,7 +44,7 @@ def model() -> Path:
 
 @pytest.fixture(scope="session")
 def vocabulary(model: Path) -> Vocabulary:
-    """Return its vocabulary, which takes a while to be read."""
+    """Return its vocabulary, which takes a while to read."""
     return Vocabulary.read(model)
 
 

@@ -1,10 +1,10 @@
-"""The test plugin, on a newer Home Assistant than the one that it was made for.
+"""The test plugin, on a newer Home Assistant than the one it was made for.
 
 pytest loads this in the place of all installed plugins: PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 and
 PYTEST_PLUGINS=tests.newest.
 """
 
-# Home Assistant refuses to start when httpx was imported before, as a plugin does.
+# Home Assistant refuses to start if a plugin has imported httpx before.
 import homeassistant  # noqa: F401
 from homeassistant.components import logger
 from homeassistant.components.logger import helpers

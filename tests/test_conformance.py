@@ -1,4 +1,4 @@
-"""The table of what the integration does names a test, or a benchmark, for each row."""
+"""Each row of the conformance table names a test or a benchmark."""
 
 import ast
 from functools import cache
@@ -46,7 +46,7 @@ def test_the_table_is_whole() -> None:
 
 @pytest.mark.parametrize(("row", "proofs"), ROWS, ids=[row for row, _ in ROWS])
 def test_row(row: str, proofs: list[str]) -> None:
-    """What the row names exists and is run."""
+    """Its tests and benchmarks exist and run."""
     assert proofs, row
     for proof in proofs:
         file, _, name = proof.partition("::")

@@ -1,4 +1,4 @@
-"""What users are told about the integration: the docs name all that there is."""
+"""The integration's docs are complete and correct."""
 
 import json
 import re
@@ -13,14 +13,14 @@ import yaml
 ROOT = Path(__file__).parents[1]
 INTEGRATION = ROOT / "custom_components" / "llamacpp"
 PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
-# All texts for users and for those who change the code, by path.
+# All texts for users and developers, by path.
 TEXTS_OF_ALL = {
     path.relative_to(ROOT).as_posix(): path.read_text()
     for pattern in ("*.md", "docs/*.md", "addon/*.md", "benchmarks/README.md")
     for path in sorted(ROOT.glob(pattern))
 }
 REPOSITORY = "https://github.com/llamacpp-home-assistant/llamacpp-home-assistant"
-# A number, or what stands for one in a text.
+# A number, or its placeholder in a text.
 NUMBER = re.compile(r"\{\w+\}|\d[\d,]*")
 # A link or a picture of Markdown.
 LINK = re.compile(r"\]\(([^()\s]+)\)")
@@ -116,7 +116,7 @@ def anchors(text: str) -> set[str]:
 
 
 def test_quality_scale() -> None:
-    """Every rule is followed, or it is said why it does not apply."""
+    """Every rule is followed, or has a reason why it does not apply."""
     rules = yaml.safe_load((INTEGRATION / "quality_scale.yaml").read_text())["rules"]
     assert set(rules) == set().union(*RULES.values())
     for rule, said in rules.items():
@@ -152,7 +152,7 @@ def test_every_entity_is_described() -> None:
 
 
 def test_every_repair_is_described() -> None:
-    """Each issue is explained by the title that it, or its dialogue, has."""
+    """Each issue is explained under its title, or its dialogue's."""
     for issue in TEXTS["issues"].values():
         steps = issue.get("fix_flow", {"step": {"": issue}})["step"].values()
         assert any(step["title"] in part("troubleshooting") for step in steps)
@@ -169,12 +169,12 @@ def strings(value: Any) -> list[str]:
 
 
 def test_messages_are_those_of_the_integration() -> None:
-    """What troubleshooting quotes is said by the integration; numbers are filled in."""
+    """Messages quoted by troubleshooting are the integration's; numbers are filled in."""
     spoken = json.loads((INTEGRATION / "home" / "sentences" / "en.json").read_text())
     said = [NUMBER.sub("0", text) for text in (*strings(TEXTS), *strings(spoken))]
     rows = re.findall(r"^\| (.+?) \|", PAGES["troubleshooting"], re.MULTILINE)
     quoted = [one for row in rows for one in re.findall(r'"([^"]+)"', row)]
-    # A question has a name of the home in it.
+    # A question contains a name of the home.
     messages = [NUMBER.sub("0", one.strip(". ")) for one in quoted if not one.endswith("?")]
     assert len(messages) > 15
     for message in messages:
@@ -182,7 +182,7 @@ def test_messages_are_those_of_the_integration() -> None:
 
 
 def test_learn_more() -> None:
-    """The issues lead to pages and headings that the docs have."""
+    """Issues lead to existing pages and headings."""
     source = (INTEGRATION / "issues.py").read_text()
     links = re.findall(r"\{DOCS_URL\}/([\w-]+)\.md#([\w-]+)", source)
     assert len(links) == source.count("learn_more_url")
@@ -205,12 +205,12 @@ def test_learn_more() -> None:
     ],
 )
 def test_what_the_rules_ask_for(page: str, heading: str) -> None:
-    """The docs have a part for each rule about them, and it says something."""
+    """The docs have a part for each rule about them, and it is not empty."""
     assert len(part(page, heading).split()) > 40
 
 
 def test_links_lead_somewhere() -> None:
-    """Each link to a file leads to one that is there, and to a heading in it."""
+    """Each link leads to an existing file and heading."""
     for name, text in TEXTS_OF_ALL.items():
         for absolute in LINK.findall(text):
             link = absolute.removeprefix(f"{REPOSITORY}/blob/main/")
@@ -226,7 +226,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_buttons() -> None:
-    """Each link into one's own Home Assistant is about this repository, or its integration."""
+    """Each My link is about this repository, or its integration."""
     owner, _, repository = REPOSITORY.removeprefix("https://github.com/").partition("/")
     hacs = {"owner": owner, "repository": repository, "category": "integration"}
     wanted = {
@@ -256,7 +256,7 @@ def frontend(language: str) -> set[str]:
 
 
 def test_ways_through_the_settings() -> None:
-    """Each place that a text names in Home Assistant is called so there, in its language."""
+    """Menus of Home Assistant have their names, in the text's language."""
     for language, first in (("en", "Settings"), ("it", "Impostazioni")):
         known = frontend(language)
         assert first in known
@@ -278,7 +278,7 @@ def test_every_page_is_in_the_contents() -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "README.it.md", "docs/faq.md", "docs/models.md"])
 def test_figures_are_measured(name: str) -> None:
-    """Each figure of commands, tokens and seconds is one that was measured."""
+    """Each figure of commands, tokens and seconds was measured."""
     measured = TEXTS_OF_ALL["benchmarks/README.md"] + TEXTS_OF_ALL["addon/DOCS.md"]
     measured = measured.replace(",", "")
     text = TEXTS_OF_ALL[name]
@@ -311,9 +311,9 @@ def test_both_readmes_lead_alike() -> None:
 
 
 def test_every_entity_and_action_has_an_icon() -> None:
-    """What Home Assistant has no icon for by itself has one of ours."""
+    """An entity or action has our icon if Home Assistant has none."""
     icons = json.loads((INTEGRATION / "icons.json").read_text())
     assert set(icons["services"]) == set(SERVICES)
     for platform, entities in TEXTS["entity"].items():
-        # A duration's icon is that of its device class.
+        # A duration has the icon of its device class.
         assert set(entities) - {"time_to_first_token"} <= set(icons["entity"][platform])

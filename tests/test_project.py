@@ -1,4 +1,4 @@
-"""What the stores check on their side, checked here: hassfest's and HACS's rules."""
+"""The rules of hassfest and HACS, and those of our imports."""
 
 import ast
 import json
@@ -33,7 +33,7 @@ ALWAYS_THERE = {
 
 
 def test_manifest() -> None:
-    """The manifest has what HACS asks for, in hassfest's order, and requires nothing."""
+    """The manifest has HACS's keys, in hassfest's order, and no requirements."""
     manifest = json.loads((INTEGRATION / "manifest.json").read_text())
     first, second, *others = manifest
     assert [first, second] == ["domain", "name"]
@@ -44,7 +44,7 @@ def test_manifest() -> None:
 
 
 def test_imports_are_those_of_the_manifest() -> None:
-    """Hassfest wants each component to be named, but those that are always there."""
+    """Hassfest wants each component named, except those that are always loaded."""
     manifest = json.loads((INTEGRATION / "manifest.json").read_text())
     named = {*manifest["dependencies"], *manifest["after_dependencies"], manifest["domain"]}
     imported: dict[str, Path] = {}
@@ -70,7 +70,7 @@ def test_version_is_the_same_everywhere() -> None:
 
 
 def test_hacs() -> None:
-    """HACS refuses keys that it does not know; the minimum version is one that we test."""
+    """HACS rejects unknown keys; the minimum version is a tested one."""
     hacs = json.loads((ROOT / "hacs.json").read_text())
     assert set(hacs) <= HACS_KEYS
     requirements = (ROOT / "requirements" / "test.txt").read_text()
@@ -88,7 +88,7 @@ def test_app_repository() -> None:
 
 
 def test_name_is_the_same_everywhere() -> None:
-    """One name wherever a user looks, found by "llama" and not to be taken for core's."""
+    """Users see one name everywhere: it has "llama", and differs from core's."""
     manifest = json.loads((INTEGRATION / "manifest.json").read_text())
     name = manifest["name"]
     assert "llama" in name.lower().split()
@@ -113,7 +113,7 @@ def test_name_is_the_same_everywhere() -> None:
 
 @pytest.mark.parametrize(("name", "size"), [("icon.png", 256), ("icon@2x.png", 512)])
 def test_brand_images(name: str, size: int) -> None:
-    """Icons are squares of the sizes that Home Assistant asks for."""
+    """Icons are squares of the sizes for Home Assistant."""
     head = (INTEGRATION / "brand" / name).read_bytes()[:24]
     assert struct.unpack(">II", head[16:24]) == (size, size)
 
@@ -129,13 +129,13 @@ def test_requirements_name_no_address() -> None:
         assert "--hash=sha256:" in path.read_text()
 
 
-# The rooms of the integration, from the bottom up: each may import those before it. The platforms,
-# which lie beside them, may import all.
+# The folders of the integration, from the bottom up: each may import those before it. The
+# platforms, beside them, may import all.
 ROOMS = ("client", "serving", "model", "home", "nlu", "tool_calls", "prompt", "history", "turn")
 
 
 def imports_of(path: Path) -> set[str]:
-    """Return what a module of the integration imports of it, also for types: rooms, or modules."""
+    """Return what a module imports from the integration, also for types: folders, or modules."""
     package = path.relative_to(INTEGRATION).parent.parts
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -148,7 +148,7 @@ def imports_of(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_arrows_go_down(room: str) -> None:
-    """A room imports those below it and the constants, and says in its README what it is for."""
+    """A folder imports those below it and the constants, and has a README."""
     allowed = {*ROOMS[: ROOMS.index(room) + 1], "const"}
     files = [*(INTEGRATION / room).rglob("*.py")]
     assert files
@@ -158,7 +158,7 @@ def test_arrows_go_down(room: str) -> None:
 
 
 def test_all_folders_are_rooms() -> None:
-    """Nothing is beside the rooms but what Home Assistant wants there."""
+    """Every folder with modules is in the list."""
     folders = {path.parent.relative_to(INTEGRATION).parts[0] for path in INTEGRATION.glob("*/*.py")}
     assert folders == {*ROOMS}
 

@@ -1,4 +1,4 @@
-"""The app in its image, run as the Supervisor does."""
+"""The app in its image, as the Supervisor runs it."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class ContainerApp(RunningApp):
     def __init__(
         self, folder: Path, environment: dict[str, str] | None = None, **options: object
     ) -> None:
-        """Describe it; nothing is started yet."""
+        """Describe the container without starting it."""
         super().__init__(folder)
         for name in ("data", "config/models"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ class ContainerApp(RunningApp):
         )
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run something within the container."""
+        """Run a command in the container."""
         return self._do("exec", self.name, *command)
 
     def _do(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -73,6 +73,6 @@ class ContainerApp(RunningApp):
         self.process.stop()
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it, as in a power cut."""
         self._do("kill", self.name)
         self.process.stop()

@@ -1,4 +1,4 @@
-"""Stores turns without a pause, in one process after the other, each of which gets killed."""
+"""Stores turns without a pause, in processes that are killed one after the other."""
 
 import asyncio
 import os
@@ -15,12 +15,12 @@ MOST_TURNS = 100_000
 
 
 def tell(line: str) -> None:
-    """Write a line as a whole, or not at all."""
+    """Write a complete line, or nothing."""
     os.write(1, f"{line}\n".encode())
 
 
 async def write(path: Path) -> None:
-    """Store turns, the number of messages of each conversation after each on a line."""
+    """Store turns; print the number of messages of each conversation after each."""
     store = ConversationStore(path)
     await store.open()
     for number in range(MOST_TURNS):
@@ -33,9 +33,9 @@ async def write(path: Path) -> None:
 
 
 def main() -> None:
-    """Begin a process for each line that is read; tell its id, and when it is gone."""
+    """Start a process for each line of input; print its id, and when it has ended."""
     for _ in sys.stdin:
-        # What is imported already is not imported again: hundreds of processes take seconds.
+        # Forked processes have the imports already: hundreds of starts take only seconds.
         child = os.fork()
         if child == 0:
             asyncio.run(write(Path(sys.argv[1])))

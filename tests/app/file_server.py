@@ -1,4 +1,4 @@
-"""A server of files that does wrong what a test asks for, as real ones do now and then."""
+"""A server of files with the faults that a test sets."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ KILOBYTE = 1024
 
 
 def model_bytes(n_bytes: int) -> bytes:
-    """Return what begins like a model; no two blocks of it are the same."""
+    """Return bytes that start like a model; no two blocks are the same."""
     blocks = (hashlib.sha256(str(number).encode()).digest() for number in range(n_bytes // 32 + 1))
     return (b"GGUF" + b"".join(blocks))[:n_bytes]
 
@@ -28,8 +28,7 @@ def model_bytes(n_bytes: int) -> bytes:
 class FileServer:
     """Serves `content` at every path but those of `others`.
 
-    script: what the next requests are answered with instead.
-    n_sent: bytes of content that went out. requests: what was asked for, with its headers.
+    script: other answers for the next requests. n_sent: bytes of content. requests: with headers.
     """
 
     content: bytes = field(default_factory=lambda: model_bytes(64 * KILOBYTE))
@@ -43,7 +42,7 @@ class FileServer:
     others: dict[str, bytes] = field(default_factory=dict)
 
     async def __aenter__(self) -> Self:
-        """Begin to serve."""
+        """Start to serve."""
         self._closing = asyncio.Event()
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
@@ -74,7 +73,7 @@ class FileServer:
     async def send(
         self, request: web.Request, *, n_bytes: int | None = None, pause: float = 0.0
     ) -> web.StreamResponse:
-        """Send what is asked for, or so many bytes of it before the connection is cut."""
+        """Send the content, or this many bytes before the connection is closed."""
         start = self._start(request)
         content = self.others.get(request.path, self.content)
         rest = content[start:]
@@ -91,7 +90,7 @@ class FileServer:
             async with asyncio.timeout(pause):
                 await self._closing.wait()
         if len(part) < len(rest) and request.transport:
-            # What was written so far still goes out.
+            # Let the written bytes arrive.
             request.transport.close()
         return response
 
@@ -104,7 +103,7 @@ class FileServer:
         return int(asked.removeprefix("bytes=").removesuffix("-"))
 
     def cut(self, n_bytes: int, pause: float = 0.0) -> Answer:
-        """Return an answer that is cut off after so many bytes."""
+        """Return an answer that ends after this many bytes."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             return await self.send(request, n_bytes=n_bytes, pause=pause)
@@ -113,7 +112,7 @@ class FileServer:
 
 
 def saying(status: int, text: str = "", **headers: str) -> Answer:
-    """Return an answer with a page; the underscores of headers' names stand for hyphens."""
+    """Return an answer with a page; underscores in header names stand for hyphens."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -1,4 +1,4 @@
-"""Small GGUF files: whole ones, and such as no library would write."""
+"""Small GGUF files: valid ones, and those that no library would write."""
 
 import struct
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# Numbers of the format: of keys' types, and of tensors'.
+# Numbers of the format: types of keys and of tensors.
 U32 = 4
 STRING = 8
 ARRAY = 9
@@ -46,7 +46,7 @@ def write(
 
 
 def text(value: str) -> bytes:
-    """Return a string as a file has it."""
+    """Return a string in the file's format."""
     return struct.pack("<Q", len(value)) + value.encode()
 
 
@@ -68,7 +68,7 @@ def built(
     data: int = 0,
     version: int = 3,
 ) -> Path:
-    """Write a file that no library would; `data`: bytes behind the aligned head."""
+    """Write a file by hand; `data`: bytes behind the aligned head."""
     head = struct.pack("<4sIQQ", b"GGUF", version, len(tensors), len(keys))
     head += b"".join(keys) + b"".join(tensors)
     path.write_bytes(head + b"\0" * (-len(head) % 32 + data))

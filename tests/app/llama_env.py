@@ -1,4 +1,4 @@
-"""What `addon/llama.env` says."""
+"""The variables of `addon/llama.env`."""
 
 import re
 from pathlib import Path

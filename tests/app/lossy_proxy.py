@@ -1,4 +1,4 @@
-"""A bad network between a client and the app: it loses a message, or the answer to one."""
+"""A bad network between a client and the app: it loses a request, or an answer."""
 
 import socket
 import threading
@@ -13,10 +13,10 @@ SECONDS = 30.0
 
 
 class LossyProxy:
-    """Hands each connection on to a port of this machine, one after the other."""
+    """Passes connections to a port of this machine, one after the other."""
 
     def __init__(self, port: int) -> None:
-        """Listen; the first connection is taken when this is entered."""
+        """Listen; the first connection is accepted when this is entered."""
         self._port = port
         self._listener = socket.create_server((LOOPBACK, 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -25,18 +25,18 @@ class LossyProxy:
         self.url = f"http://{LOOPBACK}:{self._listener.getsockname()[1]}"
 
     def lose_next(self, path_ending: str, *, after_the_answer: bool) -> None:
-        """Lose the next request to such a path: before the app has it, or after it has answered."""
+        """Lose the next request to this path: before the app gets it, or after its answer."""
         self._wanted = (f"{path_ending} HTTP/".encode(), after_the_answer)
 
     def __enter__(self) -> Self:
-        """Begin to serve."""
+        """Start to serve."""
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None
     ) -> None:
-        """Take no more connections."""
+        """Accept no more connections."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(SECONDS)
@@ -52,7 +52,7 @@ class LossyProxy:
                 self._handle(client)
 
     def _handle(self, client: socket.socket) -> None:
-        """Hand a request on and its answer back. The client sends one request a connection."""
+        """Pass on a request and its answer. The client sends one request on a connection."""
         request = _request_of(client)
         loses = self._wanted is not None and self._wanted[0] in request.partition(b"\r\n")[0]
         if loses and self._wanted is not None:
@@ -69,7 +69,7 @@ class LossyProxy:
 
 
 def _request_of(client: socket.socket) -> bytes:
-    """Return a whole request; urllib asks for the connection to be closed behind the answer."""
+    """Return a whole request; urllib asks to close the connection after the answer."""
     request = b""
     while b"\r\n\r\n" not in request:
         request += client.recv(65536)

@@ -1,10 +1,10 @@
-"""What is known of two models, by their published numbers."""
+"""Two models by their published numbers."""
 
 from dataclasses import replace
 
 from llamacpp_app.gguf import GgufInfo
 
-# Gemma 3 1B in Q4_K_M, the default model, by its published numbers.
+# Gemma 3 1B in Q4_K_M, the default model.
 GEMMA = GgufInfo(
     architecture="gemma3",
     name="Gemma 3 1b It",
@@ -24,7 +24,7 @@ GEMMA = GgufInfo(
     file_bytes=806_000_000,
     n_sliding_kv_heads=22,
 )
-# A model of 8 thousand million parameters, all of whose layers keep everything.
+# A model of 8 thousand million parameters with full attention in all layers.
 LLAMA = replace(
     GEMMA,
     architecture="llama",

@@ -1,4 +1,4 @@
-"""Plays the Supervisor: takes what apps tell."""
+"""A scripted Supervisor that receives the app's messages."""
 
 import asyncio
 from typing import Any, Self
@@ -11,13 +11,13 @@ TOKEN = "token-of-the-supervisor"
 
 
 class Supervisor:
-    """Takes what apps tell, and tells each of its ports on the host.
+    """Receives the messages of apps, and returns their ports on the host.
 
-    statuses: what the next ones are answered with instead of 200.
+    statuses: of the next answers, instead of 200.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing told."""
+        """Start without any message."""
         self.ports: dict[str, int | None] = {}
         self.told: list[dict[str, Any]] = []
         self.statuses: list[int] = []
@@ -25,7 +25,7 @@ class Supervisor:
         self.url = ""
 
     async def __aenter__(self) -> Self:
-        """Begin to listen."""
+        """Start to listen."""
         app = web.Application()
         app.router.add_post("/discovery", self._answer)
         app.router.add_get("/addons/self/info", self._info)
@@ -47,12 +47,12 @@ class Supervisor:
         return None
 
     async def _info(self, request: web.Request) -> web.Response:
-        """Tell an app about itself, of which only the ports matter."""
+        """Return an app's information, of which only the ports matter."""
         told = {"result": "ok", "data": {"slug": "local_llamacpp", "network": self.ports}}
         return self._refusal(request) or web.json_response(told)
 
     async def _answer(self, request: web.Request) -> web.Response:
-        """Take a message as the real one does."""
+        """Answer a message like the real one."""
         if refusal := self._refusal(request):
             return refusal
         self.told.append(await request.json())

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("socket_enabled")
 
 
 def start(app: RunningApp, **body: str) -> str:
-    """Begin a conversation and return its id."""
+    """Start a conversation and return its id."""
     status, answer = app.ask("POST", "/api/conversation/start", body)
     assert status == 201
     found: str = answer["conversation_id"]
@@ -45,7 +45,7 @@ def events(app: RunningApp, path: str, body: dict[str, Any]) -> list[tuple[str, 
 
 
 def test_chat(shared_app: RunningApp) -> None:
-    """One message is answered, with the fields that were promised."""
+    """One message gets an answer with the promised fields."""
     status, answer = shared_app.ask(
         "POST", "/api/chat", {"message": "Say hello.", "temperature": 0, "max_tokens": 8}
     )
@@ -60,7 +60,7 @@ def test_chat(shared_app: RunningApp) -> None:
 
 
 def test_the_system_prompt_is_read(shared_app: RunningApp) -> None:
-    """What the model is told about itself is part of the prompt."""
+    """The model gets the system prompt."""
     body = {"message": "Hello.", "max_tokens": 1}
     _, without = shared_app.ask("POST", "/api/chat", body)
     _, given = shared_app.ask("POST", "/api/chat", {**body, "system_prompt": "one two " * 50})
@@ -68,7 +68,7 @@ def test_the_system_prompt_is_read(shared_app: RunningApp) -> None:
 
 
 def test_conversation(shared_app: RunningApp) -> None:
-    """Turns build on each other, are counted and kept, and can be forgotten."""
+    """Turns build on each other, are counted and stored, and can be deleted."""
     found = start(shared_app, system_prompt="You are brief.")
     assert re.fullmatch(r"conv_\d{10}_[0-9a-f]{8}", found)
     path = f"/api/conversation/{found}"
@@ -80,7 +80,7 @@ def test_conversation(shared_app: RunningApp) -> None:
         counts.append(answer["message_count"])
         prompts.append(answer["usage"])
     assert counts == [2, 4]
-    # The second prompt holds the first turn, which the server still knows.
+    # The second prompt contains the first turn, which is in the server's cache.
     assert prompts[1]["prompt_tokens"] > prompts[0]["prompt_tokens"] + 6
     assert prompts[1]["cached_tokens"] >= prompts[0]["prompt_tokens"]
     _, history = shared_app.ask("GET", f"{path}/history")
@@ -105,7 +105,7 @@ def test_conversation(shared_app: RunningApp) -> None:
 
 @pytest.mark.parametrize("where", ["chat", "conversation"])
 def test_events(shared_app: RunningApp, where: str) -> None:
-    """The words come as events, and the last one has all the fields."""
+    """Words are streamed as events, and the last one has all the fields."""
     path = "/api/chat"
     if where == "conversation":
         path = f"/api/conversation/{start(shared_app)}/message"
@@ -119,7 +119,7 @@ def test_events(shared_app: RunningApp, where: str) -> None:
 
 
 def test_what_is_given_up_is_not_stored(shared_app: RunningApp) -> None:
-    """Who goes away ends the answer, and leaves no half turn."""
+    """A client that disconnects ends the answer, and no half turn is stored."""
     found = start(shared_app)
     connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=60)
     body = json.dumps({"message": "Tell a long story.", "max_tokens": 400, "stream": True})
@@ -151,7 +151,7 @@ def test_two_at_once_go_one_after_the_other(shared_app: RunningApp) -> None:
 
 
 def test_too_many_wait(shared_app: RunningApp) -> None:
-    """Who would wait behind too many others is told to come back."""
+    """A request behind too many others is rejected, with a time to retry."""
     answers: list[tuple[int, Any]] = []
 
     def send() -> None:
@@ -159,7 +159,7 @@ def test_too_many_wait(shared_app: RunningApp) -> None:
         answers.append(shared_app.ask("POST", "/api/chat", body))
 
     threads = [threading.Thread(target=send) for _ in range(24)]
-    # The tests before must not have used up how often somebody may ask.
+    # The requests of earlier tests must not count for the rate limit.
     time.sleep(len(threads) / REQUESTS_PER_SECOND)
     for thread in threads:
         thread.start()
@@ -168,12 +168,12 @@ def test_too_many_wait(shared_app: RunningApp) -> None:
     refusals = [answer["error"]["code"] for status, answer in answers if status != 200]
     assert refusals
     assert set(refusals) == {"busy"}
-    # Two are answered at a time, and sixteen wait.
+    # Two are answered at the same time, and sixteen wait.
     assert len(refusals) <= len(threads) - 18
 
 
 def test_a_long_conversation_goes_on(shared_app: RunningApp) -> None:
-    """What does not fit into the context any more is left out, the oldest turns first."""
+    """If the context is full, the oldest turns are left out."""
     found = start(shared_app)
     path = f"/api/conversation/{found}/message"
     for number in range(4):
@@ -215,7 +215,7 @@ def test_a_long_conversation_goes_on(shared_app: RunningApp) -> None:
     ],
 )
 def test_errors(shared_app: RunningApp, asked: str, body: Any, told: str, words: str) -> None:
-    """Every mistake is answered with a status, a code for programs and a sentence for people."""
+    """Every error has a status, a code for programs and a sentence for people."""
     method, path = asked.split()
     status, answer = shared_app.ask(method, path, body)
     assert f"{status} {answer['error']['code']}" == told
@@ -223,7 +223,7 @@ def test_errors(shared_app: RunningApp, asked: str, body: Any, told: str, words:
 
 
 def test_too_large(shared_app: RunningApp) -> None:
-    """What nobody types is refused, as a message and as a body."""
+    """Too large messages and bodies are rejected."""
     status, answer = shared_app.ask("POST", "/api/chat", {"message": "x" * 32001})
     assert (status, answer["error"]["code"]) == (400, "invalid")
     assert "at most 32000 characters" in answer["error"]["message"]
@@ -243,7 +243,7 @@ def test_too_large(shared_app: RunningApp) -> None:
     ids=["cut", "latin-1", "nested", "number", "gzip"],
 )
 def test_no_json(shared_app: RunningApp, body: bytes, encoding: str) -> None:
-    """What is no JSON at all is told so, whatever it is instead."""
+    """A body that is not JSON is reported as such."""
     connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=10)
     headers = {**shared_app.headers, "Content-Encoding": encoding}
     connection.request("POST", "/api/chat", body, headers)
@@ -254,7 +254,7 @@ def test_no_json(shared_app: RunningApp, body: bytes, encoding: str) -> None:
 
 
 def test_other_alphabets(shared_app: RunningApp) -> None:
-    """JSON is read in any encoding that it may have, whatever the header says of it."""
+    """JSON is read in any valid encoding, whatever the header says."""
     connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=60)
     headers = {**shared_app.headers, "Content-Type": "application/json; charset=nonsense"}
     body = json.dumps({"message": "Grüße", "max_tokens": 1}, ensure_ascii=False)
@@ -267,19 +267,19 @@ def test_other_alphabets(shared_app: RunningApp) -> None:
 
 
 def test_strangers_who_speak_no_http(shared_app: RunningApp) -> None:
-    """They are turned away, and the log has no word of it."""
+    """They are disconnected, and the log does not mention them."""
     before = shared_app.log()
     for request in (b"\x16\x03\x01\r\n\r\n", b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n"):
         with socket.create_connection((LOOPBACK, shared_app.api_port), timeout=10) as connection:
             connection.sendall(request)
             assert b" 400 " in connection.recv(100)
-    # What is asked now is answered after what was written before.
+    # This request is answered after the earlier ones.
     shared_app.ask("GET", "/api/health")
     assert "Traceback" not in shared_app.log().removeprefix(before)
 
 
 def test_events_are_not_forced_on_anybody(shared_app: RunningApp) -> None:
-    """Who says that no stream is wanted gets none, whatever else would be accepted."""
+    """A request with `stream: false` gets no events, whatever it accepts."""
     connection = http.client.HTTPConnection(LOOPBACK, shared_app.api_port, timeout=60)
     headers = {**shared_app.headers, "Accept": "text/event-stream, application/json"}
     body = json.dumps({"message": "Hi", "max_tokens": 1, "stream": False})
@@ -289,9 +289,9 @@ def test_events_are_not_forced_on_anybody(shared_app: RunningApp) -> None:
 
 
 def test_who_waits_for_a_conversation_takes_no_place(shared_app: RunningApp) -> None:
-    """Two messages to one conversation leave room for somebody else, who is answered meanwhile.
+    """Two messages to one conversation leave a place for another client's.
 
-    Who goes away while waiting leaves the queue.
+    A client that disconnects while it waits leaves the queue.
     """
     path = f"/api/conversation/{start(shared_app)}/message"
     body = json.dumps({"message": "Tell a very long story.", "max_tokens": 400, "stream": True})
@@ -304,7 +304,7 @@ def test_who_waits_for_a_conversation_takes_no_place(shared_app: RunningApp) -> 
     first = connections[0].getresponse()
     first.read(20)
     assert shared_app.ask("POST", "/api/chat", {"message": "Hi", "max_tokens": 1})[0] == 200
-    # Both are still there: one is being answered, the other waits for it.
+    # Both are still there: one is being answered, the other waits.
     assert shared_app.ask("GET", "/api/health")[1]["waiting"] == 2
     connections[1].close()
     waiting_is(shared_app, 1)
@@ -314,7 +314,7 @@ def test_who_waits_for_a_conversation_takes_no_place(shared_app: RunningApp) -> 
 
 
 def waiting_is(app: RunningApp, count: int) -> None:
-    """Wait until so many are being answered, or wait for it."""
+    """Wait until this number of requests is in progress or waits."""
     deadline = time.monotonic() + 10
     while app.ask("GET", "/api/health")[1]["waiting"] != count:
         assert time.monotonic() < deadline
@@ -323,7 +323,7 @@ def waiting_is(app: RunningApp, count: int) -> None:
 
 @pytest.mark.parametrize("key", ["", "wrong"])
 def test_the_key(shared_app: RunningApp, key: str) -> None:
-    """Nobody gets in without it, at neither port; the page itself is open and holds no secret."""
+    """It is needed at both ports; the page itself is open and contains no secret."""
     status, answer = shared_app.ask("GET", "/api/health", key=key)
     assert (status, answer["error"]["code"]) == (401, "unauthorized")
     connection = http.client.HTTPConnection(LOOPBACK, shared_app.server_port, timeout=10)
@@ -341,7 +341,7 @@ def test_the_key(shared_app: RunningApp, key: str) -> None:
 
 
 def test_strangers_pages_get_nothing(shared_app: RunningApp) -> None:
-    """A page of somebody else, open in the same browser, may not read what we answer."""
+    """A foreign page in the same browser may not read our answers."""
     for port in (shared_app.api_port, shared_app.server_port):
         connection = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
         headers = {**shared_app.headers, "Origin": "https://evil.example"}
@@ -352,7 +352,7 @@ def test_strangers_pages_get_nothing(shared_app: RunningApp) -> None:
 
 
 def test_models(shared_app: RunningApp) -> None:
-    """The model that lies in the folder is told of, with what its file says."""
+    """The model in the folder is listed, with the data of its file."""
     _, answer = shared_app.ask("GET", "/api/models")
     (model,) = answer["models"]
     assert model["name"] == "smol"
@@ -368,7 +368,7 @@ def test_models(shared_app: RunningApp) -> None:
 
 
 def test_what_people_say_is_not_in_the_log(shared_app: RunningApp) -> None:
-    """Neither the messages nor the key are in the log."""
+    """Neither messages nor the key are in the log."""
     shared_app.ask("POST", "/api/chat", {"message": "My secret is xylophone.", "max_tokens": 4})
     _, answer = shared_app.ask("GET", "/api/log")
     text = "\n".join(answer["lines"])
@@ -378,7 +378,7 @@ def test_what_people_say_is_not_in_the_log(shared_app: RunningApp) -> None:
 
 
 def test_statistics(shared_app: RunningApp) -> None:
-    """The samples are a list; what is in them is counted in another test."""
+    """The samples are a list; another test counts them."""
     assert isinstance(shared_app.ask("GET", "/api/statistics")[1]["samples"], list)
 
 

@@ -1,4 +1,4 @@
-"""Backups of the conversations, while they are written as fast as it goes."""
+"""Backups of conversations during many writes."""
 
 import asyncio
 import contextlib
@@ -18,14 +18,14 @@ N_COPIES = 12
 
 
 def run_backup(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Do what the Supervisor does before a backup."""
+    """Do as the Supervisor does before a backup."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "addon"), "DATA_DIR": str(folder)}
     command = [sys.executable, "-m", "llamacpp_app.backup"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
 
 
 async def test_copies_of_what_is_being_written(tmp_path: Path) -> None:
-    """Each is whole, has all that was acknowledged before, and is what a restore begins with."""
+    """Each copy is whole, has all acknowledged turns, and can be restored."""
     store = ConversationStore(tmp_path / "conversations.db")
     await store.open()
     started = await store.start("You are brief.")
@@ -45,7 +45,7 @@ async def test_copies_of_what_is_being_written(tmp_path: Path) -> None:
             done = await asyncio.to_thread(run_backup, tmp_path)
             assert done.stderr == ""
             messages = await restored(tmp_path, tmp_path / str(number), started.id)
-            # Of a long conversation only the newer half is kept.
+            # A long conversation keeps only its newer half.
             newest = messages[-1].created if messages else 0
             assert n_before <= newest <= n_turns + 1
             assert len(messages) % 2 == 0
@@ -57,13 +57,13 @@ async def test_copies_of_what_is_being_written(tmp_path: Path) -> None:
 
 
 def restore(copy: Path, empty: Path) -> None:
-    """Do what the Supervisor does with what the backup has."""
+    """Do as the Supervisor does to restore a backup."""
     empty.mkdir()
     (empty / copy.name).write_bytes(copy.read_bytes())
 
 
 async def restored(folder: Path, empty: Path, conversation_id: str) -> list[Message]:
-    """Return what is in a conversation after the copy in a folder was restored to an empty one."""
+    """Return the content of a conversation after restoring a copy to an empty folder."""
     restore(copy_of(folder / "conversations.db"), empty)
     with contextlib.closing(sqlite3.connect(copy_of(empty / "conversations.db"))) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -75,7 +75,7 @@ async def restored(folder: Path, empty: Path, conversation_id: str) -> list[Mess
 
 
 async def test_an_app_that_does_not_run(tmp_path: Path) -> None:
-    """Its backup has the copy that was written when it stopped; a later start keeps its own."""
+    """Its backup has the copy written at its stop; a later start keeps its own."""
     path = tmp_path / "conversations.db"
     store = ConversationStore(path)
     await store.open()
@@ -98,7 +98,7 @@ async def test_an_app_that_does_not_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, b"no database"])
 def test_a_backup_never_fails(tmp_path: Path, content: bytes | None) -> None:
-    """Without a new copy it has the one before, and the Supervisor's log says why."""
+    """Without a new copy it has the last one, and the Supervisor's log has the reason."""
     path = tmp_path / "conversations.db"
     copy_of(path).write_text("before")
     if content:

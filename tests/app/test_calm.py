@@ -1,4 +1,4 @@
-"""Answers are read in as few pieces as whoever listens needs, and never later than at their end."""
+"""Answers are read in as few pieces as a listener needs, and never after their end."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ def chunk(data: str) -> bytes:
 
 @contextlib.asynccontextmanager
 async def answering(*last: str, hangs_up: bool = True) -> AsyncGenerator[Upstream]:
-    """Serve an answer of many words, one after the other, and these events at its end."""
+    """Serve an answer of many words, one after the other, then these events."""
     left = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,7 +55,7 @@ async def answering(*last: str, hangs_up: bool = True) -> AsyncGenerator[Upstrea
 
 
 async def pieces_of(upstream: Upstream, *, is_live: bool) -> list[Piece]:
-    """Return the pieces in which an answer comes."""
+    """Return the pieces of an answer."""
     async with asyncio.timeout(WAIT_SECONDS):
         return [one async for one in upstream.chat({"messages": []}, is_live=is_live)]
 
@@ -65,7 +65,7 @@ USAGE = json.dumps({"choices": [], "usage": {"completion_tokens": N_WORDS}})
 
 
 async def test_nobody_looks_before_the_end() -> None:
-    """What comes with the head, what is there at a look, and the rest: no piece more."""
+    """Only with the headers, at a look, and at the end."""
     async with answering(USAGE, "[DONE]") as upstream:
         pieces = [one for one in await pieces_of(upstream, is_live=False) if one != Piece()]
     assert "".join(one.text for one in pieces) == WORDS
@@ -74,7 +74,7 @@ async def test_nobody_looks_before_the_end() -> None:
 
 
 async def test_somebody_looks() -> None:
-    """The first words come by themselves, then several together."""
+    """The first words come alone, later ones in groups."""
     async with answering(USAGE, "[DONE]") as upstream:
         pieces = await pieces_of(upstream, is_live=True)
     words = [one.text for one in pieces if one.text]
@@ -88,7 +88,7 @@ async def test_a_server_that_does_not_hang_up(
     monkeypatch: pytest.MonkeyPatch,
     is_live: bool,  # noqa: FBT001 - a parameter of a test
 ) -> None:
-    """The end of an answer is seen all the same, at the next look."""
+    """The end of an answer is seen at the next look."""
     monkeypatch.setattr("llamacpp_app.upstream.QUIET_SECONDS", 2 * calm.LIVE_SECONDS)
     async with answering(USAGE, "[DONE]", hangs_up=False) as upstream:
         pieces = await pieces_of(upstream, is_live=is_live)
@@ -100,7 +100,7 @@ async def test_a_server_that_does_not_hang_up(
     [('{"error": {"message": "It is on fire."}}', "It is on fire"), (USAGE, "broke off")],
 )
 async def test_a_fault_at_the_end(last: str, words: str) -> None:
-    """An error among the events, or no end at all, is an error."""
+    """An error event, or a missing end, is an error."""
     async with answering(last) as upstream:
         with pytest.raises(UpstreamError, match=words):
             await pieces_of(upstream, is_live=False)

@@ -1,4 +1,4 @@
-"""The models that there are: of the options, of the page, and those in the folder."""
+"""The models of the options, of the page, and of the folder."""
 
 import asyncio
 import contextlib
@@ -48,25 +48,25 @@ def catalog(paths: Paths, session: aiohttp.ClientSession) -> Catalog:
 
 
 def make(paths: Paths, session: aiohttp.ClientSession, **options: Any) -> Catalog:
-    """Return a catalog as a start of the app makes it."""
+    """Return a catalog as after a start of the app."""
     wanted = Options(**{"model_url": NOWHERE, "model_name": "main", **options})
     setup = Setup(options=wanted, paths=paths, ports=Ports(), api_key="key")
 
     async def sleep(_: float) -> None:
-        """Wait for nothing."""
+        """Return immediately."""
 
     return Catalog(setup, Downloader(session, sleep=sleep))
 
 
 @pytest.fixture(autouse=True)
 def resting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let files rest as soon as they are there."""
+    """Treat files as complete as soon as they are there."""
     monkeypatch.setattr(folder, "REST_SECONDS", 0.0)
 
 
 @contextlib.asynccontextmanager
 async def running(catalog: Catalog) -> AsyncGenerator[None]:
-    """Let a catalog look after its models for a while."""
+    """Let a catalog check its models for a while."""
     task = asyncio.create_task(catalog.run())
     try:
         yield
@@ -76,19 +76,19 @@ async def running(catalog: Catalog) -> AsyncGenerator[None]:
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    """Wait for something."""
+    """Wait for a condition."""
     async with asyncio.timeout(WAIT_SECONDS):
         while not is_so():  # noqa: ASYNC110 - a state of several parts
             await asyncio.sleep(0.01)
 
 
 def is_ready(catalog: Catalog, name: str = "main") -> bool:
-    """Tell whether a model can be served."""
+    """Return whether a model can be served."""
     return catalog.entry(name).state is ModelState.READY
 
 
 async def test_a_file_comes_and_goes(catalog: Catalog, paths: Paths, model: Path) -> None:
-    """What lies in the folder is a model, as long as it lies there."""
+    """A file in the folder is a model until it is deleted."""
     file = paths.models / "mine.gguf"
     shutil.copy(model, file)
     (paths.models / "mmproj-mine.gguf").write_bytes(b"GGUF")
@@ -109,7 +109,7 @@ async def test_a_file_comes_and_goes(catalog: Catalog, paths: Paths, model: Path
 async def test_a_file_that_is_still_being_copied(
     catalog: Catalog, paths: Paths, model: Path
 ) -> None:
-    """It cannot be served, and can be once it is whole."""
+    """It can be served once it is complete."""
     file = paths.models / "mine.gguf"
     content = await asyncio.to_thread(model.read_bytes)
     file.write_bytes(content[: len(content) // 2])
@@ -123,7 +123,7 @@ async def test_a_file_that_is_still_being_copied(
 
 
 async def test_half_a_file_under_the_name_of_the_option(paths: Paths, catalog: Catalog) -> None:
-    """It is looked at again as soon as it has changed, and served when it is whole."""
+    """It is checked again when it changes, and served once it is complete."""
     content = write(paths.models / "main.gguf").read_bytes()
     (paths.models / "main.gguf").write_bytes(content[:-100])
     async with running(catalog):
@@ -135,7 +135,7 @@ async def test_half_a_file_under_the_name_of_the_option(paths: Paths, catalog: C
 
 
 async def test_a_file_that_is_written_over(paths: Paths, catalog: Catalog) -> None:
-    """What is served is what lies there, and the runner hears of it."""
+    """The new file is served, and the runner restarts."""
     write(paths.models / "mine.gguf")
     await catalog.scan()
     (before,) = catalog.ready()
@@ -154,7 +154,7 @@ async def test_a_file_that_is_written_over(paths: Paths, catalog: Catalog) -> No
 async def test_another_address_is_another_model(
     paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
 ) -> None:
-    """Under the same name, too; the same address fetches nothing, and by hand is by hand."""
+    """Under the same name, too; an unchanged address downloads nothing."""
     one = write(tmp_path / "one.bin").read_bytes()
     two = write(tmp_path / "two.bin", "qwen3").read_bytes()
     file_server.others = {"/one.gguf": one, "/two.gguf": two}
@@ -174,7 +174,7 @@ async def test_another_address_is_another_model(
 async def test_a_file_that_came_damaged(
     paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
 ) -> None:
-    """The next start fetches it again, once, for the source may be mended."""
+    """The next start downloads it again, once: the source may be correct by then."""
     content = write(tmp_path / "one.bin").read_bytes()
     file_server.content = content[:-100]
     for n_requests in (1, 2):
@@ -195,7 +195,7 @@ async def test_a_hash_that_is_wrong(
     file_server: FileServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is not fetched again, and with a hub that tells the hash not at all."""
+    """It is not downloaded again, and not at all if the hub has the hash."""
     monkeypatch.setattr(catalog_module, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(catalog_module, "SCAN_SECONDS", 0.01)
     for headers, n_files in (({"X-Linked-ETag": f'"{file_server.sha256}"'}, 0), ({}, 2)):
@@ -214,7 +214,7 @@ async def test_a_hash_that_is_wrong(
 async def test_a_projector_that_cannot_be_had(
     paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
 ) -> None:
-    """The model is served without it, and with another address of it, it sees."""
+    """The model is served without it, and gets vision with another address."""
     write(paths.models / "main.gguf")
     projector = write(tmp_path / "p.bin", "clip", {".has_vision_encoder": 1}).read_bytes()
     file_server.others = {"/p.gguf": projector, "/model.gguf": write(tmp_path / "m").read_bytes()}
@@ -243,7 +243,7 @@ async def test_a_projector_that_cannot_be_had(
 async def test_a_model_in_parts_goes_on(
     paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
 ) -> None:
-    """What is there of it is kept, after a stop in the middle and if somebody has put it there."""
+    """Finished parts are kept after a stop, and so are copied ones."""
     file_server.content = write(tmp_path / "one.bin").read_bytes()
     url = f"{file_server.url}/m-00001-of-00002.gguf"
     file_server.script = [file_server.send, saying(404)]
@@ -261,7 +261,7 @@ async def test_a_model_in_parts_goes_on(
     async with running(catalog):
         await until(lambda: is_ready(catalog))
     assert len(file_server.requests) == 4
-    # Of a single file now, and nothing is left of the others.
+    # Now of a single file: the others are deleted.
     paths.sources.write_text(json.dumps({"main-00001-of-00002.gguf": "elsewhere"}))
     catalog = make(paths, session, model_url=f"{file_server.url}/m.gguf")
     async with running(catalog):
@@ -280,7 +280,7 @@ async def test_a_projector_must_be_a_file(paths: Paths, session: aiohttp.ClientS
 
 
 async def test_a_file_that_cannot_be_deleted(paths: Paths, catalog: Catalog) -> None:
-    """That is told, and the model stays."""
+    """An error says so, and the model stays."""
     write(paths.models / "mine.gguf")
     await catalog.scan()
     (paths.models / "mine.gguf").unlink()
@@ -293,7 +293,7 @@ async def test_a_file_that_cannot_be_deleted(paths: Paths, catalog: Catalog) -> 
 async def test_a_projector_of_the_option_stays(
     paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
 ) -> None:
-    """Once it is there, the runner hears of nothing more."""
+    """Once it is there, the runner does not restart again."""
     write(paths.models / "main.gguf")
     file_server.content = write(tmp_path / "p", "clip", {".has_vision_encoder": 1}).read_bytes()
     catalog = make(paths, session, projector_url=f"{file_server.url}/p.gguf")
@@ -313,7 +313,7 @@ async def test_the_folder_while_something_is_fetched(
     file_server: FileServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A long download keeps nobody from putting a file into the folder."""
+    """A file can be added during a long download."""
     monkeypatch.setattr(catalog_module, "SCAN_SECONDS", 0.05)
     file_server.script = [file_server.cut(1024, pause=WAIT_SECONDS)]
     catalog = make(paths, session, model_url=f"{file_server.url}/m.gguf")
@@ -328,7 +328,7 @@ async def test_the_folder_while_something_is_fetched(
 async def test_a_quantisation(
     paths: Paths, session: aiohttp.ClientSession, file_server: FileServer, tmp_path: Path
 ) -> None:
-    """The hub is asked for its file once; what is there needs no hub."""
+    """The hub is asked for its file once, and not if the file is there."""
     listed = [{"type": "file", "path": f"{name}.gguf"} for name in ("x-Q8_0", "x-Q4_K_M")]
     file_server.others = {
         "/api/models/o/r/tree/main": json.dumps(listed).encode(),
@@ -344,7 +344,7 @@ async def test_a_quantisation(
 
 
 async def test_what_is_left_of_a_download(paths: Paths, catalog: Catalog) -> None:
-    """It is shown, and can be deleted; that of a model which is wanted is not."""
+    """It is listed, and can be deleted unless its model is still wanted."""
     for name in ("old", "main", "mmproj-main"):
         (paths.models / f"{name}.gguf.part").write_bytes(b"GGUF")
         (paths.models / f"{name}.gguf.part.json").write_text("{}")
@@ -367,7 +367,7 @@ async def test_what_is_left_of_a_download(paths: Paths, catalog: Catalog) -> Non
 async def test_what_is_ignored_is_told(
     paths: Paths, catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once in the log, and as long as it is there to the page."""
+    """The log says so once, and the page as long as it is there."""
     caplog.set_level("INFO")
     (paths.models / "sub").mkdir()
     for name in ("mine.gguf", "sub/mine.gguf"):
@@ -381,7 +381,7 @@ async def test_what_is_ignored_is_told(
 
 
 async def test_an_option_that_is_no_model_to_chat_with(paths: Paths, catalog: Catalog) -> None:
-    """Nothing is fetched for it, and the reason is told."""
+    """Nothing is downloaded for it, and the reason is shown."""
     write(paths.models / "main.gguf", "bert")
     async with running(catalog):
         await until(lambda: catalog.entry("main").state is ModelState.FAILED)
@@ -391,7 +391,7 @@ async def test_an_option_that_is_no_model_to_chat_with(paths: Paths, catalog: Ca
 async def test_added_models_are_remembered(
     catalog: Catalog, paths: Paths, session: aiohttp.ClientSession
 ) -> None:
-    """Those of the page outlive a restart; deleting one takes its files along."""
+    """Models added by the page are kept over a restart; deleting one deletes its files."""
     catalog.add(ModelOption("extra", NOWHERE))
     with pytest.raises(CatalogError, match="a model extra already"):
         catalog.add(ModelOption("extra", NOWHERE))
@@ -409,7 +409,7 @@ async def test_added_models_are_remembered(
 
 
 async def test_not_too_many(catalog: Catalog) -> None:
-    """There is a bound to what can be added."""
+    """The number of added models has a maximum."""
     for number in range(MAX_MODELS - 1):
         catalog.add(ModelOption(f"model-{number}", NOWHERE))
     with pytest.raises(CatalogError, match="delete one first"):
@@ -426,7 +426,7 @@ async def test_a_list_that_cannot_be_read(
 
 
 async def test_a_list_that_cannot_be_written(catalog: Catalog, paths: Paths) -> None:
-    """Who adds a model is told."""
+    """Adding a model is an error."""
     shutil.rmtree(paths.data)
     with pytest.raises(CatalogError, match="cannot be written"):
         catalog.add(ModelOption("extra", NOWHERE))

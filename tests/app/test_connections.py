@@ -1,4 +1,4 @@
-"""Connections on which nothing is asked do not stay, and those that are used do."""
+"""Idle connections are closed, and used ones stay."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ WAIT_SECONDS = 20.0
 
 @contextlib.asynccontextmanager
 async def serving(seconds: float) -> AsyncGenerator[int]:
-    """Serve an answer that takes so long, and watch the connections; give the port."""
+    """Serve an answer that takes this long, and watch the connections; yield the port."""
     connections = Connections()
 
     async def slow(_: web.Request) -> web.Response:
@@ -41,7 +41,7 @@ async def serving(seconds: float) -> AsyncGenerator[int]:
 
 
 async def is_closed(reader: asyncio.StreamReader) -> bool:
-    """Tell whether the other side closes a connection within a while."""
+    """Return whether the other side closes a connection within a while."""
     try:
         async with asyncio.timeout(WAIT_SECONDS):
             return await reader.read() == b""
@@ -50,7 +50,7 @@ async def is_closed(reader: asyncio.StreamReader) -> bool:
 
 
 async def test_half_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is closed, and so is a connection on which nothing comes; an answer is waited for."""
+    """It is closed like a silent connection; one that waits for an answer is not."""
     monkeypatch.setattr(module, "SWEEP_SECONDS", 0.05)
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.5)
     async with serving(1.5) as port:
@@ -68,7 +68,7 @@ async def test_half_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest go first, so that somebody who asks is still let in."""
+    """The oldest are closed first, so that new ones can connect."""
     monkeypatch.setattr(module, "SWEEP_SECONDS", 0.05)
     monkeypatch.setattr(module, "MAX_IDLE", 3)
     async with serving(0) as port:

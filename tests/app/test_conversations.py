@@ -1,4 +1,4 @@
-"""Conversations in their database: kept, bounded, whole, and never in the way of the app."""
+"""The database of conversations: complete, bounded, and never a reason to stop."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 HOUR = 3600.0
-# Points at which a process is killed.
+# Moments at which a process is killed.
 KILLS = 200
 LONGEST_LIFE_SECONDS = 0.03
 SEED = 4
@@ -39,12 +39,12 @@ class Clock:
     """A clock that a test sets."""
 
     def __init__(self) -> None:
-        """Begin in November 2026, when the machine has just been started."""
+        """Start in November 2026, just after the machine's boot."""
         self.now = 1_795_500_000.0
         self._started = self.now
 
     def __call__(self) -> float:
-        """Return the time, which goes on a little."""
+        """Return the time, a little later at each call."""
         self.now += 0.001
         return self.now
 
@@ -53,7 +53,7 @@ class Clock:
         return self.now - self._started
 
     def turn(self, seconds: float) -> None:
-        """Set the clock, while no time passes."""
+        """Set the clock without letting time pass."""
         self.now += seconds
         self._started += seconds
 
@@ -74,7 +74,7 @@ async def store(tmp_path: Path, clock: Clock) -> AsyncGenerator[ConversationStor
 
 
 def turn(number: int) -> tuple[Message, Message]:
-    """Return what is said in a turn, and the answer."""
+    """Return a turn: a message and its answer."""
     return (
         Message("user", f"Question {number}?", float(number)),
         Message("assistant", f"Answer {number}. ü", number + 0.5, 10, 5),
@@ -82,7 +82,7 @@ def turn(number: int) -> tuple[Message, Message]:
 
 
 def set_aside(folder: Path) -> list[Path]:
-    """Return the damaged files that were kept."""
+    """Return the damaged files that were set aside."""
     return list(folder.glob("conversations.damaged-*"))
 
 
@@ -92,7 +92,7 @@ async def contents(store: ConversationStore, conversation_id: str) -> list[str]:
 
 
 async def test_turns_are_kept(store: ConversationStore, tmp_path: Path) -> None:
-    """Another process finds all of it, with times and tokens."""
+    """Another process reads all of it, with times and tokens."""
     started = await store.start("Be brief.")
     assert started.id.startswith("conv_1795500000_")
     assert await store.add_turn(started.id, *turn(1)) == 2
@@ -107,7 +107,7 @@ async def test_turns_are_kept(store: ConversationStore, tmp_path: Path) -> None:
 
 
 async def test_unknown_and_deleted(store: ConversationStore) -> None:
-    """What is not there cannot be gone on with, not even in the middle of an answer."""
+    """They cannot be continued, not even if they are deleted during an answer."""
     assert await store.get("conv_1_x") is None
     assert await store.messages("conv_1_x") == []
     assert not await store.delete("conv_1_x")
@@ -120,7 +120,7 @@ async def test_unknown_and_deleted(store: ConversationStore) -> None:
 
 
 async def test_newest_first(store: ConversationStore, clock: Clock) -> None:
-    """The one with the last turn comes first, and those of the last minutes are active."""
+    """The one with the last turn comes first; recent ones are active."""
     first, second = await store.start(), await store.start()
     clock.now += HOUR
     await store.add_turn(first.id, *turn(1))
@@ -131,7 +131,7 @@ async def test_newest_first(store: ConversationStore, clock: Clock) -> None:
 
 
 async def test_titles(store: ConversationStore) -> None:
-    """A conversation is called by the first words that are kept of it, up to a limit."""
+    """A title is made of the first stored words, up to a limit."""
     empty, short, long = [(await store.start()).id for _ in range(3)]
     said, answer = turn(1)
     for one, words in ((short, "What is it?"), (long, "Why? " * 100)):
@@ -142,7 +142,7 @@ async def test_titles(store: ConversationStore) -> None:
 
 
 async def test_what_is_too_old_or_too_much_goes(tmp_path: Path, clock: Clock) -> None:
-    """By age, by number, and within a conversation in large steps, from its beginning."""
+    """By age, by number, and within a conversation in large steps, oldest first."""
     retention = Retention(max_age_seconds=HOUR, max_empty=3, max_messages=8)
     store = ConversationStore(tmp_path / "c.db", retention, clock, clock.running)
     await store.open()
@@ -164,7 +164,7 @@ async def test_what_is_too_old_or_too_much_goes(tmp_path: Path, clock: Clock) ->
 
 
 async def test_those_without_a_message_push_out_no_other(tmp_path: Path, clock: Clock) -> None:
-    """They have a quota of their own, whatever comes in which order."""
+    """They have their own quota, in any order."""
     retention = Retention(max_conversations=5, max_empty=3)
     store = ConversationStore(tmp_path / "c.db", retention, clock, clock.running)
     await store.open()
@@ -174,7 +174,7 @@ async def test_those_without_a_message_push_out_no_other(tmp_path: Path, clock: 
     empty = [await store.start() for _ in range(50)]
     kept = [one.id for one in await store.newest(100)]
     assert kept == [one.id for one in reversed([*said, *empty[-3:]])]
-    # Whoever speaks in so many makes the oldest of them go.
+    # Many conversations of one speaker delete the oldest of them.
     more = []
     for _ in range(10):
         more.append(await store.start())
@@ -195,7 +195,7 @@ async def reopened(store: ConversationStore, path: Path, clock: Clock) -> Conver
 
 @pytest.mark.parametrize("days", [400, -400, 40, -40, 31, -31])
 async def test_a_clock_that_is_wrong(tmp_path: Path, clock: Clock, days: int) -> None:
-    """Whatever is done meanwhile and afterwards, no conversation goes."""
+    """No conversation is deleted, then or afterwards."""
     path, wrong = tmp_path / "c.db", days * 24 * HOUR
     store = ConversationStore(path, clock=clock, running=clock.running)
     await store.open()
@@ -215,7 +215,7 @@ async def test_a_clock_that_is_wrong(tmp_path: Path, clock: Clock, days: int) ->
         await store.prune()
         store = await reopened(store, path, clock)
     assert {one.id for one in await store.newest(100)} == set(ids)
-    # Time that passes lets them age all the same, also over restarts.
+    # They still grow older as time passes, also over restarts.
     for _ in range(31):
         clock.now += 24 * HOUR
         await store.prune()
@@ -225,7 +225,7 @@ async def test_a_clock_that_is_wrong(tmp_path: Path, clock: Clock, days: int) ->
 
 
 async def test_a_file_of_version_1(tmp_path: Path, clock: Clock) -> None:
-    """It is taken over with all that is in it, in its order."""
+    """It is migrated with all its content, in order."""
     path = tmp_path / "c.db"
     store = ConversationStore(path, clock=clock, running=clock.running)
     await store.open()
@@ -248,7 +248,7 @@ async def test_a_file_of_version_1(tmp_path: Path, clock: Clock) -> None:
 
 
 async def test_many_at_once(store: ConversationStore) -> None:
-    """Every turn of every conversation is there, in its order."""
+    """Every turn of every conversation is there, in order."""
     ids = [(await store.start()).id for _ in range(10)]
     await asyncio.gather(*(store.add_turn(one, *turn(n)) for n in range(5) for one in ids))
     for one in ids:
@@ -256,7 +256,7 @@ async def test_many_at_once(store: ConversationStore) -> None:
 
 
 async def test_a_caller_that_is_cancelled(store: ConversationStore) -> None:
-    """The turn is whole, although nobody waits for it any more."""
+    """The turn is stored completely."""
     started = await store.start()
     for number in range(20):
         task = asyncio.create_task(store.add_turn(started.id, *turn(number)))
@@ -272,7 +272,7 @@ async def test_a_caller_that_is_cancelled(store: ConversationStore) -> None:
 
 @pytest.mark.parametrize("fault", ["noise", "truncated", "zeroes"])
 async def test_a_damaged_file(tmp_path: Path, clock: Clock, fault: str) -> None:
-    """It is set aside, a new one is begun, and only so many of them are kept."""
+    """It is set aside and a new one is created; only some of them are kept."""
     path = tmp_path / "conversations.db"
     for number in range(MAX_SET_ASIDE + 2):
         clock.now += 10
@@ -295,7 +295,7 @@ async def test_a_damaged_file(tmp_path: Path, clock: Clock, fault: str) -> None:
 
 
 async def test_a_newer_version(tmp_path: Path) -> None:
-    """A file of a newer app is left alone."""
+    """A file of a newer version is not changed."""
     path = tmp_path / "conversations.db"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version = 99")
@@ -315,7 +315,7 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     await store.open()
     started = await store.start()
     other = sqlite3.connect(tmp_path / "conversations.db", autocommit=True, timeout=0)
-    # Somebody else writes, as good as a disk that takes nothing.
+    # Another writer, which has the effect of a full disk.
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreError, match="locked"):
         await store.add_turn(started.id, *turn(1))
@@ -327,16 +327,16 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 class Writer:
-    """A load of conversations, whose process is killed and begun anew again and again."""
+    """A load of conversations, whose process is killed and restarted many times."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
-        """process: `conversation_writer.py`, which has begun nothing yet."""
+        """process: `conversation_writer.py`, before its first start."""
         self._process = process
-        # How many messages each conversation has, as far as that was told.
+        # By conversation: the acknowledged number of messages.
         self.acknowledged: dict[str, int] = {}
 
     async def kill_after(self, seconds: float) -> None:
-        """Begin a process and kill it so long after its first turn."""
+        """Start a process and kill it this long after its first turn."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"begin\n")
         began, child = await self._line()
@@ -357,7 +357,7 @@ class Writer:
 
 
 async def test_killed_at_any_point(tmp_path: Path) -> None:
-    """Of a process that is killed while it stores, every acknowledged turn is there, none half."""
+    """After kill -9 every acknowledged turn is there, and no half one."""
     path = tmp_path / "conversations.db"
     process = await asyncio.create_subprocess_exec(
         sys.executable, WRITER, path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -365,7 +365,7 @@ async def test_killed_at_any_point(tmp_path: Path) -> None:
     writer = Writer(process)
     moments = random.Random(SEED)  # noqa: S311 - nothing secret
     for _ in range(KILLS):
-        # Many turns long, so that it ends anywhere within one.
+        # Long enough for many turns, so that it ends anywhere within one.
         await writer.kill_after(moments.uniform(0, LONGEST_LIFE_SECONDS))
     await asyncio.wait_for(process.communicate(), 10)
     assert len(writer.acknowledged) >= KILLS
@@ -380,6 +380,6 @@ async def test_killed_at_any_point(tmp_path: Path) -> None:
         found = await store.get(conversation_id)
         assert found is not None
         assert found.message_count == len(said)
-    # Some were killed before their last turn was on disk, others between that and its telling.
+    # Some died before their last turn was on disk, others before its acknowledgement.
     assert 0 < n_more < KILLS
     await store.close()

@@ -1,4 +1,4 @@
-"""Answers as events: what goes wrong in the middle of one, and listeners who do not listen."""
+"""Streams of events: errors in the middle, and clients that do not read."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ WAIT_SECONDS = 10.0
 
 @pytest.fixture
 async def serve(socket_enabled: None) -> AsyncGenerator[Serve]:  # noqa: ARG001
-    """Return what serves a handler as the app does, and returns the port."""
+    """Return a function that serves a handler like the app does, and returns the port."""
     runners: list[web.AppRunner] = []
 
     async def start(handler: Handler) -> int:
@@ -47,7 +47,7 @@ async def serve(socket_enabled: None) -> AsyncGenerator[Serve]:  # noqa: ARG001
 
 
 def failing(err: Exception, *words: str) -> Handler:
-    """Return a handler whose answer fails after these words."""
+    """Return a handler that fails after these words."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         events = Events(request)
@@ -75,7 +75,7 @@ FAULTS = {
 async def test_a_fault_in_the_middle(
     serve: Serve, caplog: pytest.LogCaptureFixture, code: str, words: str
 ) -> None:
-    """What was told stays told, and the last event says what is wrong; ours is in the log."""
+    """Sent words stay, and the last event has the error; our own errors are logged."""
     port = await serve(failing(FAULTS[code], "One", " two"))
     async with (
         aiohttp.ClientSession() as session,
@@ -93,7 +93,7 @@ async def test_a_fault_in_the_middle(
 
 
 async def test_a_fault_before_the_first_word(serve: Serve, session: aiohttp.ClientSession) -> None:
-    """Nothing was told yet, so the error has a status."""
+    """Nothing was sent, so the error has a status."""
     port = await serve(failing(UpstreamError("timeout", "Too long.", 504)))
     async with session.post(f"http://{LOOPBACK}:{port}/") as response:
         assert response.status == 504
@@ -103,7 +103,7 @@ async def test_a_fault_before_the_first_word(serve: Serve, session: aiohttp.Clie
 async def test_who_takes_nothing_is_left(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A listener who does not read is waited for only so long, and is no mistake of ours."""
+    """A client that does not read is disconnected after a while, without an error in the log."""
     monkeypatch.setattr(events_module, "WRITE_SECONDS", 0.1)
     ended = asyncio.Event()
 
@@ -129,7 +129,7 @@ async def test_who_takes_nothing_is_left(
 
 
 async def test_a_body_that_does_not_come(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who sends half of a request is told so, and does not keep anybody."""
+    """Half a request is answered with an error, and does not block others."""
     monkeypatch.setattr(schemas, "BODY_SECONDS", 0.1)
 
     async def handler(request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""What lies in the folder of models: which are models, what rests, and what else there is."""
+"""Files in the folder of models: models, incomplete files, and others."""
 
 import os
 import shutil
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    """Return a folder in which files rest as soon as they are there."""
+    """Return a folder whose files count as complete."""
     monkeypatch.setattr(folder_module, "REST_SECONDS", 0.0)
     return Folder(tmp_path, embeddings=False)
 
 
 def names(folder: Folder) -> list[str]:
-    """Return what is offered."""
+    """Return the names of the models."""
     return [one.name for one in folder.look().models if one.is_model and one.error is None]
 
 
@@ -40,7 +40,7 @@ def names(folder: Folder) -> list[str]:
     ],
 )
 def test_all_names_are_good(folder: Folder, tmp_path: Path, file_name: str, name: str) -> None:
-    """What people call their files is what the models are called."""
+    """A model has the name of its file."""
     path = tmp_path / file_name
     path.parent.mkdir(exist_ok=True)
     write(path)
@@ -49,7 +49,7 @@ def test_all_names_are_good(folder: Folder, tmp_path: Path, file_name: str, name
 
 
 def test_names_that_begin_alike(folder: Folder, tmp_path: Path) -> None:
-    """A short name hides no long one."""
+    """A short name does not hide a longer one."""
     for name in ("Qwen3", "Qwen3-0.6B-Q8_0", "Qwen3-4B-Q4_K_M"):
         write(tmp_path / f"{name}.gguf")
     assert names(folder) == ["Qwen3-0.6B-Q8_0", "Qwen3-4B-Q4_K_M", "Qwen3"]
@@ -67,7 +67,7 @@ def test_names_that_begin_alike(folder: Folder, tmp_path: Path) -> None:
 def test_what_is_no_model_to_chat_with(
     folder: Folder, tmp_path: Path, architecture: str, keys: dict[str, Any], words: str
 ) -> None:
-    """It is not offered, whatever it is called, and the reason is told."""
+    """It is no model, whatever its name, and the reason is listed."""
     write(tmp_path / "file.gguf", architecture, keys)
     assert names(folder) == []
     assert words in folder.look().ignored["file.gguf"]
@@ -90,7 +90,7 @@ def test_what_is_no_model_to_chat_with(
 def test_projectors_find_their_models(
     folder: Folder, tmp_path: Path, model: str, projector: str, *, fits: bool
 ) -> None:
-    """By their names, or alone with a model in a folder of its own."""
+    """By name, or alone with a model in its folder."""
     (tmp_path / "sub").mkdir()
     write(tmp_path / f"{model}.gguf")
     path = write(tmp_path / f"{projector}.gguf", "clip", {".has_vision_encoder": 1})
@@ -101,14 +101,14 @@ def test_projectors_find_their_models(
 
 
 def test_a_model_that_is_called_a_projector(folder: Folder, tmp_path: Path) -> None:
-    """Neither the one nor the other."""
+    """It is neither."""
     write(tmp_path / "mmproj-x.gguf")
     assert names(folder) == []
     assert folder.look().ignored == {"mmproj-x.gguf": "It is named as a projector, and is none."}
 
 
 def test_what_is_being_copied(tmp_path: Path) -> None:
-    """A file that has its size before its content is left alone until it rests."""
+    """A file that has its size before its content counts as incomplete until it stops changing."""
     source = write(tmp_path / "source.bin")
     content = source.read_bytes()
     path = tmp_path / "m.gguf"
@@ -120,13 +120,13 @@ def test_what_is_being_copied(tmp_path: Path) -> None:
         file.truncate(len(content))
         file.write(content[: len(content) // 2])
         file.flush()
-        # Of a clock that goes behind that of the disk, nothing can be told.
+        # If the clock is behind the disk's, nothing is known.
         for number in range(5):
             found = folder.look()
             assert found.is_restless
             assert "is still being copied" in str(found.models[0].error)
             running[0] += REST_SECONDS / 2
-            # As writing does, on a file system whose clock is finer than this test.
+            # As writing does, if the file system's clock is finer than this test's.
             os.utime(path, ns=(number, number))
         file.write(content[len(content) // 2 :])
     os.utime(path, ns=(10, 10))
@@ -137,7 +137,7 @@ def test_what_is_being_copied(tmp_path: Path) -> None:
     (model,) = found.models
     assert model.error is None
     assert model.info is not None
-    # Written over, with the same size.
+    # Overwritten, with the same size.
     shutil.copyfile(source, path)
     os.utime(path, ns=(11, 11))
     assert folder.look().is_restless
@@ -148,7 +148,7 @@ def test_what_is_being_copied(tmp_path: Path) -> None:
 
 
 def test_old_files_rest_at_once(tmp_path: Path) -> None:
-    """Nobody waits at a start of the app."""
+    """The app does not wait for them at its start."""
     path = write(tmp_path / "m.gguf")
     changed = path.stat().st_ctime
     assert Rest(lambda: changed + REST_SECONDS + 1).is_resting(path)
@@ -159,7 +159,7 @@ def test_old_files_rest_at_once(tmp_path: Path) -> None:
 
 
 def test_half_a_file_and_parts(folder: Folder, tmp_path: Path) -> None:
-    """What is wrong is told; later parts and downloads are no models."""
+    """The problem is listed; later parts and downloads are no models."""
     content = write(tmp_path / "m.gguf").read_bytes()
     (tmp_path / "half.gguf").write_bytes(content[:-100])
     (tmp_path / "x-00002-of-00002.gguf").write_bytes(content)
@@ -174,7 +174,7 @@ def test_half_a_file_and_parts(folder: Folder, tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    """Where there is none, there is nothing; what is none is told."""
+    """A missing folder is empty; a file in its place is reported."""
     assert Folder(tmp_path / "none", embeddings=False).look() == Found()
     (tmp_path / "file").touch()
     (why,) = Folder(tmp_path / "file", embeddings=False).look().ignored.values()

@@ -1,4 +1,4 @@
-"""What GGUF files tell of their models: a real one, and small ones of many kinds."""
+"""Metadata of GGUF files: a real one, and small ones of many kinds."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def test_real_model(model: Path) -> None:
-    """Everything is told as llama-server tells it."""
+    """All values are llama-server's."""
     assert read_gguf(model) == GgufInfo(
         architecture="llama",
         name="Smollm2 135M 8k Lc100K Mix1 Ep2",
@@ -34,7 +34,7 @@ def test_real_model(model: Path) -> None:
 
 
 def test_missing_keys(tmp_path: Path) -> None:
-    """What the file does not tell is None."""
+    """A missing value is None."""
     info = read_gguf(built(tmp_path / "x.gguf"))
     assert (info.architecture, info.name, info.n_params, info.n_layers) == (None,) * 4
     assert (info.n_ctx_train, info.n_embd, info.n_heads, info.n_kv_heads) == (None,) * 4
@@ -44,7 +44,7 @@ def test_missing_keys(tmp_path: Path) -> None:
 
 
 def test_senseless_keys(tmp_path: Path) -> None:
-    """A value of another type or beyond all bounds counts as missing."""
+    """A value of another type or out of range counts as missing."""
     keys = {
         "general.name": 7,
         "tokenizer.chat_template": "",
@@ -59,7 +59,7 @@ def test_senseless_keys(tmp_path: Path) -> None:
 
 
 def test_lengths(tmp_path: Path) -> None:
-    """Each layer has its own number of heads, and keys as long as the file says."""
+    """Each layer has its own number of heads, and keys of the file's length."""
     keys = {
         "general.name": "Ä" * 3000,
         ".block_count": 3,
@@ -82,7 +82,7 @@ def test_lengths(tmp_path: Path) -> None:
 
 
 def test_what_sliding_layers_keep_of_a_token(tmp_path: Path) -> None:
-    """As many values as the file says; of those that say nothing, as many as other layers."""
+    """The file's number of values; without one, that of the other layers."""
     keys = {".attention.key_length": 512, ".attention.value_length": 512}
     assert read_gguf(write(tmp_path / "x.gguf", keys=keys)).sliding_length is None
     keys |= {".attention.key_length_swa": 256, ".attention.value_length_swa": 128}
@@ -90,7 +90,7 @@ def test_what_sliding_layers_keep_of_a_token(tmp_path: Path) -> None:
 
 
 def test_all_heads_are_kept_by_default(tmp_path: Path) -> None:
-    """Without a number of their own, there are as many heads for keys as for queries."""
+    """Without a number for keys, there are as many heads for keys as for queries."""
     keys = {".block_count": 5, ".attention.head_count": 4}
     assert read_gguf(write(tmp_path / "x.gguf", keys=keys)).n_kv_heads == 20
 
@@ -122,7 +122,7 @@ def test_all_heads_are_kept_by_default(tmp_path: Path) -> None:
 def test_kinds_of_layers(
     tmp_path: Path, architecture: str, keys: dict[str, Any], expected: tuple[int, int]
 ) -> None:
-    """Layers that slide, that are recurrent, or that share what others keep, are told apart."""
+    """Sliding, recurrent and shared layers are distinguished."""
     keys = {".block_count": 26, ".attention.head_count": 4, ".attention.head_count_kv": 1} | keys
     info = read_gguf(write(tmp_path / "x.gguf", architecture, keys))
     assert (info.n_kv_heads, info.n_sliding_kv_heads) == expected
@@ -134,7 +134,7 @@ def test_kinds_of_layers(
     ids=["some layers", "all layers beside attention"],
 )
 def test_recurrent_state(tmp_path: Path, heads: list[int], n_recurrent: int) -> None:
-    """What recurrent layers keep is told for each conversation, in floating point numbers."""
+    """The state of recurrent layers is per conversation, in floating point numbers."""
     keys = {
         ".block_count": 4,
         ".attention.head_count": 4,
@@ -157,7 +157,7 @@ def test_projector(tmp_path: Path) -> None:
 
 
 def test_part_names() -> None:
-    """The first part names all of them; any other file is alone."""
+    """The first part gives the names of all; any other file is alone."""
     assert part_names("x.gguf") == ("x.gguf",)
     assert part_names("x-1-of-3.gguf") == ("x-1-of-3.gguf",)
     assert part_names("x-00001-of-00003.gguf") == (
@@ -178,6 +178,6 @@ def test_part_names() -> None:
     ],
 )
 def test_part_names_that_make_no_sense(name: str, message: str) -> None:
-    """Only the first part of not too many will do."""
+    """Only the first part, and not of too many."""
     with pytest.raises(GgufError, match=message):
         part_names(name)

@@ -1,4 +1,4 @@
-"""Reading files that are broken, that are no GGUF files at all, or that are made to do harm."""
+"""Broken files, files that are no GGUF, and malicious ones."""
 
 import os
 import random
@@ -31,13 +31,13 @@ MODEL_BYTES = 98_362_432
 MODEL_HEAD_BYTES = 1_785_664
 MUTATIONS = 1000
 HUGE = 2**63 - 1
-# A window of the file, and what is kept of keys.
+# The window that is read, and the maximum kept of keys.
 MAX_MEMORY_BYTES = 8 * 1024 * 1024
 
 
 @pytest.fixture
 def model_head(model: Path, tmp_path: Path) -> Path:
-    """Return a file with the real model's head and, of the tensors, only their place."""
+    """Return a file with the real model's head and the tensors' sizes, without their data."""
     path = tmp_path / "model.gguf"
     with model.open("rb") as file:
         path.write_bytes(file.read(MODEL_HEAD_BYTES))
@@ -46,7 +46,7 @@ def model_head(model: Path, tmp_path: Path) -> Path:
 
 
 def test_cut_off(model_head: Path) -> None:
-    """Wherever a download ended, the file is recognised as not whole."""
+    """Wherever a download ended, the file is recognised as incomplete."""
     whole = read_gguf(model_head)
     in_tensors = range(MODEL_BYTES - 1, MODEL_HEAD_BYTES - 1, -9_999_999)
     in_head = range(MODEL_HEAD_BYTES - 1, 0, -33_333)
@@ -58,7 +58,7 @@ def test_cut_off(model_head: Path) -> None:
 
 
 def test_cut_off_tells_sizes(model_head: Path) -> None:
-    """The sizes are told so that they differ."""
+    """The message has two different sizes."""
     os.truncate(model_head, 1_800_000)
     with pytest.raises(GgufError) as caught:
         read_gguf(model_head)
@@ -85,7 +85,7 @@ def test_cut_off_tells_sizes(model_head: Path) -> None:
     ],
 )
 def test_no_gguf(tmp_path: Path, content: bytes, message: str) -> None:
-    """A web page or anything else is told by how it begins."""
+    """The message says what a web page or another file starts with."""
     path = tmp_path / "model.gguf"
     path.write_bytes(content)
     with pytest.raises(GgufError) as caught:
@@ -94,7 +94,7 @@ def test_no_gguf(tmp_path: Path, content: bytes, message: str) -> None:
 
 
 def test_random_bytes(tmp_path: Path) -> None:
-    """Noise is no GGUF file, not even with its magic."""
+    """Random bytes are no GGUF file, not even with its magic."""
     noise = random.Random(1)  # noqa: S311 - any noise will do
     path = tmp_path / "noise.gguf"
     for start in (b"", b"GGUF", b"GGUF\3\0\0\0"):
@@ -104,7 +104,7 @@ def test_random_bytes(tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    """What cannot be read is the caller's to explain."""
+    """An unreadable file raises the system's error."""
     with pytest.raises(FileNotFoundError):
         read_gguf(tmp_path / "none.gguf")
     with pytest.raises(IsADirectoryError):
@@ -112,14 +112,14 @@ def test_no_file(tmp_path: Path) -> None:
 
 
 def test_big_endian(tmp_path: Path) -> None:
-    """A file for other machines is refused, and not taken for damaged."""
+    """A file for other machines is rejected, but not as damaged."""
     path = write(tmp_path / "big.gguf", endianess=gguf.GGUFEndian.BIG)
     with pytest.raises(GgufError, match=r"^big\.gguf is made for big-endian machines"):
         read_gguf(path)
 
 
 def test_versions(tmp_path: Path) -> None:
-    """Versions 2 and 3 are the same to us, others are refused."""
+    """Versions 2 and 3 are read, others are rejected."""
     path = write(tmp_path / "x.gguf")
     content = path.read_bytes()
     third = read_gguf(path)
@@ -132,14 +132,14 @@ def test_versions(tmp_path: Path) -> None:
 
 
 def test_types() -> None:
-    """The sizes are ggml's; the library counts one wrongly that no file has."""
+    """The sizes are ggml's; the library is wrong about one that no file has."""
     theirs = {int(kind): size for kind, size in gguf.constants.GGML_QUANT_SIZES.items()}
     del theirs[gguf.GGMLQuantizationType.Q8_1]
     assert {kind: TYPE_SIZES[kind] for kind in theirs} == theirs
 
 
 def test_unknown_type(tmp_path: Path) -> None:
-    """A tensor of a type that is not known ends where the next begins, or with the file."""
+    """A tensor of an unknown type ends where the next starts, or with the file."""
     tensors = [tensor((32,), UNKNOWN_TYPE, 0), tensor((32,), F16, 96)]
     info = read_gguf(built(tmp_path / "x.gguf", tensors=tensors, data=160))
     assert (info.n_params, info.tensor_bytes) == (64, 96 + 64)
@@ -174,7 +174,7 @@ def test_unknown_type(tmp_path: Path) -> None:
     ],
 )
 def test_harmful(tmp_path: Path, keys: list[bytes], tensors: list[bytes], message: str) -> None:
-    """Lengths are not believed, and what llama-server would refuse is refused."""
+    """Lengths are checked, and files that llama-server would reject are rejected."""
     path = built(tmp_path / "x.gguf", keys, tensors)
     tracemalloc.start()
     try:
@@ -187,7 +187,7 @@ def test_harmful(tmp_path: Path, keys: list[bytes], tensors: list[bytes], messag
 
 @pytest.mark.parametrize("counts", [(HUGE, 0), (0, HUGE), (500_001, 0), (0, 2001)])
 def test_harmful_counts(tmp_path: Path, counts: tuple[int, int]) -> None:
-    """More tensors or keys than any model has are not counted through."""
+    """An impossible number of tensors or keys is not read."""
     path = tmp_path / "x.gguf"
     path.write_bytes(struct.pack("<4sIQQ", b"GGUF", 3, *counts))
     os.truncate(path, 2**40)
@@ -196,7 +196,7 @@ def test_harmful_counts(tmp_path: Path, counts: tuple[int, int]) -> None:
 
 
 def test_endless_strings(tmp_path: Path) -> None:
-    """A huge file whose head never ends is given up on."""
+    """Reading a head that never ends is given up."""
     array = key(ARRAY, struct.pack("<IQ", STRING, 2**23))
     strings = struct.pack("<Q", 1024 * 1024 - 8)
     path = tmp_path / "x.gguf"
@@ -212,7 +212,7 @@ def test_endless_strings(tmp_path: Path) -> None:
 
 
 def test_mutations(tmp_path: Path) -> None:
-    """Whatever is changed in a head: it is read, or a GgufError tells why not."""
+    """A changed head is read, or raises a GgufError with the reason."""
     keys = {
         "general.name": "small",
         "general.alignment": 64,
@@ -246,7 +246,7 @@ def test_mutations(tmp_path: Path) -> None:
 
 
 def mutated(whole: bytes, chance: random.Random) -> bytes:
-    """Return the file with one to three numbers replaced, or with bytes lost or gained."""
+    """Return the file with one to three changed numbers, or with bytes removed or added."""
     content = bytearray(whole)
     for _ in range(chance.randint(1, 3)):
         place = chance.randrange(4, len(content) - 8)
@@ -275,5 +275,5 @@ def mutated(whole: bytes, chance: random.Random) -> bytes:
     ],
 )
 def test_size_text(size: float, expected: str) -> None:
-    """Sizes are told in thousands, with one digit."""
+    """Sizes use powers of 1000, with one digit."""
     assert size_text(size) == expected

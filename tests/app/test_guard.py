@@ -1,4 +1,4 @@
-"""Who may ask how often, and what nobody thought of."""
+"""Rate limits, keys, and unexpected errors."""
 
 import json
 import logging
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 
 class Transport:
-    """A connection that comes from an address."""
+    """A connection from an address."""
 
     def __init__(self, address: str) -> None:
-        """Take note of the address."""
+        """Keep the address."""
         self.address = address
 
     def get_extra_info(self, name: str, default: object = None) -> object:
-        """Tell where it comes from."""
+        """Return the address."""
         return (self.address, 1) if name == "peername" else default
 
 
 def request_from(address: str) -> web.Request:
-    """Return a request that comes from an address."""
+    """Return a request from an address."""
     return make_mocked_request("GET", "/api/health", transport=Transport(address))
 
 
@@ -48,14 +48,14 @@ async def fine(_: web.Request) -> web.StreamResponse:
 
 
 async def test_ingress_alone() -> None:
-    """The port of the page is for the Supervisor's proxy and nobody else."""
+    """Only the Supervisor's proxy may use the page's port."""
     check = only_from("172.30.32.2")
     assert (await check(request_from("172.30.32.2"), fine)).status == 200
     assert (await check(request_from("172.30.33.5"), fine)).status == 403
 
 
 async def test_the_key_is_told_by_ingress() -> None:
-    """Whoever Home Assistant has let in may copy it into other programs; no cache keeps it."""
+    """A user of Home Assistant may copy it into other programs; no cache keeps it."""
     told = await telling("secret")(request_from("172.30.32.2"))
     assert isinstance(told, web.Response)
     assert json.loads(told.text or "") == {"api_key": "secret"}
@@ -63,7 +63,7 @@ async def test_the_key_is_told_by_ingress() -> None:
 
 
 async def test_rate() -> None:
-    """Each address may ask so often, and again a little later; addresses are not kept for ever."""
+    """Each address has a limit that recovers over time; addresses are forgotten."""
     now = [0.0]
     check = rate_limit(lambda: now[0])
 
@@ -81,7 +81,7 @@ async def test_rate() -> None:
 
 
 async def test_wrong_keys() -> None:
-    """They are counted apart, and take nothing from those who have the key."""
+    """They are counted separately, and do not block clients with the key."""
     now = [0.0]
     check = bearer("right", clock=lambda: now[0])
 
@@ -99,7 +99,7 @@ async def test_wrong_keys() -> None:
 
 
 async def test_a_mistake_of_ours(caplog: pytest.LogCaptureFixture) -> None:
-    """It is in the log; whoever asked learns nothing of our insides."""
+    """The log has the error; the client gets no details."""
 
     async def wrong(_: web.Request) -> web.StreamResponse:
         raise ZeroDivisionError("some inside")
@@ -115,7 +115,7 @@ async def test_a_mistake_of_ours(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_not_ready() -> None:
-    """Who is too early is told when to come back."""
+    """An early request is answered with the time to retry."""
 
     async def early(_: web.Request) -> web.StreamResponse:
         raise NotReadyError("The model is being loaded.")
@@ -132,5 +132,5 @@ async def test_not_ready() -> None:
     ],
 )
 def test_descriptions(err: UpstreamError | StoreError, told: tuple[int, str]) -> None:
-    """Errors have statuses of their own."""
+    """Each kind of error has its status."""
     assert described(err) == told

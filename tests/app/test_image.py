@@ -1,4 +1,4 @@
-"""The app's image as the Supervisor runs it, where one can be built."""
+"""The app's image, as the Supervisor runs it, if it can be built."""
 
 import http.client
 import json
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(image() is None, reason="no image can be built here"),
 ]
 
-# Without the second, what computes on the processor is no card.
+# The second is needed for Vulkan on the processor, which counts as no card.
 SOFTWARE_VULKAN = {
     "VK_DRIVER_FILES": "/usr/share/vulkan/icd.d/lvp_icd.json",
     "GGML_VK_VISIBLE_DEVICES": "0",
@@ -36,7 +36,7 @@ HELLO = {"message": "Say hello.", "max_tokens": 4}
 
 @pytest.fixture
 def containers(tmp_path: Path, model: Path) -> Generator[MakeContainer]:
-    """Return what makes containers, each with the model in a folder of its own."""
+    """Return a function that makes containers, each with the model in its own folder."""
     found: list[ContainerApp] = []
 
     def make(
@@ -58,7 +58,7 @@ def containers(tmp_path: Path, model: Path) -> Generator[MakeContainer]:
 
 
 def test_serves_as_nobody_special(containers: MakeContainer) -> None:
-    """It answers, is healthy, nothing in it serves as root, and no tool of the build is there."""
+    """It answers and is healthy; nothing runs as root, and no build tool is left."""
     app = containers()
     app.wait_ready()
     assert app.ask("POST", "/api/chat", HELLO)[0] == 200
@@ -76,12 +76,12 @@ def test_serves_as_nobody_special(containers: MakeContainer) -> None:
 
 
 def test_a_power_cut(containers: MakeContainer) -> None:
-    """What was acknowledged before is there afterwards."""
+    """Acknowledged turns are there afterwards."""
     app = containers()
     app.wait_ready()
     found = app.ask("POST", "/api/conversation/start", {})[1]["conversation_id"]
     assert app.ask("POST", f"/api/conversation/{found}/message", HELLO)[0] == 200
-    # The Supervisor has the copy for a backup written by root, who must not spoil what is there.
+    # The Supervisor runs the backup as root, which must not change the owner of files.
     assert app.run("python3", "-m", "llamacpp_app.backup").stderr == ""
     assert app.ask("POST", f"/api/conversation/{found}/message", HELLO)[0] == 200
     app.kill()
@@ -91,7 +91,7 @@ def test_a_power_cut(containers: MakeContainer) -> None:
 
 
 def test_stopped_while_it_answers(containers: MakeContainer) -> None:
-    """The Supervisor waits ten seconds, and needs not kill it."""
+    """It stops within the Supervisor's ten seconds."""
     app = containers(context_size=8192)
     app.wait_ready()
     connection = http.client.HTTPConnection(LOOPBACK, app.server_port, timeout=30)
@@ -106,7 +106,7 @@ def test_stopped_while_it_answers(containers: MakeContainer) -> None:
 
 
 def test_a_graphics_card(containers: MakeContainer, tmp_path: Path, model: Path) -> None:
-    """All layers go to the card: here Vulkan on the processor, which is slow, with two layers."""
+    """All layers are on the card: here Vulkan on the processor, which is slow, with two layers."""
     file = tmp_path / "app" / "config" / "models" / "smol.gguf"
     file.parent.mkdir(parents=True)
     write_cut_model(file, model, 2)
@@ -118,9 +118,9 @@ def test_a_graphics_card(containers: MakeContainer, tmp_path: Path, model: Path)
     assert (card["name"], health["cards_message"], health["crashes"]) == ("Vulkan0", None, 0)
     assert "llvmpipe" in card["description"]
     assert f"The graphics card {card['description']} (Vulkan0) computes." in app.log()
-    # Compiled for the card, and kept for the next start.
+    # The shaders are compiled, and kept for the next start.
     assert any((tmp_path / "app" / "data" / "shaders").iterdir())
-    # It tells so only in more words than the app lets it have.
+    # llama-server says so only at a higher log level than the app's.
     server = "llama-server --model /config/models/smol.gguf --n-gpu-layers auto --log-verbosity 4"
     command = f"timeout 20 /opt/llama/{server} --port {free_port()} 2>&1 | grep -m 1 offloaded"
     assert "offloaded 3/3 layers to GPU" in app.run("sh", "-c", command).stdout
@@ -136,13 +136,13 @@ def test_a_graphics_card(containers: MakeContainer, tmp_path: Path, model: Path)
 
 
 def memory_of(app: ContainerApp, program: str) -> int:
-    """Return the resident memory of a program within a container, in kB."""
+    """Return the resident memory of a program in a container, in kB."""
     command = f"grep VmRSS /proc/$(pidof {program})/status"
     return int(app.run("sh", "-c", command).stdout.split()[1])
 
 
 def test_two_workers(containers: MakeContainer) -> None:
-    """Two workers compute; one that dies is left out, one that comes back is taken in again."""
+    """Two workers compute; one that dies is left out, and used again when it returns."""
     ports = [free_port(), free_port()]
     addresses = [f"{LOOPBACK}:{port}" for port in ports]
 
@@ -161,7 +161,7 @@ def test_two_workers(containers: MakeContainer) -> None:
     app.wait_ready()
     assert app.ask("GET", "/api/health")[1]["workers"] == addresses
     assert app.ask("POST", "/api/chat", HELLO)[0] == 200
-    # Each of them has its part of the weights, which are 90 MB in all.
+    # Each of them has a part of the weights, which are 90 MB in total.
     for one, before in zip(workers, empty, strict=True):
         assert memory_of(one, "ggml-rpc-server") - before > 20_000
     workers[1].kill()

@@ -1,4 +1,4 @@
-"""OpenAI's own client speaks to the app's llama-server on port 8080."""
+"""OpenAI's own client, with the app's llama-server on port 8080."""
 
 import json
 import urllib.request
@@ -51,7 +51,7 @@ def tool_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator
 
 
 def client_of(app: RunningApp, key: str | None = None) -> openai.OpenAI:
-    """Return the client, with the app's key unless another one is given."""
+    """Return the client, with the app's key by default."""
     return openai.OpenAI(
         base_url=f"{app.server_url}/v1",
         api_key=app.key if key is None else key,
@@ -61,7 +61,7 @@ def client_of(app: RunningApp, key: str | None = None) -> openai.OpenAI:
 
 
 def test_chat(shared_app: RunningApp) -> None:
-    """An answer with its usage; the model is the one of the options."""
+    """The answer has its usage, and the model of the options."""
     with client_of(shared_app) as client:
         assert [one.id for one in client.models.list()] == ["smol"]
         answer = client.chat.completions.create(
@@ -77,7 +77,7 @@ def test_chat(shared_app: RunningApp) -> None:
 
 
 def test_streaming(shared_app: RunningApp) -> None:
-    """Words come one by one, and the usage with the last piece."""
+    """Words are streamed, and the last chunk has the usage."""
     with client_of(shared_app) as client:
         chunks = list(
             client.chat.completions.create(
@@ -97,7 +97,7 @@ def test_streaming(shared_app: RunningApp) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_tools(tool_app: RunningApp, stream: bool) -> None:  # noqa: FBT001 - a parameter of a test
-    """A tool is called with its arguments, and its result goes into the answer."""
+    """A tool is called with its arguments, and its result is in the answer."""
     messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": ASKED}]
     with client_of(tool_app) as client:
         call = streamed_call(client, messages) if stream else whole_call(client, messages)
@@ -111,7 +111,7 @@ def test_tools(tool_app: RunningApp, stream: bool) -> None:  # noqa: FBT001 - a 
 
 
 def whole_call(client: openai.OpenAI, messages: list[ChatCompletionMessageParam]) -> dict[str, Any]:
-    """Return the tool call of an answer that comes at once."""
+    """Return the tool call of an answer without streaming."""
     answer = client.chat.completions.create(model="any", messages=messages, tools=[TOOL])
     assert answer.choices[0].finish_reason == "tool_calls"
     call = (answer.choices[0].message.tool_calls or [])[0]
@@ -121,7 +121,7 @@ def whole_call(client: openai.OpenAI, messages: list[ChatCompletionMessageParam]
 def streamed_call(
     client: openai.OpenAI, messages: list[ChatCompletionMessageParam]
 ) -> dict[str, Any]:
-    """Return the tool call of an answer that comes in pieces."""
+    """Return the tool call of a streamed answer."""
     with client.chat.completions.stream(model="any", messages=messages, tools=[TOOL]) as events:
         answer = events.get_final_completion()
     call = (answer.choices[0].message.tool_calls or [])[0]
@@ -130,7 +130,7 @@ def streamed_call(
 
 
 def test_embeddings(tool_app: RunningApp) -> None:
-    """A text has a vector if the option is on."""
+    """A text gets a vector if the option is on."""
     with client_of(tool_app) as client:
         (found,) = client.embeddings.create(model="any", input="The garden").data
     assert len(found.embedding) > 100
@@ -138,7 +138,7 @@ def test_embeddings(tool_app: RunningApp) -> None:
 
 @pytest.mark.parametrize("key", ["wrong", "none"])
 def test_the_key(shared_app: RunningApp, key: str) -> None:
-    """Without it nobody is answered."""
+    """Requests without it are rejected."""
     with client_of(shared_app, key) as client, pytest.raises(openai.AuthenticationError):
         client.chat.completions.create(
             model="smol", messages=[{"role": "user", "content": "Hello"}], max_tokens=1
@@ -146,7 +146,7 @@ def test_the_key(shared_app: RunningApp, key: str) -> None:
 
 
 def test_conversations_in_turns(shared_app: RunningApp) -> None:
-    """A small model leaves memory for four, though only two are answered at the same time."""
+    """A small model has memory for four, though only two are answered at the same time."""
     request = urllib.request.Request(  # noqa: S310 - loopback
         f"{shared_app.server_url}/props", headers=shared_app.headers
     )
@@ -157,7 +157,7 @@ def test_conversations_in_turns(shared_app: RunningApp) -> None:
 
 
 def test_pages_of_strangers_get_nothing(shared_app: RunningApp) -> None:
-    """What a browser has from elsewhere may not read this server's answers."""
+    """A foreign page in a browser may not read answers."""
     request = urllib.request.Request(  # noqa: S310 - loopback
         f"{shared_app.server_url}/v1/models",
         headers={**shared_app.headers, "Origin": "https://example.org"},

@@ -25,7 +25,7 @@ CONFIG: dict[str, Any] = yaml.safe_load((APP / "config.yaml").read_text())
 
 
 def test_defaults() -> None:
-    """What the Supervisor fills in is what counts without it, and the model is the seed's."""
+    """The Supervisor's defaults are those without it, and the model is the same."""
     options = parse_options(CONFIG["options"])
     assert options.context_size == Options().context_size == 8192
     assert options.configured_models() == Options().configured_models()
@@ -33,7 +33,7 @@ def test_defaults() -> None:
 
 
 def test_the_address_alone_changes_the_model() -> None:
-    """The name that the Supervisor fills in is that of the default model, and of no other one."""
+    """The Supervisor's default name is used for the default model alone."""
     options = parse_options({**CONFIG["options"], "model_url": "o/r:other.gguf"})
     assert options.configured_models() == (ModelOption("other", "o/r:other.gguf"),)
     named = parse_options({"model_url": "o/r:other.gguf", "model_name": "mine.gguf"})
@@ -43,7 +43,7 @@ def test_the_address_alone_changes_the_model() -> None:
 
 
 def test_every_option_can_be_set_and_is_explained() -> None:
-    """The Supervisor's schema, our own and all languages know the same options."""
+    """The Supervisor's schema, our own and all languages have the same options."""
     assert set(CONFIG["schema"]) == set(CHECKS)
     for path in sorted((APP / "translations").glob("*.yaml")):
         told = yaml.safe_load(path.read_text())
@@ -54,7 +54,7 @@ def test_every_option_can_be_set_and_is_explained() -> None:
 
 @pytest.mark.parametrize("name", ["context_size", "threads", "parallel_requests", "idle_minutes"])
 def test_ranges_are_those_of_the_supervisor(name: str) -> None:
-    """The ends of each range are taken by both, and nothing beyond them."""
+    """Both accept the ends of each range, and nothing beyond."""
     match = re.fullmatch(r"int\((\d+),(\d+)\)\??", CONFIG["schema"][name])
     assert match is not None
     low, high = int(match[1]), int(match[2])
@@ -67,7 +67,7 @@ def test_ranges_are_those_of_the_supervisor(name: str) -> None:
 
 @pytest.mark.parametrize(("value", "layers"), [("auto", None), ("35", 35), (0, 0), (999, 999)])
 def test_layers(value: object, layers: int | None) -> None:
-    """The Supervisor hands them over as a text."""
+    """The Supervisor passes them as text."""
     assert parse_options({"gpu_layers": value}).gpu_layers == layers
     pattern = CONFIG["schema"]["gpu_layers"].removeprefix("match(").removesuffix(")")
     assert re.match(pattern, str(value))
@@ -100,20 +100,20 @@ def test_layers(value: object, layers: int | None) -> None:
     ],
 )
 def test_wrong_values(values: dict[str, Any], sentence: str) -> None:
-    """Each is refused with a sentence that names the option and what it may be."""
+    """The error names the option and its valid values."""
     with pytest.raises(AppError, match=sentence):
         parse_options(values)
 
 
 def test_a_wrong_key_is_not_shown() -> None:
-    """What may be a secret with a mistake in it is no part of the message."""
+    """A wrong key is not in the message."""
     with pytest.raises(AppError) as caught:
         parse_options({"hf_token": "hf secret"})
     assert "secret" not in str(caught.value)
 
 
 def test_the_supervisors_file(tmp_path: Path) -> None:
-    """It goes before the environment; what is empty counts as not set."""
+    """It has priority over the environment; an empty value counts as not set."""
     path = tmp_path / "options.json"
     path.write_text(
         json.dumps(
@@ -139,7 +139,7 @@ def test_the_supervisors_file(tmp_path: Path) -> None:
 
 
 def test_the_environment(tmp_path: Path) -> None:
-    """Plain Docker gives the same options by the same names."""
+    """Plain Docker has the same options under the same names."""
     options = load_options(
         tmp_path / "options.json",
         {

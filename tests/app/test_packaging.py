@@ -1,4 +1,4 @@
-"""What the Supervisor reads of the app beside its code: profile, ports, pictures, versions."""
+"""Files that the Supervisor reads: profile, ports, pictures, versions."""
 
 import json
 import re
@@ -24,9 +24,9 @@ APP = ROOT / "addon"
 CONFIG: dict[str, Any] = yaml.safe_load((APP / "config.yaml").read_text())
 DOCKERFILE = (APP / "Dockerfile").read_text()
 PROFILE = (APP / "apparmor.txt").read_text()
-# Debian puts it where not every user looks for programs.
+# Debian has it in a folder that is not in every user's path.
 PARSER = shutil.which("apparmor_parser", path="/usr/sbin:/sbin:/usr/bin")
-# What weighs against an app that asks for more than its container has.
+# Rights that lower the rating.
 RISKY = {
     "BPF",
     "CHECKPOINT_RESTORE",
@@ -39,7 +39,7 @@ RISKY = {
     "SYS_PTRACE",
     "SYS_RAWIO",
 }
-# How a type is written in a schema.
+# Syntax of types in a schema.
 ELEMENT = re.compile(
     r"(bool|email|url|port|device(\(subsystem=[a-z]+\))?|(str|password|int)(\(-?\d*,-?\d*\))?"
     r"|float(\([-.\d]*,[-.\d]*\))?|match\(.*\)|list\(.+\))\??"
@@ -47,7 +47,7 @@ ELEMENT = re.compile(
 
 
 def security_rating(config: dict[str, Any], *, has_profile: bool) -> int:
-    """Return what the Supervisor shows of an app, from 1 to 8."""
+    """Return the Supervisor's security rating, from 1 to 8."""
     rating = 5
     if not config.get("apparmor", True):
         rating -= 1
@@ -69,7 +69,7 @@ def security_rating(config: dict[str, Any], *, has_profile: bool) -> int:
 
 
 def rules(pattern: str) -> list[tuple[str, str]]:
-    """Return path and permissions of the profile's own rules for paths that match."""
+    """Return paths and permissions of the profile's own rules for matching paths."""
     found = re.findall(r"^  (?:owner )?([/@]\S*) (\w+),$", PROFILE, re.MULTILINE)
     assert found
     return [(path, permissions) for path, permissions in found if re.match(pattern, path)]
@@ -84,19 +84,19 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def test_security_rating() -> None:
-    """It has its own profile, is reached through ingress, and asks for nothing of the host."""
+    """It has its own profile and ingress, and no rights on the host."""
     assert security_rating(CONFIG, has_profile=(APP / "apparmor.txt").exists()) >= 7
 
 
 def test_nothing_is_open_by_default() -> None:
-    """Each port is described, and none has a number on the host."""
+    """Each port is described, and none is open on the host."""
     assert set(CONFIG["ports_description"]) == set(CONFIG["ports"])
     assert set(CONFIG["ports"].values()) == {None}
     assert not CONFIG.get("host_network")
 
 
 def test_one_profile_of_the_apps_name() -> None:
-    """The Supervisor gives the one line that begins with it another name."""
+    """The Supervisor renames the one line that starts with it."""
     lines = [line for line in PROFILE.splitlines() if line.startswith("profile ")]
     assert [line.split()[1] for line in lines] == [CONFIG["slug"]]
     assert CONFIG["apparmor"] is True
@@ -104,7 +104,7 @@ def test_one_profile_of_the_apps_name() -> None:
 
 @pytest.mark.skipif(PARSER is None, reason="there is no apparmor_parser here")
 def test_the_profile_can_be_loaded() -> None:
-    """AppArmor itself reads it."""
+    """AppArmor itself can parse it."""
     assert PARSER is not None
     done = subprocess.run(
         [PARSER, "--skip-kernel-load", "--skip-cache", APP / "apparmor.txt"],
@@ -116,7 +116,7 @@ def test_the_profile_can_be_loaded() -> None:
 
 
 def test_what_can_be_written_cannot_be_run() -> None:
-    """The app's folders are written, its programs are run, and no path is both."""
+    """The app's folders can be written, its programs can be run, and no path is both."""
     paths = Paths.of({})
     for folder in (paths.data, paths.config):
         assert (f"{folder}/", "rw") in rules(".")
@@ -128,7 +128,7 @@ def test_what_can_be_written_cannot_be_run() -> None:
 
 
 def test_what_is_started_may_run() -> None:
-    """Python, the tool that ties llama-server to the launcher, and what llama.cpp brings."""
+    """Python, the tool that stops llama-server with the launcher, and llama.cpp's programs."""
     programs = {path.rpartition("/")[2] for path, rights in rules(".") if "x" in rights}
     of_llama = of_llama_env("LLAMA_PROGRAMS").split()
     for program in of_llama:
@@ -141,7 +141,7 @@ def test_what_is_started_may_run() -> None:
 
 
 def test_one_place_says_which_llama_cpp() -> None:
-    """The Dockerfile reads the versions, and the app takes both builds that it may make."""
+    """The Dockerfile reads the versions, and the app accepts both possible builds."""
     assert int(of_llama_env("LLAMA_BUILD")) >= OLDEST
     assert int(of_llama_env("LLAMA_SOURCE_BUILD")) == OLDEST
     assert re.fullmatch(r"\d{8}T\d{6}Z", of_llama_env("LLAMA_SNAPSHOT"))
@@ -149,7 +149,7 @@ def test_one_place_says_which_llama_cpp() -> None:
 
 
 def test_what_can_be_made_again_is_in_no_backup() -> None:
-    """Models, processed prompts, what was compiled for a graphics card, and what has a copy."""
+    """Models, slot files, compiled shaders, and the database that has a copy are excluded."""
     paths = Paths.of({})
     match = re.search(r"^ENV MESA_SHADER_CACHE_DIR=(\S+)", DOCKERFILE, re.MULTILINE)
     assert match is not None
@@ -163,19 +163,19 @@ def test_what_can_be_made_again_is_in_no_backup() -> None:
 
 
 def test_names_that_the_supervisor_does_not_warn_of() -> None:
-    """Folders are mapped by their names of today, which every Supervisor of this release knows."""
+    """Folders are mapped by current names, which every Supervisor of this release knows."""
     assert [one["type"] for one in CONFIG["map"]] == ["app_config"]
     assert CONFIG["homeassistant"] >= "2026.10"
 
 
 def test_no_program_becomes_root() -> None:
-    """Once all packages are there, no file of the image keeps the rights of its owner or group."""
+    """After the packages are installed, no file has the setuid or setgid bit."""
     last = DOCKERFILE.rindex("apt-get install")
     assert "find / -xdev -type f -perm /6000 -exec chmod ug-s {} +" in DOCKERFILE[last:]
 
 
 def test_build_arguments() -> None:
-    """Those that are told of or passed are the Dockerfile's."""
+    """The documented and the passed ones are the Dockerfile's."""
     texts = [APP / "DOCS.md", ROOT / "README.md", ROOT / "scripts" / "build-app"]
     told = {
         name for path in texts for name in re.findall(r'--build-arg "?([A-Z_]+)=', path.read_text())
@@ -185,7 +185,7 @@ def test_build_arguments() -> None:
 
 
 def test_root_can_be_given_up() -> None:
-    """The capabilities are those of chown, setgid and setuid, and of the init that stops it."""
+    """The capabilities are those for chown, setgid and setuid, and for the init's signals."""
     allowed = set(re.findall(r"^  capability (\w+),$", PROFILE, re.MULTILINE))
     assert {"chown", "setgid", "setuid", "kill"} <= allowed
     assert allowed <= {"chown", "setgid", "setuid", "kill", "dac_override", "dac_read_search"}
@@ -193,7 +193,7 @@ def test_root_can_be_given_up() -> None:
 
 
 def test_defaults_are_complete() -> None:
-    """The Supervisor refuses to start an app that lacks an option without a `?` in its schema."""
+    """The Supervisor does not start an app without a value of a required option."""
     for name, kind in CONFIG["schema"].items():
         first = kind[0] if isinstance(kind, list) else kind
         is_optional = isinstance(first, str) and first.endswith("?")
@@ -201,7 +201,7 @@ def test_defaults_are_complete() -> None:
 
 
 def test_types_of_options() -> None:
-    """With a type that the Supervisor does not know, the app is not in its store."""
+    """With an unknown type the app would not be in the store."""
 
     def leaves(value: object) -> list[object]:
         if isinstance(value, dict):
@@ -217,7 +217,7 @@ def test_types_of_options() -> None:
 
 
 def test_all_that_the_image_is_built_from_is_sent() -> None:
-    """`.dockerignore` lets through what the Dockerfile copies, and only that."""
+    """`.dockerignore` includes what the Dockerfile copies, and only that."""
     copied = re.findall(r"^COPY (?!--from)(\S+) ", DOCKERFILE, re.MULTILINE)
     ignored = (APP / ".dockerignore").read_text().split()
     assert copied
@@ -229,7 +229,7 @@ def test_all_that_the_image_is_built_from_is_sent() -> None:
 
 @pytest.mark.parametrize(("name", "size"), [("icon.png", (128, 128)), ("logo.png", (250, 100))])
 def test_pictures(name: str, size: tuple[int, int]) -> None:
-    """They have the sizes that the store shows, and are drawn from a file in docs."""
+    """They have the store's sizes, and are drawn from a file in docs."""
     assert image_size(APP / name) == size
     source = (ROOT / "docs" / name).with_suffix(".svg").read_text()
     assert 'fill="#0b7285"' in source

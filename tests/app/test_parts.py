@@ -1,4 +1,4 @@
-"""Small parts of the app: its log, its key, root, its health check and its numbers."""
+"""Small parts of the app: log, key, root, health check and statistics."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def root_logger() -> Generator[None]:
-    """Put the log back after a test has set it up."""
+    """Restore the log after a test has set it up."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     yield
@@ -43,7 +43,7 @@ def root_logger() -> Generator[None]:
     ],
 )
 def test_log(capsys: pytest.CaptureFixture[str], level: str, expected: list[str]) -> None:
-    """Both programs write one log, each line at its level; no secret is on the page."""
+    """Both programs write one log, each line at its level; the page shows no secret."""
     newest = logs.set_up(level, ("secret", ""))
     logs.log_server_line("0.00.123.456 I srv loading")
     logs.log_server_line("0.00.123.456 W srv slow")
@@ -60,7 +60,7 @@ def test_log(capsys: pytest.CaptureFixture[str], level: str, expected: list[str]
 
 
 def test_key(tmp_path: Path) -> None:
-    """It is made once, kept, replaced by a set one, and made anew where the file is empty."""
+    """It is made once, kept, replaced by a set one, and made again if the file is empty."""
     path = tmp_path / "api_key"
     made = api_key_of(path, None)
     assert len(made) == 43
@@ -73,7 +73,7 @@ def test_key(tmp_path: Path) -> None:
 
 
 def test_key_on_a_full_disk(tmp_path: Path) -> None:
-    """A key is not lost where none can be written, and one that stays is not written at all."""
+    """A key works without being stored, and an unchanged one is not written."""
     path = tmp_path / "api_key"
     made = api_key_of(path, None)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -101,7 +101,7 @@ print(os.getuid(), os.getgid(), *os.getgroups())
 
 
 def given_up(tmp_path: Path, before: str = "") -> tuple[Paths, list[int]]:
-    """Let a child of root give it up; return its folders, and its user and groups."""
+    """Let a child give up root; return its folders, and its user and groups."""
     if os.geteuid() != 0:
         pytest.skip("only root can give up root")
     (tmp_path / "data").mkdir()
@@ -118,7 +118,7 @@ def given_up(tmp_path: Path, before: str = "") -> tuple[Paths, list[int]]:
 
 
 def test_root_is_given_up(tmp_path: Path) -> None:
-    """A child of root makes the folders, gives them away, and is root no more."""
+    """A child of root makes the folders, changes their owner, and gives up root."""
     paths, ids = given_up(tmp_path)
     user = pwd.getpwnam("nobody")
     assert ids[:2] == [user.pw_uid, user.pw_gid]
@@ -127,7 +127,7 @@ def test_root_is_given_up(tmp_path: Path) -> None:
 
 
 def test_a_library_keeps_its_owner(tmp_path: Path) -> None:
-    """What is somebody's stays so, and can be read by its group; root's secrets can be read."""
+    """Files keep their owner and the app joins their group; root's unreadable ones change owner."""
     folder = tmp_path / "config" / "models"
     folder.mkdir(parents=True)
     for name in ("theirs.gguf", "notes.txt"):
@@ -159,7 +159,7 @@ def test_a_library_keeps_its_owner(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_container_may_not_do(tmp_path: Path, forbidden: str, *, is_root: bool) -> None:
-    """A network disk, no capabilities, a folder that can only be read: the app starts."""
+    """On a network disk, without capabilities, or with a read-only folder the app starts."""
     (tmp_path / "config").mkdir()
     wrong = "def wrong(*_, **__): raise PermissionError(1, 'no')"
     _, ids = given_up(tmp_path, f"{wrong}\n{forbidden}")
@@ -167,7 +167,7 @@ def test_what_a_container_may_not_do(tmp_path: Path, forbidden: str, *, is_root:
 
 
 def test_nobody_to_become(tmp_path: Path) -> None:
-    """On a machine without the image's user, the folders are made and nothing else."""
+    """On a machine without the image's user, only the folders are made."""
     paths = Paths(tmp_path / "data", tmp_path / "config", tmp_path)
     privileges.give_up_root(paths)
     assert paths.models.is_dir()
@@ -175,7 +175,7 @@ def test_nobody_to_become(tmp_path: Path) -> None:
 
 
 def test_setup_of_an_environment(tmp_path: Path) -> None:
-    """Plain Docker gives all by environment variables."""
+    """Plain Docker sets everything by environment variables."""
     (tmp_path / "data").mkdir()
     setup = Setup.of(
         {
@@ -193,7 +193,7 @@ def test_setup_of_an_environment(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("socket_enabled")
 def test_health_check(shared_app: RunningApp, tmp_path: Path) -> None:
-    """It is well as long as the API answers; a worker is well, for it has none."""
+    """It succeeds while the API answers; a worker has no API and is always healthy."""
     assert healthcheck.is_well(shared_app.environment)
     away = {**shared_app.environment, "API_PORT": "1"}
     assert not healthcheck.is_well(away)
@@ -203,7 +203,7 @@ def test_health_check(shared_app: RunningApp, tmp_path: Path) -> None:
 
 
 def counters(prompt: int, cached: int, generated: int) -> dict[str, float]:
-    """Return a reading of llama-server's counters."""
+    """Return values of llama-server's counters."""
     return {
         "prompt_tokens_total": prompt,
         "prompt_tokens_cached_total": cached,
@@ -214,7 +214,7 @@ def counters(prompt: int, cached: int, generated: int) -> dict[str, float]:
 
 
 def test_statistics() -> None:
-    """Samples tell what happened in between, also over a restart, and are bounded."""
+    """Samples are differences, also over a restart, and have a maximum number."""
     statistics = Statistics()
     statistics.add(counters(100, 0, 50))
     assert statistics.samples() == []

@@ -1,4 +1,4 @@
-"""llama-server as a child: ready, crashed, started again, out of memory, and stopped in time."""
+"""llama-server as a child: ready, crashed, restarted, out of memory, and stopped in time."""
 
 import asyncio
 import errno
@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiohttp
 import pytest
 
 from dev.llama import path_from_environment
@@ -19,6 +18,8 @@ from llamacpp_app.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+
+    import aiohttp
 
 WAIT_SECONDS = 60.0
 
@@ -32,10 +33,10 @@ async def reached(process: ServerProcess, state: ProcessState) -> None:
 
 
 class Running:
-    """A supervised process that a test runs."""
+    """A supervised process of a test."""
 
     def __init__(self, command: Sequence[str | Path], upstream: Upstream | None = None) -> None:
-        """Describe it."""
+        """Describe it without starting it."""
         self.n_starts = 0
         self.advice: str | None = None
         self.fault: OSError | None = None
@@ -54,18 +55,11 @@ class Running:
         return False
 
     async def stop(self) -> float:
-        """End it; return the seconds that took."""
+        """Stop it; return how many seconds that took."""
         started = time.monotonic()
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         return time.monotonic() - started
-
-
-@pytest.fixture
-async def session(socket_enabled: None) -> AsyncGenerator[aiohttp.ClientSession]:  # noqa: ARG001
-    """Return a session of HTTP."""
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 @pytest.fixture
@@ -85,7 +79,7 @@ async def server(
 
 
 async def test_ready_crashed_and_ready_again(server: tuple[Running, Upstream]) -> None:
-    """A crash is told with its reason, and the server comes back by itself."""
+    """The error has the reason of a crash, and the server restarts."""
     running, upstream = server
     await reached(running.process, ProcessState.READY)
     assert await upstream.is_healthy()
@@ -100,7 +94,7 @@ async def test_ready_crashed_and_ready_again(server: tuple[Running, Upstream]) -
 
 
 async def test_stopped_in_time_while_it_answers(server: tuple[Running, Upstream]) -> None:
-    """An endless answer does not keep the server: no process is left after a few seconds."""
+    """An endless answer does not delay it: no process is left after a few seconds."""
     running, upstream = server
     await reached(running.process, ProcessState.READY)
     child = running.process.child
@@ -115,7 +109,7 @@ async def test_stopped_in_time_while_it_answers(server: tuple[Running, Upstream]
     seconds = await running.stop()
     assert child.returncode is not None
     assert running.process.status.state is ProcessState.STOPPED
-    # The bound that the Supervisor's users were promised, not a measurement.
+    # The documented limit, not a measurement.
     assert seconds < 10
     await pieces.aclose()
 
@@ -124,7 +118,7 @@ async def test_a_crash_loop_is_told(
     socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What fails again and again is started ever more seldom, and its last words are kept."""
+    """Restarts become less and less frequent, and the last words are kept."""
     monkeypatch.setattr(process_module, "FIRST_PAUSE_SECONDS", 0.01)
     code = "import sys; print('0.00.001.000 E srv load: no such model'); sys.exit(1)"
     running = Running([sys.executable, "-c", code])
@@ -139,7 +133,7 @@ async def test_a_reason_that_was_told_better_before(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """llama-server does not always say all: what it said once is not lost."""
+    """llama-server does not always give the reason: an earlier one is kept."""
     monkeypatch.setattr(process_module, "FIRST_PAUSE_SECONDS", 0.01)
     said = "0.1 E common_chat_templates_init: error: parser: Parser Error: Expected }}"
     code = f"""
@@ -164,7 +158,7 @@ raise SystemExit(1)
 async def test_out_of_memory_is_explained(
     socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
 ) -> None:
-    """Who runs out of memory is told what would fit."""
+    """The error says what would fit into memory."""
     running = Running([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
     running.advice = "A context_size of 2048 would fit."
     await reached(running.process, ProcessState.RESTARTING)
@@ -178,7 +172,7 @@ async def test_a_program_that_is_not_there(
     socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
     tmp_path: Path,
 ) -> None:
-    """There is nothing to try again."""
+    """It is not retried."""
     running = Running([tmp_path / "none"])
     with pytest.raises(FileNotFoundError):
         await running.task
@@ -187,7 +181,7 @@ async def test_a_program_that_is_not_there(
 async def test_a_server_that_answers_nobody_is_started_anew(
     server: tuple[Running, Upstream], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that hangs is as bad as none."""
+    """A process that hangs is restarted."""
     monkeypatch.setattr(process_module, "WATCH_SECONDS", 0.05)
     monkeypatch.setattr("llamacpp_app.upstream.HEALTH_SECONDS", 0.2)
     running, _ = server
@@ -206,7 +200,7 @@ async def test_a_server_that_never_gets_ready_is_started_anew(
     socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Loading has an end, too."""
+    """Loading has a time limit, too."""
     monkeypatch.setattr(process_module, "LOAD_SECONDS", 0.1)
     running = Running([sys.executable, "-c", "import time; time.sleep(60)"])
     await reached(running.process, ProcessState.RESTARTING)
@@ -218,7 +212,7 @@ async def test_what_a_crash_leaves_is_ended(
     socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
     tmp_path: Path,
 ) -> None:
-    """Children of a server that is gone do not keep their memory."""
+    """Children of a dead server are killed."""
     told = tmp_path / "pid"
     code = f"""
 import pathlib, subprocess
@@ -236,7 +230,7 @@ raise SystemExit(1)
 
 
 def is_alive(pid: str) -> bool:
-    """Tell whether a process runs; one that is dead may still wait for its parent."""
+    """Return whether a process runs; a dead one may still wait for its parent."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -246,7 +240,7 @@ def is_alive(pid: str) -> bool:
 async def test_a_command_that_cannot_be_made(
     socket_enabled: None,  # noqa: ARG001 - asyncio's subprocesses
 ) -> None:
-    """A full disk ends nothing: it is told, and tried again."""
+    """A full disk is reported and retried."""
     running = Running([sys.executable, "-c", "pass"])
     running.fault = OSError(errno.ENOSPC, "No space left on device", "/data/models.ini")
     await reached(running.process, ProcessState.RESTARTING)

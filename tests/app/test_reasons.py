@@ -1,4 +1,4 @@
-"""Why llama-server has ended: the first cause, in a sentence that says what to do."""
+"""Why llama-server ended: the first cause, in a sentence that says what to do."""
 
 import signal
 import subprocess
@@ -21,15 +21,15 @@ pytestmark = pytest.mark.usefixtures("socket_enabled")
 
 SECONDS = 60
 TRIES = 12
-# What llama-server takes as anything, or as nothing in particular.
+# Flags with any value, or with an unspecific error.
 UNCHECKED = {"--samplers", "--reasoning-budget-message", "--reasoning-effort", *OF_MODEL_FILES}
 
 
 class Ended:
-    """A real llama-server that cannot start, and what it said."""
+    """A real llama-server that cannot start, and its output."""
 
     def __init__(self, model: Path, *arguments: str | Path, kilobytes: int | None = None) -> None:
-        """Run it to its end. kilobytes: of memory that it may have."""
+        """Run it to its end. kilobytes: the maximum of memory."""
         flags = ["--host", LOOPBACK, "--port", str(free_port()), "--ctx-size", "512"]
         self.command = [
             str(path_from_environment("LLAMACPP_SERVER")),
@@ -54,19 +54,19 @@ class Ended:
 
     @property
     def reason(self) -> Reason:
-        """What is made of it."""
+        """Return the reason."""
         lines = self.words.of_server(was_ready=False)
         return reason_of(self.returncode, lines, self.command)
 
     @property
     def told(self) -> tuple[Kind, str]:
-        """Kind and words of the reason."""
+        """Return kind and words of the reason."""
         return self.reason.kind, self.reason.text
 
 
 @pytest.mark.parametrize("flag", sorted({f for f, n in ALLOWED.items() if n} - UNCHECKED))
 def test_every_flag_with_a_wrong_value(model: Path, flag: str) -> None:
-    """The flag, the value, and what it may be; never an exit status alone."""
+    """It names the flag, the value, and valid ones; never an exit status alone."""
     kind, text = Ended(model, flag, "nonsense").told
     assert kind is Kind.SETTING
     assert text.startswith(f"extra_arguments must not hold {flag} nonsense")
@@ -88,14 +88,14 @@ def test_every_flag_with_a_wrong_value(model: Path, flag: str) -> None:
     ],
 )
 def test_arguments(model: Path, flag: str, value: str, words: str) -> None:
-    """What is wrong with the value is told in words."""
+    """It says what is wrong with the value."""
     kind, text = Ended(model, flag, value).told
     assert kind is Kind.SETTING
     assert words in text
 
 
 def test_a_small_cache_without_flash_attention(model: Path) -> None:
-    """Which options exclude each other, and not that some context cannot be made."""
+    """It names the conflicting options, not the context that cannot be created."""
     types = ("--cache-type-k", "q4_0", "--cache-type-v", "q4_0")
     kind, text = Ended(model, *types, "--flash-attn", "off").told
     assert kind is Kind.SETTING
@@ -106,7 +106,7 @@ def test_a_small_cache_without_flash_attention(model: Path) -> None:
 
 
 def test_files_that_are_no_models(model: Path, tmp_path: Path) -> None:
-    """An unknown architecture, a projector, missing tensors, half a file, none at all."""
+    """Unknown architecture, projector, missing tensors, half a file, missing file."""
     unknown = write(tmp_path / "unknown.gguf", "frobnicator")
     clip = write(tmp_path / "clip.gguf", "clip", {".has_vision_encoder": 1})
     lacking = tmp_path / "lacking.gguf"
@@ -131,7 +131,7 @@ def test_files_that_are_no_models(model: Path, tmp_path: Path) -> None:
 
 
 def test_a_projector_that_is_none(model: Path) -> None:
-    """The option is named, and not that the model could not be loaded."""
+    """It names the option, and not the model."""
     kind, text = Ended(model, "--mmproj", model).told
     assert kind is Kind.PROJECTOR
     assert "look at the option projector_url" in text
@@ -150,13 +150,13 @@ def test_a_projector_that_is_none(model: Path) -> None:
 def test_templates(
     model: Path, tmp_path: Path, template: str, line: int | None, words: str
 ) -> None:
-    """The mistake, and its line where llama-server shows the place."""
+    """It has the mistake, and the line if llama-server shows it."""
     path = tmp_path / "mine.jinja"
     path.write_text(template)
     reasons = [Ended(model, "--chat-template-file", path).reason for _ in range(TRIES)]
     assert {one.kind for one in reasons} == {Kind.SETTING}
     assert all(one.text.startswith("The option chat_template has a mistake") for one in reasons)
-    # llama-server ends faster than it writes its log, at times.
+    # llama-server sometimes ends before it has written its log.
     text = next(one.text for one in reasons if not one.is_vague)
     where = f" in line {line} (" if line else " ("
     assert text.startswith(f"The option chat_template has a mistake{where}")
@@ -164,7 +164,7 @@ def test_templates(
 
 
 def test_too_large_a_context(model: Path) -> None:
-    """It is memory that is missing, of the machine."""
+    """The machine's memory is too small."""
     flags = ("--ctx-size", "900000", "--fit", "off")
     assert Ended(model, *flags, kilobytes=2_000_000).told == (
         Kind.MEMORY,
@@ -222,14 +222,14 @@ CARD = "The memory of the graphics card is too small for this: set gpu_layers or
     ],
 )
 def test_what_is_made_of_words(returncode: int, lines: list[str], kind: Kind, words: str) -> None:
-    """What a real server does not show on demand."""
+    """Messages that a real server does not show on demand."""
     reason = reason_of(returncode, lines)
     assert reason.kind is kind
     assert words in reason.text
 
 
 def test_a_server_that_was_ready() -> None:
-    """What it complained of while it answered is not why it ended, unless that ends a server."""
+    """Its earlier warnings are not the reason, unless they end a server."""
     refused = "0.1 E srv  send: failed to apply template: no"
     last = "/src/ggml.c:1: GGML_ASSERT(a) failed"
     told: Any = reason_of(-signal.SIGABRT, [refused, last], was_ready=True)
@@ -241,7 +241,7 @@ def test_a_server_that_was_ready() -> None:
 
 
 def test_the_first_complaint_is_kept() -> None:
-    """However much is said behind it; and what a router's models say is kept apart."""
+    """However much follows; a router's models have their own."""
     words = Words()
     words.add("0.1 E first")
     for number in range(5000):
@@ -259,7 +259,7 @@ def test_the_first_complaint_is_kept() -> None:
 
 
 def test_nothing_is_endless() -> None:
-    """A sentence stays one."""
+    """A sentence stays short."""
     text = reason_of(1, ["0.1 E " + "word " * 1000]).text
     assert len(text) < MAX_WORDS + 50
     assert text.endswith("…")

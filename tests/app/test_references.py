@@ -1,4 +1,4 @@
-"""What people name as a model, and what they may not."""
+"""References to models in all valid spellings, and invalid ones."""
 
 import pytest
 
@@ -38,12 +38,12 @@ HASH = "0" * 64
     ],
 )
 def test_what_is_meant(text: str, url: str | None, file_name: str) -> None:
-    """Addresses, pages about a file, and short references all lead to the file."""
+    """URLs, pages about a file, and short references all lead to the file."""
     assert parse_reference(text, HASH) == ModelSource(url or text, file_name, HASH)
 
 
 def test_another_hub() -> None:
-    """A mirror of Hugging Face is asked in its place."""
+    """A mirror of Hugging Face is used instead."""
     source = parse_reference(f"{HUB}/o/r/resolve/main/f.gguf", hub="http://mirror:8000/")
     assert isinstance(source, ModelSource)
     assert source.url == "http://mirror:8000/o/r/resolve/main/f.gguf"
@@ -80,14 +80,14 @@ def test_another_hub() -> None:
     ],
 )
 def test_what_is_none(text: str) -> None:
-    """Whatever is no model of a public place, or leads out of a folder, is refused."""
+    """A reference to no public model, or one that leaves the folder, is rejected."""
     with pytest.raises(InvalidReferenceError):
         parse_reference(text)
 
 
 @pytest.mark.parametrize("name", ["../a.gguf", "a/b.gguf", " .gguf", "a..gguf", "a", "a\0.gguf"])
 def test_file_names(name: str) -> None:
-    """A file's name stays within the folder of models."""
+    """A file name stays within the folder of models."""
     with pytest.raises(InvalidReferenceError, match="is no name for a model's file"):
         check_file_name(name)
 
@@ -129,21 +129,21 @@ def test_quantisations(text: str, tag: str) -> None:
     ],
 )
 def test_names(text: str, name: str) -> None:
-    """A model without a name has that of its file, and each is one that the options take."""
+    """A model without a name has its file's, which is valid in the options."""
     assert model_name(text) == name
     assert parse_options({"model_url": text}).configured_models()[0].name == name
     assert parse_options({"model_name": name}).model_name == name
 
 
 def named(text: str, sha256: str | None = None) -> ModelSource:
-    """Return the file that a reference names."""
+    """Return the file of a reference."""
     source = parse_reference(text, sha256)
     assert isinstance(source, ModelSource)
     return source
 
 
 def test_parts() -> None:
-    """Of several parts the first is named, and the hash is its own."""
+    """Of several parts the first is used, with its own hash."""
     first, second = part_sources(named("o/r:q4/m-00001-of-00002.gguf", HASH))
     assert first.sha256 == HASH
     assert second == ModelSource(
@@ -162,7 +162,7 @@ def test_parts() -> None:
 
 
 def test_redacted() -> None:
-    """What may be a secret is in no message."""
+    """No message contains a possible secret."""
     assert redacted("https://me:word@example.com:8443/f.gguf?token=1#x") == (
         "https://example.com:8443/f.gguf"
     )

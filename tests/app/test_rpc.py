@@ -1,4 +1,4 @@
-"""Which other machines answer, and where a worker listens."""
+"""Other machines that answer, and the address of a worker."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("socket_enabled")
 
 
 async def test_alive() -> None:
-    """Those at which a server listens, in their order; an answer is not waited for."""
+    """Those with a listening server, in order; an answer is not waited for."""
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), LOOPBACK, 0)
     address = f"{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
     gone = f"{LOOPBACK}:{free_port()}"
@@ -28,5 +28,5 @@ async def test_alive() -> None:
     [("192.168.1.20:50060", ("192.168.1.20", 50060)), ("[::1]:50061", ("::1", 50061))],
 )
 def test_where_a_worker_listens(option: str, expected: tuple[str, int]) -> None:
-    """At the address that is set, in either spelling."""
+    """At the configured address, in either spelling."""
     assert worker_address(Options(worker_address=option)) == expected

@@ -1,4 +1,4 @@
-"""How many conversations in turns are kept, by the memory that is free."""
+"""The number of slots, by free memory."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ GB = 1_000_000_000
 
 @pytest.mark.parametrize("info", [GEMMA, LLAMA])
 def test_one_conversation_more(info: GgufInfo) -> None:
-    """It takes what llama-server needs more with it than without."""
+    """It takes the memory that llama-server needs in addition."""
     two, one = (
         needed_bytes(info, context_size=8192, parallel=parallel, kv_type="q8_0")
         for parallel in (2, 1)
@@ -38,7 +38,7 @@ def test_one_conversation_more(info: GgufInfo) -> None:
 @pytest.mark.parametrize(
     ("info", "parallel", "free", "expected"),
     [
-        # The default model's take 57 MB each, four of them in a quarter of what is free.
+        # The default model's take 57 MB each: four in a quarter of the free memory.
         (GEMMA, 1, 0.2 * GB, 1),
         (GEMMA, 1, 0.3 * GB, 2),
         (GEMMA, 1, 1 * GB, 4),
@@ -53,13 +53,13 @@ def test_one_conversation_more(info: GgufInfo) -> None:
     ],
 )
 def test_conversations_in_turns(info: GgufInfo, parallel: int, free: float, expected: int) -> None:
-    """There are slots for up to four, as far as there is memory for them that nobody needs."""
+    """There are up to four slots, if there is enough free memory."""
     one = conversation_bytes(info, context_size=8192, kv_type="f16")
     assert slot_count(parallel, conversation=one, free_bytes=int(free)) == expected
 
 
 def test_figures_of_the_docs() -> None:
-    """What a place and a checkpoint take, as DOCS tells."""
+    """DOCS has the memory of a slot and a checkpoint."""
     docs = (Path(__file__).parents[2] / "addon" / "DOCS.md").read_text()
     qwen = next(one.info for one in SUGGESTIONS if one.name.startswith("Qwen3.5-4B"))
     gemma, hybrid = (

@@ -1,4 +1,4 @@
-"""Where downloaded files came from, and what the system's errors are in words."""
+"""Sources of downloaded files, and errors of the system in words."""
 
 import errno
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_notes_outlive_a_restart(tmp_path: Path) -> None:
-    """What was noted is known, until it is forgotten."""
+    """A noted source is kept until it is forgotten."""
     path = tmp_path / "sources.json"
     sources = Sources(path)
     assert sources.of("m.gguf") is None
@@ -28,14 +28,14 @@ def test_notes_outlive_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"m.gguf": 1}'])
 def test_notes_that_make_no_sense(tmp_path: Path, content: str) -> None:
-    """They count as none."""
+    """They are ignored."""
     path = tmp_path / "sources.json"
     path.write_text(content)
     assert Sources(path).of("m.gguf") is None
 
 
 def test_notes_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The file is served all the same."""
+    """The file is served anyway."""
     sources = Sources(tmp_path / "none" / "sources.json")
     sources.note("m.gguf", "o/r")
     assert sources.of("m.gguf") == "o/r"
@@ -53,12 +53,12 @@ def test_notes_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureF
     ],
 )
 def test_the_same_file(one: str, other: str, *, is_same: bool) -> None:
-    """Keys in addresses come and go."""
+    """Keys in URLs are ignored."""
     assert (same_as(one, "https://hub") == same_as(other, "https://hub")) is is_same
 
 
 def test_a_mirror_has_the_same_files() -> None:
-    """Another hub is no reason to fetch all anew."""
+    """Another hub does not download everything again."""
     assert same_as("https://hub/o/m.gguf", "https://hub/") == same_as(
         "http://m/o/m.gguf", "http://m"
     )
@@ -73,5 +73,5 @@ def test_errors_of_the_system(number: int) -> None:
     if number in usual:
         assert "/data/file" in told
         assert "Errno" not in told
-    # Where the system names no file, nothing is made up.
+    # Without a file name in the system's error, none is invented.
     assert "None" not in in_words(OSError(number, "words"))

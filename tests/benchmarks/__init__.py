@@ -1,1 +1,1 @@
-"""Tests of the parts of benchmarks that count and draw."""
+"""Tests of the counting and drawing parts of benchmarks."""

@@ -1,4 +1,4 @@
-"""The benchmark `assist` reads homes and cases from any folder, and makes one home of several."""
+"""The benchmark `assist` reads homes and cases from any folder, and merges homes."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,26 +9,17 @@ from benchmarks.lib.assist_set.cases import AssistCase, AssistHome, Expected, lo
 from benchmarks.lib.assist_set.merge import merge
 from benchmarks.lib.errors import BenchmarkError
 
+from .assist_homes import AREAS, LAMP, write_home
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-LAMP = {"id": "light.lamp", "name": "Lamp", "area": "hall"}
-AREAS = [{"id": "hall", "name": "Hall"}]
 COMMAND = {
     "sentences": ["Turn on the lamp", "Lamp on"],
     "setup": {"light.lamp": {"state": False}},
     "expect_changes": {"light.lamp": {"state": True, "attributes": {"brightness": 9}}},
     "ignore_changes": {"light.lamp": ["color_mode"]},
 }
-
-
-def write_home(folder: Path, home: Any = None, **files: Any) -> None:
-    """Write a home, and what is to be in the files beside it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"areas": AREAS, "entities": [LAMP]} if home is None else home
-    for name, part in {"_fixtures": content, **files}.items():
-        text = part if isinstance(part, str) else yaml.safe_dump(part)
-        (folder / f"{name}.yaml").write_text(text)
 
 
 def test_every_sentence_is_a_case(tmp_path: Path) -> None:
@@ -52,7 +43,7 @@ def test_every_sentence_is_a_case(tmp_path: Path) -> None:
 
 
 def test_chat_is_told_from_commands(tmp_path: Path) -> None:
-    """Where nothing is to change, nothing may."""
+    """A case without expected changes allows none."""
     tests = [
         {"sentences": ["Hello"]},
         {"sentences": "Is it on?", "expect_changes": {}, "expect_response": "yes"},
@@ -79,7 +70,7 @@ def test_chat_is_told_from_commands(tmp_path: Path) -> None:
 def test_commands_that_are_to_be_asked_about_are_told(
     tmp_path: Path, entity: dict[str, Any], *, is_critical: bool
 ) -> None:
-    """As soon as one of the things that move is one of those that our agent asks about."""
+    """A case is critical as soon as one of its entities is critical for our agent."""
     tests = [
         COMMAND,
         {
@@ -95,7 +86,7 @@ def test_commands_that_are_to_be_asked_about_are_told(
 
 
 def test_a_sentence_that_a_file_has_twice_counts_once(tmp_path: Path) -> None:
-    """So it is with the public sets: the last one counts."""
+    """As in the public sets: the last one counts."""
     first = {"sentences": ["Lamp on"], "setup": {"light.lamp": {"state": "off"}}}
     last = {"sentences": ["Lamp on"], "setup": {"light.lamp": {"state": "on"}}}
     write_home(tmp_path, lights={"tests": [first, last]})
@@ -147,7 +138,7 @@ def test_files_that_begin_with_an_underscore_have_no_cases(tmp_path: Path) -> No
 def test_broken_file_is_one_clear_error(
     tmp_path: Path, files: dict[str, Any], message: str
 ) -> None:
-    """The error names the file, and what is wrong in it."""
+    """The error names the file and the problem."""
     write_home(tmp_path, **files)
 
     with pytest.raises(BenchmarkError) as caught:
@@ -158,7 +149,7 @@ def test_broken_file_is_one_clear_error(
 
 
 def test_folder_without_homes_is_an_error(tmp_path: Path) -> None:
-    """So is one that is not there."""
+    """A missing folder is one, too."""
     with pytest.raises(BenchmarkError, match="has no home"):
         load_set(tmp_path)
     with pytest.raises(BenchmarkError, match="there is no folder"):
@@ -186,7 +177,7 @@ def home(name: str, tmp_path: Path, **parts: Any) -> AssistHome:
 
 
 def test_merged_home_has_the_same_thing_once(tmp_path: Path) -> None:
-    """Areas go by their names; entities must agree, but may begin in other states."""
+    """Areas are matched by name; entities must agree, but may start in other states."""
     there = [{"id": "entry", "name": "hall", "aliases": ["entrance"]}]
     homes = [
         home("a", tmp_path),
@@ -202,7 +193,7 @@ def test_merged_home_has_the_same_thing_once(tmp_path: Path) -> None:
 
 
 def test_merged_home_gives_other_things_other_ids(tmp_path: Path) -> None:
-    """Cases, scenes and scripts follow; an area's id may be taken by another area."""
+    """Cases, scenes and scripts follow; an area's id may belong to another area."""
     scene = {"id": "scene.x", "name": "X", "attributes": {"entities": {"light.lamp": "on"}}}
     device = {"id": "panel", "name": "Panel", "area": "hall"}
     first = home("a", tmp_path, devices=[device])
@@ -232,7 +223,7 @@ def test_merged_home_gives_other_things_other_ids(tmp_path: Path) -> None:
 
 
 def test_homes_of_two_languages_are_not_merged(tmp_path: Path) -> None:
-    """Nobody speaks both in one home here."""
+    """A home has one language."""
     homes = [home("a", tmp_path), home("b", tmp_path, language="it")]
 
     with pytest.raises(BenchmarkError, match="different languages"):

@@ -1,4 +1,4 @@
-"""The benchmark `assist` with a real Home Assistant: what it says passed is what happened."""
+"""The benchmark `assist` with a real Home Assistant: a passed case has really happened."""
 
 import sys
 import time
@@ -29,9 +29,9 @@ BOTH = {"light.lamp": {"state": "on"}, "light.spot": {"state": "on"}}
 MODE = {"light.lamp": ["color_mode"], "light.spot": ["color_mode"]}
 TESTS: list[dict[str, Any]] = [
     {"sentences": ["Turn on the lights in the hall"], "expect_changes": BOTH},
-    # The last case has left both on: each begins anew.
+    # The case before has left both on: each starts from its set-up.
     {"sentences": ["Turn on the lamp"], "expect_changes": {"light.lamp": {"state": "on"}}},
-    # Does more than is expected.
+    # Does more than expected.
     {"sentences": ["Turn on the hall lights"], "expect_changes": {"light.lamp": {"state": "on"}}},
     {
         "sentences": ["Turn off the spot"],
@@ -58,7 +58,7 @@ def write_set(folder: Path, **changes: Any) -> AssistHome:
 
 
 async def test_cases_are_played_and_judged(tmp_path: Path) -> None:
-    """Home Assistant's own agent: what it does is seen, what it does too much is, too."""
+    """With Home Assistant's own agent; unexpected changes are found, too."""
     home = write_set(tmp_path / "set")
     column = Column(BUILTIN)
 
@@ -83,7 +83,7 @@ async def test_cases_are_played_and_judged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("agent", [OVERLAP, 'word_overlap={"field": "there is none"}'])
 async def test_calls_are_seen(tmp_path: Path, agent: str) -> None:
-    """The agent without a model: its calls name what is there, and what it does is not lost.
+    """The agent without a model: its calls have valid names, and its changes are found.
 
     It can be named as any integration, too.
     """
@@ -107,7 +107,7 @@ async def test_calls_are_seen(tmp_path: Path, agent: str) -> None:
 
 
 async def test_an_integration_that_is_not_there(tmp_path: Path) -> None:
-    """Who cannot be set up is told by name."""
+    """The error names an integration that cannot be set up."""
     home = write_set(tmp_path / "set")
     async with AssistStage(tmp_path / "hass", home, Path(sys.executable), "en") as stage:
         with pytest.raises((BenchmarkError, HomeAssistantError)):
@@ -116,13 +116,13 @@ async def test_an_integration_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("agent", ["two words", "domain={", "domain=[]", "=", ""])
 def test_no_agent(agent: str) -> None:
-    """What names neither one of ours nor an integration is refused."""
+    """A name that is neither an agent of ours nor an integration is rejected."""
     with pytest.raises(BenchmarkError):
         integration(agent)
 
 
 async def test_home_that_is_refused_is_one_clear_error(tmp_path: Path) -> None:
-    """What the virtual home says of the file ends the benchmark."""
+    """The virtual home's error ends the benchmark."""
     home = write_set(tmp_path / "set", rooms=[])
 
     with pytest.raises(BenchmarkError, match="unknown key 'rooms'"):

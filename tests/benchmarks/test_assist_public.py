@@ -1,4 +1,4 @@
-"""The benchmark `assist` takes the public data sets as they are: what else their format allows."""
+"""The benchmark `assist` reads the public data sets unchanged: their other formats."""
 
 import time
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from benchmarks.lib.assist_set.scoring import judge, judge_calls
 from benchmarks.lib.assist_set.without_model import play
 from benchmarks.lib.errors import BenchmarkError
 
-from .test_assist_cases import write_home
+from .assist_homes import write_home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,14 +46,14 @@ HOME: dict[str, Any] = {
 
 
 def case_of(folder: Path, **test: Any) -> AssistCase:
-    """Return the one case of a test in this home."""
+    """Return the only case of a test in this home."""
     write_home(folder, HOME, cases={"tests": [{"sentences": ["Well?"], **test}]})
     (home,) = load_set(folder)
     return home.cases[0]
 
 
 def test_home_is_brought_into_our_form() -> None:
-    """Ids and names are filled in, values are translated, and what cannot be shown is left out."""
+    """Ids and names are filled in, values translated, and unsupported ones dropped."""
     content = home_content(HOME)
 
     assert content["areas"][0]["id"] == "boat_house"
@@ -81,7 +81,7 @@ def test_volume(value: Any, expected: Any) -> None:
 
 
 def test_setup_and_expected_changes_are_translated(tmp_path: Path) -> None:
-    """As the home is; ids may have capitals there, too."""
+    """Like the home; ids may have capitals there, too."""
     case = case_of(
         tmp_path,
         setup={
@@ -99,7 +99,7 @@ def test_setup_and_expected_changes_are_translated(tmp_path: Path) -> None:
 
 
 def test_ignored_changes_may_be_a_list(tmp_path: Path) -> None:
-    """Of attributes of all entities, and of entities of which all is ignored."""
+    """Attributes of all entities, and entities that are ignored as a whole."""
     case = case_of(tmp_path, ignore_changes=["volume_level", "todo.jobs"])
     radio: dict[str, Any] = {"state": "on", "volume_level": 1}
     jobs: dict[str, Any] = {"state": "1"}
@@ -116,7 +116,7 @@ def test_ignored_changes_may_be_a_list(tmp_path: Path) -> None:
     [("rain", ("rain",)), (["a", 22], ("a", "22")), (True, ("yes", "on", "true")), (None, ())],
 )
 def test_expected_response(tmp_path: Path, value: Any, expected: tuple[str, ...]) -> None:
-    """One or a list, of what YAML makes of it."""
+    """One or a list, as YAML reads it."""
     assert case_of(tmp_path, expect_response=value).replies == expected
 
 
@@ -131,7 +131,7 @@ def test_time_of_a_case(tmp_path: Path, value: Any) -> None:
 
 
 def test_expected_call(tmp_path: Path) -> None:
-    """It makes a command, unless changes are expected, which say more."""
+    """It makes a command, unless there are expected changes, which say more."""
     call = {"tool_name": "HassTurnOff", "tool_args": {"name": "radio"}}
     case = case_of(tmp_path, expect_tool_call=call)
 
@@ -146,7 +146,7 @@ def test_expected_call(tmp_path: Path) -> None:
 
 
 def test_language_of_a_card(tmp_path: Path) -> None:
-    """It holds for all homes of the set that do not tell theirs."""
+    """It is the default for all homes of the set."""
     tests = {"tests": [{"sentences": ["Och?"]}]}
     write_home(tmp_path / "a", HOME, cases=tests)
     write_home(tmp_path / "b", {**HOME, "language": "it"}, cases=tests)
@@ -173,7 +173,7 @@ def test_language_of_a_card(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_one_clear_error(
     tmp_path: Path, test: dict[str, Any], message: str
 ) -> None:
-    """With the file, the test and the key."""
+    """The error has the file, the test and the key."""
     with pytest.raises(BenchmarkError) as caught:
         case_of(tmp_path, **test)
 
@@ -181,7 +181,7 @@ def test_what_cannot_be_read_is_one_clear_error(
 
 
 def test_a_public_home_is_played(tmp_path: Path) -> None:
-    """As at the time of the case, in the state of its setup."""
+    """At the case's time, in the state of its set-up."""
     tests: list[dict[str, Any]] = [
         {
             "sentences": ["What time is it?"],

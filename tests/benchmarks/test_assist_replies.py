@@ -1,4 +1,4 @@
-"""The benchmark `assist` judges replies, but only what is sure."""
+"""The benchmark `assist` judges replies, but only clear ones."""
 
 import pytest
 
@@ -18,12 +18,12 @@ from benchmarks.lib.assist_set.results import CaseOutcome
     [("Which one?", True), ('Do you mean "the lamp?"', True), ("¿Quién?", True), ("Done.", False)],
 )
 def test_questions(reply: str, *, expected: bool) -> None:
-    """They end with a question mark, whatever closes behind it."""
+    """They end with a question mark, even before closing signs."""
     assert is_question(reply) is expected
 
 
 def test_word_for_yes() -> None:
-    """From the data of each language; None where there is none."""
+    """From each language's data; None without any."""
     assert [speech_of(code).yes for code in ("en", "de", "fr", "pl")] == ["yes", "ja", "oui", "tak"]
 
 
@@ -45,7 +45,7 @@ def test_word_for_yes() -> None:
     ],
 )
 def test_claims(code: str, reply: str, *, expected: bool) -> None:
-    """Our sentences for what is done, and Home Assistant's; words of its own are not judged."""
+    """Our confirmations and Home Assistant's; a model's own words are not judged."""
     assert speech_of(code).claims_success(reply) is expected
 
 
@@ -63,7 +63,7 @@ def test_claims(code: str, reply: str, *, expected: bool) -> None:
     ],
 )
 def test_other_languages(code: str, reply: str, *, expected: bool) -> None:
-    """Sure is what has several of another language's small words, and none of its own."""
+    """Several of another language's small words, and none of its own."""
     assert speech_of(code).is_foreign(reply) is expected
 
 
@@ -87,7 +87,7 @@ def test_names_do_not_count_as_words() -> None:
     ],
 )
 def test_false_facts(reply: str, expected: list[str], *, wrong: bool) -> None:
-    """Another number, or the opposite; what says nothing about it is no false fact."""
+    """Another number, or the opposite; a reply without the fact is not false."""
     assert names_another_value(reply, expected) is wrong
 
 
@@ -110,7 +110,7 @@ ENGLISH = "I am sorry, but this is not something that you can do."
     ],
 )
 def test_faults_of_replies(case: AssistCase, reply: str, faults: list[Fault]) -> None:
-    """A claim is one only about a command that was not done."""
+    """A claim is a fault only for a command that was not done."""
     assert faults_of(case, reply, speech_of("de"), [], is_done=False) == faults
     without = [one for one in faults if one is not Fault.CLAIM]
     assert faults_of(case, reply, speech_of("de"), [], is_done=True) == without

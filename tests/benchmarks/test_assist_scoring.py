@@ -1,4 +1,4 @@
-"""The benchmark `assist` judges as the public sets do, and tells what calls name wrongly."""
+"""The benchmark `assist` scores like the public sets, and reports wrong names in calls."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ NAMES = names_of(
 
 
 def after(**changes: Any) -> dict[str, dict[str, Any]]:
-    """Return what the home is like with these changes: DOMAIN__NAME={...}."""
+    """Return the home with these changes: DOMAIN__NAME={...}."""
     states = {entity_id: dict(state) for entity_id, state in BEFORE.items()}
     for name, change in changes.items():
         states[name.replace("__", ".")].update(change)
@@ -44,7 +44,7 @@ LIT = {"state": "on", "brightness": 128}
 
 
 def test_case_passes_that_does_what_was_meant() -> None:
-    """The end state is the one before and what is expected; texts may stand for numbers."""
+    """The end state is the initial one with the expected changes; texts may be numbers."""
     assert judge(ON, BEFORE, after(light__lamp=LIT), "Done") == []
     assert judge(ON, BEFORE, after(light__lamp={**LIT, "brightness": "128"}), "Done") == []
 
@@ -66,12 +66,12 @@ def test_case_passes_that_does_what_was_meant() -> None:
 def test_case_fails_that_does_less_or_more(
     changes: dict[str, Any], reply: str, reason: str
 ) -> None:
-    """What was not done counts, and so does whatever else drifted."""
+    """Missing changes count, and so do unexpected ones."""
     assert any(reason in one for one in judge(ON, BEFORE, after(**changes), reply))
 
 
 def test_what_is_ignored_may_change() -> None:
-    """Also what follows from the state, and other words for a colour."""
+    """So may attributes that follow from the state, and other formats of a colour."""
     case = AssistCase(
         "home",
         "cover",
@@ -89,7 +89,7 @@ def test_what_is_ignored_may_change() -> None:
 
 
 def test_declared_colour_counts() -> None:
-    """A colour of something that the sentence is not about counts, too."""
+    """The colour of an unrelated entity counts, too."""
     case = AssistCase(
         "home", "light", "Red", expect={"light.lamp": Expected("on", {"rgb_color": [255, 0, 0]})}
     )
@@ -102,7 +102,7 @@ def test_declared_colour_counts() -> None:
 
 
 def test_player_that_is_off_is_not_muted() -> None:
-    """It just does not tell."""
+    """It has no such attribute."""
     before = {"media_player.tv": {"state": "playing", "is_volume_muted": False}}
     case = AssistCase("home", "tv", "TV off", expect={"media_player.tv": Expected("off")})
 
@@ -112,7 +112,7 @@ def test_player_that_is_off_is_not_muted() -> None:
 
 
 def test_chat_changes_nothing() -> None:
-    """An agent that does not understand it may be sorry; a wanted word must be there."""
+    """An agent may say that it does not understand; an expected word must be there."""
     assert judge(CHAT, BEFORE, after(), "Sorry, I do not know") == []
     assert judge(CHAT, BEFORE, after(light__lamp=LIT), "Hello") != []
     question = AssistCase("home", "question", "Is it locked?", replies=("locked", "yes"))
@@ -121,7 +121,7 @@ def test_chat_changes_nothing() -> None:
 
 
 def test_mistakes_with_locks_and_doors_are_told() -> None:
-    """A sentence about the lock may move it, one about the lamp may not."""
+    """A case about the lock may move it, one about the lamp may not."""
     states = after(
         light__lamp=LIT, lock__door={"state": "unlocked"}, cover__garage={"state": "open"}
     )
@@ -137,7 +137,7 @@ def test_mistakes_with_locks_and_doors_are_told() -> None:
 
 
 def test_state_is_flat() -> None:
-    """Attributes stand beside the state."""
+    """Attributes are beside the state."""
     assert flat({"state": "on", "attributes": {"a": 1}}) == {"state": "on", "a": 1}
 
 
@@ -165,12 +165,12 @@ def test_state_is_flat() -> None:
     ],
 )
 def test_calls_are_checked_against_the_home(call: AgentCall, wrong: list[str]) -> None:
-    """Tools, entities, areas and floors must be there, by name or alias."""
+    """Tools, entities, areas and floors must exist, by name or alias."""
     assert wrong_with(call, NAMES) == wrong
 
 
 def test_calls_are_read_from_a_chat_log() -> None:
-    """With what Home Assistant said to each."""
+    """With Home Assistant's result of each."""
     calls = [
         {"id": "1", "tool_name": "intent__HassTurnOn", "tool_args": {"name": "Oven"}},
         {
@@ -197,12 +197,12 @@ def test_calls_are_read_from_a_chat_log() -> None:
 
 
 def test_one_entity_of_each_domain_is_left() -> None:
-    """The others are what the prompt is measured without."""
+    """The prompt is measured without the others."""
     assert second_ones(["light.b", "lock.a", "light.a", "light.c"]) == ["light.b", "light.c"]
 
 
 def test_table_and_document_count_the_same() -> None:
-    """Chat has a row of its own, and each agent a column."""
+    """Chat has its own row, and each agent a column."""
     right = AgentCall("intent__HassTurnOn", {"name": "spot"})
     wrong = AgentCall("intent__HassTurnOn", {"name": "x"}, wrong=("there is no x",))
     outcomes = [

@@ -1,4 +1,4 @@
-"""What the benchmark `day` makes of what it has seen: counts, verdicts, the picture."""
+"""Counts, verdicts and picture of the benchmark `day`."""
 
 import math
 from dataclasses import replace
@@ -23,7 +23,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def prefill(*reports: tuple[float, int], ended: float | None, whole: bool = False) -> Exchange:
-    """Return a prefill of 2,100 tokens, 100 of them cached, that began at 10.0."""
+    """Return a prefill of 2,100 tokens, 100 of them cached, that started at 10.0."""
     progress = [PrefillProgress(at, 2100, 100, processed) for at, processed in reports]
     timings = {"prompt_n": 2000, "cache_n": 100} if whole else {}
     body = {"max_tokens": 1}
@@ -47,13 +47,13 @@ def prefill(*reports: tuple[float, int], ended: float | None, whole: bool = Fals
     ],
 )
 def test_overlap(exchange: Exchange, since: float, until: float, tokens: int) -> None:
-    """Of a prefill in an ask's way, the tokens since then count, the batch in progress in full."""
+    """A prefill delays a question by the server's work then, including the current batch."""
     assert exchange.is_prefill
     assert exchange.overlap(since, until, BATCH) == tokens
 
 
 def test_counts_of_an_exchange() -> None:
-    """The end of an answer tells the counts; a broken one is known by its progress."""
+    """The end of an answer has the counts; an aborted one is counted by its progress."""
     whole = prefill((10, 100), ended=13, whole=True)
     assert (whole.complete, whole.processed, whole.n_prompt) == (True, 2000, 2100)
     assert whole.most_processed(BATCH) == 2000
@@ -67,7 +67,7 @@ def test_counts_of_an_exchange() -> None:
 
 
 def test_shared() -> None:
-    """What two prompts have in common ends where they first differ."""
+    """The shared part of two prompts ends at the first difference."""
     assert shared([1, 2, 3], [1, 2, 4, 3]) == 2
     assert shared([1, 2], [1, 2, 3]) == 2
     assert shared([], [1]) == 0
@@ -101,7 +101,7 @@ CALLED: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": []
     ],
 )
 def test_with_other_words(messages: list[Any], expected: list[Any]) -> None:
-    """Only what came since the model spoke last is replaced, and of the user only the words."""
+    """Only messages after the model's last one are replaced, and only the user's words."""
     before = {"messages": messages, "tools": [1]}
     assert with_other_words(before, "Lamp on") == {"messages": expected, "tools": [1]}
     assert before["messages"] is messages
@@ -109,7 +109,7 @@ def test_with_other_words(messages: list[Any], expected: list[Any]) -> None:
 
 
 def taken(name: str, processed: int, seconds: float, **fields: Any) -> Taken:
-    """Return an ask with 10 new tokens."""
+    """Return a question with 10 new tokens."""
     values: dict[str, Any] = {
         "delayed": 0,
         "new": 10,
@@ -122,7 +122,7 @@ def taken(name: str, processed: int, seconds: float, **fields: Any) -> Taken:
 
 
 def day(*processed: int, seconds: float) -> Played:
-    """Return a day of three asks, with one change of the home."""
+    """Return a day of three questions, with one change of the home."""
     names = ("first <of> the day", "talk", "after both")
     asks = [taken(*one, seconds) for one in zip(names, processed, strict=True)]
     prefills = [
@@ -147,39 +147,39 @@ def case() -> DayCase:
 
 
 def test_all_measures_hold(case: DayCase) -> None:
-    """A good day is told so."""
+    """A good day passes."""
     measures = case.measures()
     assert [one.held for one in measures] == [True] * len(measures)
     assert measures[0].found == "146 of 10,060 (1.5%)"
 
 
 def only_miss(case: DayCase) -> Measure:
-    """Return the one measure that is missed."""
+    """Return the only missed measure."""
     (missed,) = (one for one in case.measures() if not one.held)
     return missed
 
 
 def test_a_dear_ask_is_a_miss(case: DayCase) -> None:
-    """One ask above its own new tokens and the slack is named."""
+    """A question above its own new tokens and the slack is named."""
     case.ours.asks[1] = taken("talk", 75, 0.1)
     assert only_miss(case).found == "1 above: talk"
 
 
 def test_too_many_tokens_are_a_miss(case: DayCase) -> None:
-    """The whole day counts, whatever a single ask may take."""
+    """The whole day counts, whatever a single question takes."""
     case.core = day(800, 60, 800, seconds=2.0)
     assert only_miss(case).name.startswith("tokens while a user waits")
 
 
 @pytest.mark.parametrize("tokens", [7501, 0])
 def test_prefill_is_missed(case: DayCase, tokens: int) -> None:
-    """Too much prefill is a miss, and so is none."""
+    """Too many prefilled tokens are a miss, and so are none."""
     case.ours.prefills[1].tokens = tokens
     assert only_miss(case).name.startswith("prefill per change")
 
 
 def test_a_long_delay_is_a_miss(case: DayCase) -> None:
-    """A prefill that does not stop within a batch is found."""
+    """A prefill that does not yield within a batch is found."""
     case.ours.rushes[0] = taken("at once", 5000, 0.1, delayed=BATCH + 1, queued=0.5)
     assert only_miss(case).found == (
         "513 tokens at most, a batch has 512; 0.50 times as long as the longest batch"
@@ -187,7 +187,7 @@ def test_a_long_delay_is_a_miss(case: DayCase) -> None:
 
 
 def test_a_slow_delay_is_a_miss(case: DayCase) -> None:
-    """So is one that takes longer than a batch, with a model whose times tell something."""
+    """So is one that takes longer than a batch, if the model's times are meaningful."""
     case.ours.rushes[0] = taken("at once", 5000, 0.1, delayed=BATCH, queued=1.3)
     assert only_miss(case).found.endswith("1.30 times as long as the longest batch")
     case.judges_time = False
@@ -195,7 +195,7 @@ def test_a_slow_delay_is_a_miss(case: DayCase) -> None:
 
 
 def test_another_slot_is_no_other_request(case: DayCase) -> None:
-    """Where the server has a prompt makes no difference to the model; what it is asked does."""
+    """The slot does not change the model's input."""
     case.without_prefill[1] = taken("talk", 60, 0.1, bodies=({"messages": [FIRST], "id_slot": 2},))
     assert all(one.held for one in case.measures())
     case.without_prefill[1] = taken("talk", 60, 0.1, bodies=({"messages": [FIRST], "seed": 2},))
@@ -203,7 +203,7 @@ def test_another_slot_is_no_other_request(case: DayCase) -> None:
 
 
 def test_the_time_of_day_is_no_other_request(case: DayCase) -> None:
-    """A task is told it; what is answered then can be another thing, and rightly so."""
+    """A task has the time in its prompt, which may change the answer."""
     told = [{"messages": [{"role": "user", "content": f"It is 12:30:0{n}."}]} for n in (1, 2)]
     case.ours.asks[1] = taken("talk", 60, 0.1, bodies=(told[0],))
     case.without_prefill[1] = taken("talk", 60, 0.1, bodies=(told[1],), answer="Later.")
@@ -213,7 +213,7 @@ def test_the_time_of_day_is_no_other_request(case: DayCase) -> None:
 
 
 def test_another_answer_is_a_miss(case: DayCase) -> None:
-    """Prefill must not change a word."""
+    """Prefills must not change a word."""
     case.without_prefill[1] = taken("talk", 60, 0.1, answer="No.")
     assert only_miss(case).found == "1 differ: talk"
     assert only_miss(case).name.startswith("the same answers")
@@ -222,7 +222,7 @@ def test_another_answer_is_a_miss(case: DayCase) -> None:
 
 
 def test_another_request_is_a_miss(case: DayCase) -> None:
-    """Prefill must not change a request; what the model had said before may differ."""
+    """Prefills must not change a request; earlier answers in it may differ."""
     said = {"messages": [FIRST, {"role": "assistant", "content": "Well."}, FIRST]}
     case.ours.asks[1] = taken("talk", 60, 0.1, bodies=(said,))
     said = {"messages": [FIRST, {"role": "assistant", "content": "No."}, FIRST]}
@@ -234,7 +234,7 @@ def test_another_request_is_a_miss(case: DayCase) -> None:
 
 @pytest.mark.parametrize("seconds", [0.2, math.inf])
 def test_slow_answers_are_a_miss(case: DayCase, seconds: float) -> None:
-    """Both ratios of time are judged, but not with a model that was cut."""
+    """Both ratios of time are judged, but not with a model of fewer layers."""
     case.ours.asks = [replace(one, seconds=seconds) for one in case.ours.asks]
     assert any(one.held is False for one in case.measures()[-2:])
     case.judges_time = False
@@ -242,7 +242,7 @@ def test_slow_answers_are_a_miss(case: DayCase, seconds: float) -> None:
 
 
 def test_table_and_document(case: DayCase) -> None:
-    """All figures are there, for people and for programs, and no request's text."""
+    """All figures are there, for people and for programs, without the requests' texts."""
     text = table(case)
     assert (
         "all 3 (times: median)                   10,060     146    30     2,000       100" in text
@@ -256,7 +256,7 @@ def test_table_and_document(case: DayCase) -> None:
 
 
 def test_picture(case: DayCase) -> None:
-    """The picture is well-formed, and its bars are as long as the counts say."""
+    """The picture is well-formed, and its bars match the counts."""
     root = ET.fromstring(picture(case))  # noqa: S314 - we have just written it
     bars = {
         kind: [
@@ -266,7 +266,7 @@ def test_picture(case: DayCase) -> None:
         ]
         for kind in ("core", "ours")
     }
-    # The last one is the sample beside the heading, which comes first.
+    # The last one is the sample in the legend, which comes first.
     assert bars["core"][1:] == [round(length(one), 1) for one in (5000, 60, 5000)]
     assert bars["ours"][1:] == [round(length(one), 1) for one in (12, 60, 74)]
     words = [one.text for one in root.iter(f"{SVG}text")]
@@ -281,7 +281,7 @@ def test_length() -> None:
 
 
 def test_the_day_is_what_was_asked_for() -> None:
-    """It has all that happens in a home, and its asks have names of their own."""
+    """It has all events of a home, and its questions have unique names."""
     asks = [one for one in DAY if isinstance(one, DayAsk | Task)]
     assert len(asks) >= 40
     assert len({one.name for one in asks}) == len(asks)

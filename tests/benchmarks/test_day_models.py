@@ -1,4 +1,4 @@
-"""The models of the benchmark `day` that are made for it."""
+"""Models made for the benchmark `day`."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     ("name", "architecture"), [("attention-cut", "llama"), ("hybrid-cut", "qwen35")]
 )
 def test_models_of_a_kind(tmp_path: Path, name: str, architecture: str) -> None:
-    """They bring the template of the others, which leads them to their one answer."""
+    """They have the others' template, which leads to their only answer."""
     made = MODELS[name]
     fields = gguf.GGUFReader(made.file(tmp_path)).fields
     assert fields["general.architecture"].contents() == architecture

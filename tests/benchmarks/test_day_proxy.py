@@ -1,4 +1,4 @@
-"""The proxy of the benchmark `day` changes nothing and counts what a real llama-server counts."""
+"""The proxy of the benchmark `day` changes nothing, and counts like a real llama-server."""
 
 import asyncio
 import json
@@ -36,19 +36,19 @@ async def session() -> AsyncGenerator[aiohttp.ClientSession]:
 
 @pytest.fixture
 async def proxy(llama_server: LlamaServer) -> AsyncGenerator[RecordingProxy]:
-    """Return a proxy before the real server."""
+    """Return a proxy in front of the real server."""
     async with RecordingProxy(llama_server.base_url) as opened:
         yield opened
 
 
 def request(words: str, **fields: Any) -> dict[str, Any]:
-    """Return a request with an answer that is always the same."""
+    """Return a request whose answer is always the same."""
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": words}]
     return {"messages": messages, "temperature": 0, "max_tokens": 8, "stream": True, **fields}
 
 
 async def events(session: aiohttp.ClientSession, url: str, body: Any) -> list[Any]:
-    """Return the events of a stream, without what differs from one request to the next."""
+    """Return the events of a stream, without the parts that differ between requests."""
     async with session.post(url + CHAT, json=body) as response:
         assert response.status == 200
         text = await response.text()
@@ -72,7 +72,7 @@ async def test_streams_are_the_same(
     session: aiohttp.ClientSession,
     fields: dict[str, Any],
 ) -> None:
-    """A client sees the same events with the proxy and without, and the counts are known."""
+    """A client gets the same events with the proxy and without, and the counts are recorded."""
     body = request("Say hello to the garden.", **fields)
     direct = await events(session, llama_server.base_url, body)
     assert await events(session, proxy.base_url, body) == direct
@@ -88,7 +88,7 @@ async def test_streams_are_the_same(
 async def test_progress_is_for_those_who_ask(
     proxy: RecordingProxy, session: aiohttp.ClientSession
 ) -> None:
-    """Progress with the prompt is known to the proxy, and seen by who wants to see it."""
+    """The proxy always gets progress; a client only if it asks for it."""
     without = await events(session, proxy.base_url, request("How are you?"))
     seen = await events(session, proxy.base_url, request("How are they?", return_progress=True))
     assert not any("prompt_progress" in one for one in without)
@@ -99,14 +99,14 @@ async def test_progress_is_for_those_who_ask(
 async def test_other_requests_pass(
     llama_server: LlamaServer, proxy: RecordingProxy, session: aiohttp.ClientSession
 ) -> None:
-    """What is no request for words passes as it is: errors, queries and bodies included."""
+    """Other requests pass unchanged: errors, queries and bodies included."""
     for path in ("/v1/models", "/slots", "/nowhere?a=b"):
         answers = []
         for url in (llama_server.base_url, proxy.base_url):
             async with session.get(url + path) as response:
                 names = ("Content-Type", "Server")
                 head = [response.headers.get(name) for name in names]
-                # The server tells when it was asked.
+                # The server reports the time of the request.
                 body = re.sub(rb'"created":\d+', b"", await response.read())
                 answers.append((response.status, head, body))
         assert answers[0] == answers[1]
@@ -120,7 +120,7 @@ async def test_other_requests_pass(
 async def test_whole_answers_are_counted(
     proxy: RecordingProxy, session: aiohttp.ClientSession
 ) -> None:
-    """An answer that does not come in pieces tells its counts, too."""
+    """An answer without streaming is counted, too."""
     body = request("Say yes.", stream=False)
     async with session.post(proxy.base_url + CHAT, json=body) as response:
         counted = (await response.json())["timings"]
@@ -131,7 +131,7 @@ async def test_whole_answers_are_counted(
 async def test_who_hangs_up_is_let_go(
     llama_server: LlamaServer, proxy: RecordingProxy, session: aiohttp.ClientSession
 ) -> None:
-    """The server hears at once of a client that has gone; what it had done by then is known."""
+    """The server sees the end of the connection; its work until then is counted."""
     body = request(LONG, max_tokens=1)
     since = time.perf_counter()
     asking = asyncio.create_task(events(session, proxy.base_url, body))
@@ -150,13 +150,13 @@ async def test_who_hangs_up_is_let_go(
 
 
 async def busy(session: aiohttp.ClientSession, url: str) -> bool:
-    """Tell whether a slot of the server is at work."""
+    """Return whether a slot of the server is busy."""
     async with session.get(f"{url}/slots") as response:
         return any(one["is_processing"] for one in await response.json())
 
 
 async def test_quiet_after_a_prefill(proxy: RecordingProxy, session: aiohttp.ClientSession) -> None:
-    """Quiet is a moment after the last prefill, or after the time limit."""
+    """It is quiet some time after the last prefill, or after a time limit."""
     await events(session, proxy.base_url, request("Be ready.", max_tokens=1))
     (exchange,) = proxy.exchanges
     await proxy.wait_for_quiet(60.0)
@@ -167,19 +167,19 @@ async def test_quiet_after_a_prefill(proxy: RecordingProxy, session: aiohttp.Cli
 
 
 async def test_no_prefill(proxy: RecordingProxy) -> None:
-    """The wait for a prefill has a time limit."""
+    """The wait for a prefill has a limit."""
     assert not await proxy.wait_for_prefill(time.perf_counter(), 0.05)
 
 
 async def test_a_server_that_is_away(session: aiohttp.ClientSession) -> None:
-    """Connections break, as they do without a proxy."""
+    """Connections fail as without a proxy."""
     async with RecordingProxy(f"http://{LOOPBACK}:{free_port()}") as away:
         with pytest.raises(aiohttp.ClientError):
             await session.get(f"{away.base_url}/health")
 
 
 async def test_new_tokens(llama_server: LlamaServer, session: aiohttp.ClientSession) -> None:
-    """New is what the user says and what the template puts behind it, unless it was said before."""
+    """The user's words and the template's marks behind them, unless they were said before."""
     prompts = PromptCounter(session, llama_server.base_url)
     words = "Turn on the light in the hall."
     n_prompt, new = await prompts.count(request(words), words)
@@ -195,7 +195,7 @@ async def test_new_tokens(llama_server: LlamaServer, session: aiohttp.ClientSess
 async def test_completions_of_prompts_are_known_by_what_they_were_made_of(
     llama_server: LlamaServer, proxy: RecordingProxy, session: aiohttp.ClientSession
 ) -> None:
-    """An answer under a grammar is counted as the chat that it stands for."""
+    """An answer under a grammar counts as its chat."""
     grammar = 'root ::= "on" | "off"'
     body = request("Turn it on, not off.", grammar=grammar)
     messages, rest = body["messages"], {k: v for k, v in body.items() if k != "messages"}

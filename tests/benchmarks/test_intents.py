@@ -1,4 +1,4 @@
-"""The sentences that the benchmark `intents` draws."""
+"""The sentences of the benchmark `intents`."""
 
 import re
 
@@ -22,7 +22,7 @@ def test_a_seed_draws_the_same_sentences_again() -> None:
 
 @pytest.mark.parametrize("code", ["en", "de", "pt-BR", "zh-CN"])
 def test_sentences_are_whole_different_and_of_many_intents(code: str) -> None:
-    """No slot or rule stays open, and no intent has most of the sentences."""
+    """No slot or rule is left unfilled, and no intent has most of the sentences."""
     found = draw(code)
     assert len({one.text.casefold() for one in found}) == len(found) == 100
     assert all(one.text and not set("{}<>[]|") & set(one.text) for one in found)
@@ -32,7 +32,7 @@ def test_sentences_are_whole_different_and_of_many_intents(code: str) -> None:
 
 
 def test_things_are_named_where_they_fit() -> None:
-    """A name is that of a thing of the right kind, and a number is within the bounds."""
+    """A name is that of a suitable entity, and a number is within the range."""
     found = draw(n_sentences=500)
     players = {thing.name for thing in things_of(HOME) if thing.domain == "media_player"}
     named = [one for one in found if one.intent == "HassSetVolume" and one.block == "name_only"]
@@ -45,18 +45,18 @@ def test_things_are_named_where_they_fit() -> None:
 
 
 def test_a_language_with_few_sentences_ends() -> None:
-    """More than there are cannot be drawn."""
+    """No more can be drawn than there are."""
     assert 0 < len(draw("mn", 500)) < 500
 
 
 def test_an_unknown_language_is_an_error() -> None:
-    """It is named."""
+    """The error names it."""
     with pytest.raises(BenchmarkError, match="xx"):
         LanguageSentences.read("xx", HOME, HERE, 1)
 
 
 def test_ours_counts_only_if_it_does_the_same() -> None:
-    """The words of an answer may differ; what moved, the type and who did it may not."""
+    """The answer's words may differ; the changes, the type and the agent may not."""
     sentence = DrawnSentence("turn on the lamp", "HassTurnOn", "name_only")
     done = Reply("action_done", "Turned on", {"light.lamp": "on"}, is_asking=False)
     replies = [

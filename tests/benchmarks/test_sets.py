@@ -1,4 +1,4 @@
-"""The project's own evaluation sets: their form. What the cases do is measured, not tested."""
+"""The form of the project's own evaluation sets; their cases are measured, not tested."""
 
 from collections import Counter
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SETS, HELD_OUT = BENCHMARKS / "sets", BENCHMARKS / "held_out"
 LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pl")
-# What is said without wanting anything done, and what must not be done without a question.
+# Sentences without a request, and those that need a question first.
 TALK = ("chat", "question")
 NOT_DONE = (
     *("condition", "missing", "negation", "others", "past", "takeback", "time", "unclear", "wish"),
@@ -60,7 +60,7 @@ each_home = pytest.mark.parametrize("home", ALL_HOMES, ids=[home.name for home i
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_set_is_large_enough(language: str) -> None:
-    """There are at least 150 sentences, half of them held out, and many must change nothing."""
+    """At least 150 sentences, half of them held out, and many that change nothing."""
     own, held_out = sentences(language, SETS), sentences(language, HELD_OUT)
 
     assert len(own) >= 75
@@ -72,7 +72,7 @@ def test_set_is_large_enough(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_sentence_occurs_twice(language: str) -> None:
-    """Nor with other capitals, spaces or signs, unless something else was said before it."""
+    """Nor with other capitals, spaces or signs, unless another sentence came before it."""
     words = Counter(
         "".join(sign for sign in sentence.casefold() if sign.isalnum())
         for category, sentence in sentences(language, SETS, HELD_OUT)
@@ -84,7 +84,7 @@ def test_no_sentence_occurs_twice(language: str) -> None:
 
 @each_home
 def test_home_loads(home: Path) -> None:
-    """The virtual home takes its file, and it is in the language of its set."""
+    """The virtual home loads its file, and it has the set's language."""
     content = yaml.safe_load((home / "_fixtures.yaml").read_text(encoding="utf-8"))
 
     assert content["language"] == home.parent.name
@@ -93,7 +93,7 @@ def test_home_loads(home: Path) -> None:
 
 @each_home
 def test_cases_fit_their_home(home: Path) -> None:
-    """They name entities that are there, with states and attributes that these can have."""
+    """Their entities exist, with valid states and attributes."""
     entities = load_home(home / "_fixtures.yaml").entities
 
     for _, case in cases(home):
@@ -109,10 +109,10 @@ def test_cases_fit_their_home(home: Path) -> None:
 
 
 def check(domain: str, fields: dict[str, Any]) -> None:
-    """Raise ValueError if entities of a domain cannot be so."""
+    """Raise ValueError if entities of a domain cannot have this state."""
     state, attributes = fields.get("state"), dict(fields.get("attributes", {}))
     if domain == "todo":
-        # It counts its items.
+        # The number of its items.
         assert state is not None
         assert state.isdecimal()
         state = None
@@ -121,7 +121,7 @@ def check(domain: str, fields: dict[str, Any]) -> None:
 
 @each_home
 def test_categories_tell_what_changes_something(home: Path) -> None:
-    """A command does, and chat, questions and what must not be done do not."""
+    """Commands do; chat, questions and critical orders do not."""
     for category, case in cases(home):
         changes = category not in {*TALK, *NOT_DONE}
         assert bool(case.get("expect_changes")) is changes, case
@@ -129,7 +129,7 @@ def test_categories_tell_what_changes_something(home: Path) -> None:
 
 @each_home
 def test_scripts_are_exposed(home: Path) -> None:
-    """Assist sees exactly the scripts that the home has."""
+    """Exactly the scripts of the home."""
     path = home / "_fixtures_scripts.yaml"
     scripts = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
 

@@ -1,4 +1,4 @@
-"""All chat templates of llama.cpp's source work with our requests, as the docs say."""
+"""All chat templates of llama.cpp work with our requests, as the docs say."""
 
 import os
 import re
@@ -13,14 +13,14 @@ from dev.llama import path_from_environment
 
 
 def rows(page: str) -> dict[str, str]:
-    """Return the lines of the table by template."""
+    """Return the rows of the table by template."""
     return {line.split(" | ")[0]: line for line in page.splitlines() if line.startswith("| ")}
 
 
 # A server is started for each template.
 @pytest.mark.timeout(900)
 def test_all_templates() -> None:
-    """The page of the docs is what comes out, and nothing in it fails."""
+    """The table in the docs is the result, and nothing in it fails."""
     templates = path_from_environment("LLAMACPP_TEMPLATES")
     ended = subprocess.run(
         [sys.executable, "-m", "benchmarks.templates"],

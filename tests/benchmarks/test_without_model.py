@@ -1,4 +1,4 @@
-"""The benchmark `assist` without a model: in this process, and the first command counts."""
+"""The benchmark `assist` without a model: in process, with the first command."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from benchmarks.lib.assist_set.without_model import play
 from benchmarks.lib.first_choice import first_choice, first_commands
 from custom_components.llamacpp.nlu.gbnf import grammar_for
 
-from .test_assist_cases import write_home
+from .assist_homes import write_home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ TESTS: list[dict[str, Any]] = [
 
 
 def test_the_first_command_of_each_part_is_chosen() -> None:
-    """In the grammars that our agent makes; quotation marks and backslashes are as they were."""
+    """From our agent's grammars, with quotation marks and backslashes."""
     parts = [['say "a\\b"', "second"], ["off | on", "fourth"]]
     for may_talk in (True, False):
         grammar = grammar_for(parts, may_talk=may_talk)
@@ -49,7 +49,7 @@ def test_the_first_command_of_each_part_is_chosen() -> None:
 
 
 def test_a_set_is_played_without_a_model(tmp_path: Path) -> None:
-    """By both agents: what is right at once, right after a yes, and left alone is told apart."""
+    """By both agents: right at once, right after a yes, and left alone are separate."""
     write_home(tmp_path / "set", HOME, cases={"category": "switch", "tests": TESTS})
 
     ours, builtin = play(

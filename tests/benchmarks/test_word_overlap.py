@@ -1,4 +1,4 @@
-"""The agent without a model: the command that shares most words with a sentence."""
+"""The agent without a model: the command with the most words of a sentence."""
 
 import pytest
 
@@ -21,7 +21,7 @@ HOME = Home(
 
 
 def test_overlap_is_a_share_of_both() -> None:
-    """Twice the shared words by those of both sentences."""
+    """Twice the shared words divided by those of both sentences."""
     assert overlap({"a", "b"}, {"a", "b"}) == 1
     assert overlap({"a", "b", "c"}, {"a"}) == 0.5
     assert overlap({"a"}, {"b"}) == 0
@@ -44,14 +44,14 @@ def test_overlap_is_a_share_of_both() -> None:
     ],
 )
 def test_command_with_most_words_is_chosen(text: str, command: str | None) -> None:
-    """With too few in common there is none."""
+    """With too few shared words there is none."""
     chosen = choose(text, HOME, load("en"))
 
     assert (chosen.text if chosen else None) == command
 
 
 def test_command_stands_for_a_call() -> None:
-    """An alias stands for the name; a number is copied."""
+    """An alias gives the name; a number is copied."""
     gate = choose("open the gate", HOME, load("en"))
     dimmed = choose("set the brightness of the floor lamp to 30%", HOME, load("en"))
 
@@ -62,7 +62,7 @@ def test_command_stands_for_a_call() -> None:
 
 
 def test_commands_are_those_of_the_home() -> None:
-    """Nothing is offered of what is not there, and nothing that only reads."""
+    """Only existing entities, and no reading commands."""
     found = [one.text for one in commands((), HOME, load("en"))]
 
     assert "turn off the Spot" in found

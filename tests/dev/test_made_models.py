@@ -1,4 +1,4 @@
-"""Models made of another one: fewer layers, random weights."""
+"""Models derived from another one: fewer layers, random weights."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_only_layers_are_gone(model: Path, tmp_path: Path) -> None:
-    """Tokenizer, template and settings stay, the first layers too, byte for byte."""
+    """Tokenizer, template, settings and the first layers stay, byte for byte."""
     path = tmp_path / "cut.gguf"
     write_cut_model(path, model, 2)
     before, after = gguf.GGUFReader(model), gguf.GGUFReader(path)
@@ -37,7 +37,7 @@ def test_only_layers_are_gone(model: Path, tmp_path: Path) -> None:
 
 
 def test_only_weights_are_random(model: Path, tmp_path: Path) -> None:
-    """Tokenizer, template and settings stay; matrices are of the same shape, and the same again."""
+    """Tokenizer, template, settings and shapes stay; the same seed gives the same weights."""
     cut, path, again, other = (tmp_path / f"{name}.gguf" for name in ("cut", "a", "b", "c"))
     write_cut_model(cut, model, 1)
     write_random_model(path, cut)
@@ -60,7 +60,7 @@ def test_only_weights_are_random(model: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("socket_enabled")
 async def test_a_random_model_answers(model: Path, tmp_path: Path) -> None:
-    """A real llama-server takes it, and what it says is not what the trained one says."""
+    """A real llama-server loads it, and its answer is not the trained model's."""
     cut, random = tmp_path / "cut.gguf", tmp_path / "random.gguf"
     write_cut_model(cut, model, 2)
     write_random_model(random, cut)

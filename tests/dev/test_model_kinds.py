@@ -1,4 +1,4 @@
-"""Models of each kind, with a real llama-server."""
+"""Models of each architecture, with a real llama-server."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCRIPT = {"Hello": ["Good day to you."], "Bye": ["See you tomorrow."]}
 HOME = " ".join(f"Lamp {number} is in room {number % 7}." for number in range(100))
 FILE = {"filename": "home.bin"}
-# A question, and the marks of the template around it; the home takes a thousand.
+# A question and the template's marks around it; the home has a thousand.
 FEW_TOKENS = 20
 MANY_TOKENS = 900
 
@@ -33,7 +33,7 @@ async def ask(session: aiohttp.ClientSession, url: str, words: str) -> dict[str,
 
 
 async def slot_file(session: aiohttp.ClientSession, url: str, action: str) -> None:
-    """Write a slot to a file, or read it."""
+    """Save or restore a slot file."""
     async with session.post(f"{url}/slots/0?action={action}", json=FILE) as answer:
         assert answer.ok
 
@@ -43,7 +43,7 @@ async def slot_file(session: aiohttp.ClientSession, url: str, action: str) -> No
 async def test_it_says_what_it_is_told_to(
     vocabulary: Vocabulary, tmp_path: Path, kind: str
 ) -> None:
-    """A real llama-server takes it, and its prompt is kept, over a restart, too."""
+    """A real llama-server loads it, and its prompt is kept, over a restart, too."""
     path, slots = tmp_path / "scripted.gguf", tmp_path / "slots"
     slots.mkdir()
     write_scripted_model(path, vocabulary, SCRIPT, "I was not told.", kind=KINDS[kind])
@@ -74,7 +74,7 @@ async def test_it_says_what_it_is_told_to(
 
 
 def test_it_is_the_same_again(vocabulary: Vocabulary, tmp_path: Path) -> None:
-    """Two that are made in the same way have the same bytes."""
+    """Two models made in the same way have the same bytes."""
     for kind in KINDS.values():
         one, other = (tmp_path / f"{name}.gguf" for name in ("one", "other"))
         for path in (one, other):

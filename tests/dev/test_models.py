@@ -18,7 +18,7 @@ CONTENT = b"GGUF" + bytes(range(256)) * 64
 
 
 class _Files(BaseHTTPRequestHandler):
-    """Serves CONTENT, in parts if asked to, and what a test wants to go wrong."""
+    """Serves CONTENT, in parts if asked to, and with the faults that a test sets."""
 
     content = CONTENT
     ranges: tuple[str | None, ...] = ()
@@ -43,7 +43,7 @@ class _Files(BaseHTTPRequestHandler):
 
 @contextmanager
 def files(**behaviour: object) -> Generator[tuple[str, type[_Files]]]:
-    """Serve files; return the address of one and the handler, which knows what was asked."""
+    """Serve files; return the address of one and the handler, which has the requests."""
     handler = type("Files", (_Files,), behaviour)
     server = ThreadingHTTPServer((LOOPBACK, 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -60,14 +60,14 @@ def _sockets(socket_enabled: None) -> None:
 
 
 def test_a_file(tmp_path: Path) -> None:
-    """A file is taken as it is."""
+    """A file is used as it is."""
     path = tmp_path / "model.gguf"
     path.write_bytes(CONTENT)
     assert find_model(str(path), tmp_path / "cache") == path
 
 
 def test_a_download_is_made_once(tmp_path: Path) -> None:
-    """The second time the file is there already."""
+    """The second time the file is there."""
     with files() as (url, handler):
         first = find_model(url, tmp_path)
         assert find_model(url, tmp_path) == first
@@ -77,7 +77,7 @@ def test_a_download_is_made_once(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_download_goes_on(tmp_path: Path) -> None:
-    """After a break the rest is fetched, and only the rest."""
+    """After a break only the rest is downloaded."""
     with files(breaks_after=1000) as (url, handler):
         with pytest.raises(ModelError, match=r"could not be downloaded .* start again"):
             find_model(url, tmp_path)
@@ -95,7 +95,7 @@ def test_interrupted_after_the_last_byte(tmp_path: Path) -> None:
 
 
 def test_a_page_is_no_model(tmp_path: Path) -> None:
-    """What is no GGUF file is not kept."""
+    """A file that is no GGUF is not kept."""
     with files(content=b"<html>Please log in</html>") as (url, _):
         with pytest.raises(ModelError, match="is not a GGUF file"):
             find_model(url, tmp_path)

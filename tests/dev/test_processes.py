@@ -1,4 +1,4 @@
-"""Child processes that do not do what they should."""
+"""Child processes that fail, hang or never start."""
 
 import socket
 import sys
@@ -26,7 +26,7 @@ def test_one_that_ends_by_itself(tmp_path: Path) -> None:
 
 
 def test_one_that_does_not_get_ready(tmp_path: Path) -> None:
-    """The wait has an end, and so has the process."""
+    """The wait has a limit, and the process is stopped."""
     process = python(tmp_path, "import time; time.sleep(60)").start()
     with pytest.raises(ProcessError, match="was not ready"):
         process.wait_until(lambda: False, 0.1)
@@ -36,7 +36,7 @@ def test_one_that_does_not_get_ready(tmp_path: Path) -> None:
 
 
 def test_one_that_does_not_want_to_end(tmp_path: Path) -> None:
-    """A deaf process is ended all the same."""
+    """A process that ignores signals is killed."""
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
     code = f"{deaf}; print(1, flush=True); time.sleep(60)"
     process = python(tmp_path, code).start()
@@ -56,7 +56,7 @@ def test_one_that_was_never_started(tmp_path: Path) -> None:
 
 
 def test_outside_of_the_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who runs a part by hand is told which script sets it up."""
+    """The error names the script that sets it up."""
     monkeypatch.delenv("LLAMACPP_SERVER", raising=False)
     with pytest.raises(ProcessError, match="scripts/demo or scripts/test"):
         path_from_environment("LLAMACPP_SERVER")
@@ -65,7 +65,7 @@ def test_outside_of_the_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("socket_enabled")
 @pytest.mark.parametrize("option", [socket.SO_REUSEADDR, socket.SO_REUSEPORT])
 def test_a_free_port_is_kept_for_who_knows_it(option: int) -> None:
-    """Nothing listens there, and only who asks for it by number gets it."""
+    """Nothing listens there, and only a caller with its number gets it."""
     port = free_port()
     assert not port_is_taken(port)
     with socket.socket() as other, pytest.raises(OSError, match="in use"):

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Sight:
-    """A page of Home Assistant that somebody looks at, and what its console complained of."""
+    """An open page of Home Assistant, and the errors on its console."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._hear)
 
@@ -42,7 +42,7 @@ async def looking(  # noqa: PLR0913 - what a browser tells of its user, by name
     scheme: Literal["light", "dark"] = "light",
     width: int = 1280,
 ) -> AsyncGenerator[Sight]:
-    """Look at a page as a user, until the block ends; the console must not complain."""
+    """Open a page as a user until the block ends; the console must have no errors."""
     context = await browser.new_context(
         locale=language, color_scheme=scheme, viewport={"width": width, "height": 900}
     )
@@ -54,7 +54,7 @@ async def looking(  # noqa: PLR0913 - what a browser tells of its user, by name
         "expires_in": 1800,
         "hassUrl": client.base_url,
         "clientId": f"{client.base_url}/",
-        # Never, as far as the page knows: the test is over before.
+        # Never for the page: the test ends before.
         "expires": 32503680000000,
     }
     stored = {"hassTokens": tokens, "selectedLanguage": language}

@@ -13,8 +13,8 @@ from dev.scripted_model import write_scripted_model
 from tests.app.browser import chromium
 from tests.conftest import serving
 
+from .running_home import home_assistant
 from .sights import looking
-from .test_first_path import home_assistant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .sights import Sight
 
 STORY = "Tell me how the day was"
-# Enough words to be seen coming, and markup that must be shown as it is.
+# Enough words to be seen while they stream, and markup that must be shown as text.
 TOLD = "It was <b>sunny</b>, then a storm came over the hill and everybody ran into the barn."
 GREETING = "Good evening"
 GREETED = "And to you!"
@@ -35,7 +35,7 @@ PASSWORD = "of-anna"
 DASHBOARD = "llama-card"
 PATH = f"/{DASHBOARD}/0"
 
-# Notes how long the newest answer is, whenever it has grown.
+# Records the length of the newest answer whenever it has grown.
 WATCH = """(card) => {
     window.lengths = [];
     new MutationObserver(() => {
@@ -102,7 +102,7 @@ async def say(card: Locator, message: str) -> None:
 
 
 async def faults(card: Locator) -> list[str]:
-    """Return what can be read badly, or not at all."""
+    """Return what is hard to read."""
     found: list[str] = await card.evaluate(FAULTS)
     return found
 
@@ -121,7 +121,7 @@ async def house(tmp_path: Path, server: LlamaServer) -> AsyncGenerator[HomeAssis
 
 
 async def show(client: HomeAssistantClient, **config: Any) -> None:
-    """Have the dashboard show the card, with its options."""
+    """Let the dashboard show the card with these options."""
     card = {"type": "custom:house-llama-card", **config}
     await client.command(
         "lovelace/config/save", url_path=DASHBOARD, config={"views": [{"cards": [card]}]}
@@ -130,7 +130,7 @@ async def show(client: HomeAssistantClient, **config: Any) -> None:
 
 @pytest.mark.timeout(300)
 async def test_card(tmp_path: Path, model: Path) -> None:
-    """Say something, see it come, find it again, go on, close it; nobody else sees it."""
+    """Ask, see the answer stream, find it again, continue, close; no other user sees it."""
     scripted = tmp_path / "scripted.gguf"
     write_scripted_model(scripted, model, {STORY: [TOLD], GREETING: [GREETED]}, "Hm.")
     flags = ("--ctx-size", "8192", "--parallel", "1")
@@ -150,7 +150,7 @@ async def test_card(tmp_path: Path, model: Path) -> None:
 
 
 async def say_and_find_again(seen: Sight) -> None:
-    """Begin a conversation, on a large and light screen."""
+    """Start a conversation, on a large and light screen."""
     card = card_of(seen)
     await expect(card.get_by_role("heading")).to_have_text("House Llama")
     await expect(card.get_by_role("status")).to_contain_text("No conversations yet")
@@ -193,7 +193,7 @@ async def go_on_and_close(seen: Sight) -> None:
 
 
 async def lose_the_server(seen: Sight, server: LlamaServer) -> None:
-    """See nothing of others, and a sentence where nobody can answer."""
+    """See nothing of others, and an error without a server."""
     card = card_of(seen)
     await expect(card.get_by_role("status")).to_contain_text("No conversations yet")
     server.stop()

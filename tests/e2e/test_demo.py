@@ -27,7 +27,7 @@ END_SECONDS = 45.0
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Start:
-    """Return what starts the demo with a cache of its own."""
+    """Return a function that starts the demo with an empty cache."""
     environment = os.environ | {"LLAMACPP_CACHE": str(tmp_path), "PYTHONPATH": str(ROOT)}
 
     def start(*arguments: str) -> subprocess.Popen[str]:
@@ -44,7 +44,7 @@ def demo(tmp_path: Path) -> Start:
 
 
 def output_until(process: subprocess.Popen[str], words: str) -> str:
-    """Return what the process prints up to the line with these words."""
+    """Return the output of the process up to the line with these words."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -56,7 +56,7 @@ def output_until(process: subprocess.Popen[str], words: str) -> str:
 
 @pytest.mark.timeout(300)
 def test_talk_and_stop(demo: Start) -> None:
-    """One demo runs, another terminal asks it, and Ctrl-C ends all that it started."""
+    """One demo runs, another terminal asks it, and Ctrl-C stops everything."""
     port, server_port = free_port(), free_port()
     ports = ("--port", str(port), "--server-port", str(server_port))
     running = demo(*ports)
@@ -71,7 +71,7 @@ def test_talk_and_stop(demo: Start) -> None:
         assert answer.strip()
         tokens = re.search(r"prompt (\d+) tokens .*answer (\d+) tokens.*first token", told)
         assert tokens is not None, told
-        # The home's prompt once: what a warm-up processes at the same time is not the ask's.
+        # The home's prompt once: a prefill at the same time is not the question's.
         assert 300 < int(tokens[1]) < 500
         assert int(tokens[2]) > 0
 
@@ -89,7 +89,7 @@ def test_talk_and_stop(demo: Start) -> None:
 
 @pytest.mark.timeout(300)
 def test_killed_demo_leaves_nothing(demo: Start) -> None:
-    """Even a demo that is killed takes its programs along."""
+    """A killed demo leaves no process."""
     port, server_port = free_port(), free_port()
     running = demo("--port", str(port), "--server-port", str(server_port))
     output_until(running, "Press Ctrl-C")
@@ -103,7 +103,7 @@ def test_killed_demo_leaves_nothing(demo: Start) -> None:
 
 @pytest.mark.parametrize("option", ["--port", "--server-port"])
 def test_a_port_that_is_taken(demo: Start, option: str) -> None:
-    """A port in use is told in one sentence that names the way out."""
+    """One sentence names the port and the way out."""
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]
         ports = {"--port": str(free_port()), "--server-port": str(free_port()), option: str(port)}
@@ -123,7 +123,7 @@ def test_a_port_that_is_taken(demo: Start, option: str) -> None:
     ],
 )
 def test_files_that_do_not_do(demo: Start, option: str, value: str, sentence: str) -> None:
-    """A file that is missing, or something else, is told in one sentence."""
+    """One sentence says that a file is missing, or no model."""
     ports = ("--port", str(free_port()), "--server-port", str(free_port()))
     refused = demo(*ports, option, value)
     _, told = refused.communicate(timeout=END_SECONDS)

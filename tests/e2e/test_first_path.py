@@ -1,7 +1,6 @@
-"""From an empty Home Assistant to an agent that answers, and through what may happen to it."""
+"""From an empty Home Assistant to an agent that answers, through faults and restarts."""
 
 import asyncio
-import contextlib
 import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -10,39 +9,27 @@ import pytest
 
 from dev.agent_setup import DOMAIN, find_agent, is_available, prefer_agent
 from dev.ha_client import AssistAnswer, HomeAssistantClient
-from dev.hass import HomeAssistant
 from dev.llama import LlamaServer
 from dev.processes import LOOPBACK, free_port
 
+from .running_home import home_assistant
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
     from pathlib import Path
+
+    from dev.ha_client import HomeAssistantClient
 
 LONG_QUESTION = "Tell me a long story about a lighthouse and the sea, with many details."
 PIECES_BEFORE_THE_KILL = 3
-# What the issue allows between the end of the server and the words that tell of it.
+# The longest time between the end of the server and the spoken error.
 ERROR_SECONDS = 5.0
-# The server is asked every five seconds while it is away.
+# The server is polled every five seconds while it is away.
 BACK_SECONDS = 20.0
 LATE_SECONDS = 60.0
-# A small model may not find an end by itself; its answers are the same in every run.
+# A small model may never end; its answers are the same in every run.
 BOUNDED = ("--predict", "200", "--temp", "0")
 # Home Assistant has no such sentence, so the model is asked.
 SWITCH = "Flick on the light, please"
-
-
-@contextlib.asynccontextmanager
-async def home_assistant(config_dir: Path, port: int) -> AsyncGenerator[HomeAssistantClient]:
-    """Run Home Assistant and log in."""
-    hass = HomeAssistant(config_dir, port=port)
-    hass.start()
-    try:
-        hass.wait_ready()
-        async with HomeAssistantClient(hass.base_url) as client:
-            await client.wait_started()
-            yield client
-    finally:
-        hass.stop()
 
 
 async def until_available(client: HomeAssistantClient, agent: str, *, available: bool) -> None:
@@ -70,7 +57,7 @@ async def flow_from_mistake_to_agent(client: HomeAssistantClient, server: LlamaS
 
 
 async def killed_in_mid_answer(client: HomeAssistantClient, server: LlamaServer) -> AssistAnswer:
-    """Kill the server when some pieces of the answer are there, and return what follows."""
+    """Kill the server after some pieces of the answer, and return what follows."""
     answer = AssistAnswer()
     async with asyncio.timeout(LATE_SECONDS) as limit:
         async for event in client.run_pipeline(LONG_QUESTION):
@@ -133,14 +120,14 @@ def complaints(config_dir: Path) -> list[str]:
     """Return the warnings in Home Assistant's log that are ours or about us."""
     lines = (config_dir / "output.log").read_text().splitlines()
     loud = [line for line in lines if re.search(r"\b(WARNING|ERROR|CRITICAL)\b", line)]
-    # What Home Assistant says of every custom integration.
+    # Home Assistant says this of every custom integration.
     known = "not been tested by Home Assistant"
     return [line for line in loud if DOMAIN in line and known not in line]
 
 
 @pytest.mark.timeout(300)
 async def test_switches_the_light_of_the_room(tmp_path: Path, model: Path) -> None:
-    """A model that knows no tools really switches the light of the room that a satellite is in."""
+    """A model without tools turns on the light in the satellite's room."""
     flags = ("--ctx-size", "4096", "--parallel", "1", *BOUNDED)
     server = LlamaServer(tmp_path / "llama-server.log", *flags, model=model)
     server.start()

@@ -1,4 +1,4 @@
-"""What a new user is shown after the set-up, in a real browser."""
+"""The first steps after set-up, in a real browser."""
 
 from typing import TYPE_CHECKING
 
@@ -9,8 +9,8 @@ from dev.agent_setup import add_server, find_agent
 from dev.processes import free_port
 from tests.app.browser import chromium
 
+from .running_home import home_assistant
 from .sights import looking
-from .test_first_path import home_assistant
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.timeout(300)
 async def test_first_steps(tmp_path: Path, llama_server: LlamaServer) -> None:
-    """The list says what is left, in the user's language; a click does the first step."""
+    """The list has the open steps in the user's language; a click does the first one."""
     async with chromium() as browser, home_assistant(tmp_path / "config", free_port()) as client:
         await add_server(client, llama_server.base_url)
         agent = await find_agent(client)
@@ -45,7 +45,7 @@ async def test_first_steps(tmp_path: Path, llama_server: LlamaServer) -> None:
 
 
 async def open_list(seen: Sight, title: str, done: list[bool]) -> None:
-    """Open the list; what is ticked must be true, and no placeholder be left."""
+    """Open the list; its ticks must be true, and no placeholder be left."""
     await seen.page.get_by_text(title).first.click()
     boxes = seen.page.locator("input[type=checkbox]")
     await expect(boxes).to_have_count(4)

@@ -1,4 +1,4 @@
-"""A Home Assistant in process with a virtual home in it."""
+"""Home Assistant in process with a virtual home."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

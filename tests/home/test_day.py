@@ -1,4 +1,4 @@
-"""The home of the benchmark `day`, and satellites that know timers."""
+"""The home of the benchmark `day`, and satellites with timers."""
 
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ async def test_assist_sees_60_entities(hass: HomeAssistant, home: er.EntityRegis
 async def test_three_satellites_one_with_timers(
     hass: HomeAssistant, home: er.EntityRegistry
 ) -> None:
-    """Each of the satellites that the day names is in an area of its own."""
+    """Each of the day's satellites is in its own area."""
     timers = {}
     for entry in home.entities.values():
         if entry.domain == "assist_satellite":
@@ -64,7 +64,7 @@ async def test_what_the_day_changes_is_there(hass: HomeAssistant, home: er.Entit
 async def test_a_timer_at_a_satellite(
     hass: HomeAssistant, load_home: LoadHome, write_home: WriteHome
 ) -> None:
-    """A satellite with timers takes one and shows what becomes of it; another takes none."""
+    """A satellite with timers takes one and shows it; another takes none."""
     devices = [{"id": "one", "name": "One"}, {"id": "two", "name": "Two"}]
     entities = [
         {

@@ -1,4 +1,4 @@
-"""The demo's home: what is in it, and that all of it can really be used."""
+"""The demo's home: its entities, and their actions."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def area_of(hass: HomeAssistant, entity_id: str) -> str | None:
-    """Return the id of the area that an entity or its device is in."""
+    """Return the id of the area of an entity or its device."""
     entry = er.async_get(hass).async_get(entity_id)
     assert entry is not None
     if entry.area_id is not None or entry.device_id is None:

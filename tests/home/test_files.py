@@ -1,4 +1,4 @@
-"""Homes in files: wrong ones, and those of a public data set if it is at hand."""
+"""Homes in files: broken ones, and those of a public data set if available."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ HOMES = sorted(DATASET.glob("*/_fixtures.yaml"))
 
 
 def lamp(**changes: Any) -> dict[str, Any]:
-    """Return a home of one lamp with these changes to it."""
+    """Return a home of one lamp with these changes."""
     return {"entities": [{"id": "light.lamp", "name": "Lamp", **changes}]}
 
 
@@ -93,7 +93,7 @@ async def test_bad_file_is_one_clear_error(  # noqa: PLR0913, PLR0917 - fixtures
     content: Any,
     message: str,
 ) -> None:
-    """The entry says what is wrong, naming the file and the place."""
+    """The error names the file, the place and the problem."""
     path = write_home(content)
 
     assert await load_home(path)
@@ -111,7 +111,7 @@ async def test_bad_file_is_one_clear_error(  # noqa: PLR0913, PLR0917 - fixtures
 async def test_missing_file_is_an_error(
     hass: HomeAssistant, load_home: LoadHome, tmp_path: Path
 ) -> None:
-    """A file that is not there is named."""
+    """The error names a missing file."""
     assert await load_home(tmp_path / "nowhere.yaml")
 
     (entry,) = hass.config_entries.async_entries("virtual_home")
@@ -122,7 +122,7 @@ async def test_missing_file_is_an_error(
 async def test_taken_entity_id_is_an_error(
     hass: HomeAssistant, load_home: LoadHome, write_home: WriteHome
 ) -> None:
-    """The home does not quietly use another entity id."""
+    """The home does not use another entity id instead."""
     registry = er.async_get(hass)
     registry.async_get_or_create("light", "other", "1", suggested_object_id="lamp")
 
@@ -166,7 +166,7 @@ async def test_data_set_home_loads_and_takes_its_cases_states(
     caplog: pytest.LogCaptureFixture,
     path: Path,
 ) -> None:
-    """Every entity has the id that the file gives it, and every case's set-up can be made."""
+    """Every entity has the file's id, and every case can be set up."""
     content, cases = await hass.async_add_executor_job(read_data_set_home, path)
     wanted = {entity["id"] for entity in content["entities"]}
 
@@ -184,6 +184,6 @@ async def test_data_set_home_loads_and_takes_its_cases_states(
             await act("virtual_home.set_state", entity_id, **setup)
             state = hass.states.get(entity_id)
             assert state is not None
-            # `off` is how older homes call a vacuum cleaner that idles.
+            # Older homes call an idle vacuum cleaner `off`.
             assert state.state in {setup["state"], "idle"}
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []

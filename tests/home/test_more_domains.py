@@ -1,4 +1,4 @@
-"""Calendars, weather, alarms and other things that public homes have, and the time that is set."""
+"""Calendars, weather, alarms and other domains of public homes, and a settable clock."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -67,7 +67,7 @@ async def act(home: HomeAssistant) -> Act:
 
 
 async def ask(hass: HomeAssistant, action: str, **data: Any) -> Any:
-    """Return the answer to an action, of the one entity that is asked."""
+    """Return an action's answer of its only entity."""
     domain, _, service = action.partition(".")
     answers = await hass.services.async_call(
         domain, service, data, blocking=True, return_response=True
@@ -89,7 +89,7 @@ async def events(hass: HomeAssistant, begin: str, end: str) -> list[str]:
 
 
 def test_states_are_those_of_the_file(home: HomeAssistant) -> None:
-    """Nothing is unknown that has a state."""
+    """An entity with a state is not unknown."""
     states = {one["id"]: home.states.get(one["id"]) for one in ENTITIES}
     found = {entity_id: state.state for entity_id, state in states.items() if state}
     assert found == {
@@ -106,7 +106,7 @@ def test_states_are_those_of_the_file(home: HomeAssistant) -> None:
 
 
 async def test_events_are_found_in_their_time_and_added(home: HomeAssistant, act: Act) -> None:
-    """What only touches the time is in it, what is over is not; a reset takes a new one back."""
+    """An event that touches the time is included, a past one is not; a reset removes new ones."""
     assert await events(home, "2025-03-04T00:00:00Z", "2025-03-09T00:00:00Z") == ["Dentist", "Fair"]
     assert await events(home, "2025-03-04T10:30:00Z", "2025-03-04T12:00:00Z") == ["Dentist"]
     assert await events(home, "2025-03-04T11:00:00Z", "2025-03-05T00:00:00Z") == []
@@ -125,7 +125,7 @@ async def test_events_are_found_in_their_time_and_added(home: HomeAssistant, act
 
 
 async def test_weather_has_forecasts_from_today_on(home: HomeAssistant) -> None:
-    """By kind of weather, or in full; each from its first hour on."""
+    """By kind of weather, or in full; each starts with its first hour."""
     state = home.states.get("weather.home")
     assert state is not None
     assert (state.attributes["temperature"], state.attributes["humidity"]) == (22.2, 60)
@@ -145,7 +145,7 @@ async def test_weather_has_forecasts_from_today_on(home: HomeAssistant) -> None:
 
 
 async def test_time_can_be_set(home: HomeAssistant, act: Act) -> None:
-    """Home Assistant's clocks and what depends on them follow, until the reset."""
+    """Home Assistant's clocks and all that depends on them follow, until the reset."""
     real = dt_util.utcnow()
     await act("virtual_home.set_time", now="2025-03-04T10:30:00+00:00")
     now = dt_util.now()

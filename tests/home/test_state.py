@@ -1,4 +1,4 @@
-"""States that are set from outside, kept over a restart, and reset; files that change."""
+"""States that are set from outside, restored after a restart, and reset; files that change."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +74,7 @@ async def test_set_state_and_reset(  # noqa: PLR0913, PLR0917 - fixtures and a c
     attributes: dict[str, Any],
     expected: dict[str, Any],
 ) -> None:
-    """A state set from outside is there, and gone after a reset."""
+    """The state is set, and gone after a reset."""
     before = demo.states.get(entity_id)
     assert before is not None
 
@@ -131,14 +131,14 @@ async def test_reset_of_one_entity_leaves_the_others(demo: HomeAssistant, act: A
 async def test_set_state_refuses(
     act: Act, entity_id: str, state: Any, attributes: dict[str, Any], message: str
 ) -> None:
-    """A state that the entity cannot have is an error that says why."""
+    """The error says why the entity cannot have the state."""
     with pytest.raises(ServiceValidationError, match=message) as caught:
         await set_state(act, entity_id, state, **attributes)
     assert entity_id in str(caught.value)
 
 
 async def test_states_survive_a_reload(demo: HomeAssistant, act: Act) -> None:
-    """What was switched is still so after the entities were made anew."""
+    """A switched state is kept when the entities are made again."""
     await act("light.turn_on", "light.floor_lamp", brightness=9, hs_color=[10, 20])
     await act("media_player.media_play", "media_player.television")
     await act("todo.add_item", "todo.shopping_list", item="Coffee", due_date="2026-12-24")
@@ -188,7 +188,7 @@ async def test_state_after_a_restart(  # noqa: PLR0913, PLR0917 - fixtures and a
     values: dict[str, Any],
     expected: str,
 ) -> None:
-    """A kept state counts unless the file says otherwise than then."""
+    """A stored state counts unless the file has changed since."""
     hass.set_state(CoreState.not_running)
     hass_storage[restore_state.STORAGE_KEY] = kept(initial, values)
     await restore_state.async_load(hass)
@@ -215,7 +215,7 @@ async def test_second_start_makes_no_second_entry(
 
 
 async def test_user_cannot_add_a_home(hass: HomeAssistant) -> None:
-    """The user interface says that YAML is the way."""
+    """The user interface says that YAML is needed."""
     result = await hass.config_entries.flow.async_init("virtual_home", context={"source": "user"})
     assert result["reason"] == "yaml_only"
 
@@ -223,7 +223,7 @@ async def test_user_cannot_add_a_home(hass: HomeAssistant) -> None:
 async def test_edited_file_takes_effect(
     hass: HomeAssistant, load_home: LoadHome, write_home: WriteHome
 ) -> None:
-    """Entities and devices that are gone from the file leave the registries; others move."""
+    """Removed entities and devices leave the registries; others move."""
     assert await load_home(write_home(ROOM_HOME))
     edited = {
         **ROOM_HOME,
@@ -254,7 +254,7 @@ async def test_edited_file_takes_effect(
 async def test_what_the_user_changed_stays(
     hass: HomeAssistant, load_home: LoadHome, write_home: WriteHome
 ) -> None:
-    """A later start does not take back what the user did in the registries."""
+    """A later start keeps the user's changes in the registries."""
     assert await load_home(write_home(ROOM_HOME))
     registry = er.async_get(hass)
     async_expose_entity(hass, "conversation", "switch.plug", should_expose=False)
@@ -279,7 +279,7 @@ async def test_what_the_user_changed_stays(
 async def test_other_file_replaces_the_home(
     hass: HomeAssistant, load_home: LoadHome, write_home: WriteHome
 ) -> None:
-    """When the configuration names another file, the old home is gone after the restart."""
+    """With another file in the configuration, a restart removes the old home."""
     path = write_home(ROOM_HOME)
     assert await load_home(path)
     hass.config.components.remove("virtual_home")

@@ -1,4 +1,4 @@
-"""Certificates that a server makes itself."""
+"""Self-signed certificates."""
 
 import datetime as dt
 import ipaddress
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def write_certificate(path: Path, *, days: int = 1) -> Path:
     """Write a certificate of the loopback address, and its key; return the file.
 
-    days: until it is out of date, negative: it has been for so long.
+    days: until it expires; negative: since it expired.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, LOOPBACK)])

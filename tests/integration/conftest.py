@@ -42,7 +42,7 @@ TASK_AGENT = "ai_task.house_llama_ai_task"
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-# What stands for the seconds until something is done that nobody waits for.
+# Replaces the seconds of background work in tests.
 SOON_SECONDS = 0.1
 FLAGS = ("--ctx-size", "16384", "--parallel", "1")
 
@@ -59,19 +59,19 @@ def _custom_integrations(enable_custom_integrations: None) -> None:
 
 @pytest.fixture(autouse=True)
 def _large_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the scripted model, which says what a large one would, be offered tools as those are."""
+    """Offer tools to the scripted model, which stands for a large one."""
     monkeypatch.setattr(abilities, "MIN_TOOL_PARAMS", 0)
 
 
 @pytest.fixture(autouse=True)
 def _model_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask the model whatever is said: what Home Assistant does before has tests of its own."""
+    """Send everything to the model: Home Assistant's own sentences have their own tests."""
     monkeypatch.setattr(agents, "DEFAULT_EXACT_FIRST", False)
 
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what nobody waits for be done soon."""
+    """Run background work soon."""
     monkeypatch.setattr(agents, "HOME_CHANGE_SECONDS", SOON_SECONDS)
     monkeypatch.setattr(machine, "QUIET_SECONDS", SOON_SECONDS)
     monkeypatch.setattr(machine, "NEXT_TURN_SECONDS", SOON_SECONDS)
@@ -85,7 +85,7 @@ def word_packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hass_config_dir(tmp_path: Path, word_packs: Path) -> str:
-    """Give Home Assistant a folder of its own, with the language packs of a start before."""
+    """Give Home Assistant a new folder, with the cached language packs."""
     folder = tmp_path / "config"
     (folder / ".cache").mkdir(parents=True)
     (folder / ".cache" / DOMAIN).symlink_to(word_packs)
@@ -100,7 +100,7 @@ def hass_storage() -> dict[str, Any]:
 
 @pytest.fixture
 async def session() -> AsyncGenerator[aiohttp.ClientSession]:
-    """Return a session of its own for each test."""
+    """Return a new HTTP session for each test."""
     async with aiohttp.ClientSession() as session:
         yield session
 
@@ -123,7 +123,7 @@ async def hass(peers: Peers, hass: HomeAssistant) -> HomeAssistant:  # noqa: ARG
 
 @pytest.fixture(scope="session")
 def scripted_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a model that answers what `script.py` says."""
+    """Return a model that answers by `script.py`."""
     path = tmp_path_factory.mktemp("scripted") / "scripted.gguf"
     write_scripted_model(path, model, SCRIPT, OTHERWISE)
     return path
@@ -133,7 +133,7 @@ def scripted_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def scripted_server(
     scripted_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[LlamaServer]:
-    """Return a real server with that model, which all tests of one run share."""
+    """Return a real server with that model, shared by all tests of one run."""
     log = tmp_path_factory.mktemp("scripted-server") / "log.txt"
     with serving(log, *FLAGS, model=scripted_model) as server:
         yield server
@@ -166,7 +166,7 @@ async def home(assist: HomeAssistant) -> HomeAssistant:
 
 @pytest.fixture
 async def attach(home: HomeAssistant, tmp_path: Path) -> Attach:
-    """Return what puts a file into Home Assistant's media folder and names it as an attachment."""
+    """Return a function that puts a file into the media folder and names it as an attachment."""
     home.config.media_dirs = {"local": str(tmp_path)}
     assert await async_setup_component(home, "media_source", {})
 
@@ -184,7 +184,7 @@ def issues(hass: HomeAssistant) -> set[str]:
 
 @pytest.fixture
 async def fix(home: HomeAssistant, hass_client: ClientSessionGenerator) -> Fix:
-    """Return what takes a step of an issue's dialogue, as the user interface does."""
+    """Return a function that takes one step of a repair flow, as the user interface does."""
     assert await async_setup_component(home, "repairs", {})
     client = await hass_client()
 
@@ -198,15 +198,15 @@ async def fix(home: HomeAssistant, hass_client: ClientSessionGenerator) -> Fix:
 
 
 def agent_of(entry: ConfigEntry[Any]) -> ConfigSubentry:
-    """Return the conversation agent that an entry begins with."""
+    """Return the first conversation agent of an entry."""
     return next(iter(entry.get_subentries_of_type("conversation")))
 
 
 @pytest.fixture
 async def add_server(hass: HomeAssistant) -> AsyncGenerator[AddServer]:
-    """Return what sets up the integration for a server, by its configuration flow.
+    """Return a function that sets up a server by its configuration flow.
 
-    All servers are unloaded with the test, so that nothing is asked of them any more.
+    All servers are unloaded with the test.
     """
 
     async def add(url: str, api_key: str | None = None) -> ConfigEntry[Any]:
@@ -220,7 +220,7 @@ async def add_server(hass: HomeAssistant) -> AsyncGenerator[AddServer]:
         return entry
 
     yield add
-    # An entry that is being reloaded is not among those that are loaded.
+    # A reloading entry is not among the loaded ones.
     await hass.async_block_till_done()
     for entry in hass.config_entries.async_loaded_entries(DOMAIN):
         await hass.config_entries.async_unload(entry.entry_id)

@@ -1,4 +1,4 @@
-"""What tests of a server's entities share: states by key, and servers to be asked."""
+"""Entities of a server by key, and servers that they show."""
 
 import contextlib
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ CRASHED = (500, {"error": {"message": "out of memory", "type": "server_error", "
 def rename(hass: HomeAssistant, entity_id: str, name: str) -> None:
     """Give an entity this name and no other.
 
-    Since 2026.11 the name of its device stands before it: it is taken out of that.
+    Since 2026.11 the name of its device comes first, so the entity is removed from its device.
     """
     er.async_get(hass).async_update_entity(entity_id, name=name, device_id=None)
 
@@ -49,12 +49,12 @@ def entity_of(hass: HomeAssistant, entry: ConfigEntry[Any], domain: str, key: st
 
 
 def sensor(hass: HomeAssistant, entry: ConfigEntry[Any], key: str) -> str:
-    """Return what a sensor of a server says."""
+    """Return the state of a server's sensor."""
     return entity_of(hass, entry, "sensor", key).state
 
 
 async def enable_all(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Switch on the entities of a server that are off by default."""
+    """Enable the entities of a server that are disabled by default."""
     registry = er.async_get(hass)
     for one in er.async_entries_for_config_entry(registry, entry.entry_id):
         registry.async_update_entity(one.entity_id, disabled_by=None)
@@ -65,7 +65,7 @@ async def enable_all(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
 def routing(folder: Path, model: Path, *flags: str) -> Generator[LlamaServer]:
     """Run a real server in router mode, with a good model under two names and a broken one.
 
-    None is loaded; it keeps one in memory.
+    It starts without a loaded model, and keeps one in memory.
     """
     models = folder / "models"
     models.mkdir()
@@ -81,7 +81,7 @@ class Pretender:
     """A llama-server whose answers a test can change at any time."""
 
     def __init__(self) -> None:
-        """Begin as a healthy server with a single model and without metrics."""
+        """Start as a healthy server with a single model and without metrics."""
         self.health: tuple[int, Any] = OK
         self.props: dict[str, Any] = {
             "default_generation_settings": {"n_ctx": 2048},
@@ -92,10 +92,10 @@ class Pretender:
         self.model_props: tuple[int, Any] = (200, self.props)
         self.models: dict[str, dict[str, Any]] = {}
         self.metrics: tuple[int, str] = (200, "llamacpp:tokens_predicted_total 7\n")
-        # By model, where those of a router differ.
+        # By model, where a router's models differ.
         self.generated: dict[str, int] = {}
         self.asked: list[str] = []
-        # Where it sends everybody, if it does.
+        # Redirect to here, if set.
         self.moved_to = ""
 
     def become_router(self, **models: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ class Pretender:
         self.models = models
 
     async def start(self, peers: Peers) -> str:
-        """Start to answer; return the address."""
+        """Start; return the address."""
         return await peers.http(self._answer)
 
     async def _answer(self, request: web.Request) -> web.Response:

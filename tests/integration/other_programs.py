@@ -1,4 +1,4 @@
-"""Programs other than llama-server, as their documentation says that they answer."""
+"""Programs other than llama-server, which answer as their documentation says."""
 
 import json
 from http import HTTPStatus
@@ -36,7 +36,7 @@ async def ollama(request: web.Request) -> web.Response:
 
 
 async def ollama_behind_a_page(request: web.Request) -> web.Response:
-    """Answer as Ollama does whose first page is another one."""
+    """Answer as Ollama behind a proxy with another first page."""
     if request.path == "/":
         return web.Response(text="<html>", content_type="text/html")
     return await ollama(request)
@@ -62,7 +62,7 @@ async def vllm(request: web.Request) -> web.Response:
 
 
 async def vllm_with_a_key(request: web.Request) -> web.Response:
-    """Answer as vLLM does that wants a key."""
+    """Answer as vLLM with an API key."""
     if request.path.startswith("/v1/"):
         return web.json_response({"error": "Unauthorized"}, status=401)
     return await vllm(request)
@@ -76,23 +76,23 @@ OTHERS: Mapping[str, tuple[Handler, ...]] = {
 
 
 class InFront:
-    """What stands in front of a real llama-server, and notes what it is asked."""
+    """A program in front of a real llama-server, which records requests."""
 
     def __init__(
         self, session: aiohttp.ClientSession, server: LlamaServer, api_key: str | None = None
     ) -> None:
-        """Pass on to this server, for whoever has the key."""
+        """Pass requests on to this server, with this key."""
         self._session = session
         self._server = server
         self.api_key = api_key
         self.models = ["apple", "author/pear"]
-        # Whether something else answers in its place.
+        # Another answer, if a test sets one.
         self.gone = False
         self.asked: list[str] = []
         self.chats: list[dict[str, Any]] = []
 
     async def start(self, peers: Peers) -> str:
-        """Start to answer; return the address."""
+        """Start; return the address."""
         return await peers.http(self._answer)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -122,7 +122,7 @@ class InFront:
 
 
 class LlamaSwap(InFront):
-    """llama-swap; all its models are one server. running: those that it has started."""
+    """llama-swap: all models in one server. running: the models it has started."""
 
     running: tuple[str, ...] = ()
 
@@ -163,7 +163,7 @@ class LlamaSwap(InFront):
 
 
 class LiteLlm(InFront):
-    """LiteLLM, whose models are one server."""
+    """LiteLLM: its models in one server."""
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
@@ -181,7 +181,7 @@ class LiteLlm(InFront):
         return await self._forward(request, request.path)
 
     def _passed_on(self, line: bytes) -> bytes:
-        """Leave out what OpenAI's answers do not have."""
+        """Leave out fields that OpenAI's answers do not have."""
         if not line.startswith(b"data: {"):
             return line
         chunk = json.loads(line.removeprefix(b"data: "))

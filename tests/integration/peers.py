@@ -1,4 +1,4 @@
-"""Programs at the other end of a connection that do what a test says."""
+"""Scripted servers for faults that real ones do not show on demand."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ class Peers:
         return LlamaServerClient(self._session, url, api_key=api_key, timeouts=timeouts)
 
     async def http(self, handler: Handler) -> str:
-        """Start a web server that answers every request by this handler; return its base URL."""
+        """Start a web server with this handler for every request; return its base URL."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", handler)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
@@ -62,7 +62,7 @@ class Peers:
         return f"http://{LOOPBACK}:{runner.addresses[0][1]}"
 
     async def answering(self, status: int, body: str, content_type: str = "text/plain") -> str:
-        """Start a web server that gives one answer to everything; return its base URL."""
+        """Start a web server with one answer to every request; return its base URL."""
 
         async def answer(_: web.Request) -> web.Response:
             return web.Response(status=status, text=body, content_type=content_type)
@@ -70,7 +70,7 @@ class Peers:
         return await self.http(answer)
 
     async def streaming(self, *lines: str) -> str:
-        """Start a web server that streams these lines, each as an event, to every request."""
+        """Start a web server that streams these lines, each as an event; return its base URL."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             return await stream_events(request, lines)
@@ -78,37 +78,24 @@ class Peers:
         return await self.http(answer)
 
     async def raw(self, script: Script) -> str:
-        """Start a server that runs this script once it got a request; return its base URL."""
-        tasks: set[asyncio.Task[Any]] = set()
+        """Start a server that runs this script after the first request; return its base URL."""
 
         async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if task := asyncio.current_task():
-                tasks.add(task)
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 await reader.readuntil(b"\r\n\r\n")
                 await script(reader, writer)
             writer.close()
 
-        async def close() -> None:
-            server.close()
-            server.close_clients()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-        server = await asyncio.start_server(run, LOOPBACK, 0)
-        self._stack.push_async_callback(close)
-        return f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+        return f"http://{await self._listening(run)}"
 
     async def tls(self, url: str, certificate: Path) -> str:
-        """Start a server that speaks TLS and passes all on to a URL; return its base URL.
+        """Start a TLS proxy for a URL; return its base URL.
 
         certificate: a file with a certificate and its key.
         """
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
         port = urlsplit(url).port
-        tasks: set[asyncio.Task[Any]] = set()
 
         async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(ConnectionError, ssl.SSLError):
@@ -118,8 +105,6 @@ class Peers:
             writer.close()
 
         async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if task := asyncio.current_task():
-                tasks.add(task)
             try:
                 await writer.start_tls(context)
             except OSError:
@@ -128,6 +113,17 @@ class Peers:
             theirs, to_them = await asyncio.open_connection(LOOPBACK, port)
             await asyncio.gather(copy(reader, to_them), copy(theirs, writer))
 
+        return f"https://{await self._listening(run)}"
+
+    async def _listening(self, run: Script) -> str:
+        """Run a script for each connection to a new port; return host and port."""
+        tasks: set[asyncio.Task[Any]] = set()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if task := asyncio.current_task():
+                tasks.add(task)
+            await run(reader, writer)
+
         async def close() -> None:
             server.close()
             server.close_clients()
@@ -135,9 +131,9 @@ class Peers:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-        server = await asyncio.start_server(run, LOOPBACK, 0)
+        server = await asyncio.start_server(serve, LOOPBACK, 0)
         self._stack.push_async_callback(close)
-        return f"https://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+        return f"{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
 
 
 async def collect(
@@ -154,7 +150,7 @@ async def collect(
 
 
 async def stream_events(request: web.Request, lines: Iterable[str]) -> web.StreamResponse:
-    """Answer a request by a stream of these lines, each written alone as one event."""
+    """Stream these lines as an answer, each as one event."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     for line in lines:
@@ -163,5 +159,5 @@ async def stream_events(request: web.Request, lines: Iterable[str]) -> web.Strea
 
 
 def chunked(data: bytes) -> bytes:
-    """Return one piece of a body in chunked transfer encoding."""
+    """Return one chunk of a body in chunked transfer encoding."""
     return b"%x\r\n%b\r\n" % (len(data), data)

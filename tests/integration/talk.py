@@ -1,4 +1,4 @@
-"""How the tests speak to the agent in Home Assistant, and what a scripted server says to it."""
+"""Ask the agent in Home Assistant, and script what a server answers."""
 
 import asyncio
 import json
@@ -7,14 +7,15 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from homeassistant.components import conversation
+from homeassistant.components import ai_task, conversation
 from homeassistant.components.conversation import trace
 from homeassistant.core import Context
 from homeassistant.helpers.chat_session import async_get_chat_session
 
+from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 from dev.prompts import MAKING, Prompts
 
-from .conftest import AGENT
+from .conftest import AGENT, TASK_AGENT, agent_of
 from .peers import stream_events
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
     from custom_components.llamacpp.client import LlamaServerClient
     from dev.llama import LlamaServer
 
+    from .conftest import AddServer
     from .peers import Peers
 
 PROPS: dict[str, Any] = {"default_generation_settings": {"n_ctx": 2048}, "build_info": "b1-test"}
 POLL_SECONDS = 0.05
 WAIT_SECONDS = 60
-# Since 2026.11 Home Assistant wants to be told whose session it is: nobody's.
+# Since 2026.11 Home Assistant wants the session's context; there is none.
 NOBODY: dict[str, Any] = (
     {"context": None} if "context" in signature(async_get_chat_session).parameters else {}
 )
@@ -43,12 +45,12 @@ NOBODY: dict[str, Any] = (
 def nobodys_session(
     hass: HomeAssistant, conversation_id: str | None = None
 ) -> AbstractContextManager[ChatSession]:
-    """Return a chat session, of a new conversation by default, that belongs to no user."""
+    """Return a chat session that belongs to no user, of a new conversation by default."""
     return async_get_chat_session(hass, conversation_id, **NOBODY)
 
 
 async def act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
-    """Run an action of the integration and return its response, within a minute."""
+    """Run an action of the integration and return its response; fail after a minute."""
     async with asyncio.timeout(WAIT_SECONDS):
         response = await hass.services.async_call(
             "llamacpp", action, data, blocking=True, return_response=True
@@ -64,7 +66,7 @@ async def ask(
     *,
     device_id: str | None = None,
 ) -> conversation.ConversationResult:
-    """Say this to the agent and return its answer. device_id: where it is said."""
+    """Say this to the agent and return its answer. device_id: of the satellite."""
     return await conversation.async_converse(
         hass,
         text,
@@ -82,7 +84,7 @@ async def ask_as_a_pipeline(
     conversation_id: str | None,
     listen: Callable[[conversation.ChatLog, dict[str, Any]], None] | None = None,
 ) -> conversation.ConversationResult:
-    """Ask as a voice pipeline does: it opens the chat log, and adds what is not in there."""
+    """Ask as a voice pipeline does: it opens the chat log, and adds the missing answer."""
     context = Context()
     options = {"context": context} if hasattr(conversation, "ConversationBusyError") else {}
     user_input = conversation.ConversationInput(
@@ -111,7 +113,7 @@ async def ask_as_a_pipeline(
 
 
 def speech(result: conversation.ConversationResult) -> str:
-    """Return what is spoken."""
+    """Return the spoken answer."""
     return str(result.response.speech["plain"]["speech"])
 
 
@@ -125,28 +127,28 @@ def state_of(hass: HomeAssistant, entity_id: str) -> State:
 def contents(
     hass: HomeAssistant, result: conversation.ConversationResult
 ) -> list[conversation.Content]:
-    """Return what Home Assistant remembers of the conversation with this result."""
+    """Return the chat log of the conversation with this result."""
     assert result.conversation_id is not None
     return list(hass.data[conversation.chat_log.DATA_CHAT_LOGS][result.conversation_id].content)
 
 
 def last_trace(kind: str) -> list[dict[str, Any]]:
-    """Return the details of this kind that the newest trace holds."""
+    """Return the details of this kind in the newest trace."""
     events = trace.async_get_traces()[-1].as_dict()["events"]
     return [event["data"] for event in events if event["event_type"] == kind]
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what is logged as a warning or worse, and is ours or about us."""
+    """Return warnings and errors from us or about us."""
     loud = [
         one.getMessage()
         for one in caplog.records
         if one.levelno >= logging.WARNING
-        # To it, hours that pass at once are calls that take long.
+        # asyncio takes skipped hours for slow calls.
         and one.name != "asyncio"
         and "llamacpp" in f"{one.name} {one.pathname} {one.getMessage()}"
     ]
-    # What Home Assistant says of every custom integration.
+    # Home Assistant says this of every custom integration.
     return [one for one in loud if "not been tested by Home Assistant" not in one]
 
 
@@ -162,23 +164,23 @@ def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
 
 
 def without_note(words: str) -> str:
-    """Return what a user said, without the note that the agent has added."""
+    """Return a user's words without the agent's note."""
     return words.rpartition("]\n")[2]
 
 
 def said_in(request: dict[str, Any]) -> list[str]:
-    """Return what was said in a request behind the system prompt, without notes."""
+    """Return the messages of a request without the system prompt and notes."""
     return [without_note(message["content"]) for message in request["messages"][1:]]
 
 
 def no_slots() -> web.Response:
-    """Return what a llama-server says that runs without `--slot-save-path`."""
+    """Return the answer of a llama-server without `--slot-save-path`."""
     error = {"code": 501, "message": "Not started with it", "type": "not_supported_error"}
     return web.json_response({"error": error}, status=501)
 
 
 def is_warm_up(body: dict[str, Any]) -> bool:
-    """Tell whether a request only wants its prompt to be processed."""
+    """Return whether a request is a prefill."""
     return body.get("max_tokens") == 1 and body["messages"][-1]["content"] == ""
 
 
@@ -190,7 +192,7 @@ async def llama_peer(
 ) -> tuple[str, list[Any]]:
     """Start a llama-server that gives these answers in turn; return its address and requests.
 
-    props, models: what it says of itself and of its models; None: it does not list them.
+    props, models: its `/props` and `/v1/models`; None: it has no list of models.
     """
     requests: list[Any] = []
     waiting = list(answers)
@@ -226,7 +228,7 @@ async def recording(
         None
     ),
 ) -> tuple[str, list[dict[str, Any]]]:
-    """Return the address of what passes requests on to a server, and the chats that it is asked.
+    """Return the address of a proxy in front of a server, and the chats that pass it.
 
     answered: called with each request and its answer, before that is passed on.
     """
@@ -238,7 +240,7 @@ async def recording(
         if request.path.endswith("/completions"):
             asked.append(prompts.whole(json.loads(body)))
         url = server.base_url + request.path_qs
-        # No connection is left behind that another client of the session would find closed.
+        # Keep no connection that another client of the session would find closed.
         headers = {"Content-Type": "application/json", "Connection": "close"}
         async with session.request(
             request.method, url, data=body or None, headers=headers
@@ -260,8 +262,29 @@ async def recording(
 
 
 async def until_busy(client: LlamaServerClient, *, busy: bool) -> None:
-    """Wait until some slot of the server is at work, or none."""
+    """Wait until a slot of the server is busy, or none."""
     while True:
         if any(slot.is_processing for slot in await client.slots()) is busy:
             return
         await asyncio.sleep(POLL_SECONDS)
+
+
+def words(text: str) -> list[dict[str, Any]]:
+    """Return the chunks of an answer with this text."""
+    return [piece(content=text), piece("stop")]
+
+
+async def generate(hass: HomeAssistant, **fields: Any) -> Any:
+    """Give the agent a task and return its data."""
+    result = await ai_task.async_generate_data(
+        hass, task_name="Weather", entity_id=TASK_AGENT, instructions="Look outside.", **fields
+    )
+    return result.data
+
+
+async def add_native(home: HomeAssistant, add_server: AddServer, url: str) -> None:
+    """Set up a server whose agent sends tools in its requests, however small the model is."""
+    entry = await add_server(url)
+    options = {**agent_of(entry).data, CONF_TOOL_CALLS: ToolCalls.NATIVE}
+    home.config_entries.async_update_subentry(entry, agent_of(entry), data=options)
+    await home.async_block_till_done()

@@ -1,4 +1,4 @@
-"""The fields of the actions, as the editor of automations shows them."""
+"""The fields of the actions in the automation editor."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from homeassistant.helpers.selector import selector
 
 from custom_components.llamacpp import services
 
-from .test_translations import FOLDER, LANGUAGES, texts
+from .texts import FOLDER, LANGUAGES, texts
 
 if TYPE_CHECKING:
     import probatio
@@ -18,18 +18,18 @@ ACTIONS: dict[str, Any] = yaml.safe_load((FOLDER.parent / "services.yaml").read_
 
 
 def schema_of(action: str) -> probatio.Schema:
-    """Return what an action takes."""
+    """Return the schema of an action."""
     return services.SCHEMAS[action]
 
 
 def example_of(field: dict[str, Any]) -> Any:
-    """Return the example of a field; one that is not plain is written as JSON."""
+    """Return the example of a field; structured ones are JSON."""
     example = field["example"]
     return json.loads(example) if str(example).startswith("[") else example
 
 
 def test_every_action_is_shown() -> None:
-    """With the fields that it takes, and no others."""
+    """With all its fields, and no others."""
     assert ACTIONS.keys() == services.SCHEMAS.keys()
     for action, shown in ACTIONS.items():
         taken = {str(key): type(key).__name__ for key in schema_of(action).schema}
@@ -40,7 +40,7 @@ def test_every_action_is_shown() -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_field_has_an_example(action: str) -> None:
-    """Which its selector could give, and which the action takes."""
+    """Its selector could return it, and the action accepts it."""
     fields = ACTIONS[action]["fields"]
     examples = {name: example_of(field) for name, field in fields.items()}
     for name, field in fields.items():
@@ -51,7 +51,7 @@ def test_every_field_has_an_example(action: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_field_is_explained(language: str) -> None:
-    """By a name and a sentence."""
+    """It has a name and a sentence."""
     explained = texts(language)
     for action, shown in ACTIONS.items():
         for path in (action, *(f"{action}.fields.{name}" for name in shown["fields"])):

@@ -2,18 +2,17 @@
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import probatio
 import pytest
-from homeassistant.components import ai_task
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import llm
 from homeassistant.helpers.selector import BooleanSelector, NumberSelector, SelectSelector
 
-from .conftest import PICTURE, TASK_AGENT
+from .conftest import PICTURE
 from .script import OTHERWISE
-from .talk import PROPS, llama_peer, piece, without_note
+from .talk import PROPS, generate, llama_peer, piece, without_note, words
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -31,19 +30,6 @@ STRUCTURE = probatio.Schema(
 )
 
 
-def words(text: str) -> list[dict[str, Any]]:
-    """Return the chunks of an answer with this text."""
-    return [piece(content=text), piece("stop")]
-
-
-async def generate(hass: HomeAssistant, **fields: Any) -> Any:
-    """Give the agent a task and return its data."""
-    result = await ai_task.async_generate_data(
-        hass, task_name="Weather", entity_id=TASK_AGENT, instructions="Look outside.", **fields
-    )
-    return result.data
-
-
 async def test_words(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
@@ -55,9 +41,9 @@ async def test_words(
 async def test_structure_by_a_real_model(
     home: HomeAssistant, add_server: AddServer, llama_server: LlamaServer
 ) -> None:
-    """Whatever a small model wants to say: under the schema it can only say data that fits."""
+    """Under the schema even a small model returns valid data."""
     entry = await add_server(llama_server.base_url)
-    # The grammar allows white space without end, and a small model may like it at any other
+    # The grammar allows endless white space, and a small model may like it at any other
     # temperature.
     subentry = next(iter(entry.get_subentries_of_type("ai_task_data")))
     home.config_entries.async_update_subentry(
@@ -79,7 +65,7 @@ async def test_structure_by_a_real_model(
 async def test_data_that_does_not_fit_is_asked_for_once_more(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """The model is told what does not fit."""
+    """The model gets the validator's message."""
     good = {"is_cold": True, "degrees": -3}
     url, requests = await llama_peer(
         peers, words('{"is_cold": true, "degrees": 999}'), words(json.dumps(good))
@@ -94,7 +80,7 @@ async def test_data_that_does_not_fit_is_asked_for_once_more(
 async def test_data_that_never_fits(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """After the second try the automation gets an error that says why."""
+    """After the second try the automation gets an error with the reason."""
     url, requests = await llama_peer(peers, words("{}"), words('{"is_cold": '))
     await add_server(url)
     with pytest.raises(HomeAssistantError, match="does not fit the structure") as caught:
@@ -106,7 +92,7 @@ async def test_data_that_never_fits(
 async def test_tools_first_then_structure(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """With an API the model may use its tools, and then has to give the data."""
+    """With an API the model may use tools, and then has to return the data."""
     call = {"index": 0, "id": "1", "function": {"name": "llm__GetDateTime", "arguments": "{}"}}
     url, requests = await llama_peer(
         peers,
@@ -136,7 +122,7 @@ async def test_no_answer(home: HomeAssistant, add_server: AddServer, peers: Peer
 async def test_a_server_that_is_gone(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """The automation is told that the server cannot be reached."""
+    """The automation gets an error that the server cannot be reached."""
     await add_server(own_server.base_url)
     own_server.kill()
     with pytest.raises(HomeAssistantError) as caught:
@@ -147,7 +133,7 @@ async def test_a_server_that_is_gone(
 async def test_a_picture_for_a_model_that_sees(
     home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Attach
 ) -> None:
-    """The picture goes along with the words."""
+    """The picture is sent with the words."""
     url, requests = await llama_peer(
         peers, words("A dot."), props=PROPS | {"modalities": {"vision": True}}
     )
@@ -164,7 +150,7 @@ async def test_a_picture_for_a_model_that_sees(
 async def test_a_picture_stays_until_the_data_fits(
     home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Attach
 ) -> None:
-    """Who is asked once more still sees it, once and where it was."""
+    """The second try has the picture, once and in its place."""
     url, requests = await llama_peer(
         peers,
         words("{}"),
@@ -199,7 +185,7 @@ async def test_what_cannot_be_shown(  # noqa: PLR0913 - fixtures and parameters
     size: int,
     key: str,
 ) -> None:
-    """What the model cannot be shown is told before it is asked."""
+    """An unsuitable attachment is rejected before a request."""
     url, requests = await llama_peer(peers, props=PROPS | {"modalities": {"vision": sees}})
     await add_server(url)
     with pytest.raises(HomeAssistantError) as caught:

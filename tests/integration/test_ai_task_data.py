@@ -1,4 +1,4 @@
-"""Data of AI tasks by a real llama-server and a small model, for everything that can be asked."""
+"""Data of AI tasks from a small model in a real llama-server, for every selector."""
 
 import json
 import re
@@ -26,9 +26,8 @@ from custom_components.llamacpp.tool_calls.structure import (
 from custom_components.llamacpp.tool_calls.tools import to_tools
 
 from .conftest import TASK_AGENT
-from .talk import llama_peer, piece
-from .test_ai_task import words
-from .test_values import SCRIPTS
+from .home_scripts import SCRIPTS
+from .talk import llama_peer, piece, words
 
 if TYPE_CHECKING:
     import aiohttp
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
 BUS = "The bus leaves at 18:05 on 24 December 2026. Give t."
 RANGE = {"min": 0, "max": 10}
-# Settings that selectors must have.
+# Required settings of selectors.
 NEEDED: dict[str, dict[str, Any]] = {
     "attribute": {"entity_id": "light.a"},
     "automation_behavior": {"mode": "trigger"},
@@ -95,7 +94,7 @@ N_GROUPS = 6
 
 
 async def generate(hass: HomeAssistant, instructions: str, **structure: Any) -> Any:
-    """Give the agent a task, by the action, and return its data."""
+    """Run the task by the action and return its data."""
     fields = {
         name: one if "selector" in one else {"required": True, "selector": one}
         for name, one in structure.items()
@@ -126,9 +125,9 @@ async def add_task_agent(
 async def test_everything_that_can_be_asked_for(
     home: HomeAssistant, add_server: AddServer, llama_server: LlamaServer, group: int
 ) -> None:
-    """A model of 135 million weights gives data that Home Assistant takes, and comes to an end.
+    """A model of 135 million weights returns valid data, and ends.
 
-    Of selectors with the same schema, one is asked for.
+    One for each schema of selectors.
     """
     options = {"max_tokens": 600, "temperature": 0.5, "seed": 3}
     await add_task_agent(home, add_server, llama_server.base_url, **options)
@@ -141,7 +140,7 @@ async def test_everything_that_can_be_asked_for(
 async def test_times_have_no_zone(
     home: HomeAssistant, add_server: AddServer, llama_server: LlamaServer
 ) -> None:
-    """Home Assistant refuses one in a time, and in a date with a time it would be made up."""
+    """Home Assistant rejects a zone in a time; in a date with a time it would be invented."""
     await add_task_agent(home, add_server, llama_server.base_url, temperature=0, max_tokens=100)
     told = "The bus leaves at 18:05. Give the time."
     data = await generate(home, told, at={"time": {}}, when={"datetime": {}})
@@ -155,7 +154,7 @@ async def test_times_have_no_zone(
 async def test_the_time_that_was_told(
     home: HomeAssistant, add_server: AddServer, peers: Peers, time: str
 ) -> None:
-    """It is the model's, as it is, and the schema lets it through."""
+    """The model returns the given time, and the schema allows it."""
     url, requests = await llama_peer(peers, words(json.dumps({"t": time})))
     await add_task_agent(home, add_server, url)
     assert await generate(home, "The bus leaves at 18:05.", t={"time": {}}) == {"t": time}
@@ -167,7 +166,7 @@ async def test_the_time_that_was_told(
 async def test_a_number_out_of_range_is_told_and_then_impossible(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """What the grammar does not keep is told with the range, and asked for in steps."""
+    """The validator's message has the range; the next schema only allows its steps."""
     url, requests = await llama_peer(peers, words('{"t": 842}'), words('{"t": 0.42}'))
     await add_task_agent(home, add_server, url)
     share = {"number": {"min": 0, "max": 1, "step": "any"}}
@@ -197,7 +196,7 @@ CUT = [piece(content='{"t": ["a", "b'), piece("length")]
 async def test_a_cut_answer_is_asked_for_shorter(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Once, as if the first had not been; half an answer is not among what was said."""
+    """Once, without the first try; the half answer is not in the messages."""
     url, requests = await llama_peer(peers, CUT, words('{"t": ["a"]}'))
     await add_task_agent(home, add_server, url)
     assert await generate(home, "Tell", t={"text": {"multiple": True}}) == {"t": ["a"]}
@@ -216,7 +215,7 @@ async def test_a_cut_answer_is_asked_for_shorter(
 async def test_an_answer_that_stays_cut(
     home: HomeAssistant, add_server: AddServer, peers: Peers, cut: list[dict[str, Any]]
 ) -> None:
-    """The sentence says which option to raise, also if all that came were thoughts."""
+    """The error names the option to raise, also if the model only had thoughts."""
     url, requests = await llama_peer(peers, cut, cut)
     await add_task_agent(home, add_server, url)
     with pytest.raises(HomeAssistantError) as caught:
@@ -227,7 +226,7 @@ async def test_an_answer_that_stays_cut(
 
 
 async def test_a_text_that_is_cut(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
-    """Half a text is no result either."""
+    """Half a text is no result."""
     url, _ = await llama_peer(peers, [piece(content="Once upon"), piece("length")])
     await add_task_agent(home, add_server, url)
     with pytest.raises(HomeAssistantError) as caught:
@@ -244,7 +243,7 @@ async def test_a_text_that_is_cut(home: HomeAssistant, add_server: AddServer, pe
 async def test_a_whole_answer_at_the_last_token(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """It is not cut."""
+    """It is complete."""
     url, _ = await llama_peer(peers, [piece(content='{"t": true}'), piece("length")])
     await add_task_agent(home, add_server, url)
     assert await generate(home, "Is it?", t={"boolean": {}}) == {"t": True}
@@ -253,7 +252,7 @@ async def test_a_whole_answer_at_the_last_token(
 async def test_what_fields_are_about(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """The model is told descriptions and labels, which no grammar tells."""
+    """The model gets descriptions and labels, which are in no grammar."""
     url, requests = await llama_peer(peers, words('{"mode": "m2", "n": 3}'))
     await add_task_agent(home, add_server, url)
     mode = {
@@ -268,20 +267,20 @@ async def test_what_fields_are_about(
 
 
 def schema_of(one: dict[str, Any], bounds: Bounds) -> Any:
-    """Return the schema of the answers for one selector."""
+    """Return the schema of answers for one selector."""
     structure = probatio.Schema({probatio.Required("t"): selector.selector(one)})
     return answer_schema(structure, llm.selector_serializer, bounds)
 
 
 def longest(schema: dict[str, Any]) -> int:
-    """Return how many letters the longest answer has; most tokens have several."""
+    """Return the length of the longest answer in letters; most tokens have several."""
     if options := schema.get("anyOf"):
         return max(map(longest, options))
     if choices := schema.get("enum"):
         return max(len(json.dumps(one)) for one in choices)
     match schema["type"]:
         case "string":
-            # Of patterns, what they can be repeated.
+            # Only the repetitions of patterns.
             pattern = re.sub(r"\{\d+(,\d+)?\}", "", schema.get("pattern", ""))
             return int(schema.get("maxLength", 40 + len(pattern)))
         case "array":
@@ -294,14 +293,14 @@ def longest(schema: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("one", EVERY, ids=lambda one: next(iter(one)))
 def test_the_second_time_an_answer_is_short(one: dict[str, Any]) -> None:
-    """Whatever a model writes, it comes to an end."""
+    """Its length is limited, whatever the model writes."""
     assert longest(schema_of(one, SHORT)) < 1000
 
 
 @pytest.mark.parametrize("bounds", [Bounds(), SHORT, STEPPED])
 @pytest.mark.parametrize("one", EVERY, ids=lambda one: next(iter(one)))
 def test_no_text_or_list_is_without_end(one: dict[str, Any], bounds: Bounds) -> None:
-    """But what is free at first."""
+    """Except in the first try."""
 
     def check(schema: dict[str, Any]) -> None:
         kind = schema.get("type")
@@ -325,7 +324,7 @@ NUMBERS = st.integers(-1000, 1000).map(lambda one: one / 10)
 @given(NUMBERS, NUMBERS, st.sampled_from([1, 2, 5, 0.5, 0.1, 0.25, "any"]))
 @settings(max_examples=500, deadline=None, database=None, derandomize=True)
 def test_every_range(one: float, other: float, step: float | str) -> None:
-    """What a schema lets through is taken, ends and all, and at the latest the second time."""
+    """Every value that a schema allows is valid, at the latest in the second try."""
     config = {"min": min(one, other), "max": max(one, other), "step": step}
     number = {"number": config}
     takes = selector.selector(number)
@@ -343,7 +342,7 @@ def test_every_range(one: float, other: float, step: float | str) -> None:
 
 
 def test_entries_and_choices() -> None:
-    """Entries become an object again, and a choice that was made twice counts once."""
+    """Entries become an object again, and a choice that is made twice counts once."""
     free = schema_of({"object": {}}, SHORT)
     data = {"t": [{"name": "a", "value": 1}, {"name": "b", "value": "x"}]}
     assert answer_data(data, free) == {"t": {"a": 1, "b": "x"}}
@@ -354,7 +353,7 @@ def test_entries_and_choices() -> None:
 async def test_schemas_of_tools_are_schemas_of_the_server(
     home: HomeAssistant, session: aiohttp.ClientSession, llama_server: LlamaServer
 ) -> None:
-    """What we add for names, labels and times is no hindrance to its grammar, which keeps times."""
+    """The server's grammar accepts our schemas with names, labels and times."""
     assert await async_setup_component(home, "script", {"script": SCRIPTS})
     for name in SCRIPTS:
         async_expose_entity(home, "conversation", f"script.{name}", should_expose=True)

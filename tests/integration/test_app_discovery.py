@@ -1,4 +1,4 @@
-"""The app and the integration together: discovered, set up with one click, and talked to."""
+"""App and integration together: discovery, set-up with one click, a conversation."""
 
 import asyncio
 from typing import TYPE_CHECKING, cast

@@ -1,4 +1,4 @@
-"""Pictures that actions attach to a message."""
+"""Pictures attached to a message by actions."""
 
 import base64
 import os
@@ -8,7 +8,6 @@ from unittest.mock import AsyncMock, Mock
 
 import probatio
 import pytest
-from homeassistant.components import camera
 from homeassistant.components.media_source import MediaSource, PlayMedia
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
@@ -18,6 +17,7 @@ from pytest_homeassistant_custom_component.common import (
     mock_platform,
 )
 
+from .automations import FrontDoor
 from .conftest import PICTURE
 from .talk import PROPS, act, llama_peer, piece
 
@@ -30,38 +30,21 @@ if TYPE_CHECKING:
     from .conftest import AddServer, Attach
     from .peers import Peers
 
-DOOR = {"media_content_id": "media-source://camera/camera.door"}
+DOOR = {"media_content_id": "media-source://camera/camera.front_door"}
 SEEING = PROPS | {"modalities": {"vision": True}}
 ANSWER = [piece(content="A dot."), piece("stop")]
-
-
-class Door(camera.Camera):
-    """A camera that always sees the same."""
-
-    _attr_name = "Door"
-
-    def __init__(self) -> None:
-        """Make a camera whose pictures are PNG files."""
-        super().__init__()
-        self.content_type = "image/png"
-
-    @override
-    async def async_camera_image(
-        self, width: int | None = None, height: int | None = None
-    ) -> bytes | None:
-        return PICTURE
 
 
 @pytest.fixture
 async def door(home: HomeAssistant) -> None:
     """Add a camera."""
     assert await async_setup_component(home, "camera", {})
-    await home.data["camera"].async_add_entities([Door()])
+    await home.data["camera"].async_add_entities([FrontDoor()])
     await home.async_block_till_done()
 
 
 def picture_in(request: dict[str, Any]) -> bytes:
-    """Return the picture that the last message of a request carries."""
+    """Return the picture in the last message of a request."""
     text, picture = request["messages"][-1]["content"]
     assert text == {"type": "text", "text": "Who is there?"}
     head, _, data = picture["image_url"]["url"].partition(",")
@@ -72,10 +55,10 @@ def picture_in(request: dict[str, Any]) -> bytes:
 async def test_a_file(
     home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Attach
 ) -> None:
-    """A picture of the media folder goes along; the history notes that there was one."""
+    """A picture of the media folder is sent; the history notes it."""
     url, requests = await llama_peer(peers, ANSWER, props=SEEING)
     await add_server(url)
-    # As the selector of the user interface gives it.
+    # As the media selector returns it.
     picture = attach("dot.png", PICTURE) | {"media_content_type": "image/png", "metadata": {}}
     response = await act(home, "chat", message="Who is there?", attachments=picture)
     assert response["response"] == "A dot."
@@ -93,7 +76,7 @@ async def test_a_camera(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """What a camera sees goes along with its turn alone, and leaves no file behind."""
+    """A camera's picture is sent with its turn alone, and leaves no file."""
     url, requests = await llama_peer(peers, ANSWER, ANSWER, props=SEEING)
     await add_server(url)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -112,7 +95,7 @@ async def test_a_camera(
 async def test_a_model_that_is_blind(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """It is told before the model is asked, and the conversation stays as it was."""
+    """The action fails before a request, and the conversation stays as it was."""
     url, requests = await llama_peer(peers, ANSWER)
     await add_server(url)
     conversation_id = (await act(home, "start"))["conversation_id"]
@@ -125,7 +108,7 @@ async def test_a_model_that_is_blind(
 
 @pytest.mark.usefixtures("door", "attach")
 async def test_what_there_is_not(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
-    """A missing camera, a missing file and too many pictures are errors of the call."""
+    """A missing camera, a missing file and too many pictures raise errors."""
     url, requests = await llama_peer(peers, props=SEEING)
     await add_server(url)
     missing_camera = {"media_content_id": "media-source://camera/camera.gone"}
@@ -142,7 +125,7 @@ async def test_what_there_is_not(home: HomeAssistant, add_server: AddServer, pee
 
 
 class Elsewhere(MediaSource):
-    """Media that are on another machine."""
+    """Media on another machine."""
 
     name = "Elsewhere"
 
@@ -152,7 +135,7 @@ class Elsewhere(MediaSource):
 
 
 async def test_media_elsewhere(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
-    """Media that are no local file are refused, with a word on what can be shown."""
+    """The error says which media are supported."""
     assert await async_setup_component(home, "media_source", {})
     mock_integration(home, MockModule("elsewhere"))
     platform = Mock(async_get_media_source=AsyncMock(return_value=Elsewhere("elsewhere")))
@@ -179,7 +162,7 @@ PICTURES = {
 async def test_the_type_is_that_of_the_bytes(
     home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Attach, mime_type: str
 ) -> None:
-    """Neither the name of a file nor the caller decides what is in it."""
+    """Neither the file name nor the caller decides the type."""
     url, requests = await llama_peer(peers, ANSWER, props=SEEING)
     await add_server(url)
     picture = attach("dot.txt", PICTURES[mime_type]) | {"media_content_type": "image/x-made-up"}
@@ -203,7 +186,7 @@ async def test_the_type_is_that_of_the_bytes(
 async def test_what_only_pretends_to_be_a_picture(
     home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Attach, content: bytes
 ) -> None:
-    """The model is not shown a file that is none, whatever the caller says and it is called."""
+    """A file that is no picture is not sent, whatever its name and the caller say."""
     url, requests = await llama_peer(peers, props=SEEING)
     await add_server(url)
     picture = attach("dot.png", content) | {"media_content_type": "image/png"}
@@ -226,7 +209,7 @@ async def test_a_link_out_of_the_media_folder(  # noqa: PLR0913, PLR0917 - fixtu
     target: str,
     key: str,
 ) -> None:
-    """The model sees no other file by it, and nothing is read without end."""
+    """A link reaches no other file, and no endless one is read."""
     url, requests = await llama_peer(peers, props=SEEING)
     await add_server(url)
     link = attach("door.png", b"") | {"media_content_type": "image/png"}
@@ -242,7 +225,7 @@ async def test_a_link_out_of_the_media_folder(  # noqa: PLR0913, PLR0917 - fixtu
 async def test_media_without_a_type(
     home: HomeAssistant, add_server: AddServer, peers: Peers, attach: Attach, name: str
 ) -> None:
-    """Home Assistant cannot tell what it is: that is said, and what to do."""
+    """The error says that the type is unknown, and what to do."""
     url, requests = await llama_peer(peers, props=SEEING)
     await add_server(url)
     picture = attach(name, PICTURE) | {"media_content_type": "image/png"}

@@ -1,4 +1,4 @@
-"""Whether a server is there."""
+"""The connectivity sensor of a server."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def test_on_while_it_runs(
     assist: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """A real server is there until it is killed."""
+    """It is on until a real server is killed."""
     entry = await add_server(own_server.base_url)
     state = entity_of(assist, entry, "binary_sensor", "connectivity")
     assert state.state == "on"
@@ -46,7 +46,7 @@ async def test_who_answers(
     health: tuple[int, Any],
     state: str,
 ) -> None:
-    """A llama-server that cannot answer yet is there; a proxy without one behind it is not."""
+    """It is on while a llama-server cannot answer yet, and off with a proxy without a server."""
     server = Pretender()
     entry = await add_server(await server.start(peers))
     server.health = health

@@ -20,9 +20,9 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from .automations import SEEING, FrontDoor, next_time
 from .conftest import AGENT, TASK_AGENT
 from .talk import llama_peer, piece
-from .test_docs_examples import SEEING, FrontDoor, next_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,12 +49,12 @@ FACTS = ["sensor.garden_temperature", "lock.side_door", "sensor.nothing"]
 
 @pytest.fixture(autouse=True)
 def _large_models() -> None:
-    """Have a small model choose among commands, as users have it."""
+    """Let a small model choose among commands, which is the default."""
 
 
 @pytest.fixture
 async def use(home: HomeAssistant, peers: Peers) -> Use:
-    """Return what imports a blueprint from an address and makes an automation of it."""
+    """Return a function that imports a blueprint from a URL and makes an automation of it."""
     assert await async_setup_component(home, "persistent_notification", {})
 
     async def answer(request: web.Request) -> web.Response:
@@ -75,7 +75,7 @@ async def use(home: HomeAssistant, peers: Peers) -> Use:
 
 @pytest.fixture
 def notified(home: HomeAssistant, caplog: pytest.LogCaptureFixture) -> Notified:
-    """Return what ends the automations and tells the texts of notifications, if all went well."""
+    """Return a function that stops the automations and returns the notifications."""
     events: list[Event[Any]] = async_capture_events(home, EVENT_CALL_SERVICE)
     caplog.clear()
 
@@ -93,7 +93,7 @@ def notified(home: HomeAssistant, caplog: pytest.LogCaptureFixture) -> Notified:
 
 
 async def stop(hass: HomeAssistant) -> None:
-    """End all automations, with their timers."""
+    """Stop all automations, with their timers."""
     every = {"entity_id": "all"}
     await hass.services.async_call("automation", "turn_off", every, blocking=True)
     await hass.async_block_till_done()
@@ -111,7 +111,7 @@ async def server(
 
 @pytest.fixture
 async def phone(home: HomeAssistant, peers: Peers) -> tuple[str, list[dict[str, Any]]]:
-    """Return the device of a phone, and what is pushed to it."""
+    """Return the device of a phone, and its notifications."""
     pushed: list[dict[str, Any]] = []
 
     async def push(request: web.Request) -> web.Response:
@@ -131,7 +131,7 @@ async def phone(home: HomeAssistant, peers: Peers) -> tuple[str, list[dict[str, 
 
 
 def asked(events: list[Event[Any]]) -> str:
-    """Return what the model was asked first."""
+    """Return the first message to the model."""
     return next(
         str(event.data["service_data"]["message"])
         for event in events
@@ -140,7 +140,7 @@ def asked(events: list[Event[Any]]) -> str:
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition while an automation waits for something else."""
+    """Wait for a condition while an automation waits, too."""
     for _ in range(1200):
         if condition():
             return
@@ -150,7 +150,7 @@ async def until(condition: Callable[[], Any]) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_blueprint_says(name: str) -> None:
-    """It says where it comes from, what each input is, and from which version on it works."""
+    """It has a source, a description of each input, and a minimum version."""
 
     class Loader(yaml.SafeLoader):
         """YAML with inputs."""
@@ -171,7 +171,7 @@ def test_what_a_blueprint_says(name: str) -> None:
 
 @pytest.mark.usefixtures("server")
 async def test_morning_greeting(home: HomeAssistant, use: Use, notified: Notified) -> None:
-    """The first motion is greeted with the facts, the second is not."""
+    """The first motion gets a greeting with the facts, the second does not."""
     events = async_capture_events(home, EVENT_CALL_SERVICE)
     day = {"after": "00:00:00", "before": "23:59:59"}
     await use("morning_greeting", motion=MOTION, agent=AGENT, facts=FACTS, **day)
@@ -188,7 +188,7 @@ async def test_morning_greeting(home: HomeAssistant, use: Use, notified: Notifie
 
 @pytest.mark.usefixtures("server")
 async def test_announcement(home: HomeAssistant, use: Use, notified: Notified) -> None:
-    """What happens is said by the model."""
+    """The model announces the event."""
     event = [{"trigger": "state", "entity_id": "vacuum.robbie", "to": "cleaning"}]
     await use("announcement", event=event, what="Robbie cleans.")
     home.states.async_set("vacuum.robbie", "cleaning")
@@ -200,7 +200,7 @@ async def test_announcement(home: HomeAssistant, use: Use, notified: Notified) -
 
 @pytest.mark.usefixtures("server")
 async def test_summary_of_the_day(home: HomeAssistant, use: Use, notified: Notified) -> None:
-    """In the evening there is a text."""
+    """In the evening a summary is sent."""
     events = async_capture_events(home, EVENT_CALL_SERVICE)
     await use("summary_of_the_day", facts=FACTS)
     async_fire_time_changed(home, next_time("21:00:00"))
@@ -234,7 +234,7 @@ async def test_doorbell(
 async def test_remind_me_when(
     home: HomeAssistant, use: Use, notified: Notified, hass_ws_client: WebSocketGenerator
 ) -> None:
-    """It is said at once what is waited for, and again when that has changed."""
+    """It confirms the condition at once, and reminds when it is met."""
     await use("remind_me_when", things=["cover.garage_door", "sensor.nothing"], task=TASK_AGENT)
     client = await hass_ws_client(home)
     await client.send_json_auto_id({"type": "assist_pipeline/pipeline/list"})
@@ -270,7 +270,7 @@ async def test_question_to_phone(
     *,
     control: bool,
 ) -> None:
-    """What is answered on the phone goes on as the conversation, and moves things if it may."""
+    """The answer on the phone continues the conversation, and may move things if allowed."""
     device, pushed = phone
     event = [{"trigger": "state", "entity_id": MOTION, "to": "on"}]
     what = "The floor lamp is on."
@@ -280,7 +280,7 @@ async def test_question_to_phone(
     await until(lambda: pushed)
     action = pushed[0]["data"]["actions"][0]["action"]
     reply = {"action": action, "reply_text": "Turn off the floor lamp."}
-    # Home Assistant waits for it only when the push has been answered.
+    # Home Assistant listens for it only after the push was answered.
     await asyncio.sleep(SOON)
     home.bus.async_fire("mobile_app_notification_action", reply)
     await until(lambda: len(pushed) > 1)

@@ -1,4 +1,4 @@
-"""What can be done with a server at once."""
+"""Buttons of a server."""
 
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ async def press(hass: HomeAssistant, entry: ConfigEntry) -> None:
 async def test_unload(
     assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """The button takes the model out of memory, and is there as long as there is one."""
+    """The button unloads the model, and is available while one is loaded."""
     with routing(tmp_path, scripted_model) as router:
         entry = await add_server(router.base_url)
         assert entity_of(assist, entry, "button", "unload_model").state == STATE_UNAVAILABLE
@@ -43,7 +43,7 @@ async def test_unload(
         assert {one.status.value for one in models} == {"unloaded"}
         assert sensor(assist, entry, "status") == "ok"
         assert entity_of(assist, entry, "button", "unload_model").state == STATE_UNAVAILABLE
-        # Who was quicker than the state does no harm.
+        # A press before the next poll does no harm.
         await coordinator.async_unload_model()
 
 
@@ -53,7 +53,7 @@ async def test_a_model_that_stays(
     peers: Peers,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The wait for the router has an end."""
+    """The wait for the router has a limit."""
     monkeypatch.setattr(coordinator_module, "UNLOADING_SECONDS", 0.05)
     monkeypatch.setattr(coordinator_module, "LOADING_POLL_SECONDS", 0.01)
     server = Pretender()
@@ -67,6 +67,6 @@ async def test_a_model_that_stays(
 async def test_a_single_model_stays(
     assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """A server with one model cannot let go of it, so there is no button."""
+    """A server with one model cannot unload it, so there is no button."""
     entry = await add_server(scripted_server.base_url)
     assert entity_id_of(assist, entry, "button", "unload_model") is None

@@ -1,4 +1,4 @@
-"""The command by which the dashboard card converses, as its user; and the file that pages load."""
+"""The dashboard card: its conversations over WebSocket, and its file."""
 
 import asyncio
 import re
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
     type SignIn = Callable[..., Awaitable[MockHAClientWebSocket]]
 
-# The card, with all that it needs, is loaded by each page: it must not keep a phone waiting.
+# Every page loads the card with all its parts: a phone must not wait for it.
 MAX_BYTES = 40_000
 
 
 @pytest.fixture
 async def sign_in(home: HomeAssistant, hass_ws_client: WebSocketGenerator) -> SignIn:
-    """Return what opens a connection as a new user."""
+    """Return a function that opens a connection as a new user."""
     # The first user owns the installation.
     await home.auth.async_create_user("owner", group_ids=[GROUP_ID_ADMIN])
 
@@ -56,7 +56,7 @@ async def sign_in(home: HomeAssistant, hass_ws_client: WebSocketGenerator) -> Si
 async def converse(
     client: MockHAClientWebSocket, message: str, **fields: Any
 ) -> list[dict[str, Any]]:
-    """Say something; return all events up to the end."""
+    """Say something; return all events until the end."""
     await client.send_json_auto_id({"type": "llamacpp/converse", "message": message, **fields})
     accepted = await client.receive_json()
     assert accepted["success"], accepted
@@ -81,13 +81,13 @@ async def act(client: MockHAClientWebSocket, service: str, **data: Any) -> dict[
 
 
 async def listed(client: MockHAClientWebSocket, **data: Any) -> list[dict[str, Any]]:
-    """Return the conversations that the card lists."""
+    """Return the card's list of conversations."""
     answer = await act(client, "list", mine=True, **data)
     return list(answer["result"]["response"]["conversations"])
 
 
 async def refusal(client: MockHAClientWebSocket, **fields: Any) -> dict[str, Any]:
-    """Say what is refused; return the error."""
+    """Send what is rejected; return the error."""
     await client.send_json_auto_id({"type": "llamacpp/converse", **fields})
     answer = await client.receive_json()
     assert answer["success"] is False
@@ -95,14 +95,14 @@ async def refusal(client: MockHAClientWebSocket, **fields: Any) -> dict[str, Any
 
 
 def words(events: list[dict[str, Any]]) -> str:
-    """Return what was streamed."""
+    """Return the streamed text."""
     return "".join(one.get("content", "") for one in events)
 
 
 async def test_an_answer_as_it_comes(
     add_server: AddServer, sign_in: SignIn, scripted_server: LlamaServer
 ) -> None:
-    """Text comes in pieces, thoughts do not; at the end come the id, the words and the tokens."""
+    """Text is streamed, thoughts are not; the last event has id, text and tokens."""
     await add_server(scripted_server.base_url)
     client = await sign_in("anna")
     *deltas, end = await converse(client, STORY)
@@ -123,7 +123,7 @@ async def test_an_answer_as_it_comes(
 async def test_tools(
     home: HomeAssistant, add_server: AddServer, sign_in: SignIn, scripted_server: LlamaServer
 ) -> None:
-    """What is ordered is done as in Assist."""
+    """Orders are carried out as in Assist."""
     await add_server(scripted_server.base_url)
     client = await sign_in("anna")
     assert state_of(home, "light.kitchen_light").state == "off"
@@ -135,7 +135,7 @@ async def test_tools(
 async def test_without_the_model(
     home: HomeAssistant, add_server: AddServer, sign_in: SignIn, peers: Peers
 ) -> None:
-    """What Home Assistant answers itself is said at the end, in the user's language."""
+    """Home Assistant's own answer is in the last event, in the user's language."""
     url, requests = await llama_peer(peers)
     entry = await add_server(url)
     agent = agent_of(entry)
@@ -154,7 +154,7 @@ async def test_without_the_model(
 async def test_a_conversation_of_yesterday(
     home: HomeAssistant, add_server: AddServer, sign_in: SignIn, scripted_server: LlamaServer
 ) -> None:
-    """It goes on under its id when Home Assistant has forgotten it, until it is closed."""
+    """It continues under its id, although Home Assistant has forgotten it, until it is closed."""
     await add_server(scripted_server.base_url)
     client = await sign_in("anna")
     first = (await converse(client, STORY))[-1]["conversation_id"]
@@ -174,7 +174,7 @@ async def test_a_conversation_of_yesterday(
 async def test_whose_it_is(
     add_server: AddServer, sign_in: SignIn, scripted_server: LlamaServer
 ) -> None:
-    """Nobody sees, reads, continues or closes what another has said; an admin's are apart."""
+    """No user sees, reads, continues or closes another's; an admin's are separate."""
     await add_server(scripted_server.base_url)
     anna, bea = await sign_in("anna"), await sign_in("bea")
     admin = await sign_in("admin", GROUP_ID_ADMIN)
@@ -189,7 +189,7 @@ async def test_whose_it_is(
     assert [one["message_count"] for one in await listed(anna)] == [2]
     own = (await converse(admin, "Hello"))[-1]["conversation_id"]
     assert [one["conversation_id"] for one in await listed(admin)] == [own]
-    # Administrators may do so by the action, which is not the card's.
+    # Administrators may do so by the action, not in the card.
     everybodys = (await act(admin, "list"))["result"]["response"]["conversations"]
     assert {one["conversation_id"] for one in everybodys} == {own, secret}
 
@@ -197,7 +197,7 @@ async def test_whose_it_is(
 async def test_refusals(
     add_server: AddServer, sign_in: SignIn, peers: Peers, own_server: LlamaServer
 ) -> None:
-    """What cannot be asked is refused at once, with what the card needs to translate it."""
+    """The error comes immediately, with what the card needs to translate it."""
     entry = await add_server(own_server.base_url)
     client = await sign_in("anna")
     for fields, key in (
@@ -222,7 +222,7 @@ async def test_refusals(
 
 
 async def test_stop(add_server: AddServer, sign_in: SignIn, own_server: LlamaServer) -> None:
-    """Who unsubscribes stops the server, too; the message is not remembered."""
+    """Unsubscribing stops the server, too; the message is forgotten."""
     entry = await add_server(own_server.base_url)
     client = await sign_in("anna")
     await client.send_json_auto_id({"type": "llamacpp/converse", "message": "Think for ever"})
@@ -240,7 +240,7 @@ async def test_stop(add_server: AddServer, sign_in: SignIn, own_server: LlamaSer
 async def test_pages_load_it(
     hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator
 ) -> None:
-    """The address changes with the content, is served to everybody, and is small."""
+    """Its URL changes with the content, needs no login, and the file is small."""
     assert await async_setup_component(hass, "frontend", {})
     await async_register_card(hass)
     [url] = [one for one in hass.data[DATA_EXTRA_MODULE_URL].urls if DOMAIN in one]
@@ -254,7 +254,7 @@ async def test_pages_load_it(
 
 
 def test_texts() -> None:
-    """Each language of the card has the same texts, with the same placeholders."""
+    """All languages of the card have the same keys and placeholders."""
     languages: dict[str, dict[str, list[str]]] = {}
     found = re.findall(r"^  (\w\w): \{\n(.+?)^  \},", CARD.read_text(), re.MULTILINE | re.DOTALL)
     for language, block in found:

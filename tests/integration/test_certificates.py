@@ -1,9 +1,9 @@
-"""Servers with a certificate of their own: refused with a reason, or taken as the user says."""
+"""Servers with a self-signed certificate: rejected with a reason, or accepted by the user."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigEntryState
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
@@ -13,14 +13,13 @@ from custom_components.llamacpp.const import DOMAIN
 
 from .certificates import write_certificate
 from .entities import REFUSED, Pretender
+from .flows import reconfigured, start, suggested
 from .script import THINK
 from .talk import ask
-from .test_config_flow import start, suggested
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
@@ -30,24 +29,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """Return a file with a certificate that nobody trusts."""
+    """Return a file with an untrusted certificate."""
     return write_certificate(tmp_path / "own.pem")
-
-
-async def reconfigured(
-    hass: HomeAssistant, entry: ConfigEntry[Any], **values: Any
-) -> ConfigFlowResult:
-    """Open the form of a server that is set up, send it, and return the next step."""
-    form = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
-    )
-    return await hass.config_entries.flow.async_configure(form["flow_id"], values)
 
 
 async def test_a_certificate_of_its_own(
     assist: HomeAssistant, scripted_server: LlamaServer, peers: Peers, certificate: Path
 ) -> None:
-    """It is told what is wrong with it; whoever says not to look at it has an agent."""
+    """The form names the problem; without verification the server is set up."""
     url = await peers.tls(scripted_server.base_url, certificate)
     step = await start(assist, url)
     assert step["errors"] == {"base": "certificate"}
@@ -66,14 +55,14 @@ async def test_a_certificate_of_its_own(
 
 
 async def test_a_certificate_that_is_too_old(peers: Peers, tmp_path: Path) -> None:
-    """The reason is told even where several are there."""
+    """The reason is found among several."""
     url = await peers.tls("http://127.0.0.1:1", write_certificate(tmp_path / "old.pem", days=-1))
     with pytest.raises(CertificateError):
         await peers.client(url).health()
 
 
 async def test_no_https(assist: HomeAssistant, scripted_server: LlamaServer) -> None:
-    """An address with https of a server that speaks only http."""
+    """`https://` for a server that only speaks HTTP."""
     step = await start(assist, scripted_server.base_url.replace("http:", "https:"))
     assert step["errors"] == {"base": "no_tls"}
 
@@ -81,14 +70,14 @@ async def test_no_https(assist: HomeAssistant, scripted_server: LlamaServer) -> 
 async def test_no_http(
     assist: HomeAssistant, scripted_server: LlamaServer, peers: Peers, certificate: Path
 ) -> None:
-    """An address without https of a server that speaks only that."""
+    """`http://` for a server that only speaks HTTPS."""
     url = await peers.tls(scripted_server.base_url, certificate)
     step = await start(assist, url.removeprefix("https://"))
     assert step["errors"] == {"base": "needs_tls"}
 
 
 async def test_something_else_by_https(assist: HomeAssistant, peers: Peers) -> None:
-    """What speaks no https either is told to be what it is."""
+    """A server that speaks no TLS is reported as such."""
     url = await peers.answering(404, "404 page not found")
     step = await start(assist, url.replace("http:", "https:"))
     assert step["errors"] == {"base": "no_tls"}
@@ -97,7 +86,7 @@ async def test_something_else_by_https(assist: HomeAssistant, peers: Peers) -> N
 async def test_a_certificate_that_is_not_trusted_any_more(
     assist: HomeAssistant, peers: Peers, certificate: Path
 ) -> None:
-    """An issue says what can be done, and goes when it is done."""
+    """An issue says what to do, and is deleted when it is solved."""
     url = await peers.tls(await Pretender().start(peers), certificate)
     step = await start(assist, url, **{CONF_VERIFY_SSL: False})
     await assist.async_block_till_done()
@@ -134,7 +123,7 @@ async def test_a_certificate_that_is_not_trusted_any_more(
 async def test_a_key_and_a_certificate(
     assist: HomeAssistant, peers: Peers, certificate: Path
 ) -> None:
-    """Who is asked for a new key can say of the certificate, too, that it is not looked at."""
+    """Reauthentication can switch the verification off, too."""
     server = Pretender()
     url = await peers.tls(await server.start(peers), certificate)
     step = await start(assist, url, **{CONF_VERIFY_SSL: False})

@@ -1,4 +1,4 @@
-"""Set-up as the browser does it, with real servers and with what else people point it at."""
+"""Set-up as in the browser, with real servers and with other programs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,11 @@ from homeassistant.helpers import llm
 
 from custom_components.llamacpp import config_flow
 from custom_components.llamacpp.client import address
-from custom_components.llamacpp.const import DOMAIN
 from dev.processes import LOOPBACK, free_port
 from tests.conftest import serving
 
 from .conftest import agent_of
+from .flows import start, suggested
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -51,7 +51,7 @@ PROPS = {"default_generation_settings": {"n_ctx": 2048}, "build_info": "b1-test"
 def locked_server(
     scripted_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[LlamaServer]:
-    """Return a real server that wants an API key."""
+    """Return a real server with an API key."""
     log = tmp_path_factory.mktemp("locked") / "log.txt"
     with serving(log, "--ctx-size", "512", model=scripted_model, api_key=KEY) as server:
         yield server
@@ -59,7 +59,7 @@ def locked_server(
 
 @pytest.fixture
 def router(scripted_model: Path, tmp_path: Path) -> Generator[LlamaServer]:
-    """Return a real server in router mode with two models, none of them loaded."""
+    """Return a real router with two models, none loaded."""
     models = tmp_path / "models"
     models.mkdir()
     for name in ("apple", "pear"):
@@ -69,31 +69,11 @@ def router(scripted_model: Path, tmp_path: Path) -> Generator[LlamaServer]:
         yield server
 
 
-async def start(hass: HomeAssistant, url: str, **values: Any) -> ConfigFlowResult:
-    """Open the form, send it, and return the next step."""
-    form = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    assert form["type"] is FlowResultType.FORM
-    assert form["errors"] == {}
-    return await hass.config_entries.flow.async_configure(
-        form["flow_id"], {CONF_URL: url, **values}
-    )
-
-
-def suggested(step: ConfigFlowResult) -> dict[str, Any]:
-    """Return what the fields of a form are filled in with."""
-    assert step["data_schema"] is not None
-    return {
-        str(key): key.description["suggested_value"]
-        for key in step["data_schema"].schema
-        if key.description
-    }
-
-
 @pytest.mark.parametrize("form", ["{0}:{1}", "http://{0}:{1}", "http://{0}:{1}/v1/", " {0}:{1} "])
 async def test_every_spelling_of_an_address(
     assist: HomeAssistant, scripted_server: LlamaServer, form: str
 ) -> None:
-    """The entry holds the canonical address, and one agent with good defaults."""
+    """The entry has the canonical address, and one agent with good defaults."""
     step = await start(assist, form.format(LOOPBACK, scripted_server.port))
     assert step["type"] is FlowResultType.CREATE_ENTRY
     await assist.async_block_till_done()
@@ -115,13 +95,13 @@ async def test_the_port_of_newer_servers(
     peers: Peers,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An address without a port is tried at both, and the key is asked for there, too."""
+    """An address without a port is tried at both, also to ask for the key."""
     monkeypatch.setattr(address, "DEFAULT_PORT", free_port())
     monkeypatch.setattr(address, "NEWER_PORT", free_port())
     step = await start(assist, LOOPBACK)
     assert step["errors"] == {"base": "cannot_connect"}
     assert suggested(step)[CONF_URL] == f"http://{LOOPBACK}:{address.DEFAULT_PORT}"
-    # Another program may have the older one.
+    # Another program may use the older port.
     other = (await peers.answering(200, "Hello")).rpartition(":")[2]
     monkeypatch.setattr(address, "DEFAULT_PORT", int(other))
     monkeypatch.setattr(address, "NEWER_PORT", locked_server.port)
@@ -143,14 +123,14 @@ async def test_the_port_of_newer_servers(
 async def test_the_same_server_only_once(
     assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """Another spelling of an address that is set up already is not another server."""
+    """The same address in another spelling is the same server."""
     await add_server(scripted_server.base_url)
     step = await start(assist, f"{scripted_server.base_url}/v1")
     assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "already_configured")
 
 
 async def test_no_address(assist: HomeAssistant) -> None:
-    """What is no address is told at its field, and kept in the form."""
+    """An invalid address is reported at its field, and kept in the form."""
     step = await start(assist, "ftp://here")
     assert step["errors"] == {CONF_URL: "invalid_address"}
     assert suggested(step) == {CONF_URL: "ftp://here", CONF_VERIFY_SSL: True}
@@ -159,7 +139,7 @@ async def test_no_address(assist: HomeAssistant) -> None:
 async def test_nobody_there_then_somebody(
     assist: HomeAssistant, scripted_server: LlamaServer
 ) -> None:
-    """After an error the same form goes on."""
+    """The same form succeeds after an error."""
     step = await start(assist, f"{LOOPBACK}:{free_port()}")
     assert step["errors"] == {"base": "cannot_connect"}
     step = await assist.config_entries.flow.async_configure(
@@ -169,7 +149,7 @@ async def test_nobody_there_then_somebody(
 
 
 async def test_wrong_key_then_right(assist: HomeAssistant, locked_server: LlamaServer) -> None:
-    """A key that is missing or wrong is told at its field."""
+    """A missing or wrong key is reported at its field."""
     step = await start(assist, locked_server.base_url)
     assert step["errors"] == {CONF_API_KEY: "invalid_auth"}
     step = await assist.config_entries.flow.async_configure(
@@ -186,7 +166,7 @@ async def test_wrong_key_then_right(assist: HomeAssistant, locked_server: LlamaS
 async def test_a_key_with_what_was_copied_along(
     assist: HomeAssistant, locked_server: LlamaServer
 ) -> None:
-    """Blanks around a key are taken away; a character inside that cannot be sent is told."""
+    """Blanks around a key are removed; an invalid character inside is reported."""
     step = await start(assist, locked_server.base_url, api_key="ri\nght")
     assert step["errors"] == {CONF_API_KEY: "invalid_key"}
     step = await assist.config_entries.flow.async_configure(
@@ -209,13 +189,13 @@ async def test_a_key_with_what_was_copied_along(
 async def test_something_else(
     assist: HomeAssistant, peers: Peers, status: int, body: str, content_type: str
 ) -> None:
-    """What is no llama-server is told to be none."""
+    """A program that is no llama-server is reported as such."""
     step = await start(assist, await peers.answering(status, body, content_type))
     assert step["errors"] == {"base": "not_llama_server"}
 
 
 async def test_a_server_with_a_fault(assist: HomeAssistant, peers: Peers) -> None:
-    """The server's own words about its fault reach the form."""
+    """The form shows the server's own message."""
     body = '{"error": {"code": 500, "message": "out of memory", "type": "server_error"}}'
     step = await start(assist, await peers.answering(500, body, "application/json"))
     assert step["errors"] == {"base": "server_error"}
@@ -223,7 +203,7 @@ async def test_a_server_with_a_fault(assist: HomeAssistant, peers: Peers) -> Non
 
 
 async def loading_peer(peers: Peers, *answers: tuple[int, Any]) -> str:
-    """Start a server whose health gives these answers in turn, the last one for good."""
+    """Start a server whose health gives these answers in turn, the last one forever."""
     waiting = list(answers)
 
     async def handle(request: web.Request) -> web.Response:
@@ -236,7 +216,7 @@ async def loading_peer(peers: Peers, *answers: tuple[int, Any]) -> str:
 
 
 async def wait(hass: HomeAssistant, flow_id: str) -> ConfigFlowResult:
-    """Choose to wait, see the progress, and return what comes after it."""
+    """Choose to wait, see the progress, and return the next step."""
     step = await hass.config_entries.flow.async_configure(flow_id, {"next_step_id": "wait"})
     assert step["type"] is FlowResultType.SHOW_PROGRESS
     assert step["progress_action"] == "loading"
@@ -246,13 +226,13 @@ async def wait(hass: HomeAssistant, flow_id: str) -> ConfigFlowResult:
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask a loading server more often than a person needs."""
+    """Poll a loading server often."""
     monkeypatch.setattr(config_flow, "LOADING_POLL_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("_impatient")
 async def test_wait_for_the_model(assist: HomeAssistant, peers: Peers) -> None:
-    """A server that is loading can be waited for."""
+    """Set-up waits for a server that loads its model."""
     url = await loading_peer(peers, *[(503, LOADING)] * 3, (200, {"status": "ok"}))
     step = await start(assist, url)
     assert step["type"] is FlowResultType.MENU
@@ -265,7 +245,7 @@ async def test_wait_for_the_model(assist: HomeAssistant, peers: Peers) -> None:
 async def test_wait_in_vain(
     assist: HomeAssistant, peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The wait has an end, and so does the server's patience: both lead back to the form."""
+    """The wait has a limit; after that, and after a crash, the form is back."""
     monkeypatch.setattr(config_flow, "LOADING_SECONDS", 0.05)
     step = await start(assist, await loading_peer(peers, (503, LOADING)))
     step = await wait(assist, step["flow_id"])
@@ -279,7 +259,7 @@ async def test_wait_in_vain(
 
 
 async def test_do_not_wait(assist: HomeAssistant, peers: Peers) -> None:
-    """Another address can be entered instead, or the same one changed."""
+    """Another address can be entered instead, or the same one corrected."""
     url = await loading_peer(peers, (503, LOADING))
     step = await start(assist, url)
     step = await assist.config_entries.flow.async_configure(
@@ -292,7 +272,7 @@ async def test_do_not_wait(assist: HomeAssistant, peers: Peers) -> None:
 async def test_a_router_gets_an_agent_with_a_model(
     assist: HomeAssistant, router: LlamaServer
 ) -> None:
-    """In router mode the agent names a model, and the model can be changed."""
+    """An agent of a router has a model, which can be changed."""
     added = await start(assist, router.base_url)
     assert added["type"] is FlowResultType.CREATE_ENTRY
     await assist.async_block_till_done()
@@ -320,7 +300,7 @@ async def test_a_router_gets_an_agent_with_a_model(
 async def test_all_options_of_an_agent(
     assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, kind: str
 ) -> None:
-    """What is set is stored without the form's folds, shown again, and cleared again."""
+    """Options are stored without the form's sections, shown again, and cleared again."""
     entry = await add_server(scripted_server.base_url)
     subentry = next(iter(entry.get_subentries_of_type(kind)))
     context = SubentryFlowContext(source="reconfigure", subentry_id=subentry.subentry_id)
@@ -333,7 +313,7 @@ async def test_all_options_of_an_agent(
     assert done["reason"] == "reconfigure_successful"
     await assist.async_block_till_done()
     stored = entry.subentries[subentry.subentry_id].data
-    # Ten rounds are the default, so that is not stored.
+    # The default of ten rounds is not stored.
     assert stored == {"thinking": "off", "max_tokens": 100.0, **options}
 
     step = await flows.async_init((entry.entry_id, kind), context=context)
@@ -351,7 +331,7 @@ async def test_all_options_of_an_agent(
 async def test_little_is_asked_at_first(
     assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, kind: str
 ) -> None:
-    """What most people want to set fits on a small screen; all else is folded away."""
+    """The usual options fit on a small screen; the others are collapsed."""
     entry = await add_server(scripted_server.base_url)
     step = await assist.config_entries.subentries.async_init(
         (entry.entry_id, kind), context=SubentryFlowContext(source="user")
@@ -368,7 +348,7 @@ async def test_little_is_asked_at_first(
 async def test_an_agent_needs_its_server(
     assist: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """No agent can be added while its server is not set up."""
+    """No agent can be added while its server is not loaded."""
     entry = await add_server(own_server.base_url)
     assert await assist.config_entries.async_unload(entry.entry_id)
     step = await assist.config_entries.subentries.async_init(
@@ -380,7 +360,7 @@ async def test_an_agent_needs_its_server(
 async def test_models_of_a_router_that_is_gone(
     assist: HomeAssistant, add_server: AddServer, router: LlamaServer
 ) -> None:
-    """No agent can be added while the list of models is not to be had."""
+    """No agent can be added without the list of models."""
     entry = await add_server(router.base_url)
     router.kill()
     step = await assist.config_entries.subentries.async_init(
@@ -392,7 +372,7 @@ async def test_models_of_a_router_that_is_gone(
 async def test_a_key_that_is_refused_later(
     assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """A server that comes back with another key asks for it."""
+    """A server that returns with another key starts reauthentication."""
     port = free_port()
     flags = ("--ctx-size", "512")
     options = {"model": scripted_model, "port": port}
@@ -422,7 +402,7 @@ async def test_a_key_that_is_refused_later(
 async def test_a_key_that_is_refused_at_the_start(
     assist: HomeAssistant, add_server: AddServer, locked_server: LlamaServer
 ) -> None:
-    """With a new key the server is set up at once."""
+    """With a new key the server is set up immediately."""
     entry = await add_server(locked_server.base_url, api_key=KEY)
     assist.config_entries.async_update_entry(entry, data={**entry.data, CONF_API_KEY: "old"})
     await assist.async_block_till_done()
@@ -439,7 +419,7 @@ async def test_a_key_that_is_refused_at_the_start(
 async def test_reauth_while_loading(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A key that the server takes while it loads is as good as any."""
+    """A key that a loading server accepts is valid."""
     url = await loading_peer(peers, (200, {"status": "ok"}), (503, LOADING))
     entry = await add_server(url)
     entry.async_start_reauth(assist)
@@ -466,7 +446,7 @@ async def test_set_up_waits_for_the_server(
     answer: tuple[int, Any],
     state: ConfigEntryState,
 ) -> None:
-    """An entry whose server cannot answer yet is tried again; with a wrong key, it asks."""
+    """A loading server is retried; a wrong key starts reauthentication."""
     url = await loading_peer(peers, (200, {"status": "ok"}), (200, {"status": "ok"}), answer)
     entry = await add_server(url)
     await assist.config_entries.async_reload(entry.entry_id)

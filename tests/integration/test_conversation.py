@@ -1,4 +1,4 @@
-"""The conversation agent in Home Assistant, speaking to a real llama-server."""
+"""The conversation agent in Home Assistant, with a real llama-server."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 async def test_answers_in_pieces(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """The answer comes in several deltas, and the first one names the role."""
+    """The answer comes in several deltas; the first one has the role."""
     await add_server(scripted_server.base_url)
     deltas: list[dict[str, Any]] = []
     with (
@@ -70,7 +70,7 @@ async def test_answers_in_pieces(
 async def test_turns_on_a_light(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """A tool call really switches, and the model speaks about it afterwards."""
+    """A tool call turns on the light, and the model speaks about it afterwards."""
     await add_server(scripted_server.base_url)
     assert state_of(home, "light.kitchen_light").state == "off"
     result = await ask(home, TURN_ON_KITCHEN)
@@ -81,7 +81,7 @@ async def test_turns_on_a_light(
 async def test_several_calls_in_one_answer(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """Text before two calls stays, and both are run."""
+    """Text before two calls stays, and both calls are run."""
     await add_server(scripted_server.base_url)
     result = await ask(home, TWO_CALLS)
     assert speech(result) == "Both lamps are on."
@@ -96,7 +96,7 @@ async def test_several_calls_in_one_answer(
 async def test_a_call_that_fails_is_told_to_the_model(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """An entity that does not exist is an error for the model, not for the user."""
+    """A missing entity is an error for the model, not for the user."""
     await add_server(scripted_server.base_url)
     result = await ask(home, MISSING)
     assert speech(result) == "There is no moon to turn on."
@@ -111,7 +111,7 @@ async def test_a_call_that_fails_is_told_to_the_model(
 async def test_thoughts_are_not_spoken(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """What the model thinks is kept apart from what it says."""
+    """Thoughts are stored apart from the answer."""
     await add_server(scripted_server.base_url)
     result = await ask(home, THINK)
     assert speech(result) == "Mostly cheese."
@@ -135,7 +135,7 @@ async def test_a_silent_model_is_spoken_for(
 async def test_a_silent_model_that_has_acted_is_spoken_for(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """What it has done is told, rather than that it had nothing to say."""
+    """The answer says what it has done, not that it had nothing to say."""
     await add_server(scripted_server.base_url)
     assert speech(await ask(home, SILENT_CALL)) == "Done: Coffee Maker."
     assert speech(await ask(home, SILENT_CALL, language="it")) == "Fatto: Coffee Maker."
@@ -144,7 +144,7 @@ async def test_a_silent_model_that_has_acted_is_spoken_for(
 async def test_endless_calls_end(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """A model that only calls tools is stopped, with an apology."""
+    """The turn ends with an apology."""
     await add_server(scripted_server.base_url)
     result = await ask(home, ENDLESS)
     assert speech(result).startswith("I am sorry, I tried too many things")
@@ -168,7 +168,7 @@ async def test_a_question_goes_on(
 async def test_trace_tells_the_tokens(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """The second turn takes nearly all of its prompt from the cache, and the trace says so."""
+    """The second turn has most of its prompt from the cache, as the trace says."""
     await add_server(scripted_server.base_url)
     first = await ask(home, "Hello")
     before = [data["stats"] for data in last_trace("agent_detail") if "stats" in data]
@@ -183,7 +183,7 @@ async def test_trace_tells_the_tokens(
 async def test_prompt_holds_the_home_and_the_instructions(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """What is sent: instructions, the home, sorted tools, and no setting nobody made."""
+    """Instructions, the home and sorted tools; options that are not set are not sent."""
     url, requests = await llama_peer(peers, [piece(content="Hi."), piece("stop")])
     entry = await add_server(url)
     subentry = agent_of(entry)
@@ -213,7 +213,7 @@ async def test_prompt_holds_the_home_and_the_instructions(
 async def test_an_agent_without_control_only_gets_the_date(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Without an API the model can ask for the date, and a call that it makes up does no harm."""
+    """Without an API the model can ask for the date, and an invented call does no harm."""
     made_up = {"index": 0, "id": "1", "function": {"name": "intent__HassTurnOn", "arguments": "{}"}}
     url, requests = await llama_peer(
         peers,
@@ -236,7 +236,7 @@ async def test_an_agent_without_control_only_gets_the_date(
 async def test_broken_arguments_go_back_to_the_model(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Of two calls the good one is run, and the broken one is an error that the model can mend."""
+    """The good one of two calls is run; the model may correct the broken one."""
     url, requests = await llama_peer(
         peers,
         [
@@ -274,7 +274,7 @@ async def test_broken_arguments_go_back_to_the_model(
 async def test_a_call_that_is_cut_off_goes_back_to_the_model(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """A real server cuts a call that needs more tokens than an answer may have."""
+    """A real server cuts a call that exceeds the maximum of tokens."""
     entry = await add_server(scripted_server.base_url)
     subentry = agent_of(entry)
     options = {**subentry.data, "max_tokens": 4}
@@ -302,7 +302,7 @@ async def test_a_call_that_is_cut_off_goes_back_to_the_model(
 async def test_calls_that_stay_wrong_end(
     home: HomeAssistant, add_server: AddServer, peers: Peers, name: str, arguments: str
 ) -> None:
-    """A model that does not mend its call is asked once more, then apologises."""
+    """A model that does not correct its call is asked once more; then the agent apologises."""
     call = {"index": 0, "id": "1", "function": {"name": name, "arguments": arguments}}
     url, requests = await llama_peer(peers, *[[piece(tool_calls=[call]), piece("tool_calls")]] * 20)
     await add_server(url)
@@ -316,7 +316,7 @@ async def test_calls_that_stay_wrong_end(
 async def test_an_unknown_tool_goes_back_to_the_model(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A tool that does not exist is an error that the model can mend."""
+    """The model may correct it."""
     call = {"index": 0, "id": "1", "function": {"name": "fly", "arguments": ""}}
     url, requests = await llama_peer(
         peers,
@@ -331,7 +331,7 @@ async def test_an_unknown_tool_goes_back_to_the_model(
 async def test_device_and_entity(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """The agent is a service device with the server's build, and it can control and stream."""
+    """The agent is a service device with the server's build; it can control and stream."""
     entry = await add_server(scripted_server.base_url)
     registered = er.async_get(home).async_get(AGENT)
     assert registered is not None
@@ -352,7 +352,7 @@ async def test_device_and_entity(
 async def test_an_api_that_is_gone(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """An agent whose API no longer exists says so."""
+    """The error says so."""
     entry = await add_server(scripted_server.base_url)
     subentry = agent_of(entry)
     home.config_entries.async_update_subentry(entry, subentry, data={CONF_LLM_HASS_API: ["gone"]})
@@ -363,7 +363,7 @@ async def test_an_api_that_is_gone(
 async def test_unload_and_reload(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """Unloading takes the agent away, loading brings it back."""
+    """Unloading removes the agent, loading restores it."""
     entry = await add_server(scripted_server.base_url)
     assert await home.config_entries.async_unload(entry.entry_id)
     assert state_of(home, AGENT).state == STATE_UNAVAILABLE
@@ -374,7 +374,7 @@ async def test_unload_and_reload(
 async def test_two_agents_of_one_server(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """A second agent stands beside the first, with options of its own."""
+    """A second agent has its own options."""
     entry = await add_server(scripted_server.base_url)
     step = await home.config_entries.subentries.async_init(
         (entry.entry_id, "conversation"), context={"source": SOURCE_USER}

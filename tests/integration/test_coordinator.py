@@ -1,4 +1,4 @@
-"""How a server is asked for its state, and what is made of the answers."""
+"""Polls of a server, and the status that they give."""
 
 import asyncio
 import logging
@@ -42,7 +42,7 @@ POLL_SECONDS = 0.3
 
 
 async def until(coordinator: LlamaCppCoordinator, status: ServerStatus) -> set[ServerStatus]:
-    """Ask the server again and again until it has this status; return all that it had."""
+    """Poll until the server has this status; return all statuses until then."""
     seen = set()
     async with asyncio.timeout(WAIT_SECONDS):
         while coordinator.status is not status:
@@ -74,7 +74,7 @@ async def test_status_of_a_server_that_cannot_answer(
     health: tuple[int, Any],
     status: ServerStatus,
 ) -> None:
-    """The status names the reason, also when one reason follows another; the rest is away."""
+    """The status has the reason, also if it changes; other sensors are unavailable."""
     server = Pretender()
     entry = await add_server(await server.start(peers))
     assert sensor(assist, entry, "status") == "ok"
@@ -98,7 +98,7 @@ async def test_away_and_back(
     own_server: LlamaServer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A server that is away is asked ever more seldom, and there is one log line each way."""
+    """An unreachable server is polled less and less, with one log line each way."""
     caplog.set_level(logging.INFO, "custom_components.llamacpp")
     entry = await add_server(own_server.base_url)
     coordinator = entry.runtime_data.coordinator
@@ -128,7 +128,7 @@ async def test_away_and_back(
 async def test_a_loading_server_is_asked_often(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """However long a server has been away: once it loads, it is soon back."""
+    """A server that loads is polled often, however long it was away."""
     server = Pretender()
     entry = await add_server(await server.start(peers))
     intervals = []
@@ -145,7 +145,7 @@ async def test_polling_lets_a_server_sleep(
     scripted_model: Path,
     tmp_path: Path,
 ) -> None:
-    """A server goes to sleep although it is polled, and polling does not wake it."""
+    """A polled server falls asleep, and polls do not wake it."""
     flags = ("--ctx-size", "512", "--sleep-idle-seconds", "1")
     with serving(tmp_path / "log.txt", *flags, model=scripted_model) as server:
         entry = await add_server(server.base_url)
@@ -168,7 +168,7 @@ async def test_polling_lets_a_server_sleep(
 async def test_polling_loads_no_model(
     assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """A router without a model in memory is well, and stays without."""
+    """A router without a loaded model is healthy, and polls load none."""
     with routing(tmp_path, scripted_model) as router:
         entry = await add_server(router.base_url)
         for _ in range(3):
@@ -184,7 +184,7 @@ async def test_polling_loads_no_model(
 async def test_polling_lets_the_model_of_a_router_sleep(
     assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """The model of a router goes to sleep although the router is polled."""
+    """A router's model falls asleep although the router is polled."""
     with routing(tmp_path, scripted_model, "--sleep-idle-seconds", "1") as router:
         entry = await add_server(router.base_url)
         coordinator = entry.runtime_data.coordinator
@@ -199,7 +199,7 @@ async def test_polling_lets_the_model_of_a_router_sleep(
 async def test_a_key_that_is_mended_on_the_server(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A refused key is asked for once; if the server takes it again, all is well by itself."""
+    """A rejected key starts reauthentication once; it ends if the server accepts the key again."""
     server = Pretender()
     entry = await add_server(await server.start(peers), api_key="k")
     coordinator = entry.runtime_data.coordinator
@@ -210,7 +210,7 @@ async def test_a_key_that_is_mended_on_the_server(
     (flow,) = flows.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH
 
-    # Who has dismissed it is not asked again at every poll.
+    # A dismissed flow does not return with every poll.
     flows.async_abort(flow["flow_id"])
     await coordinator.async_refresh()
     assert not flows.async_progress()
@@ -229,7 +229,7 @@ async def test_a_key_that_is_mended_on_the_server(
 async def test_a_key_that_is_changed_on_the_server(
     assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """A real server with another key is there, but of no use."""
+    """A real server with another key is reachable, but of no use."""
     flags = ("--ctx-size", "512")
     options: dict[str, Any] = {"model": scripted_model, "port": free_port()}
     with serving(tmp_path / "1.txt", *flags, api_key="old", **options) as server:
@@ -243,7 +243,7 @@ async def test_a_key_that_is_changed_on_the_server(
 async def test_metrics_that_do_not_come(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A server that is well but does not tell its metrics keeps the last ones."""
+    """Without an answer of `/metrics` the last values stay."""
     server = Pretender()
     server.props["endpoint_metrics"] = True
     entry = await add_server(await server.start(peers))
@@ -252,14 +252,14 @@ async def test_metrics_that_do_not_come(
     await entry.runtime_data.coordinator.async_refresh()
     assert sensor(assist, entry, "status") == "ok"
     assert sensor(assist, entry, "generated_tokens") == "7"
-    # An older server may not count everything.
+    # An older server may have fewer counters.
     assert sensor(assist, entry, "cached_tokens") == STATE_UNKNOWN
 
 
 async def test_no_metrics_and_no_slots_are_asked_for_in_vain(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A server without metrics is not asked for them, and has no sensors for them."""
+    """A server without metrics gets no requests and no sensors for them."""
     server = Pretender()
     entry = await add_server(await server.start(peers))
     await entry.runtime_data.coordinator.async_refresh()
@@ -271,7 +271,7 @@ async def test_no_metrics_and_no_slots_are_asked_for_in_vain(
 async def test_a_model_that_leaves_while_the_router_is_asked(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A router stays well when a model does not answer."""
+    """A router stays healthy when its model does not answer."""
     server = Pretender()
     server.become_router(apple={"value": "loaded"})
     entry = await add_server(await server.start(peers))
@@ -285,7 +285,7 @@ async def test_a_model_that_leaves_while_the_router_is_asked(
 async def test_a_model_on_its_way(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """While a router loads a model, for whomever, it says so and is asked often."""
+    """While a router loads a model, its status says so and it is polled often."""
     server = Pretender()
     server.become_router(apple={"value": "unloaded"}, pear={"value": "loading"})
     entry = await add_server(await server.start(peers))
@@ -301,7 +301,7 @@ async def test_a_model_on_its_way(
 async def test_another_server_at_the_address(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A server that comes back newer, and with metrics, gets its sensors and its version."""
+    """A newer server, now with metrics, gets its sensors and its version."""
     server = Pretender()
     entry = await add_server(await server.start(peers))
     before = entry.runtime_data.coordinator
@@ -319,7 +319,7 @@ async def test_another_server_at_the_address(
 async def test_a_server_that_our_app_is_about_to_start(
     assist: HomeAssistant, add_server: AddServer, own_server: LlamaServer, peers: Peers
 ) -> None:
-    """While the app answers and its server does not, it is starting, and asked often."""
+    """While the app answers and its server does not, it is starting, and polled often."""
     health: dict[str, Any] = {"status": "starting", "llama_server": "starting"}
 
     async def app(request: web.Request) -> web.Response:
@@ -329,7 +329,7 @@ async def test_a_server_that_our_app_is_about_to_start(
 
     port = int((await peers.http(app)).rpartition(":")[2])
     entry = await add_server(own_server.base_url)
-    # A server without a key takes any.
+    # A server without a key accepts any.
     app_data = {"api_port": port, "api_key": "key of the app"}
     assist.config_entries.async_update_entry(entry, data={**entry.data, **app_data})
     await assist.async_block_till_done()
@@ -338,7 +338,7 @@ async def test_a_server_that_our_app_is_about_to_start(
         await entry.runtime_data.coordinator.async_refresh()
         assert sensor(assist, entry, "status") == "starting"
         assert interval(entry) == 5
-    # Something else at that port is no app of ours.
+    # Another program at that port is not our app.
     health.clear()
     await entry.runtime_data.coordinator.async_refresh()
     assert sensor(assist, entry, "status") == "unreachable"

@@ -1,4 +1,4 @@
-"""Set-up of a server that Home Assistant's own llama.cpp integration uses, too."""
+"""Set-up of a server that core's llama.cpp integration uses, too."""
 
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,7 @@ from custom_components.llamacpp.const import DOMAIN
 from dev.processes import LOOPBACK, free_port
 
 from .conftest import AGENT
-from .test_config_flow import start
-from .test_config_flow_more import discover
+from .flows import discover, start
 
 if TYPE_CHECKING:
     import aiohttp
@@ -31,14 +30,14 @@ if TYPE_CHECKING:
 
 
 def add_core(hass: HomeAssistant, url: str, **data: str) -> MockConfigEntry:
-    """Have Home Assistant's own integration know a server; return its entry."""
+    """Add core's integration for a server; return its entry."""
     entry = MockConfigEntry(domain="llama_cpp", title="Core's", data={"base_url": url, **data})
     entry.add_to_hass(hass)
     return entry
 
 
-def is_told(step: ConfigFlowResult) -> bool:
-    """Return whether the step says how the two differ."""
+def explains_difference(step: ConfigFlowResult) -> bool:
+    """Return whether the step explains the difference."""
     return step["type"] is FlowResultType.FORM and step["step_id"] == "core_integration"
 
 
@@ -46,10 +45,10 @@ def is_told(step: ConfigFlowResult) -> bool:
 async def test_the_difference_is_told(
     assist: HomeAssistant, scripted_server: LlamaServer, spelling: str
 ) -> None:
-    """One form more says it, with core's title; the server is then set up as ever."""
+    """One more form explains it, with the title of core's entry; then the server is set up."""
     add_core(assist, spelling.format(LOOPBACK, scripted_server.port))
     step = await start(assist, scripted_server.base_url)
-    assert is_told(step)
+    assert explains_difference(step)
     assert step["description_placeholders"] == {"name": "Core's", "assistants": ""}
     assert step["data_schema"] is not None
     assert not step["data_schema"].schema
@@ -62,7 +61,7 @@ async def test_the_difference_is_told(
 async def test_assistants_are_changed_over(
     assist: HomeAssistant, scripted_server: LlamaServer, *, change_over: bool
 ) -> None:
-    """Those that use an agent of core's entry use ours, if that is wanted; no other."""
+    """Assistants with an agent of core's entry use ours, if wanted; no others."""
     core = add_core(assist, f"{scripted_server.base_url}/v1")
     theirs = er.async_get(assist).async_get_or_create(
         "conversation", "llama_cpp", "one", suggested_object_id="theirs", config_entry=core
@@ -88,7 +87,7 @@ async def test_the_same_server_at_another_address(
     peers: Peers,
     session: aiohttp.ClientSession,
 ) -> None:
-    """The server itself is recognised, here behind a proxy; the key is the one that core has."""
+    """The server is recognised behind a proxy, with the key of core's entry."""
     keys: list[str | None] = []
 
     async def forward(request: web.Request) -> web.Response:
@@ -97,7 +96,7 @@ async def test_the_same_server_at_another_address(
             return web.json_response(await answer.json(), status=answer.status)
 
     add_core(assist, await peers.http(forward), api_key="core's")
-    assert is_told(await start(assist, scripted_server.base_url))
+    assert explains_difference(await start(assist, scripted_server.base_url))
     assert keys == ["Bearer core's"]
 
 
@@ -105,21 +104,23 @@ async def test_the_same_server_at_another_address(
 async def test_another_server(
     assist: HomeAssistant, scripted_server: LlamaServer, url: str
 ) -> None:
-    """Nothing is said of a server that is another one, away, or no address."""
+    """Another server, an unreachable one or no address: nothing is explained."""
     add_core(assist, url.format(LOOPBACK, free_port()))
     step = await start(assist, scripted_server.base_url)
     assert step["type"] is FlowResultType.CREATE_ENTRY
 
 
 async def test_the_app(assist: HomeAssistant, scripted_server: LlamaServer) -> None:
-    """A server that is discovered says it, too."""
+    """A discovered server has the form, too."""
     add_core(assist, f"{scripted_server.base_url}/v1")
     step = await discover(assist, scripted_server.port)
-    assert is_told(await assist.config_entries.flow.async_configure(step["flow_id"], {}))
+    assert explains_difference(
+        await assist.config_entries.flow.async_configure(step["flow_id"], {})
+    )
 
 
 async def test_agents_keep_their_names(assist: HomeAssistant, scripted_server: LlamaServer) -> None:
-    """An agent of the time when the integration was called like core's has its name and id."""
+    """An agent from before the integration was renamed keeps its name and id."""
     agent = ConfigSubentryData(
         subentry_type="conversation", title="Llama.cpp", unique_id=None, data={}
     )
@@ -147,7 +148,7 @@ async def test_agents_keep_their_names(assist: HomeAssistant, scripted_server: L
 async def test_not_at_a_change(
     assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """Who has set up the server knows."""
+    """The form is not shown again."""
     entry = await add_server(scripted_server.base_url)
     add_core(assist, f"{scripted_server.base_url}/v1")
     form = await assist.config_entries.flow.async_init(

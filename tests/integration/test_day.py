@@ -1,4 +1,4 @@
-"""A day with the integration, of which Home Assistant's log has nothing to complain."""
+"""A day with the integration: no warning in Home Assistant's log."""
 
 import logging
 from datetime import timedelta
@@ -51,7 +51,7 @@ async def test_a_day(
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Nothing that is logged as a warning or worse is ours or about us."""
+    """No warning or error is ours or about us."""
     caplog.set_level(logging.INFO)
     entry = await add_server(own_server.base_url)
     await enable_all(home, entry)

@@ -52,7 +52,7 @@ async def test_diagnostics_without_what_is_private(
 async def test_system_health(
     assist: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """Each server with its build, or with what keeps it from answering."""
+    """Each server with its build, or with its error."""
     assert await async_setup_component(assist, "system_health", {})
     entry = await add_server(own_server.base_url)
     told = await async_system_health_info(assist)

@@ -1,18 +1,15 @@
-"""The automations of the docs, run as they stand in a home that has what they name."""
+"""The automations of the docs, unchanged, in a home with their entities."""
 
 import logging
 import re
-from datetime import time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from homeassistant.components import camera
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_CALL_SERVICE
 from homeassistant.setup import async_setup_component
-from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
     async_capture_events,
     async_fire_time_changed,
@@ -24,12 +21,10 @@ from custom_components.llamacpp.nlu import utterance
 from custom_components.llamacpp.turn import turn
 from tests.conftest import serving
 
-from .conftest import PICTURE
-from .talk import PROPS, llama_peer, piece
+from .automations import SEEING, FrontDoor, next_time
+from .talk import llama_peer, piece
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from homeassistant.core import HomeAssistant
 
     from dev.llama import LlamaServer
@@ -45,8 +40,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     for block in BLOCK.findall(path.read_text())
     if "actions" in (example := yaml.safe_load(block))
 }
-SEEING = PROPS | {"modalities": {"vision": True}}
-# What is so after an example that lets the model control the home.
+# States after an example that lets the model control the home.
 ENDS = {
     "light.floor_lamp": "off",
     "cover.living_room_curtain": "closed",
@@ -55,31 +49,14 @@ ENDS = {
 MESSAGE = "The water in the cellar is rising!"
 
 
-class FrontDoor(camera.Camera):
-    """A camera that always sees the same."""
-
-    _attr_name = "Front Door"
-
-    def __init__(self) -> None:
-        """Make a camera whose pictures are PNG files."""
-        super().__init__()
-        self.content_type = "image/png"
-
-    @override
-    async def async_camera_image(
-        self, width: int | None = None, height: int | None = None
-    ) -> bytes | None:
-        return PICTURE
-
-
 @pytest.fixture(autouse=True)
 def _large_models() -> None:
-    """Have a small model choose among commands, as users have it."""
+    """Let a small model choose among commands, which is the default."""
 
 
 @pytest.fixture(autouse=True)
 def _model_first() -> None:
-    """Have Home Assistant's sentences tried first, as users have it."""
+    """Try Home Assistant's sentences first, which is the default."""
 
 
 @pytest.fixture
@@ -93,15 +70,8 @@ async def house(home: HomeAssistant) -> HomeAssistant:
     return home
 
 
-def next_time(at: str) -> datetime:
-    """Return when it is this time of the day tomorrow."""
-    wanted = time.fromisoformat(at)
-    day = dt_util.now() + timedelta(days=1)
-    return dt_util.as_utc(day.replace(hour=wanted.hour, minute=wanted.minute, second=0))
-
-
 def fire(hass: HomeAssistant, trigger: dict[str, Any]) -> None:
-    """Have happen what a trigger waits for."""
+    """Fire a trigger."""
     match trigger["trigger"]:
         case "time":
             async_fire_time_changed(hass, next_time(trigger["at"]))
@@ -117,7 +87,7 @@ def fire(hass: HomeAssistant, trigger: dict[str, Any]) -> None:
 async def requests(
     request: pytest.FixtureRequest, add_server: AddServer, peers: Peers
 ) -> list[Any]:
-    """Set up a real server for the example, or one that sees; return what the latter is asked."""
+    """Set up a real server, or a scripted one with vision; return the requests to the latter."""
     if "attachments" in str(EXAMPLES[request.node.callspec.params["name"]]):
         answer = [piece(content="A dot."), piece("stop")]
         url, requests = await llama_peer(peers, answer, props=SEEING)
@@ -132,7 +102,7 @@ async def requests(
 async def test_it_works(
     house: HomeAssistant, requests: list[Any], caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    """What it waits for happens, each of its actions returns, and the notification has words."""
+    """Its trigger fires, each of its actions returns, and the notification has words."""
     example = EXAMPLES[name]
     notified = async_capture_events(house, EVENT_CALL_SERVICE)
     assert await async_setup_component(house, "automation", {"automation": [example]})
@@ -152,7 +122,7 @@ async def test_it_works(
         for event in notified
         if event.data["domain"] == "persistent_notification"
     ]
-    # Whether one comes at all may be the model's choice.
+    # The model may decide whether one is sent.
     assert messages or "'if'" in str(example["actions"])
     assert not {"", "None"} & {*messages}
     assert all("image_url" in str(one) for one in requests[-1:])
@@ -176,7 +146,7 @@ async def test_it_works(
     ],
 )
 def test_numbers_are_those_of_the_code(page: str, said: str, value: float) -> None:
-    """What the docs say of limits is so."""
+    """The docs have the code's limits."""
     text = " ".join((ROOT / "docs" / f"{page}.md").read_text().split())
     assert said.format(f"{value:,}") in text
 
@@ -185,12 +155,12 @@ def test_numbers_are_those_of_the_code(page: str, said: str, value: float) -> No
 async def test_the_line_that_starts_a_server(
     assist: HomeAssistant, add_server: AddServer, model: Path, tmp_path: Path, page: str
 ) -> None:
-    """llama-server takes its flags, and the integration takes the server with the key."""
+    """llama-server accepts its flags, and the integration the server with the key."""
     (line,) = re.findall(r"^ *llama-server (-.*)$", (ROOT / page).read_text(), re.MULTILINE)
     flags = line.split()
     where, api_key = flags[0], flags[flags.index("--api-key") + 1]
     assert where in ("-hf", "-m")
-    # A model, an address and a port of the test's own.
+    # With another model, address and port.
     for name in (where, "--host", "--port", "--api-key"):
         del flags[flags.index(name) : flags.index(name) + 2]
     with serving(tmp_path / "log.txt", *flags, model=model, api_key=api_key) as server:

@@ -1,4 +1,4 @@
-"""What is left to do after the set-up: said once, until an assistant uses the agent."""
+"""The issue after set-up, until an assistant uses the agent."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ async def url(peers: Peers) -> str:
 
 
 async def use(home: HomeAssistant, agent: str) -> None:
-    """Have the preferred assistant use an agent, as its form does."""
+    """Choose an agent for the preferred assistant, as its form does."""
     await assist_pipeline.async_update_pipeline(
         home, async_get_pipeline(home), conversation_engine=agent
     )
@@ -45,7 +45,7 @@ async def open_steps(fix: Fix, issue_id: str) -> dict[str, Any]:
 async def test_from_the_set_up_to_the_first_sentence(
     home: HomeAssistant, add_server: AddServer, url: str, fix: Fix
 ) -> None:
-    """One click makes the agent the assistant's; what it says to try works."""
+    """One click changes the assistant, and the suggested sentence works."""
     entry = await add_server(url)
     [issue_id] = issues(home)
     issue = ir.async_get(home).async_get_issue(DOMAIN, issue_id)
@@ -86,7 +86,7 @@ async def test_from_the_set_up_to_the_first_sentence(
 
 
 async def test_counts(home: HomeAssistant, add_server: AddServer, url: str, fix: Fix) -> None:
-    """It tells what is so when it is opened; without anything exposed, how to ask for help."""
+    """It counts the exposed entities; without any, it says how to ask for help."""
     await add_server(url)
     [issue_id] = issues(home)
     told = (await open_steps(fix, issue_id))["description_placeholders"]
@@ -104,7 +104,7 @@ async def test_counts(home: HomeAssistant, add_server: AddServer, url: str, fix:
 async def test_in_the_assistants_language(
     home: HomeAssistant, add_server: AddServer, url: str, fix: Fix
 ) -> None:
-    """The sentence to try is one that the assistant understands."""
+    """The assistant understands the suggested sentence."""
     await add_server(url)
     pipeline = async_get_pipeline(home)
     await assist_pipeline.async_update_pipeline(home, pipeline, conversation_language="it")
@@ -116,7 +116,7 @@ async def test_in_the_assistants_language(
 
 
 async def test_done_by_hand(home: HomeAssistant, add_server: AddServer, url: str) -> None:
-    """Who chooses the agent in the assistant's form needs no dialogue, also after a reload."""
+    """After a choice in the assistant's form the issue is deleted, also after a reload."""
     entry = await add_server(url)
     assert issues(home) == {f"first_steps_{entry.entry_id}"}
     await home.config_entries.async_reload(entry.entry_id)
@@ -124,7 +124,7 @@ async def test_done_by_hand(home: HomeAssistant, add_server: AddServer, url: str
     assert issues(home) == {f"first_steps_{entry.entry_id}"}
     await use(home, AGENT)
     assert issues(home) == set()
-    # Nor does it come back if another one is chosen later.
+    # It does not return if another agent is chosen later.
     await use(home, conversation.HOME_ASSISTANT_AGENT)
     await home.config_entries.async_reload(entry.entry_id)
     await home.async_block_till_done()
@@ -132,7 +132,7 @@ async def test_done_by_hand(home: HomeAssistant, add_server: AddServer, url: str
 
 
 async def test_not_again(home: HomeAssistant, add_server: AddServer, url: str, fix: Fix) -> None:
-    """Who does not want to be told is not; ignored, it stays ignored."""
+    """A dismissed issue stays away, and an ignored one stays ignored."""
     entry = await add_server(url)
     [issue_id] = issues(home)
     ir.async_get(home).async_ignore(DOMAIN, issue_id, ignore=True)
@@ -152,7 +152,7 @@ async def test_not_again(home: HomeAssistant, add_server: AddServer, url: str, f
 
 
 async def test_who_has_it_already(home: HomeAssistant, add_server: AddServer, peers: Peers) -> None:
-    """A second server, and a server of an earlier version, say nothing."""
+    """A second server, and one of an earlier version, create no issue."""
     first, _ = await llama_peer(peers)
     second, _ = await llama_peer(peers)
     entry = await add_server(first)
@@ -170,7 +170,7 @@ async def test_who_has_it_already(home: HomeAssistant, add_server: AddServer, pe
 async def test_a_server_that_is_gone(
     home: HomeAssistant, add_server: AddServer, url: str, fix: Fix
 ) -> None:
-    """The dialogue says so where nobody can answer; the issue goes with the server."""
+    """The dialogue says that the server is unreachable; the issue is deleted with it."""
     entry = await add_server(url)
     [issue_id] = issues(home)
     await home.config_entries.async_unload(entry.entry_id)

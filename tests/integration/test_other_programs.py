@@ -1,4 +1,4 @@
-"""Programs that are no llama-server are refused by name; what stands in front of one works."""
+"""Programs other than llama-server are rejected by name; proxies in front of one work."""
 
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,10 @@ from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCall
 
 from .conftest import AGENT, agent_of
 from .entities import Pretender, entity_id_of, sensor
+from .flows import reconfigured, start
 from .other_programs import OTHERS, LiteLlm, LlamaSwap
 from .script import TURN_ON_KITCHEN
 from .talk import ask, speech, state_of
-from .test_certificates import reconfigured
-from .test_config_flow import start
 
 if TYPE_CHECKING:
     from typing import Any
@@ -55,7 +54,7 @@ async def lite(session: aiohttp.ClientSession, scripted_server: LlamaServer) -> 
 
 
 async def added(hass: HomeAssistant, step_id: str, url: str, **values: str) -> ConfigEntry[Any]:
-    """Set up what stands in front of a server, and see that it is told."""
+    """Set up a proxy in front of a server, and check that the form names it."""
     step = await start(hass, url, **values)
     assert (step["type"], step["step_id"]) == (FlowResultType.FORM, step_id)
     step = await hass.config_entries.flow.async_configure(step["flow_id"], {})
@@ -72,13 +71,13 @@ async def added(hass: HomeAssistant, step_id: str, url: str, **values: str) -> C
 async def test_other_programs(
     assist: HomeAssistant, peers: Peers, error: str, handler: Handler
 ) -> None:
-    """Each is told by its name."""
+    """Each is rejected by its name."""
     step = await start(assist, f"{await peers.http(handler)}/v1")
     assert step["errors"] == {"base": error}
 
 
 async def test_an_openai_server_of_nobody_known(peers: Peers) -> None:
-    """What lists models, but is none of these, is no llama-server."""
+    """A program that lists models, but is none of these, is no llama-server."""
     url = await peers.answering(200, '{"data": [{"id": "m"}, 1]}', "application/json")
     with pytest.raises(NotLlamaServerError):
         await peers.client(url).identify()
@@ -88,7 +87,7 @@ async def test_an_openai_server_of_nobody_known(peers: Peers) -> None:
 
 @pytest.mark.parametrize("where", ["", "/upstream/author/pear"])
 async def test_llama_swap(home: HomeAssistant, swap: LlamaSwap, peers: Peers, where: str) -> None:
-    """Agents control the home by it; looking at it neither loads a model nor keeps one."""
+    """Agents control the home; polls neither load a model nor keep it loaded."""
     url = await swap.start(peers)
     entry = await added(home, "llama_swap", f"{url}{where}")
     model = "author/pear" if where else "apple"
@@ -122,7 +121,7 @@ async def test_llama_swap(home: HomeAssistant, swap: LlamaSwap, peers: Peers, wh
 async def test_llama_swap_and_the_ways_to_control(
     home: HomeAssistant, swap: LlamaSwap, peers: Peers, chosen: ToolCalls
 ) -> None:
-    """The size and the template of a model are known as they are at its server."""
+    """Size and template of a model are those of its server."""
     entry = await added(home, "llama_swap", await swap.start(peers))
     data = {**agent_of(entry).data, CONF_TOOL_CALLS: chosen}
     home.config_entries.async_update_subentry(entry, agent_of(entry), data=data)
@@ -135,7 +134,7 @@ async def test_llama_swap_and_the_ways_to_control(
 async def test_what_llama_swap_does_not_have(
     assist: HomeAssistant, swap: LlamaSwap, peers: Peers
 ) -> None:
-    """There are no entities that would never tell anything, nor such that do nothing."""
+    """No entity would be without a value or without a function."""
     entry = await added(assist, "llama_swap", await swap.start(peers))
     for domain, key in (
         ("select", "model"),
@@ -168,7 +167,7 @@ async def test_llama_swap_with_a_key(
     scripted_server: LlamaServer,
     peers: Peers,
 ) -> None:
-    """Without it the field says so, by any of its addresses."""
+    """Without it the field reports so, for any of its addresses."""
     swap = LlamaSwap(session, scripted_server, "right")
     url = await swap.start(peers)
     for address in (url, f"{url}/upstream/apple"):
@@ -181,7 +180,7 @@ async def test_llama_swap_with_a_key(
 async def test_llama_swap_without_models(
     assist: HomeAssistant, swap: LlamaSwap, peers: Peers
 ) -> None:
-    """There is nothing that an agent could use."""
+    """There is no model for an agent."""
     swap.models = []
     step = await start(assist, await swap.start(peers))
     assert step["errors"] == {"base": "no_models"}
@@ -193,7 +192,7 @@ async def test_a_prefix_that_only_looks_like_llama_swap(
     session: aiohttp.ClientSession,
     peers: Peers,
 ) -> None:
-    """A proxy that calls its path so is one like others."""
+    """A proxy with such a path is like any other."""
     prefix = "/upstream/llama"
 
     async def forward(request: web.Request) -> web.Response:
@@ -210,7 +209,7 @@ async def test_a_prefix_that_only_looks_like_llama_swap(
 async def test_llama_swap_in_place_of_a_server(
     assist: HomeAssistant, add_server: AddServer, swap: LlamaSwap, peers: Peers
 ) -> None:
-    """An entry that is moved to it keeps its agents, and is told what does not work."""
+    """The entry keeps its agents; the form says what does not work."""
     entry = await add_server(await Pretender().start(peers))
     url = await swap.start(peers)
     step = await reconfigured(assist, entry, **{CONF_URL: url})
@@ -224,7 +223,7 @@ async def test_llama_swap_in_place_of_a_server(
 
 
 async def test_another_program_in_place_of_llama_swap(swap: LlamaSwap, peers: Peers) -> None:
-    """It is found out at the next look."""
+    """The next poll finds out."""
     client = peers.client(await swap.start(peers))
     assert (await client.identify()).is_front
     swap.running = ("apple",)
@@ -239,7 +238,7 @@ async def test_another_program_in_place_of_llama_swap(swap: LlamaSwap, peers: Pe
 
 
 async def test_litellm(home: HomeAssistant, lite: LiteLlm, peers: Peers) -> None:
-    """Its models talk and call tools; none is asked for its health."""
+    """Its models talk and call tools; none gets a health check."""
     url = await lite.start(peers)
     entry = await added(home, "litellm", url, **{CONF_API_KEY: "sk-1"})
     assert agent_of(entry).data[CONF_MODEL] == "apple"
@@ -261,7 +260,7 @@ async def test_the_prompt_is_processed_when_somebody_begins_to_speak(
     peers: Peers,
     kind: type[LlamaSwap | LiteLlm],
 ) -> None:
-    """And not before: the model is loaded while they speak."""
+    """The prompt is prefilled, and the model loaded, when the user starts to speak."""
     front = kind(session, scripted_server)
     step_id = "llama_swap" if kind is LlamaSwap else "litellm"
     entry = await added(home, step_id, await front.start(peers))
@@ -284,7 +283,7 @@ async def test_litellm_and_commands(home: HomeAssistant, lite: LiteLlm, peers: P
 
 
 async def test_litellm_with_a_wrong_key(assist: HomeAssistant, lite: LiteLlm, peers: Peers) -> None:
-    """It is told at its field."""
+    """It is reported at its field."""
     url = await lite.start(peers)
     step = await start(assist, url, **{CONF_API_KEY: "sk-2"})
     assert step["errors"] == {CONF_API_KEY: "invalid_auth"}
@@ -297,7 +296,7 @@ async def test_litellm_with_a_wrong_key(assist: HomeAssistant, lite: LiteLlm, pe
 async def test_litellm_whose_key_changes(
     assist: HomeAssistant, lite: LiteLlm, peers: Peers
 ) -> None:
-    """The new one is asked for, and looked at."""
+    """The new one is asked for, and checked."""
     entry = await added(assist, "litellm", await lite.start(peers), **{CONF_API_KEY: "sk-1"})
     lite.api_key = "sk-2"
     await entry.runtime_data.coordinator.async_refresh()
@@ -315,7 +314,7 @@ async def test_litellm_whose_key_changes(
 async def test_a_name_that_llama_swap_does_not_list(
     assist: HomeAssistant, swap: LlamaSwap, peers: Peers
 ) -> None:
-    """It is taken from the address as it is."""
+    """It is used as it is in the address."""
     url = await swap.start(peers)
     entry = await added(assist, "llama_swap", f"{url}/upstream/hidden%3A4b")
     assert entry.data == {CONF_URL: url}

@@ -1,4 +1,4 @@
-"""Whose a conversation is, and who may do what with it."""
+"""The owner of a conversation, and who may do what with it."""
 
 import itertools
 import json
@@ -38,14 +38,14 @@ GROUPS = {
     "guest": GROUP_ID_READ_ONLY,
     "admin": GROUP_ID_ADMIN,
 }
-# An automation and a voice satellite act for nobody.
+# An automation and a voice satellite have no user.
 AUTOMATION = "automation"
 REFUSAL = "This conversation belongs to another user."
 
 
 @pytest.fixture
 async def users(home: HomeAssistant) -> dict[str, str | None]:
-    """Return the ids of some users by their names."""
+    """Return the ids of some users by name."""
     # The first user owns the installation.
     await home.auth.async_create_user("owner", group_ids=[GROUP_ID_ADMIN])
     ids: dict[str, str | None] = {AUTOMATION: None}
@@ -56,7 +56,7 @@ async def users(home: HomeAssistant) -> dict[str, str | None]:
 
 @pytest.fixture
 def act(home: HomeAssistant, users: dict[str, str | None]) -> Act:
-    """Return what runs an action as a user."""
+    """Return a function that runs an action as a user."""
 
     async def run(user: str, action: str, **data: Any) -> dict[str, Any]:
         response = await home.services.async_call(
@@ -75,7 +75,7 @@ def act(home: HomeAssistant, users: dict[str, str | None]) -> Act:
 
 @pytest.fixture
 def say(home: HomeAssistant, users: dict[str, str | None]) -> Say:
-    """Return what says something in Assist as a user."""
+    """Return a function that says something in Assist as a user."""
 
     async def run(
         user: str, text: str, conversation_id: str | None = None, language: str = "en"
@@ -90,9 +90,9 @@ def say(home: HomeAssistant, users: dict[str, str | None]) -> Say:
 
 @pytest.fixture
 async def requests(add_server: AddServer, peers: Peers) -> list[Any]:
-    """Set up a server that always says the same, and return what it is asked.
+    """Set up a server with one answer for everything, and return its requests.
 
-    What is only processed ahead is not among it.
+    Prefills are not among them.
     """
     requests: list[Any] = []
 
@@ -126,7 +126,7 @@ def forget_sessions(hass: HomeAssistant) -> None:
 
 
 def make_older(tmp_path: Path, conversation_id: str) -> None:
-    """Turn the file of a conversation into what version 1.1 has written."""
+    """Change the stored file of a conversation into one of version 1.1."""
     [path] = tmp_path.glob(f"config/.storage/llamacpp.history/*/{conversation_id}*")
     document = json.loads(path.read_text())
     assert document["data"].pop("user_id")
@@ -135,7 +135,7 @@ def make_older(tmp_path: Path, conversation_id: str) -> None:
 
 
 async def begin(way: str, user: str, act: Act, say: Say) -> str:
-    """Begin a conversation in a way, and return its id."""
+    """Start a conversation by Assist or an action, and return its id."""
     if way == "assist":
         conversation_id = (await say(user, "My PIN is 4711.")).conversation_id
         assert conversation_id
@@ -149,7 +149,7 @@ async def begin(way: str, user: str, act: Act, say: Say) -> str:
 async def continued(
     way: str, user: str, conversation_id: str, act: Act, say: Say
 ) -> tuple[bool, str | None]:
-    """Continue a conversation in a way; return whether it was allowed, and the id."""
+    """Continue a conversation; return whether it was allowed, and the id."""
     if way == "assist":
         result = await say(user, f"Hello from {user}", conversation_id)
         return speech(result) == "Yes.", result.conversation_id
@@ -168,7 +168,7 @@ async def continued(
 async def test_the_conversation_of_another_user(  # noqa: PLR0913, PLR0917 - fixtures
     home: HomeAssistant, requests: list[Any], act: Act, say: Say, way: str, user: str, *, live: bool
 ) -> None:
-    """It can be neither listed, read, continued nor closed, with a session or without."""
+    """It cannot be listed, read, continued or closed, with or without a session."""
     conversation_id = await begin(way, "anna", act, say)
     mine = await act("anna", "history", conversation_id=conversation_id)
     n_requests = len(requests)
@@ -184,7 +184,7 @@ async def test_the_conversation_of_another_user(  # noqa: PLR0913, PLR0917 - fix
     assert result.conversation_id is None
     assert len(requests) == n_requests
 
-    # It is as it was, and goes on.
+    # It is unchanged, and can be continued.
     assert await act("anna", "history", conversation_id=conversation_id) == mine
     assert await continued("assist", "anna", conversation_id, act, say) == (True, conversation_id)
     told = [] if way == "empty" else ["My PIN is 4711.", "Yes."]
@@ -192,7 +192,7 @@ async def test_the_conversation_of_another_user(  # noqa: PLR0913, PLR0917 - fix
 
 
 async def test_the_refusal_is_translated(requests: list[Any], act: Act, say: Say) -> None:
-    """It comes in the language of who speaks."""
+    """The error is in the speaker's language."""
     conversation_id = await begin("action", "anna", act, say)
     result = await say("bea", "Qual è il mio PIN?", conversation_id, "it")
     assert speech(result) == "Questa conversazione appartiene a un altro utente."
@@ -203,7 +203,7 @@ async def test_the_refusal_is_translated(requests: list[Any], act: Act, say: Say
 async def test_admins_and_automations(
     requests: list[Any], act: Act, say: Say, users: dict[str, str | None], user: str
 ) -> None:
-    """They may do everything, and the conversation stays whose it is."""
+    """They may do everything, and the owner stays."""
     assert requests == []
     for way in ("assist", "action"):
         conversation_id = await begin(way, "anna", act, say)
@@ -223,7 +223,7 @@ async def test_admins_and_automations(
 
 
 async def test_users_who_may_only_read(requests: list[Any], act: Act, say: Say) -> None:
-    """They may not have an agent work by an action, but read what is theirs."""
+    """They may not have an agent work by an action, but may read their own."""
     for action, data in (("chat", {"message": "Hello"}), ("start", {})):
         with pytest.raises(ServiceValidationError) as caught:
             await act("guest", action, **data)
@@ -244,7 +244,7 @@ async def test_users_who_may_only_read(requests: list[Any], act: Act, say: Say) 
 async def test_a_user_who_was_deleted(
     home: HomeAssistant, users: dict[str, str | None], requests: list[Any], act: Act
 ) -> None:
-    """An access that outlives its user opens nothing."""
+    """A session of a deleted user opens nothing."""
     assert users["bea"]
     user = await home.auth.async_get_user(users["bea"])
     assert user
@@ -258,7 +258,7 @@ async def test_a_user_who_was_deleted(
 async def test_a_conversation_that_is_not_stored(
     home: HomeAssistant, requests: list[Any], act: Act, say: Say
 ) -> None:
-    """As long as Home Assistant remembers it, it is its user's all the same."""
+    """It has its owner as long as Home Assistant remembers it."""
     entry = entry_of(home)
     options = {**agent_of(entry).data, "keep_history": False}
     home.config_entries.async_update_subentry(entry, agent_of(entry), data=options)
@@ -279,7 +279,7 @@ async def test_a_conversation_that_is_not_stored(
 async def test_a_conversation_that_is_resumed(  # noqa: PLR0913, PLR0917 - fixtures
     home: HomeAssistant, requests: list[Any], act: Act, say: Say, first: str, again: str
 ) -> None:
-    """After five minutes or a restart it goes on under its id, with what was said before."""
+    """After five minutes or a restart it continues under its id, with its earlier turns."""
     conversation_id = await begin(first, "anna", act, say)
     for reload in (False, True):
         forget_sessions(home)
@@ -296,7 +296,7 @@ async def test_a_conversation_that_is_resumed(  # noqa: PLR0913, PLR0917 - fixtu
 async def test_a_closed_conversation_is_not_resumed(
     home: HomeAssistant, requests: list[Any], act: Act, say: Say
 ) -> None:
-    """Assist begins another one, and says so by its id."""
+    """Assist starts another one, with a new id."""
     conversation_id = await begin("assist", "anna", act, say)
     await act("anna", "close", conversation_id=conversation_id)
     forget_sessions(home)
@@ -309,9 +309,9 @@ async def test_a_closed_conversation_is_not_resumed(
 async def test_whoever_comes_first(
     home: HomeAssistant, requests: list[Any], act: Act, say: Say, ways: tuple[str, ...]
 ) -> None:
-    """In any order of people and ways, a conversation belongs to the first user in it.
+    """In any order of users and ways, a conversation belongs to its first user.
 
-    So what an automation has begun is continued by a person, and the other way round.
+    So a user can continue an automation's conversation, and vice versa.
     """
     assert requests == []
     names = ("anna", "bea", AUTOMATION)
@@ -333,7 +333,7 @@ async def test_whoever_comes_first(
 async def test_a_flood(
     home: HomeAssistant, requests: list[Any], act: Act, say: Say, action: str
 ) -> None:
-    """However much a user begins, the conversations of others stay."""
+    """However many conversations a user starts, those of others stay."""
     assert requests == []
     home.config_entries.async_update_entry(entry_of(home), options={"keep_conversations": 6})
     await home.async_block_till_done()
@@ -354,7 +354,7 @@ async def test_a_flood(
 async def test_owners_of_an_older_version(
     home: HomeAssistant, requests: list[Any], act: Act, say: Say, tmp_path: Path
 ) -> None:
-    """It stored the user of each turn only: the first one is the owner."""
+    """It stored the user of each turn only: the first one becomes the owner."""
     conversation_id = await begin("action", AUTOMATION, act, say)
     await act("anna", "send", conversation_id=conversation_id, message="Hello")
     assert len(requests) == 2
@@ -375,7 +375,7 @@ async def test_a_pipeline(  # noqa: PLR0913, PLR0917 - fixtures
     say: Say,
     hass_ws_client: Callable[..., Awaitable[Any]],
 ) -> None:
-    """In a voice assistant, too, nobody continues the conversation of another user."""
+    """In a voice assistant, too, no user continues another's conversation."""
     conversation_id = await begin("action", "anna", act, say)
     forget_sessions(home)
     client = await hass_ws_client(home)

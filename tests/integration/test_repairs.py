@@ -1,4 +1,4 @@
-"""The dialogues of the issues that Home Assistant shows."""
+"""The repair flows of our issues."""
 
 import json
 from pathlib import Path
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 async def test_a_home_that_fits_by_now(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path, fix: Fix
 ) -> None:
-    """The server is asked, and the dialogue goes on until there is room."""
+    """The flow asks the server, and stays open until there is room."""
     port = free_port()
     registry = ir.async_get(home)
     with serving(
         tmp_path / "1.txt", "--ctx-size", "512", model=scripted_model, port=port
     ) as server:
         entry = await add_server(server.base_url)
-        # Nobody has asked yet: it is found out ahead.
+        # No user has asked yet: the prefill has found out.
         await home.async_block_till_done(wait_background_tasks=True)
         issue_id = f"context_too_small_{agent_of(entry).subentry_id}"
         assert registry.async_get_issue(DOMAIN, issue_id)
@@ -54,7 +54,7 @@ async def test_a_home_that_fits_by_now(
 async def test_an_agent_that_is_gone(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path, fix: Fix
 ) -> None:
-    """The issue goes with its agent; a dialogue that is open then says so."""
+    """The issue is deleted with its agent; an open flow says so."""
     with serving(tmp_path / "log.txt", "--ctx-size", "512", model=scripted_model) as server:
         entry = await add_server(server.base_url)
         await ask(home, "Hello")
@@ -69,7 +69,7 @@ async def test_an_agent_that_is_gone(
 async def test_a_question_that_is_too_long_is_no_issue(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """Where the home is small, it is not the home that does not fit."""
+    """In a small home the question is too long, not the home."""
     with serving(
         tmp_path / "log.txt", "--ctx-size", "4096", "--parallel", "1", model=scripted_model
     ) as server:
@@ -91,7 +91,7 @@ async def test_a_file_that_was_set_aside(  # noqa: PLR0913 - fixtures and parame
     choice: str,
     is_kept: bool,
 ) -> None:
-    """It is kept or deleted, and the issue is gone."""
+    """It is kept or deleted, and the issue is deleted."""
     entry = await add_server(scripted_server.base_url)
     started = await home.services.async_call(
         DOMAIN, "start", {}, blocking=True, return_response=True

@@ -1,4 +1,4 @@
-"""How long a server's conversations are kept: the form, and what it changes."""
+"""The form for the retention of conversations, and its effect."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def conversations(hass: HomeAssistant) -> int:
-    """Return how many conversations are stored."""
+    """Return the number of stored conversations."""
     listed = await hass.services.async_call(DOMAIN, "list", {}, blocking=True, return_response=True)
     found = (listed or {})["conversations"]
     assert isinstance(found, list)
@@ -24,7 +24,7 @@ async def conversations(hass: HomeAssistant) -> int:
 
 
 async def submit(hass: HomeAssistant, entry: ConfigEntry[Any], **changes: float) -> None:
-    """Change values of the form, and leave the others as they come."""
+    """Change values of the form, and keep the others."""
     form = await hass.config_entries.options.async_init(entry.entry_id)
     assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "init")
     assert form["data_schema"] is not None
@@ -40,14 +40,14 @@ async def submit(hass: HomeAssistant, entry: ConfigEntry[Any], **changes: float)
 async def test_what_is_set_is_kept(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """Fewer conversations are kept at once when the form says so, and it shows what it said."""
+    """A smaller number deletes conversations immediately, and the form shows it."""
     entry = await add_server(scripted_server.base_url)
     await submit(home, entry)
     assert entry.options == {}
     for _ in range(4):
         await home.services.async_call(DOMAIN, "start", {}, blocking=True, return_response=True)
     assert await conversations(home) == 4
-    # A form gives every number as a float.
+    # A form returns every number as a float.
     await submit(home, entry, keep_conversations=3.0, keep_days=7.0)
     assert entry.options == {"keep_conversations": 3, "keep_days": 7}
     assert await conversations(home) == 3
@@ -59,7 +59,7 @@ async def test_what_is_set_is_kept(
 async def test_unloading_and_reloading_lose_nothing(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """Only removing the server removes its conversations."""
+    """Only removing the server deletes its conversations."""
     entry = await add_server(scripted_server.base_url)
     await home.services.async_call(DOMAIN, "start", {}, blocking=True, return_response=True)
     await home.config_entries.async_unload(entry.entry_id)

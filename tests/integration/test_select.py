@@ -1,4 +1,4 @@
-"""Which model a router has in memory."""
+"""The select for the model of a router."""
 
 from typing import TYPE_CHECKING
 
@@ -31,14 +31,14 @@ async def select(hass: HomeAssistant, entry: ConfigEntry, model: str) -> None:
 
 
 def selected(hass: HomeAssistant, entry: ConfigEntry) -> str:
-    """Return the model that is shown."""
+    """Return the selected model."""
     return entity_of(hass, entry, "select", "model").state
 
 
 async def test_select_another(
     assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """A model that is selected is in memory afterwards, and the sensors are about it."""
+    """The selected model is loaded, and the sensors show it."""
     with routing(tmp_path, scripted_model) as router:
         entry = await add_server(router.base_url)
         assert selected(assist, entry) == STATE_UNKNOWN
@@ -58,7 +58,7 @@ async def test_select_another(
 async def test_a_model_that_cannot_be_loaded(
     assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """Who selects a broken model is told, and the router goes on with others."""
+    """Selecting a broken model raises an error, and the router continues with others."""
     with routing(tmp_path, scripted_model) as router:
         entry = await add_server(router.base_url)
         with pytest.raises(HomeAssistantError, match="The model broken could not be loaded"):
@@ -71,7 +71,7 @@ async def test_a_model_that_cannot_be_loaded(
 async def test_a_router_that_is_gone(
     assist: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """Who selects a model of a router that has just died is told, and sees it."""
+    """Selecting a model of a dead router raises an error, and the status shows it."""
     with routing(tmp_path, scripted_model) as router:
         entry = await add_server(router.base_url)
         router.kill()
@@ -83,7 +83,7 @@ async def test_a_router_that_is_gone(
 async def test_several_in_memory(
     assist: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """Of several models in memory the selected one is shown, and need not be loaded."""
+    """Of several loaded models the selected one is shown, without loading it again."""
     server = Pretender()
     server.become_router(
         apple={"value": "loaded"}, pear={"value": "sleeping"}, plum={"value": "loading"}
@@ -101,7 +101,7 @@ async def test_a_model_that_takes_too_long(
     peers: Peers,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The wait for the router has an end."""
+    """The wait for the router has a limit."""
     monkeypatch.setattr(coordinator_module, "LOADING_SECONDS", 0.05)
     monkeypatch.setattr(coordinator_module, "LOADING_POLL_SECONDS", 0.01)
     server = Pretender()
@@ -115,7 +115,7 @@ async def test_a_model_that_takes_too_long(
 async def test_agents_that_name_no_model(
     home: HomeAssistant, add_server: AddServer, scripted_model: Path, tmp_path: Path
 ) -> None:
-    """They go on when their server becomes a router: with the model that is shown, or the first."""
+    """They use the selected model of the router, or the first one."""
     with routing(tmp_path, scripted_model, "--ctx-size", "4096") as router:
         entry = await add_server(router.base_url)
         home.config_entries.async_update_subentry(entry, agent_of(entry), data={})
@@ -132,6 +132,6 @@ async def test_agents_that_name_no_model(
 async def test_a_single_model_is_no_choice(
     assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """A server with one model has nothing to select."""
+    """A server with one model has no select."""
     entry = await add_server(scripted_server.base_url)
     assert entity_id_of(assist, entry, "select", "model") is None

@@ -1,4 +1,4 @@
-"""The sensors of a server after real conversations with it."""
+"""Sensors of a server after real conversations."""
 
 import asyncio
 from types import MappingProxyType
@@ -16,8 +16,8 @@ from custom_components.llamacpp.history import ACTIVE_SECONDS
 
 from .conftest import AGENT
 from .entities import enable_all, entity_id_of, entity_of, sensor
+from .prefill import set_options
 from .talk import act, llama_peer, piece, state_of
-from .test_warm import set_options
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -44,7 +44,7 @@ async def ask(hass: HomeAssistant, text: str) -> None:
 async def test_which_there_are(
     assist: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """The noisy ones are off, and what is no daily reading is diagnostic; all on one device."""
+    """Noisy ones are disabled, technical ones are diagnostic; all are on one device."""
     entry = await add_server(scripted_server.base_url)
     registry = er.async_get(assist)
     prefix = f"{entry.entry_id}_"
@@ -69,7 +69,7 @@ async def test_which_there_are(
 async def test_what_the_server_is(
     assist: HomeAssistant, add_server: AddServer, llama_server: LlamaServer
 ) -> None:
-    """Model, context of one conversation and slots are those of the command line."""
+    """Model, context size and slots are those of the command line."""
     entry = await add_server(llama_server.base_url)
     keys = ("status", "model", "context_size", "slots_total")
     assert [sensor(assist, entry, key) for key in keys] == ["ok", "smol", "4096", "2"]
@@ -84,10 +84,10 @@ async def test_what_the_server_is(
 async def test_what_the_answers_took(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """Tokens are those that the server counts; the second question finds its prompt cached."""
+    """Tokens are the server's; the second question finds its prompt in the cache."""
     entry = await add_server(scripted_server.base_url)
     await enable_all(home, entry)
-    # What is processed ahead would be counted between two looks.
+    # A prefill between two polls would be counted, too.
     await set_options(home, entry, keep_warm=False)
     coordinator = entry.runtime_data.coordinator
     of_answer = ("time_to_first_token", "cached_share", "prompt_speed", "generation_speed")
@@ -131,7 +131,7 @@ async def test_what_the_answers_took(
 async def test_busy(
     assist: HomeAssistant, add_server: AddServer, llama_server: LlamaServer
 ) -> None:
-    """While a question is answered a slot is busy."""
+    """During an answer one slot is busy."""
     entry = await add_server(llama_server.base_url)
     await enable_all(assist, entry)
     task = assist.async_create_task(ask(assist, "Tell me a long story about a lighthouse."))
@@ -152,7 +152,7 @@ async def test_busy(
 async def test_an_answer_that_tells_nothing(
     assist: HomeAssistant, add_server: AddServer, own_server: LlamaServer
 ) -> None:
-    """A failed answer leaves no numbers of an earlier one behind."""
+    """After a failed answer no numbers of an earlier one are left."""
     entry = await add_server(own_server.base_url)
     await enable_all(assist, entry)
     await ask(assist, "Hello")
@@ -185,7 +185,7 @@ async def test_names(
 
 
 def of_agents(hass: HomeAssistant, entry: ConfigEntry[Any]) -> set[str]:
-    """Return how many conversations are going on with each agent, on its own device."""
+    """Return the active conversations of each agent, on its own device."""
     registry = er.async_get(hass)
     found = [
         one
@@ -199,7 +199,7 @@ def of_agents(hass: HomeAssistant, entry: ConfigEntry[Any]) -> set[str]:
 async def test_active_conversations(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer
 ) -> None:
-    """Each conversation counts, in all and for its agent, until it is closed."""
+    """Each counts, in total and for its agent, until it is closed."""
     entry = await add_server(scripted_server.base_url)
     other = ConfigSubentry(
         data=MappingProxyType({}), subentry_type="conversation", title="Silent", unique_id=None
@@ -222,7 +222,7 @@ async def test_active_conversations(
 async def test_a_conversation_that_nobody_goes_on_with(
     home: HomeAssistant, add_server: AddServer, peers: Peers, freezer: FrozenDateTimeFactory
 ) -> None:
-    """It is over after a while, although nothing has changed at the server."""
+    """It is inactive after a while, without a change at the server."""
     url, _ = await llama_peer(peers, [piece(content="Hi."), piece("stop")])
     entry = await add_server(url)
     await ask(home, "Hello")

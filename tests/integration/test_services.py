@@ -1,4 +1,4 @@
-"""The actions for automations, with a real llama-server and files on the disk."""
+"""The actions, with a real llama-server and files on the disk."""
 
 import asyncio
 import errno
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("home")
 
 @pytest.fixture
 def act(hass: HomeAssistant) -> Act:
-    """Return what runs an action and returns its response."""
+    """Return a function that runs an action and returns its response."""
 
     async def run(action: str, **data: Any) -> dict[str, Any]:
         response = await hass.services.async_call(
@@ -51,24 +51,24 @@ def act(hass: HomeAssistant) -> Act:
 
 
 def file_of(tmp_path: Path, conversation_id: str) -> Path:
-    """Return where a conversation is stored."""
+    """Return the file of a conversation."""
     (path,) = tmp_path.glob(f"config/.storage/llamacpp.history/*/{conversation_id}*")
     return path
 
 
 def stored(tmp_path: Path, conversation_id: str) -> dict[str, Any]:
-    """Return what the disk holds of a conversation."""
+    """Return the stored conversation."""
     data: dict[str, Any] = json.loads(file_of(tmp_path, conversation_id).read_text())["data"]
     return data
 
 
 def folders(tmp_path: Path) -> list[Path]:
-    """Return the folders with conversations of a server each."""
+    """Return the folders of the servers' conversations."""
     return list(tmp_path.glob("config/.storage/llamacpp.history/*"))
 
 
 async def test_chat(add_server: AddServer, scripted_server: LlamaServer, act: Act) -> None:
-    """One message, one answer, with what it took; the conversation is over with it."""
+    """One message and one answer with its usage; the conversation ends with it."""
     await add_server(scripted_server.base_url)
     response = await act("chat", message="Hello")
     assert response["response"] == OTHERWISE
@@ -88,7 +88,7 @@ async def test_a_conversation(
     act: Act,
     tmp_path: Path,
 ) -> None:
-    """It grows with each message, is on disk before the answer is returned, and can be closed."""
+    """It grows with each message, is on disk before the action returns, and can be closed."""
     await add_server(scripted_server.base_url)
     conversation_id = (await act("start", system_prompt="Be kind."))["conversation_id"]
     assert conversation_id.startswith("conv_")
@@ -124,7 +124,7 @@ async def test_a_conversation(
 async def test_earlier_turns_survive_a_restart(
     home: HomeAssistant, add_server: AddServer, peers: Peers, act: Act
 ) -> None:
-    """A conversation that is gone on with carries its earlier turns to the server."""
+    """A continued conversation sends its earlier turns."""
     answers = [[piece(content=f"Answer {number}."), piece("stop")] for number in range(3)]
     url, requests = await llama_peer(peers, *answers)
     entry = await add_server(url)
@@ -132,7 +132,7 @@ async def test_earlier_turns_survive_a_restart(
         "conversation_id"
     ]
     await act("send", conversation_id=conversation_id, message="One")
-    # As after a restart: Home Assistant has forgotten the chat log, and the entry is loaded anew.
+    # A restart: Home Assistant has forgotten the chat log, and the entry is reloaded.
     home.data[conversation.chat_log.DATA_CHAT_LOGS].clear()
     await home.config_entries.async_reload(entry.entry_id)
     await act("send", conversation_id=conversation_id, message="Two")
@@ -140,7 +140,7 @@ async def test_earlier_turns_survive_a_restart(
     assert said[0].startswith("Use {{ braces }} and 'quotes' 🦙.")
     assert said[1:] == ["One", "Answer 0.", "Two"]
 
-    # And in Assist, by its id.
+    # In Assist, too, by its id.
     home.data[conversation.chat_log.DATA_CHAT_LOGS].clear()
     result = await conversation.async_converse(
         home, "Three", conversation_id, Context(), agent_id=AGENT
@@ -154,7 +154,7 @@ async def test_earlier_turns_survive_a_restart(
 async def test_assist_is_gone_on_with_by_an_action(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, act: Act
 ) -> None:
-    """What was begun in Assist can be continued by its id, unless it is not stored."""
+    """An action continues Assist's conversation by its id, unless it is not stored."""
     entry = await add_server(scripted_server.base_url)
     result = await conversation.async_converse(home, "Hello", None, Context(), agent_id=AGENT)
     response = await act("send", conversation_id=result.conversation_id, message="More")
@@ -173,7 +173,7 @@ async def test_assist_is_gone_on_with_by_an_action(
 async def test_what_was_closed_is_not_sent_any_more(
     home: HomeAssistant, add_server: AddServer, peers: Peers, act: Act
 ) -> None:
-    """Who goes on by its id begins anew, although Home Assistant still knows what was said."""
+    """Its id starts a new one, although Home Assistant still knows the old turns."""
     answers = [[piece(content=f"Answer {number}."), piece("stop")] for number in range(2)]
     url, requests = await llama_peer(peers, *answers)
     await add_server(url)
@@ -190,10 +190,10 @@ async def test_what_was_closed_is_not_sent_any_more(
 async def test_controls_nothing_unless_told(
     home: HomeAssistant, add_server: AddServer, scripted_server: LlamaServer, act: Act
 ) -> None:
-    """Only with an API named in the call the model may switch something."""
+    """The model may control the home only if the call names an API."""
     await add_server(scripted_server.base_url)
-    # The server's grammar keeps the model from calling a tool that was not offered. By chance it
-    # writes what a call looks like, which is not spoken: then it has nothing to say.
+    # The server's grammar prevents calls of tools that were not offered. By chance the model
+    # writes text that looks like a call; it is not spoken, so there is no answer.
     with suppress(HomeAssistantError):
         await act("chat", message=TURN_ON_KITCHEN, max_tokens=20)
     assert state_of(home, "light.kitchen_light").state == "off"
@@ -204,7 +204,7 @@ async def test_controls_nothing_unless_told(
 
 
 async def test_options_of_a_call(add_server: AddServer, peers: Peers, act: Act) -> None:
-    """Temperature and limit of the call go before those of the agent."""
+    """Temperature and limit of the call override those of the agent."""
     url, requests = await llama_peer(peers, [piece(content="Hi."), piece("length")])
     await add_server(url)
     response = await act("chat", message="Hello", temperature=0.2, max_tokens=7)
@@ -226,7 +226,7 @@ async def test_two_sends_wait_for_each_other(add_server: AddServer, peers: Peers
 
 
 async def test_a_failed_turn_leaves_no_trace(add_server: AddServer, peers: Peers, act: Act) -> None:
-    """After an error the conversation is as it was before."""
+    """After an error the conversation is unchanged."""
     url, requests = await llama_peer(
         peers,
         [piece(content="One."), piece("stop")],
@@ -257,7 +257,7 @@ async def test_messages_that_are_refused(
     message: str,
     key: str,
 ) -> None:
-    """A message needs words, and has a bound."""
+    """A message needs words, and has a maximum length."""
     await add_server(scripted_server.base_url)
     with pytest.raises(ServiceValidationError) as caught:
         await act("chat", message=message)
@@ -267,7 +267,7 @@ async def test_messages_that_are_refused(
 async def test_instructions_that_are_refused(
     add_server: AddServer, scripted_server: LlamaServer, act: Act
 ) -> None:
-    """So do the instructions of a conversation, which are sent with every turn of it."""
+    """So do the instructions of a conversation, which are sent with every turn."""
     await add_server(scripted_server.base_url)
     for action, data in (("chat", {"message": "Hello"}), ("start", {})):
         with pytest.raises(ServiceValidationError) as caught:
@@ -282,7 +282,7 @@ async def test_agents_that_are_refused(
     own_server: LlamaServer,
     act: Act,
 ) -> None:
-    """Unknown, ambiguous, foreign and unavailable agents are each told as such."""
+    """Unknown, ambiguous, foreign and unavailable agents have their own errors."""
     with pytest.raises(Exception, match="not found"):
         await act("chat", message="Hello")
     await add_server(scripted_server.base_url)
@@ -312,7 +312,7 @@ async def test_the_preferred_assistants_agent(
     own_server: LlamaServer,
     act: Act,
 ) -> None:
-    """Of several agents it answers without being named, also by its error if it is away."""
+    """It is the default among several agents, also if it is unavailable: then it is an error."""
     await add_server(scripted_server.base_url)
     second = await add_server(own_server.base_url)
     other = f"conversation.{slugify(agent_of(second).title)}"
@@ -322,7 +322,7 @@ async def test_the_preferred_assistants_agent(
         assert (await act("start"))["agent"] == preferred
         answered = (await act("chat", message="Hello"))["conversation_id"]
         assert (await act("history", conversation_id=answered))["agent"] == preferred
-        # The one that is named goes first, and so does the one of a conversation.
+        # A named agent has priority, and so has a conversation's.
         started = await act("start", agent=AGENT)
         assert started["agent"] == AGENT
         await act("send", conversation_id=started["conversation_id"], message="Hello")
@@ -333,10 +333,10 @@ async def test_the_preferred_assistants_agent(
         await act("chat", message="Hello")
     assert caught.value.translation_key == "agent_unavailable"
     assert caught.value.translation_placeholders == {"agent": other}
-    # A disabled one is nobody's agent any more.
+    # A disabled agent is not used.
     er.async_get(home).async_update_entity(other, disabled_by=er.RegistryEntryDisabler.USER)
     assert (await act("start"))["agent"] == AGENT
-    # With an assistant of somebody else's, the only agent answers.
+    # If the preferred assistant uses another integration, the only agent answers.
     await assist_pipeline.async_update_pipeline(
         home, pipeline, conversation_engine="conversation.home_assistant"
     )
@@ -346,12 +346,12 @@ async def test_the_preferred_assistants_agent(
 async def test_a_server_that_was_away_at_the_start(
     home: HomeAssistant, add_server: AddServer, own_server: LlamaServer, act: Act
 ) -> None:
-    """Its agent is told as away, not as unknown; what it has said before can still be read."""
+    """Its agent is unavailable, not unknown; its conversations can be read."""
     entry = await add_server(own_server.base_url)
     conversation_id = (await act("start"))["conversation_id"]
     await act("send", conversation_id=conversation_id, message="Hello")
     own_server.kill()
-    # As when Home Assistant starts meanwhile.
+    # Home Assistant starts meanwhile.
     await home.config_entries.async_reload(entry.entry_id)
     for action, data in (
         ("chat", {"message": "Hello"}),
@@ -381,7 +381,7 @@ async def test_a_server_that_was_away_at_the_start(
 async def test_a_silent_model(
     add_server: AddServer, scripted_server: LlamaServer, act: Act
 ) -> None:
-    """An automation gets an error rather than nothing."""
+    """An automation gets an error instead of nothing."""
     await add_server(scripted_server.base_url)
     with pytest.raises(HomeAssistantError) as caught:
         await act("chat", message=NOTHING)
@@ -395,7 +395,7 @@ async def test_a_removed_server_takes_its_conversations_along(
     act: Act,
     tmp_path: Path,
 ) -> None:
-    """Reloading loses nothing, removing removes all."""
+    """Reloading keeps them, removing deletes them."""
     entry = await add_server(scripted_server.base_url)
     await act("chat", message="Hello")
     await home.config_entries.async_reload(entry.entry_id)
@@ -408,7 +408,7 @@ async def test_a_removed_server_takes_its_conversations_along(
 async def test_a_disk_that_does_not_take_it(
     add_server: AddServer, scripted_server: LlamaServer, act: Act, tmp_path: Path
 ) -> None:
-    """What cannot be stored is told in translated words, and is not answered as if it were."""
+    """The error is translated, and there is no answer."""
     await add_server(scripted_server.base_url)
     conversation_id = (await act("start"))["conversation_id"]
     path = file_of(tmp_path, conversation_id)
@@ -428,7 +428,7 @@ async def test_an_answer_that_cannot_be_stored(  # noqa: PLR0913, PLR0917 - fixt
     action: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What was done is returned all the same, and the response says that it is not stored."""
+    """The action returns what was done, with a note that it is not stored."""
     await add_server(scripted_server.base_url)
     conversation_id = (await act("start"))["conversation_id"]
     first = await act("send", conversation_id=conversation_id, message="Hello")
@@ -457,7 +457,7 @@ async def test_assist_answers_although_the_disk_does_not_take_it(  # noqa: PLR09
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The light is on already and the user is told so; that it is not stored is in the log."""
+    """The light is on and the answer says so; the log says that it is not stored."""
     await add_server(scripted_server.base_url)
     conversation_id = (await act("start"))["conversation_id"]
     await act("send", conversation_id=conversation_id, message="Hello")

@@ -1,18 +1,15 @@
-"""The texts of the integration, in all its languages."""
+"""The translations of the integration."""
 
-import json
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from custom_components.llamacpp import client as server
 from custom_components.llamacpp import errors
 
-FOLDER = Path(errors.__file__).parent / "translations"
-LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.json"))
-# Said without an error of the server.
+from .texts import LANGUAGES, texts
+
+# Without an error of the server.
 OWN = {
     "answer_too_long",
     "model_not_loaded",
@@ -73,28 +70,13 @@ DELETE = {
     "sv": "ta bort|tas bort|rader",
     "zh-Hans": "删除",
 }
-# How much longer than the English text a text may be, so that it fits on a phone: characters.
+# How much longer than English a text may be to fit on a phone: characters.
 LABEL_CHARACTERS = 30
 LONGER = 1.7, 16
 
 
-def texts(language: str) -> dict[str, str]:
-    """Return the texts of a language by their path."""
-    found: dict[str, str] = {}
-
-    def walk(path: str, value: Any) -> None:
-        if isinstance(value, str):
-            found[path] = value
-            return
-        for key, child in value.items():
-            walk(f"{path}.{key}", child)
-
-    walk("", json.loads((FOLDER / f"{language}.json").read_text()))
-    return found
-
-
 def placeholders(text: str) -> set[str]:
-    """Return what a text is filled in with."""
+    """Return the placeholders of a text."""
     return set(re.findall(r"\{(\w+)\}", text))
 
 
@@ -105,7 +87,7 @@ def test_languages() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_says_everything(language: str) -> None:
-    """Each language has the texts that English has, with the same placeholders."""
+    """Each language has the keys of English, with the same placeholders."""
     english, other = texts("en"), texts(language)
     assert english.keys() == other.keys()
     for path, text in english.items():
@@ -133,7 +115,7 @@ def test_what_is_not_words_stays(language: str) -> None:
 
 @pytest.mark.parametrize("name", [one for one in server.__all__ if one.endswith("Error")])
 def test_every_error_is_explained(name: str) -> None:
-    """Each error of the client has an explanation, in the form and for the ear."""
+    """Each error of the client has a translation, for the form and for speech."""
     kind = getattr(server, name)
     err = kind("why", 3, 2) if kind is server.ContextExceededError else kind("why")
     key = errors.translation_key(err)
@@ -144,7 +126,7 @@ def test_every_error_is_explained(name: str) -> None:
 
 
 def test_no_explanation_without_an_error() -> None:
-    """Nothing is translated that is never said."""
+    """No translation is unused."""
     keys = {path.split(".")[2] for path in texts("en") if path.startswith(".exceptions.")}
     kinds = [getattr(server, one) for one in server.__all__ if one.endswith("Error")]
     used = {
@@ -156,7 +138,7 @@ def test_no_explanation_without_an_error() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_loss_of_conversations_is_told_before(language: str) -> None:
-    """Who sets a server up, or looks after what is stored, reads what deleting it deletes."""
+    """Adding a server and its retention form say what its removal deletes."""
     for form in (".config.step.user", ".config.step.hassio_confirm", ".options.step.init"):
         found = re.findall(DELETE[language], texts(language)[f"{form}.description"].lower())
         assert len(found) >= 2

@@ -1,4 +1,4 @@
-"""Several messages to one conversation at a time."""
+"""Several messages to one conversation at the same time."""
 
 import asyncio
 from contextvars import copy_context
@@ -13,8 +13,8 @@ from custom_components.llamacpp import turns
 from custom_components.llamacpp.turns import ConversationBusyError, async_turn_of
 
 from .conftest import AGENT
+from .slow_servers import WaitingServer
 from .talk import act, ask, llama_peer, piece, said_in, speech
-from .test_meanwhile import SlowServer
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -31,7 +31,7 @@ WAIT_SECONDS = 60.0
 async def test_messages_are_answered_one_after_the_other(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """In Assist, by an action, and both: each is asked with the answers before it."""
+    """In Assist, by an action, and both: each prompt has the answers before it."""
     answers = [[piece(content=f"Answer {number}."), piece("stop")] for number in range(6)]
     url, requests = await llama_peer(peers, *answers)
     await add_server(url)
@@ -50,8 +50,8 @@ async def test_messages_are_answered_one_after_the_other(
 async def test_a_message_that_waits_too_long(
     home: HomeAssistant, add_server: AddServer, peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told in the words of the listener, and does not disturb the turn under way."""
-    server = SlowServer()
+    """The error is in the listener's language, and does not disturb the turn in progress."""
+    server = WaitingServer()
     await add_server(await peers.http(server.answer))
     conversation_id = (await act(home, "start"))["conversation_id"]
     first = home.async_create_task(ask(home, "Hello", conversation_id))
@@ -69,7 +69,7 @@ async def test_a_message_that_waits_too_long(
 
 
 async def test_others_do_not_wait(home: HomeAssistant) -> None:
-    """Another conversation, one that is about to begin, and what a turn does in its own."""
+    """Another conversation, a new one, and calls within the turn itself."""
     async with (
         asyncio.timeout(WAIT_SECONDS),
         async_turn_of(home, ID),
@@ -81,7 +81,7 @@ async def test_others_do_not_wait(home: HomeAssistant) -> None:
 
 
 async def test_whoever_gives_up_keeps_nobody_waiting(home: HomeAssistant) -> None:
-    """Neither one that waits and is cancelled, nor one that fails."""
+    """Neither a cancelled message that waits, nor a failed one."""
 
     async def turn(error: Exception | None = None) -> None:
         async with async_turn_of(home, ID, seconds=WAIT_SECONDS):
@@ -105,7 +105,7 @@ async def test_whoever_gives_up_keeps_nobody_waiting(home: HomeAssistant) -> Non
 async def test_a_chat_log_that_somebody_else_has_open(
     home: HomeAssistant, add_server: AddServer, peers: Peers
 ) -> None:
-    """A voice pipeline holds it beyond our answer; where that matters, the next message waits."""
+    """A voice pipeline keeps it open after the answer; the next message waits if it must."""
     url, _ = await llama_peer(peers, [piece(content="Hi."), piece("stop")])
     await add_server(url)
     options: dict[str, Any] = {}
@@ -137,8 +137,8 @@ async def test_a_chat_log_that_somebody_else_has_open(
 async def test_a_second_message_to_a_voice_pipeline(
     home: HomeAssistant, add_server: AddServer, peers: Peers, hass_ws_client: WebSocketGenerator
 ) -> None:
-    """Since 2026.11 Home Assistant refuses it before the agent is asked."""
-    server = SlowServer()
+    """Since 2026.11 Home Assistant rejects it before the agent is asked."""
+    server = WaitingServer()
     await add_server(await peers.http(server.answer))
     client = await hass_ws_client(home)
 

@@ -1,4 +1,4 @@
-"""Forms for what a recorded answer must come to."""
+"""Types of expected results of recorded answers."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Failure:
-    """An error. numbers: attributes that it must have."""
+    """An error. numbers: attributes with these values."""
 
     error: type[LlamaServerError]
     message: str
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A stream that ends by an error after some text. text, length: as for an answer."""
+    """A stream that an error ends after some text. text, length: as for an answer."""
 
     text: str
     length: int
@@ -51,7 +51,7 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Props:
-    """Properties of a server, by the name of the field."""
+    """Properties of a server, by field name."""
 
     fields: dict[str, Any]
     caps: dict[str, bool] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt made from a template. length: its characters. start, end: of its text."""
+    """A prompt made from a template. length: in characters. start, end: of its text."""
 
     length: int
     start: str
@@ -95,7 +95,7 @@ class Healthy:
 
 @dataclass(frozen=True)
 class Json:
-    """An answer that this client has no method for: some fields by name."""
+    """An answer without a method of the client: some fields by name."""
 
     fields: dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Recordings of a server in router mode."""
+"""Recordings of a router."""
 
 from typing import TYPE_CHECKING
 

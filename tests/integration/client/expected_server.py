@@ -1,4 +1,4 @@
-"""Recordings of a server with one model, tools left aside."""
+"""Recordings of a server with one model, without tools."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Recordings about tools: with templates that know none, and with some that do."""
+"""Recordings with tools, for templates with and without them."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from .expected import (
 if TYPE_CHECKING:
     from .expected import Expectation
 
-# The recording was stopped before the answer was complete, so the client must refuse it.
+# The recording was stopped before the answer was complete, so the client must reject it.
 CUT_SHORT = Failure(MalformedStreamError, "The answer of the server stopped before its end")
 
 TOOLS: dict[str, Expectation] = {

@@ -16,7 +16,7 @@ _EVENT = re.compile(r"\[[0-9.]+s\] (.*)")
 
 @dataclass(frozen=True)
 class Recording:
-    """One request and its answer. method, path: None where only a name was recorded."""
+    """One request and its answer. method, path: None if only a name was recorded."""
 
     method: str | None
     path: str | None

@@ -1,4 +1,4 @@
-"""What people type as an address, and what becomes of it."""
+"""Addresses as users type them, and their canonical form."""
 
 import pytest
 
@@ -37,7 +37,7 @@ from custom_components.llamacpp.client.address import redirected
     ],
 )
 def test_accepted(text: str, expected: str) -> None:
-    """An address comes to its canonical form, which stays as it is."""
+    """An address becomes canonical, and a canonical one stays."""
     assert parse_address(text) == expected
     assert parse_address(expected) == expected
 
@@ -82,7 +82,7 @@ def test_accepted(text: str, expected: str) -> None:
     ],
 )
 def test_refused(text: str, message: str) -> None:
-    """Anything else is refused with a reason that does not repeat what was typed."""
+    """Anything else is rejected, with a reason that does not repeat the input."""
     with pytest.raises(ValueError, match=message) as raised:
         parse_address(text)
     assert "secret" not in str(raised.value)
@@ -98,7 +98,7 @@ def test_refused(text: str, message: str) -> None:
     ],
 )
 def test_keys(text: str, expected: str) -> None:
-    """Blanks and line breaks around a key come from copying it."""
+    """Blanks and line breaks around a copied key are removed."""
     assert parse_api_key(text) == expected
 
 
@@ -125,20 +125,20 @@ def test_keys_that_cannot_be_sent(text: str) -> None:
         # Another host, name or number.
         ("http://a", "https://b/health", ("https://b/health", None)),
         ("http://a", "http://b:secret@a.b/health", ("http://a.b/health", None)),
-        # Out of https, another page, the same again.
+        # From https to http, another page, the same again.
         ("https://a", "http://a/health", ("http://a/health", None)),
         ("http://a", "/login?next=/health", ("http://a/login", None)),
         ("http://a", "/x/health?secret=1", ("http://a/x/health", None)),
         ("http://a", "/health/", ("http://a/health/", None)),
         ("http://a", "/health", ("http://a/health", None)),
-        # No address at all.
+        # No address.
         ("http://a", "ftp://a/health", ("", None)),
         ("http://a", "http://[/health", ("", None)),
         ("http://a", "", ("http://a/health", None)),
     ],
 )
 def test_redirects(base_url: str, location: str, expected: tuple[str, str | None]) -> None:
-    """Only what the same host answers elsewhere is gone to, and never without https again."""
+    """Only the same host is followed, and never from https to http."""
     assert redirected(base_url, f"{base_url}/health", location) == expected
 
 
@@ -157,5 +157,5 @@ def test_redirects(base_url: str, location: str, expected: tuple[str, str | None
     ],
 )
 def test_the_port_of_newer_servers(text: str, expected: str | None) -> None:
-    """It is tried only if the user has left the port to us."""
+    """It is tried only if the user has given no port."""
     assert at_newer_port(text) == expected

@@ -1,4 +1,4 @@
-"""The client at a real llama-server with a real small model."""
+"""The client with a real llama-server and a real small model."""
 
 import asyncio
 import contextlib
@@ -47,7 +47,7 @@ WAIT_SECONDS = 30.0
 
 @pytest.fixture(scope="module")
 def locked_server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[LlamaServer]:
-    """Return a real server that wants the key `right`, has no `/slots`, and is small."""
+    """Return a small real server with the key `right` and without `/slots`."""
     log = tmp_path_factory.mktemp("locked") / "log.txt"
     flags = ("--ctx-size", "512", "--parallel", "1", "--no-slots")
     with serving(log, *flags, model=model, api_key="right") as server:
@@ -65,7 +65,7 @@ def chat(text: str, **fields: Any) -> dict[str, Any]:
 
 
 async def answer(client: LlamaServerClient, request: dict[str, Any]) -> list[StreamEvent]:
-    """Return the whole stream of an answer."""
+    """Return all events of an answer."""
     return [event async for event in client.stream_chat(request)]
 
 
@@ -80,7 +80,7 @@ def timings_of(events: list[StreamEvent]) -> Timings:
 async def wait_for_slots(
     client: LlamaServerClient, condition: Callable[[list[Slot]], bool]
 ) -> None:
-    """Wait until the slots are as the condition says."""
+    """Wait until the slots meet the condition."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not condition(await client.slots()):
         assert time.monotonic() < deadline
@@ -88,17 +88,17 @@ async def wait_for_slots(
 
 
 def busy(slots: list[Slot]) -> bool:
-    """Tell whether any slot works."""
+    """Return whether any slot is busy."""
     return any(slot.is_processing for slot in slots)
 
 
 def idle(slots: list[Slot]) -> bool:
-    """Tell whether no slot works."""
+    """Return whether no slot is busy."""
     return not busy(slots)
 
 
 async def test_identify(client: LlamaServerClient, model: Path) -> None:
-    """A real server is taken for one, with its context for each slot."""
+    """A real server is recognised, with the context of each slot."""
     await client.health()
     props = await client.identify()
     assert props == await client.props()
@@ -116,14 +116,14 @@ async def test_identify(client: LlamaServerClient, model: Path) -> None:
 
 
 async def test_models(client: LlamaServerClient) -> None:
-    """The one model is loaded, with its counts."""
+    """The only model is loaded, with its numbers."""
     assert await client.models() == [
         Model("smol", ("smol",), ModelStatus.LOADED, SLOT_TOKENS, PARAMETERS, WEIGHT_BYTES)
     ]
 
 
 async def test_tokenize(client: LlamaServerClient) -> None:
-    """Words of the template are single tokens, or text, as asked."""
+    """Special words become single tokens, or text, as asked."""
     assert await client.tokenize("Turn on the light") == [24202, 335, 260, 1420]
     assert await client.tokenize("<|im_start|>") == [1]
     assert len(await client.tokenize("<|im_start|>", parse_special=False)) > 1
@@ -131,7 +131,7 @@ async def test_tokenize(client: LlamaServerClient) -> None:
 
 
 async def test_apply_template(client: LlamaServerClient) -> None:
-    """The prompt is that of the model's template; tools are dropped by this one."""
+    """The prompt is the template's; this template drops tools."""
     messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "hi"}]
     tool = {"type": "function", "function": {"name": "HassTurnOn", "parameters": {}}}
     prompt = await client.apply_template(messages, [tool])
@@ -142,7 +142,7 @@ async def test_apply_template(client: LlamaServerClient) -> None:
 
 
 async def test_slots_and_metrics(client: LlamaServerClient) -> None:
-    """Slots have their context; an answer counts in the metrics."""
+    """Slots have their context, and an answer increases the metrics."""
     await wait_for_slots(client, idle)
     assert await client.slots() == [
         Slot(number, SLOT_TOKENS, is_processing=False) for number in range(2)
@@ -159,7 +159,7 @@ async def test_slots_and_metrics(client: LlamaServerClient) -> None:
 
 
 async def test_chat(client: LlamaServerClient) -> None:
-    """A streamed answer: progress, text, finish, and counts that agree with the tokenizer."""
+    """A streamed answer has progress, text, finish, and the tokenizer's counts."""
     request = chat("Say hello in one word, and nothing else.")
     prompt = await client.tokenize(await client.apply_template(request["messages"]))
     progress, *texts, finish, completion = await answer(client, request)
@@ -181,14 +181,14 @@ async def test_chat(client: LlamaServerClient) -> None:
 
 
 async def test_cut_off(client: LlamaServerClient) -> None:
-    """The limit on tokens is a reason of its own."""
+    """The token limit is a finish reason."""
     events = await answer(client, chat("Count to a hundred.", max_tokens=2))
     assert events[-2] == Finish(FinishReason.LENGTH)
     assert timings_of(events).predicted_n == 2
 
 
 async def test_second_ask_is_warm(client: LlamaServerClient) -> None:
-    """The start of a prompt that the server has seen is not processed again."""
+    """The known start of a prompt is not processed again."""
     rules = "You help at home. " * 20
     cold = timings_of(await answer(client, chat(f"{rules}Is the door shut?")))
     warm = timings_of(await answer(client, chat(f"{rules}Is the light on?")))
@@ -198,7 +198,7 @@ async def test_second_ask_is_warm(client: LlamaServerClient) -> None:
 
 
 async def test_context_exceeded(client: LlamaServerClient) -> None:
-    """A prompt beyond the context is refused with both counts, and nothing is processed."""
+    """A prompt beyond the context is rejected with both counts, and nothing is processed."""
     with pytest.raises(ContextExceededError) as raised:
         await answer(client, chat("light " * (SLOT_TOKENS + 100)))
     assert raised.value.n_ctx == SLOT_TOKENS
@@ -207,13 +207,13 @@ async def test_context_exceeded(client: LlamaServerClient) -> None:
 
 
 async def test_bad_request(client: LlamaServerClient) -> None:
-    """What is wrong in a request is told in words."""
+    """The error says what is wrong in the request."""
     with pytest.raises(BadRequestError, match="grammar"):
         await answer(client, chat("hi", grammar="root := !!"))
 
 
 async def test_image_without_projector(client: LlamaServerClient) -> None:
-    """A model that cannot see says so."""
+    """A model without vision says so."""
     content = [{"type": "image_url", "image_url": {"url": PIXEL}}]
     with pytest.raises(ServerFaultError, match="image input is not supported"):
         await answer(client, {"messages": [{"role": "user", "content": content}]})
@@ -221,7 +221,7 @@ async def test_image_without_projector(client: LlamaServerClient) -> None:
 
 @pytest.mark.parametrize("way", ["aclose", "cancel"])
 async def test_letting_go_frees_the_slot(client: LlamaServerClient, way: str) -> None:
-    """A consumer that leaves in the middle ends the work of the server."""
+    """A consumer that leaves stops the server's work."""
     await wait_for_slots(client, idle)
     before = await client.metrics()
     request = chat("Tell a very long story.", max_tokens=3000, ignore_eos=True)
@@ -250,14 +250,14 @@ async def test_letting_go_frees_the_slot(client: LlamaServerClient, way: str) ->
 
 
 async def test_more_asks_than_slots(client: LlamaServerClient) -> None:
-    """Asks beyond the number of slots wait for their turn."""
+    """Requests beyond the number of slots wait."""
     asks = [answer(client, chat(f"Name the number {number}.")) for number in range(4)]
     for events in await asyncio.gather(*asks):
         assert isinstance(events[-2], Finish)
 
 
 async def test_key(locked_server: LlamaServer, session: aiohttp.ClientSession) -> None:
-    """Only the right key opens the server; its health is open to all."""
+    """Only the right key is accepted; the health needs none."""
     for key in (None, "wrong"):
         client = LlamaServerClient(session, locked_server.base_url, api_key=key)
         await client.health()
@@ -274,14 +274,14 @@ async def test_key(locked_server: LlamaServer, session: aiohttp.ClientSession) -
 async def test_feature_not_switched_on(
     locked_server: LlamaServer, session: aiohttp.ClientSession
 ) -> None:
-    """What a server was started without is told in words."""
+    """The error names the disabled feature."""
     client = LlamaServerClient(session, locked_server.base_url, api_key="right")
     with pytest.raises(NotSupportedError, match="slots"):
         await client.slots()
 
 
 async def test_while_loading(model: Path, session: aiohttp.ClientSession, tmp_path: Path) -> None:
-    """From the start on the client says that it cannot connect or that the model loads."""
+    """Before the server is ready, the client reports that it cannot connect or that it loads."""
     server = LlamaServer(tmp_path / "log.txt", "--ctx-size", "512", model=model)
     client = LlamaServerClient(session, server.base_url)
     met: list[type[Exception]] = []

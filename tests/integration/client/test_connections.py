@@ -1,4 +1,4 @@
-"""How long connections to a server are kept open: each idle one takes one of its few threads."""
+"""Connections to a server: each idle one takes one of its few threads."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ DONE = "data: [DONE]"
 
 
 async def test_a_chat_has_the_connection_of_what_was_asked_before(peers: Peers) -> None:
-    """Who looks at the server and chats connects once, and leaves nothing open."""
+    """Poll and chat use one connection, and leave none open."""
     ports: list[tuple[str, int, bool]] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -47,7 +47,7 @@ async def test_a_chat_has_the_connection_of_what_was_asked_before(peers: Peers) 
 
 
 async def test_a_connection_that_is_just_closed_is_replaced(peers: Peers) -> None:
-    """The server closes what was idle when the chat has been sent: the chat is sent again, once."""
+    """The server closes an idle connection as the chat is sent: it is sent again, once."""
     client, chats = await _closing(peers, lambda n_chats: n_chats == 1)
     await client.props(keeps_open=True)
     events, error = await collect(client)
@@ -57,7 +57,7 @@ async def test_a_connection_that_is_just_closed_is_replaced(peers: Peers) -> Non
 
 
 async def test_a_server_that_closes_each_connection_is_told_of(peers: Peers) -> None:
-    """A chat that fails on a new connection is no case of that."""
+    """A chat that fails on a new connection is not sent again."""
     client, chats = await _closing(peers, lambda _: True)
     await client.props(keeps_open=True)
     _, error = await collect(client)
@@ -66,7 +66,7 @@ async def test_a_server_that_closes_each_connection_is_told_of(peers: Peers) -> 
 
 
 async def test_only_what_was_kept_open_can_be_stale(peers: Peers) -> None:
-    """A chat that fails on a connection of its own is not sent again."""
+    """A chat that fails on its own connection is not sent again."""
     client, chats = await _closing(peers, lambda _: True)
     await client.props()
     _, error = await collect(client)
@@ -77,7 +77,7 @@ async def test_only_what_was_kept_open_can_be_stale(peers: Peers) -> None:
 async def test_a_real_server_takes_both_on_one_connection(
     client: LlamaServerClient, session: aiohttp.ClientSession
 ) -> None:
-    """Afterwards no connection to it is kept."""
+    """Afterwards no connection is open."""
     await client.props(keeps_open=True)
     assert session.connector is not None
     request = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
@@ -91,7 +91,7 @@ async def _closing(
 ) -> tuple[LlamaServerClient, list[int]]:
     """Return a client for a server that closes connections when a chat was sent.
 
-    closes: whether it does for a chat of this number. Also returns the numbers of the chats.
+    closes: whether it does so at the chat with this number. The list has all numbers.
     """
     chats: list[int] = []
 

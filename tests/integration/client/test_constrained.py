@@ -1,4 +1,4 @@
-"""Answers under a grammar: the prompt is completed, or a chat is, and all of it is the answer."""
+"""Answers under a grammar, as a completion of a prompt or as a chat."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +37,10 @@ PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}
 
 
 class Server:
-    """A server that answers as it is told to, and notes what it is asked."""
+    """A server with given answers that records its requests."""
 
     def __init__(self, prompt: web.Response, *chunks: dict[str, Any]) -> None:
-        """Begin. prompt: what it says of a prompt. chunks: of an answer."""
+        """Start. prompt: of `/apply-template`. chunks: of an answer."""
         self.asked: list[tuple[str, Any]] = []
         self._prompt = prompt
         self._chunks = chunks
@@ -59,7 +59,7 @@ async def events(client: LlamaServerClient, request: dict[str, Any]) -> list[Str
 
 
 async def test_the_prompt_is_completed(peers: Peers) -> None:
-    """What makes the prompt goes into one request, all else into the other."""
+    """One request makes the prompt, the other completes it."""
     pieces = [{"choices": [{"index": 0, "text": one, "finish_reason": None}]} for one in ("a", "b")]
     end = {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]}
     server = Server(web.json_response({"prompt": "p"}), *pieces, end)
@@ -76,7 +76,7 @@ async def test_the_prompt_is_completed(peers: Peers) -> None:
 
 
 async def test_a_thought_that_the_prompt_begins_is_ended(peers: Peers) -> None:
-    """Some templates have a model think whatever they are told."""
+    """Some templates start a thought in every prompt."""
     end = {"choices": [{"index": 0, "text": "a", "finish_reason": "stop"}]}
     server = Server(web.json_response({"prompt": "<|assistant|>\n<think>\n"}), end)
     await events(peers.client(await peers.http(server.handle)), REQUEST)
@@ -86,7 +86,7 @@ async def test_a_thought_that_the_prompt_begins_is_ended(peers: Peers) -> None:
 
 @pytest.mark.parametrize("status", [404, 405, 501])
 async def test_without_the_prompt(peers: Peers, status: int) -> None:
-    """A server that does not tell it is asked for a chat, and all that it says is the answer."""
+    """A server without `/apply-template` gets a chat, and all its text is the answer."""
     chunks = [piece(reasoning_content="turn on "), piece(content="the lamp"), piece("stop")]
     server = Server(web.Response(status=status), *chunks)
     if status > 500:
@@ -100,7 +100,7 @@ async def test_without_the_prompt(peers: Peers, status: int) -> None:
 
 
 async def test_pictures_need_a_chat(peers: Peers) -> None:
-    """The server puts them into the prompt itself."""
+    """The server puts pictures into the prompt itself."""
     server = Server(web.Response(status=500), piece(content=COMMAND), piece("stop"))
     said = {"role": "user", "content": [{"type": "text", "text": "Hi"}, PICTURE]}
     client = peers.client(await peers.http(server.handle))
@@ -109,7 +109,7 @@ async def test_pictures_need_a_chat(peers: Peers) -> None:
 
 
 async def test_what_is_refused(llama_server: LlamaServer, session: aiohttp.ClientSession) -> None:
-    """The chat says why."""
+    """The chat returns the reason."""
     client = LlamaServerClient(session, llama_server.base_url)
     with pytest.raises(BadRequestError, match="content"):
         await events(client, {**REQUEST, "messages": [{"role": "user"}]})
@@ -118,7 +118,7 @@ async def test_what_is_refused(llama_server: LlamaServer, session: aiohttp.Clien
 
 
 async def test_the_same_tokens(llama_server: LlamaServer, session: aiohttp.ClientSession) -> None:
-    """A real server finds the prompt of a chat in its memory, and says how likely words were."""
+    """A real server finds a chat's prompt in its cache, and returns the words' probabilities."""
     client = LlamaServerClient(session, llama_server.base_url)
     said = {"role": "user", "content": "Please tell me about the same tokens of a prompt, twice."}
     request = {**REQUEST, "messages": [said]}

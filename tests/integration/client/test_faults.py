@@ -1,4 +1,4 @@
-"""What the client makes of peers that fail, or that are no llama-server at all."""
+"""The client with peers that fail, or that are no llama-server."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ async def hang(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> 
 async def read_until_error(
     client: LlamaServerClient, expected: type[LlamaServerError], message: str = ""
 ) -> list[StreamEvent]:
-    """Return the events before a stream fails as expected."""
+    """Return the events before the expected error of a stream."""
     events, error = await collect(client)
     assert type(error) is expected
     assert message in str(error)
@@ -58,7 +58,7 @@ async def read_until_error(
 
 
 async def test_connection_refused(peers: Peers) -> None:
-    """Nobody listens."""
+    """No program listens."""
     client = peers.client(f"http://{LOOPBACK}:{free_port()}")
     with pytest.raises(CannotConnectError, match="cannot be reached"):
         await client.identify()
@@ -66,7 +66,7 @@ async def test_connection_refused(peers: Peers) -> None:
 
 
 async def test_no_secure_connection(peers: Peers) -> None:
-    """The address says https, but the peer does not speak it."""
+    """The address has https, but the peer does not speak it."""
     url = await peers.answering(200, "{}")
     with pytest.raises(CannotConnectError, match="secure connection"):
         await peers.client(url.replace("http:", "https:")).health()
@@ -79,7 +79,7 @@ async def test_name_not_found(peers: Peers) -> None:
 
 
 async def test_connection_not_accepted(peers: Peers) -> None:
-    """The host does not react at all: its queue of connections is full."""
+    """The host does not react: its queue of connections is full."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind((LOOPBACK, 0))
@@ -106,7 +106,7 @@ async def test_never_answers(peers: Peers) -> None:
 
 
 async def test_a_model_may_take_longer(peers: Peers) -> None:
-    """A request that names a model may take as long as a router needs to load it."""
+    """A request with a model may take as long as a router needs to load it."""
     loaded = asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
@@ -124,7 +124,7 @@ async def test_a_model_may_take_longer(peers: Peers) -> None:
 
 @pytest.mark.parametrize("status", [b"200 OK", b"500 Oops"])
 async def test_body_never_ends(status: bytes, peers: Peers) -> None:
-    """A body that drips is cut off by the limit for whole requests."""
+    """The limit for whole requests ends a body that drips."""
 
     async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 %b\r\nContent-Length: 99\r\n\r\n{" % status)
@@ -138,7 +138,7 @@ async def test_body_never_ends(status: bytes, peers: Peers) -> None:
 
 
 async def test_stops_in_mid_stream(peers: Peers) -> None:
-    """The limit for silence ends the wait; what came before was handed out."""
+    """The limit for silence ends the wait; earlier events were passed on."""
 
     async def stop(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STREAM_HEAD + chunked(HELLO))
@@ -149,7 +149,7 @@ async def test_stops_in_mid_stream(peers: Peers) -> None:
 
 
 async def test_keep_alive_comments(peers: Peers) -> None:
-    """Comments are no events: a stream with nothing else ends with the limit between events."""
+    """Comments are no events: the limit between events ends a stream of comments."""
 
     async def ping(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STREAM_HEAD + chunked(HELLO))
@@ -162,7 +162,7 @@ async def test_keep_alive_comments(peers: Peers) -> None:
 
 
 async def test_keep_alive_comments_between_events(peers: Peers) -> None:
-    """Comments do no harm where events come in time."""
+    """Comments do no harm between events that come in time."""
 
     async def ping(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STREAM_HEAD)
@@ -182,7 +182,7 @@ async def test_keep_alive_comments_between_events(peers: Peers) -> None:
 
 @pytest.mark.parametrize("way", ["close", "reset"])
 async def test_closes_in_mid_stream(way: str, peers: Peers) -> None:
-    """A connection that ends inside the body is no end of the answer."""
+    """A connection that ends inside the body does not finish the answer."""
 
     async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STREAM_HEAD + chunked(HELLO))
@@ -196,7 +196,7 @@ async def test_closes_in_mid_stream(way: str, peers: Peers) -> None:
 
 
 async def test_closes_after_the_finish(peers: Peers) -> None:
-    """The answer is complete then; only what it took is not known."""
+    """The answer is complete; only its usage is unknown."""
 
     async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STREAM_HEAD + chunked(HELLO + STOP))
@@ -207,7 +207,7 @@ async def test_closes_after_the_finish(peers: Peers) -> None:
 
 
 async def test_closes_before_the_answer(peers: Peers) -> None:
-    """A connection that ends instead of an answer."""
+    """The connection ends instead of an answer."""
 
     async def close(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         pass
@@ -219,7 +219,7 @@ async def test_closes_before_the_answer(peers: Peers) -> None:
 
 
 async def test_body_shorter_than_announced(peers: Peers) -> None:
-    """A connection that ends inside a body that is no stream."""
+    """The connection ends inside a body that is no stream."""
 
     async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"status":"ok"}')
@@ -260,14 +260,14 @@ async def test_streams_that_fail(
     text: str,
     peers: Peers,
 ) -> None:
-    """A stream with status 200 can still fail; the text before that was handed out."""
+    """A stream with status 200 can still fail; earlier text was passed on."""
     url = await peers.streaming(*(line.decode().strip() for line in lines))
     events = await read_until_error(peers.client(url), error, message)
     assert events == ([TextDelta(text)] if text else [])
 
 
 async def test_stream_without_done(peers: Peers) -> None:
-    """After the finish an answer is complete, also where the mark of the end is missing."""
+    """After the finish an answer is complete, also without `[DONE]`."""
     url = await peers.streaming(STOP.decode().strip())
     events = [event async for event in peers.client(url).stream_chat({})]
     assert events == [Finish(FinishReason.STOP), Completion(None, None)]
@@ -290,12 +290,12 @@ async def test_stream_without_done(peers: Peers) -> None:
         (200, '{"error": "Unexpected endpoint. (GET /health)"}', "application/json"),
         (404, '{"detail": "Not Found"}', "application/json"),
         (404, '{"error": {"message": "unknown path"}}', "application/json"),
-        # One that imitates the health, but then has nothing more to tell.
+        # One imitates the health, but has nothing else.
         (200, '{"status": "ok"}', "application/json"),
     ],
 )
 async def test_other_programs(status: int, body: str, content_type: str, peers: Peers) -> None:
-    """Ollama, Home Assistant, a home router, other servers: none is taken for a llama-server."""
+    """Ollama, Home Assistant, a home router and others are not taken for a llama-server."""
     url = await peers.answering(status, body, content_type)
     with pytest.raises(NotLlamaServerError) as raised:
         await peers.client(url).identify()
@@ -309,7 +309,7 @@ async def test_chat_at_another_program(peers: Peers) -> None:
 
 
 async def test_redirect_is_not_followed(peers: Peers) -> None:
-    """The key goes to nobody but the address that was given."""
+    """Only the given address gets the key."""
     visits: list[str] = []
 
     async def target(request: web.Request) -> web.Response:
@@ -355,7 +355,7 @@ async def test_error_answers(
     message: str,
     peers: Peers,
 ) -> None:
-    """Errors of the server and of proxies before it, for short requests and for chats."""
+    """Errors of the server and of proxies, for short requests and for chats."""
     client = peers.client(await peers.answering(status, body), api_key="s3cret")
     with pytest.raises(error, match=message) as raised:
         await client.health()
@@ -366,7 +366,7 @@ async def test_error_answers(
 
 @pytest.mark.parametrize("status", [200, 500])
 async def test_body_without_bound(status: int, peers: Peers) -> None:
-    """A body that goes on and on is neither read nor kept."""
+    """An endless body is neither read nor kept."""
     sent = 0
 
     async def flood(request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""Every recorded answer of a real server comes to what the tables say."""
+"""Recorded answers of a real server give the expected results."""
 
 import json
 from functools import singledispatch
@@ -52,14 +52,14 @@ CHAT_PATH = "/v1/chat/completions"
 
 
 def test_every_recording_has_an_expectation() -> None:
-    """No recording is without a test, and no expectation without a recording."""
+    """Every recording has an expectation, and every expectation a recording."""
     assert recordings.names() == sorted(TABLE)
     assert len(TABLE) == len(SERVER) + len(TOOLS) + len(ROUTER)
 
 
 @pytest.mark.parametrize("name", recordings.names())
 async def test_recorded_answer(name: str, peers: Peers) -> None:
-    """The client understands the answer as expected."""
+    """The client parses the answer as expected."""
     recording = recordings.read(name)
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -167,7 +167,7 @@ async def _(expected: Json, client: LlamaServerClient, recording: Recording) -> 
 
 
 async def ask(client: LlamaServerClient, recording: Recording) -> Any:
-    """Send the recorded request by the method that the client has for it."""
+    """Send the recorded request by the client's method for it."""
     match recording.path:
         case "/metrics":
             return await client.metrics()
@@ -232,7 +232,7 @@ def timings_counts(timings: Timings | None) -> tuple[int, int, int] | None:
 
 
 def asked_model(recording: Recording) -> str | None:
-    """Return the model that the recorded path names."""
+    """Return the model in the recorded path."""
     return parse_qs(urlsplit(recording.path or "").query).get("model", [None])[0]
 
 
@@ -244,7 +244,7 @@ def assert_failure(expected: Failure, error: LlamaServerError | None) -> None:
 
 
 async def test_progress_of_the_recorded_stream(peers: Peers) -> None:
-    """The recorded stream with progress tells the whole prompt at its start and its end."""
+    """The recorded stream reports the whole prompt at its start and its end."""
     url = await peers.streaming(*recordings.read("smol-chat-stream-progress").events)
     events, _ = await collect(peers.client(url))
     assert [event for event in events if isinstance(event, PromptProgress)] == [

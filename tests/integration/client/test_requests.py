@@ -1,4 +1,4 @@
-"""What the client sends, when it lets go, and answers of an unexpected shape."""
+"""Requests, cancellation, and answers of an unexpected shape."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'
 
 
 async def echoing(peers: Peers, answer: Any, seen: list[tuple[str, str, Any]]) -> str:
-    """Start a web server that notes requests and gives one answer; return its base URL."""
+    """Start a web server that records requests and has one answer; return its base URL."""
 
     async def note(request: web.Request) -> web.Response:
         text = await request.text()
@@ -42,7 +42,7 @@ async def echoing(peers: Peers, answer: Any, seen: list[tuple[str, str, Any]]) -
 
 
 async def test_headers(peers: Peers) -> None:
-    """A key goes into one header, and no connection is kept for later."""
+    """The key is in one header, and no connection is kept."""
     seen: list[tuple[str | None, str | None]] = []
 
     async def note(request: web.Request) -> web.Response:
@@ -57,7 +57,7 @@ async def test_headers(peers: Peers) -> None:
 
 
 async def test_path_prefix(peers: Peers) -> None:
-    """The prefix of a reverse proxy stands before every path."""
+    """The path of a reverse proxy comes before every path."""
     seen: list[tuple[str, str, Any]] = []
     url = f"{await echoing(peers, {'status': 'ok'}, seen)}/llama"
     client = peers.client(url)
@@ -67,7 +67,7 @@ async def test_path_prefix(peers: Peers) -> None:
 
 
 async def test_model_is_named(peers: Peers) -> None:
-    """A model goes into the query of a GET, and into the body of a POST."""
+    """A model is in the query of a GET, and in the body of a POST."""
     seen: list[tuple[str, str, Any]] = []
     answer = {"tokens": [1, 2], "prompt": "p", "default_generation_settings": {}}
     client = peers.client(await echoing(peers, answer, seen))
@@ -88,7 +88,7 @@ async def test_model_is_named(peers: Peers) -> None:
 
 
 async def test_models_of_a_router(peers: Peers) -> None:
-    """A model is loaded and unloaded by its name, and can be asked without being loaded."""
+    """A model is loaded and unloaded by name; it can be queried without being loaded."""
     seen: list[tuple[str, str, Any]] = []
     answer = {"success": True, "default_generation_settings": {}}
     client = peers.client(await echoing(peers, answer, seen))
@@ -107,7 +107,7 @@ async def test_models_of_a_router(peers: Peers) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"stream_options": None}, {"stream": False}])
 async def test_chat_is_always_streamed(options: dict[str, Any], peers: Peers) -> None:
-    """Streaming, usage and progress are on, whatever the request says; it is not changed."""
+    """Streaming, usage and progress are always on; the given request is not changed."""
     seen: list[tuple[str, str, Any]] = []
     client = peers.client(await echoing(peers, {}, seen))
     request = {"messages": [], "temperature": 0, **options}
@@ -140,7 +140,7 @@ async def let_go_by_break(client: LlamaServerClient) -> None:
 
 
 async def let_go_by_cancel(client: LlamaServerClient) -> None:
-    """Be cancelled while waiting for the second event."""
+    """Get cancelled while waiting for the second event."""
     first = asyncio.Event()
     taken: list[StreamEvent] = []
 
@@ -158,7 +158,7 @@ async def let_go_by_cancel(client: LlamaServerClient) -> None:
 
 
 async def let_go_by_timeout(client: LlamaServerClient) -> None:
-    """Wait only for a while for the second event."""
+    """Time out while waiting for the second event."""
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(collect(client), 0.3)
 
@@ -170,7 +170,7 @@ async def test_letting_go_closes_the_connection(
     let_go: Callable[[LlamaServerClient], Awaitable[None]],
     peers: Peers,
 ) -> None:
-    """The server sees the end of the connection, in whatever way a consumer leaves."""
+    """However a consumer leaves, the server sees the end of the connection."""
     closed = asyncio.Event()
 
     async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -185,7 +185,7 @@ async def test_letting_go_closes_the_connection(
 
 
 async def test_cancel_before_the_answer(peers: Peers) -> None:
-    """A consumer that leaves while the request waits for a slot gives it up."""
+    """A consumer that leaves before the answer cancels the request."""
     asked, closed = asyncio.Event(), asyncio.Event()
 
     async def wait(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -217,7 +217,7 @@ async def test_cancel_before_the_answer(peers: Peers) -> None:
     ],
 )
 async def test_answers_of_a_wrong_shape(answer: Any, peers: Peers) -> None:
-    """JSON that is not what the path should give is no answer of a llama-server."""
+    """JSON of a wrong shape is no answer of a llama-server."""
     client = peers.client(await echoing(peers, answer, []))
     for ask in (
         client.models,
@@ -232,14 +232,14 @@ async def test_answers_of_a_wrong_shape(answer: Any, peers: Peers) -> None:
 
 
 async def test_metrics_that_are_no_numbers(peers: Peers) -> None:
-    """Lines that are no number are left out."""
+    """Lines without a number are skipped."""
     text = "# HELP llamacpp:a A\nllamacpp:a 1.5\nllamacpp:b\nllamacpp:c x\nother 2\n"
     client = peers.client(await peers.answering(200, text))
     assert await client.metrics() == {"a": 1.5}
 
 
 async def test_little_is_told(peers: Peers) -> None:
-    """What an older or newer server leaves out, or tells in another type, has a default."""
+    """A missing field, or one of another type, has a default."""
     answer: Any = {"default_generation_settings": None, "total_slots": "2", "modalities": []}
     props = await peers.client(await echoing(peers, answer, [])).props()
     assert props == ServerProps(
@@ -276,7 +276,7 @@ async def test_little_is_told(peers: Peers) -> None:
     ],
 )
 async def test_model_status(status: Any, expected: ModelStatus, peers: Peers) -> None:
-    """A status that is not known yet does not hide the model."""
+    """A model with an unknown status is listed."""
     answer = {"data": [{"id": "m", "aliases": ["n", 1], "status": status}]}
     client = peers.client(await echoing(peers, answer, []), timeouts=Timeouts())
     assert await client.models() == [Model("m", ("n",), expected, None, None, None)]
@@ -292,6 +292,6 @@ async def test_model_status(status: Any, expected: ModelStatus, peers: Peers) ->
     ],
 )
 def test_name_of_a_model(told: dict[str, str], name: str) -> None:
-    """People are shown a model's name, never a path of the server's disk."""
+    """The name of a model has no path of the server's disk."""
     props = ServerProps.from_json({"default_generation_settings": {}, **told})
     assert props.model_name == name

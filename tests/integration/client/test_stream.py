@@ -1,4 +1,4 @@
-"""The decoder of events and the meaning of chunks, in their unusual forms."""
+"""The decoder of events, and unusual chunks."""
 
 import json
 import math
@@ -47,7 +47,7 @@ def chunk(**delta: Any) -> dict[str, Any]:
 
 
 def events(*chunks: object) -> list[StreamEvent]:
-    """Return what a whole stream of these chunks means."""
+    """Return the events of a stream of these chunks."""
     stream = ChatStream()
     found = [event for data in chunks for event in stream.take(json.dumps(data))]
     found.extend(stream.take("[DONE]"))
@@ -78,13 +78,13 @@ def events(*chunks: object) -> list[StreamEvent]:
     ],
 )
 def test_decoder(data: bytes, expected: list[str], size: int) -> None:
-    """Events come out whole, wherever the network cut the bytes."""
+    """Events are whole, however the network splits the bytes."""
     assert decoded(data, size) == expected
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_decoder_limits(size: int) -> None:
-    """A line or an event is refused beyond the limit, not at it."""
+    """A line or an event is rejected beyond the limit, not at it."""
     assert decoded(b"data: 3456\n\n" * 5, size, limit=10) == ["3456"] * 5
     with pytest.raises(MalformedStreamError, match="line that is too long"):
         decoded(b"data: 34567\n\n", size, limit=10)
@@ -132,14 +132,14 @@ def test_tool_calls() -> None:
     ],
 )
 def test_completion(chunks: Sequence[object]) -> None:
-    """Usage and timings are never lost, whichever chunk brings them."""
+    """Usage and timings are kept, whichever chunk has them."""
     finish, completion = events(*chunks)
     assert finish == Finish(FinishReason.STOP)
     assert completion == Completion(Usage(7, 2, 9, 0), Timings(3, 4, 5.5, 2, 6.0))
 
 
 def test_fields_of_a_wrong_type_count_as_missing() -> None:
-    """Numbers that are none are zero, and the total is then the sum."""
+    """Invalid numbers are zero, and the total is the sum."""
     usage = {**USAGE, "total_tokens": "9", "prompt_tokens_details": {"cached_tokens": True}}
     timings = {"cache_n": 1.5, "prompt_ms": "5", "predicted_ms": False}
     assert events({**STOP, "usage": usage, "timings": timings})[-1] == Completion(
@@ -148,7 +148,7 @@ def test_fields_of_a_wrong_type_count_as_missing() -> None:
 
 
 def test_progress() -> None:
-    """Progress comes before what else its chunk says."""
+    """Progress comes before the rest of its chunk."""
     progress = {"total": 9, "cache": 2, "processed": 5, "time_ms": 12}
     assert events({**chunk(content="a"), "prompt_progress": progress}, STOP)[:2] == [
         PromptProgress(total=9, cache=2, processed=5, time_ms=12.0),
@@ -166,7 +166,7 @@ def test_progress() -> None:
     ],
 )
 def test_finish_reasons(name: str, reason: FinishReason) -> None:
-    """A reason that is not known yet still is a finish."""
+    """An unknown reason is still a finish."""
     finish, _ = events({"choices": [{"index": 0, "finish_reason": name}]})
     assert finish == Finish(reason)
 
@@ -188,7 +188,7 @@ def test_finish_reasons(name: str, reason: FinishReason) -> None:
     ],
 )
 def test_malformed(data: str, message: str) -> None:
-    """What is no chunk, or too few of them, is refused."""
+    """Malformed chunks, or too few of them, are rejected."""
     with pytest.raises(MalformedStreamError, match=message):
         list(ChatStream().take(data))
 
@@ -213,7 +213,7 @@ def test_error_event(error: object, expected: type[LlamaServerError], message: s
 
 
 def test_context_exceeded_event() -> None:
-    """The counts of a prompt that is too long arrive, as far as they are told."""
+    """The error has the counts that the server sends."""
     error = {"type": "exceed_context_size_error", "message": "too long", "n_ctx": 5}
     with pytest.raises(ContextExceededError) as raised:
         list(ChatStream().take(json.dumps({"error": error})))
@@ -234,7 +234,7 @@ def test_context_exceeded_event() -> None:
 )
 @pytest.mark.parametrize("field", ["content", "reasoning_content", "arguments", "name", "id"])
 def test_half_a_surrogate_pair(sent: str, read: str, field: str) -> None:
-    """What cannot be written in any encoding is replaced, in every text; whole pairs stay."""
+    """Half a surrogate pair is replaced in every text; whole pairs stay."""
     if field in ("content", "reasoning_content"):
         delta = f'"{field}":"{sent}"'
     elif field == "id":
@@ -252,7 +252,7 @@ def test_half_a_surrogate_pair(sent: str, read: str, field: str) -> None:
     "number", [2**53, 2**63, 2**64, 10**400, -(2**63), 1e400, float("nan")], ids=repr
 )
 def test_numbers_out_of_bounds_count_as_missing(number: float) -> None:
-    """No count, sum of counts or statistic is beyond what a file or a sensor can hold."""
+    """No count, sum or statistic is too large for a file or a sensor."""
     usage = dict.fromkeys(USAGE, number) | {"prompt_tokens_details": {"cached_tokens": number}}
     timings = dict.fromkeys(TIMINGS, number)
     progress = {"prompt_progress": dict.fromkeys(("total", "cache", "processed"), number)}
@@ -267,7 +267,7 @@ def test_numbers_out_of_bounds_count_as_missing(number: float) -> None:
 
 
 def test_sums_of_the_largest_numbers_fit() -> None:
-    """A turn of many requests still has a sum that fits into 64 bit."""
+    """The sum of many requests fits into 64 bits."""
     largest = dict.fromkeys(USAGE, 2**53 - 1)
     one = events({**STOP, "usage": largest})[-1]
     assert isinstance(one, Completion)

@@ -1,4 +1,4 @@
-"""How long the client waits for a server that is away, and for one that is only busy."""
+"""How long the client waits for an unreachable server, and for a busy one."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.integration.peers import Peers
 
 FOREVER = 60.0
-# The other limits stay as they are: only a health check can end a wait within the time of a test.
+# The other limits stay: only a health check can end a wait within the time of a test.
 SHORT = Timeouts(quiet=0.1, health=1.0)
 WAIT_SECONDS = 120.0
 HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'
@@ -35,15 +35,15 @@ KEEP_ALIVE = b":\n\n"
 
 
 class Server:
-    """A server whose health and chats are those that a test wants.
+    """A server with given health checks and chats.
 
-    health: by what each health check is answered, the last one again and again: a status, or None
-    if it is not. pieces: what a chat sends at once, None: not even a head. n_checks: how many
-    health checks there were. chat_goes_on: makes it complete the chat.
+    health: statuses of the health checks, the last one forever; None: no answer. pieces: of a chat,
+    sent at once; None: not even headers. n_checks: health checks until now. chat_goes_on: completes
+    the chat.
     """
 
     def __init__(self, health: Iterable[int | None], pieces: bytes | None) -> None:
-        """Begin with nothing asked."""
+        """Start without any request."""
         self._health = list(health)
         self._pieces = pieces
         self.n_checks = 0
@@ -51,7 +51,7 @@ class Server:
         self.chat_goes_on = asyncio.Event()
 
     async def until_checked(self, n_checks: int) -> None:
-        """Wait until so many health checks have come."""
+        """Wait until this many health checks have come."""
         async with asyncio.timeout(WAIT_SECONDS), self.checked:
             await self.checked.wait_for(lambda: self.n_checks >= n_checks)
 
@@ -88,7 +88,7 @@ class Server:
     ids=["no head", "head", "progress", "text", "keep-alives", "text, keep-alives"],
 )
 async def test_a_server_that_is_away_ends_the_wait(peers: Peers, pieces: bytes | None) -> None:
-    """Whatever it waits for, two health checks that fail in a row end it, and nothing is left."""
+    """Two failed health checks in a row end any wait, and nothing is left."""
     server = Server([None], pieces)
     client = peers.client(await peers.http(server.answer), timeouts=SHORT)
     before = asyncio.all_tasks()
@@ -96,7 +96,7 @@ async def test_a_server_that_is_away_ends_the_wait(peers: Peers, pieces: bytes |
         events, error = await collect(client)
     assert type(error) is ServerAwayError
     assert isinstance(error, CannotConnectError)
-    # One more if the head came late.
+    # One more if the headers came late.
     assert 2 <= server.n_checks <= 3
     assert (TextDelta("Hello") in events) is (HELLO in (pieces or b""))
     left = {task for task in asyncio.all_tasks() - before if "LlamaServerClient" in repr(task)}
@@ -104,7 +104,7 @@ async def test_a_server_that_is_away_ends_the_wait(peers: Peers, pieces: bytes |
 
 
 async def test_every_long_request_is_watched(peers: Peers) -> None:
-    """Also those that wait until a router has loaded a model, or a slot is read from the disk."""
+    """So are requests that wait for a router's model, or for a slot file."""
     url = await peers.http(Server([None], None).answer)
     client = peers.client(url, timeouts=SHORT)
     for request in (client.props("big"), client.slot_action(0, "restore", "file")):
@@ -117,17 +117,17 @@ async def test_every_long_request_is_watched(peers: Peers) -> None:
     "health",
     [
         [200],
-        # One failure is none.
+        # One failure is not enough.
         [None, 200],
         [502, 200, 502, 200, None, 200],
-        # It lives: how long to wait is a matter of the other limits.
+        # It lives: the other limits decide how long to wait.
         [503],
         [401],
         [404],
     ],
 )
 async def test_a_busy_server_is_waited_for(peers: Peers, health: list[int | None]) -> None:
-    """One that answers for its health may take long, whether queued or in mid-answer."""
+    """A server that answers health checks may take long, queued or during an answer."""
     for pieces in (None, PROGRESS):
         server = Server(health, pieces)
         client = peers.client(await peers.http(server.answer), timeouts=SHORT)
@@ -142,7 +142,7 @@ async def test_a_busy_server_is_waited_for(peers: Peers, health: list[int | None
 
 
 async def test_a_server_without_a_thread_for_its_health(peers: Peers) -> None:
-    """While it sends something to another request, one that waits behind that goes on to wait."""
+    """While it streams to another request, a queued one keeps waiting."""
     first_may_end = asyncio.Event()
     first_has_ended = asyncio.Event()
     n_checks = 0
@@ -174,7 +174,7 @@ async def test_a_server_without_a_thread_for_its_health(peers: Peers) -> None:
 
 
 async def test_a_real_server_that_is_stopped(peers: Peers, model: Path, tmp_path: Path) -> None:
-    """A process that hangs in mid-answer ends the wait; one that is only busy does not."""
+    """A process that hangs during an answer ends the wait; a busy one does not."""
     with serving(
         tmp_path / "log.txt", "--ctx-size", "8192", "--parallel", "1", model=model
     ) as llama:
@@ -188,7 +188,7 @@ async def test_a_real_server_that_is_stopped(peers: Peers, model: Path, tmp_path
         async for event in events:
             if isinstance(event, TextDelta):
                 break
-        # Behind a busy slot, with no head of its own answer yet.
+        # Behind a busy slot, before its own headers.
         queued = asyncio.create_task(collect(client))
         await asyncio.sleep(2.0)
         assert not queued.done()

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Running:
-    """Counts seconds, as many as the test says."""
+    """Counts seconds as a test sets them."""
 
     def __init__(self) -> None:
-        """Begin at some time since the start of the machine."""
+        """Start at some time after the boot of the machine."""
         self.seconds = 1000.0
 
     def __call__(self) -> float:
@@ -35,13 +35,13 @@ class Running:
 
 @pytest.fixture
 def running() -> Running:
-    """Return what tells a history for how long the machine has been running."""
+    """Return the machine's uptime for a history."""
     return Running()
 
 
 @pytest.fixture
 def pass_time(running: Running, freezer: FrozenDateTimeFactory) -> PassTime:
-    """Return what lets time pass, with clocks that are right."""
+    """Return a function that lets time pass, with right clocks."""
 
     def later(by: timedelta) -> None:
         freezer.tick(by)
@@ -58,13 +58,13 @@ def root(hass: HomeAssistant) -> Path:
 
 @pytest.fixture
 def folder(root: Path) -> Path:
-    """Return the folder of the history that the tests use."""
+    """Return the folder of the tests' history."""
     return root / ENTRY
 
 
 @pytest.fixture
 async def load(hass: HomeAssistant, running: Running) -> AsyncGenerator[Load]:
-    """Return what makes and loads a history; the one before is as one that a crash has ended."""
+    """Return a function that makes and loads a history; the one before ends as by a crash."""
     histories: list[History] = []
 
     async def load(entry_id: str = ENTRY, **retention: Any) -> History:
@@ -80,5 +80,5 @@ async def load(hass: HomeAssistant, running: Running) -> AsyncGenerator[Load]:
 
 @pytest.fixture
 async def history(load: Load) -> History:
-    """Return a history that is loaded, and has the default retention."""
+    """Return a loaded history with the default retention."""
     return await load()

@@ -39,7 +39,7 @@ def turn(text: str = "Hello", answer: str = "Hi.", created: datetime = THEN) -> 
 
 
 def turn_with_tools() -> StoredTurn:
-    """Return a turn that has everything."""
+    """Return a turn with everything."""
     later = THEN + timedelta(seconds=3)
     call = ToolCall("call1", "intent__HassTurnOn", {"name": "Küche", "domain": ["light"]})
     other = ToolCall("call2", "search", {"query": "x"}, external=True)
@@ -103,20 +103,20 @@ def conversation(
 async def append(
     history: History, conversation_id: str, text: str = "Hello", *, durable: bool = True
 ) -> None:
-    """Add a turn in which this was said."""
+    """Add a turn with these words."""
     await history.async_append(
         conversation_id, turn(text), durable=durable, source=Source.ASSIST, agent_id=AGENT
     )
 
 
 def damage(path: Path, content: str | bytes = "not a folder") -> None:
-    """Put this where a file or a folder is, or is to be."""
+    """Put this in the place of a file or a folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def move(path: Path, new_path: Path) -> None:
-    """Give a file or a folder another name."""
+    """Rename a file or a folder."""
     path.rename(new_path)
 
 
@@ -126,12 +126,12 @@ def mend(path: Path) -> None:
 
 
 def said(path: Path) -> list[str]:
-    """Return what users have said according to a file of the history."""
+    """Return the users' words in a file of the history."""
     stored = json.loads(path.read_text())
     return [one["messages"][0]["content"] for one in stored["data"]["turns"]]
 
 
 def names(folder: Path) -> set[str]:
-    """Return the names of the files in a folder, which need not be there, without the clock's."""
+    """Return the names of the files in a folder, if it exists, without the clock's."""
     found = {path.name for path in folder.iterdir()} if folder.exists() else set()
     return found - {"clock"}

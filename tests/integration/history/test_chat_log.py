@@ -45,7 +45,7 @@ TURN: list[Content] = [
 
 
 def stored(contents: list[Content]) -> Conversation:
-    """Return a conversation of one turn as it is after it was written and read."""
+    """Return a conversation of one turn after it was written and read."""
     turn = StoredTurn(messages=messages_of(contents, AGENT), created=THEN, agent_id=AGENT)
     return Conversation.from_json(conversation("one", turn).to_json())
 
@@ -58,7 +58,7 @@ def test_there_and_back() -> None:
 
 
 def test_a_question_comes_back() -> None:
-    """What the user was asked comes back with the words; what another version wrote is none."""
+    """A pending question comes back with the words; one of another version is ignored."""
     asked = AssistantContent(AGENT, content="Unlock the door?")
     question = Question(Asks.WHETHER, (("intent__HassTurnOn", {"name": "Door"}),))
     set_question(asked, question)
@@ -71,7 +71,7 @@ def test_a_question_comes_back() -> None:
 
 
 async def test_a_chat_log_that_is_continued(hass: HomeAssistant) -> None:
-    """A new chat log with the contents of the stored conversation says what the old one did."""
+    """A new chat log with the stored contents equals the old one."""
     spoken = ConversationInput("Hello", Context(), "my-id", None, None, "en", AGENT)
     with (
         nobodys_session(hass, "my-id") as session,
@@ -90,7 +90,7 @@ async def test_a_chat_log_that_is_continued(hass: HomeAssistant) -> None:
 
 
 def test_attachments_become_notes() -> None:
-    """Of a picture stays what it was, which the model reads in the user's text."""
+    """A picture becomes a note in the user's text."""
     picture = Attachment("media-source://camera/door", "image/jpeg", Path("door.jpg"))
     [message] = messages_of([UserContent("Who is it?", [picture])], AGENT)
     assert message.content == "Who is it?"
@@ -100,7 +100,7 @@ def test_attachments_become_notes() -> None:
 
 
 def test_the_agent_of_last_resort() -> None:
-    """A turn that names no agent has that of the conversation, or none."""
+    """A turn without an agent has the conversation's, or none."""
     turn = StoredTurn(messages=messages_of(TURN[4:5], AGENT), created=THEN)
     for agent_id in (AGENT, None):
         [content] = contents_of(conversation("one", turn, agent_id=agent_id))
@@ -109,7 +109,7 @@ def test_the_agent_of_last_resort() -> None:
 
 
 def test_values_are_copied() -> None:
-    """Who changes a tool's arguments or result afterwards does not change the turn."""
+    """A later change of a tool's arguments or result does not change the turn."""
     call = replace(CALLS[0], tool_args={"rooms": ["Küche"]})
     result = llm.ToolResult({"rooms": ["Küche"]})
     messages = messages_of(
@@ -134,10 +134,10 @@ def nested(levels: int, inside: Any = 1) -> Any:
 
 
 class Strange:
-    """Something that is no JSON."""
+    """An object that is no JSON."""
 
     def __str__(self) -> str:
-        """Tell what it is."""
+        """Return its text."""
         return "strange"
 
 
@@ -158,5 +158,5 @@ class Strange:
     ],
 )
 def test_what_tools_return(value: Any, expected: Any) -> None:
-    """Tools are other people's: whatever they return can be written."""
+    """Whatever a tool returns can be written."""
     assert to_plain(value) == expected

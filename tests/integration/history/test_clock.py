@@ -1,4 +1,4 @@
-"""Clocks that are wrong: they delete nothing that a small step of time would not."""
+"""Wrong clocks delete nothing that a small step of time would not."""
 
 import random
 from datetime import timedelta
@@ -28,7 +28,7 @@ KEPT = timedelta(days=30)
 async def test_a_clock_that_is_wrong_once(
     history: History, load: Load, folder: Path, freezer: FrozenDateTimeFactory, days: int
 ) -> None:
-    """A turn, a look for what is too old, and a restart delete nothing, then or afterwards."""
+    """A turn, the hourly pruning and a restart delete nothing, then or afterwards."""
     for name in ("old", "new"):
         await append(history, name)
     freezer.tick(timedelta(days=days))
@@ -50,7 +50,7 @@ async def test_a_clock_that_is_wrong_once(
 async def test_a_file_from_the_future(
     history: History, load: Load, folder: Path, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Older versions have written such files: they make nothing else old."""
+    """Older versions wrote such files: they make no other file old."""
     freezer.tick(timedelta(days=400))
     await history.async_create(conversation("future", turn()))
     freezer.tick(timedelta(days=-400))
@@ -61,19 +61,19 @@ async def test_a_file_from_the_future(
 
 
 class World:
-    """A history whose clocks are turned, and what should be in it."""
+    """A history with clocks that change, and its expected content."""
 
     def __init__(
         self, history: History, load: Load, pass_time: PassTime, freezer: FrozenDateTimeFactory
     ) -> None:
-        """Begin with nothing."""
+        """Start with nothing."""
         self._load = load
         self._pass_time = pass_time
         self._freezer = freezer
         self.history = history
         self.now = 0.0
         self.restarts = 0
-        # By name, when the last turn really was.
+        # By name: the real time of the last turn.
         self.turns: dict[str, float] = {}
 
     async def restart(self, _: random.Random) -> None:
@@ -87,7 +87,7 @@ class World:
         self._freezer.tick(timedelta(days=chance.uniform(-500, 500)))
 
     async def wait(self, chance: random.Random) -> None:
-        """Let some days pass, during which the machine is running."""
+        """Let some days pass while the machine is running."""
         days = chance.uniform(0, 9)
         self._pass_time(timedelta(days=days))
         self.now += days * DAY
@@ -99,7 +99,7 @@ class World:
         self.turns[name] = self.now
 
     async def prune(self, _: random.Random) -> None:
-        """Do what is done every hour."""
+        """Run the hourly pruning."""
         await self.history.async_prune()
 
     def check(self, folder: Path) -> None:
@@ -114,7 +114,7 @@ class World:
 async def test_any_clock(
     load: Load, folder: Path, pass_time: PassTime, freezer: FrozenDateTimeFactory, seed: int
 ) -> None:
-    """Ahead, behind, in any order: what is young stays, and without restarts the rest goes."""
+    """Fast, slow, in any order: young conversations stay, old ones go if there is no restart."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     freezer.tick(timedelta(days=chance.uniform(-500, 500)))
     world = World(await load(), load, pass_time, freezer)
@@ -138,7 +138,7 @@ async def test_any_clock(
 
 
 async def test_a_home_that_is_switched_off(load: Load, pass_time: PassTime, folder: Path) -> None:
-    """Hours are believed, months are not: what is too old goes after a while."""
+    """Hours are believed, months are not: old conversations go after a while."""
     history = await load()
     await append(history, "one")
     await history.async_unload()

@@ -1,4 +1,4 @@
-"""Files that are not what they should be, and disks that do not do what they should."""
+"""Broken files, and disks that fail."""
 
 import json
 import os
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def issues(hass: HomeAssistant) -> list[tuple[str, str | None]]:
-    """Return the repair issues: whose they are, and what they say."""
+    """Return the repair issues: their entries and texts."""
     return [(issue.domain, issue.translation_key) for issue in ir.async_get(hass).issues.values()]
 
 
@@ -54,7 +54,7 @@ def document(**values: Any) -> str:
 
 
 async def test_a_power_cut_while_writing(history: History, load: Load, folder: Path) -> None:
-    """The file that was being written is not there yet, the one before it is."""
+    """The file that was being written is missing, the one before it is there."""
     await append(history, "one")
     content = (folder / "one.json").read_bytes()
     abandoned, fresh = folder / "tmpx3_k9ab2", folder / "tmpy4_l0bc3"
@@ -64,7 +64,7 @@ async def test_a_power_cut_while_writing(history: History, load: Load, folder: P
     os.utime(abandoned, (before, before))
     other = await load()
     assert [one.id for one in await other.async_list()] == ["one"]
-    # The other one may still be written, by a turn that was going on while the server was reloaded.
+    # The other one may still be written by a turn that ran during a reload.
     assert names(folder) == {"one.json", fresh.name}
 
 
@@ -75,7 +75,7 @@ async def test_a_power_cut_while_writing(history: History, load: Load, folder: P
 async def test_no_json(
     hass: HomeAssistant, history: History, load: Load, folder: Path, content: bytes
 ) -> None:
-    """Home Assistant sets it aside and tells; all else loads, and the conversation starts anew."""
+    """It is set aside with an issue; all else loads, and the conversation starts again."""
     await append(history, "good")
     damage(folder / "bad.json", content)
     other = await load()
@@ -109,7 +109,7 @@ async def test_no_json(
 async def test_wrong_shape(
     hass: HomeAssistant, history: History, load: Load, folder: Path, content: str
 ) -> None:
-    """It is set aside as well, with an issue that names it."""
+    """It is set aside with an issue that names it."""
     await append(history, "good")
     damage(folder / "bad.json", content)
     other = await load()
@@ -129,7 +129,7 @@ async def test_wrong_shape(
 async def test_the_issue_goes_with_the_entry(
     hass: HomeAssistant, history: History, load: Load, folder: Path
 ) -> None:
-    """An entry that is removed takes what was told of its files along, and nothing else."""
+    """Removing an entry deletes its issues, and no others."""
     folders = [folder, folder.parent / "01HOTHER"]
     other = await load("01HOTHER")
     for one, path in zip((history, other), folders, strict=True):
@@ -143,7 +143,7 @@ async def test_the_issue_goes_with_the_entry(
 
 
 async def test_a_file_that_has_gone(history: History, folder: Path) -> None:
-    """Somebody may clean up: the conversation is not there any more."""
+    """Its conversation is gone."""
     await append(history, "one")
     (folder / "one.json").unlink()
     assert await history.async_get("one") is None
@@ -151,7 +151,7 @@ async def test_a_file_that_has_gone(history: History, folder: Path) -> None:
 
 
 async def test_a_newer_version(history: History, load: Load, folder: Path) -> None:
-    """After a downgrade its files are left alone: another upgrade reads them again."""
+    """After a downgrade its files stay: another upgrade reads them again."""
     await append(history, "good")
     newer = document(version=VERSION + 1)
     damage(folder / "bad.json", newer)
@@ -169,7 +169,7 @@ async def test_a_newer_version(history: History, load: Load, folder: Path) -> No
 async def test_migration(
     hass: HomeAssistant, load: Load, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Older versions are read step by step, and written as the present one with the next turn."""
+    """Older versions are read step by step, and written as the current one by the next turn."""
     monkeypatch.setitem(STEPS, (0, 1), lambda data: data | {"created": data.pop("begun")})
     monkeypatch.setitem(STEPS, (0, 2), lambda data: data | {"source": data["source"].lower()})
     good = conversation("bad", turn()).to_json()
@@ -193,7 +193,7 @@ async def test_migration(
 async def test_a_disk_that_takes_nothing(
     hass: HomeAssistant, history: History, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A durable turn fails, a delayed one is told in the log and written when it can be."""
+    """A durable turn fails; a delayed one is logged and written later."""
     damage(folder)
     with pytest.raises(HistoryError):
         await history.async_create(conversation("one"))
@@ -215,7 +215,7 @@ async def test_a_disk_that_takes_nothing(
 async def test_what_is_held_for_such_a_disk(
     history: History, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not more and more: the oldest are given up."""
+    """It has a limit: the oldest are dropped."""
     monkeypatch.setattr("custom_components.llamacpp.history.store.MAX_UNSAVED", 2)
     await append(history, "a", "First")
     for name in ("a", "b", "c", "d"):
@@ -235,7 +235,7 @@ async def test_what_is_held_for_such_a_disk(
 async def test_what_cannot_be_set_aside(
     history: History, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then the conversation cannot be had, and is not overwritten."""
+    """Then the conversation is unavailable, and its file is not overwritten."""
     name = "x" * 64
     await append(history, name)
     path = folder / f"{name}.json"
@@ -247,14 +247,14 @@ async def test_what_cannot_be_set_aside(
 
 
 async def test_a_folder_that_is_none(hass: HomeAssistant, folder: Path) -> None:
-    """Whoever loads the history learns that it cannot be."""
+    """Loading the history raises an error."""
     damage(folder)
     with pytest.raises(HistoryError):
         await History(hass, ENTRY, Retention()).async_load()
 
 
 async def test_other_things_in_the_folder(history: History, load: Load, folder: Path) -> None:
-    """What is no conversation is left alone."""
+    """Other files stay."""
     await append(history, "one")
     (folder / "dir.json").mkdir()
     (folder / "notes.txt").write_text("mine")
@@ -321,7 +321,7 @@ async def test_whatever_was_written_can_be_read(
 
 
 async def test_half_a_character(history: History, load: Load) -> None:
-    """A stream may break in the middle of one; the turn is stored all the same."""
+    """A stream may end within a character; the turn is stored anyway."""
     await append(history, "one", "half a \ud83d")
     stored = await (await load()).async_get("one")
     assert stored is not None

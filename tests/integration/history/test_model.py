@@ -26,13 +26,13 @@ FULL = conversation(
 
 
 def document() -> dict[str, Any]:
-    """Return the JSON of a conversation with everything, to be changed."""
+    """Return the JSON of a conversation with everything."""
     value: dict[str, Any] = json.loads(json.dumps(FULL.to_json()))
     return value
 
 
 def test_round_trip() -> None:
-    """What was written is read again, and what is empty is not written."""
+    """It is read as it was written; empty fields are not written."""
     assert Conversation.from_json(document()) == FULL
     plain = conversation("two")
     assert Conversation.from_json(plain.to_json()) == plain
@@ -52,7 +52,7 @@ def test_unknown_fields_are_left_alone() -> None:
 
 
 def test_usage_that_nobody_told() -> None:
-    """Cached tokens may be unknown, which is not none."""
+    """Unknown cached tokens are not zero."""
     usage = StoredUsage(1, 2, 3)
     assert StoredUsage.from_json(usage.to_json()) == usage
 
@@ -79,7 +79,7 @@ WRONG: list[tuple[list[str | int], Any, str]] = [
 
 @pytest.mark.parametrize(("path", "value", "message"), WRONG)
 def test_wrong_shape(path: list[str | int], value: Any, message: str) -> None:
-    """The error names what is wrong."""
+    """The error names the field."""
     wrong: Any = document()
     if path:
         parent = wrong
@@ -128,13 +128,13 @@ def test_summary() -> None:
     ],
 )
 def test_title(text: str, title: str | None) -> None:
-    """A title is the first words, in one line, and is cut between words."""
+    """A title is the first words in one line, cut between words."""
     assert title_of([turn(text)]) == title
 
 
 @given(st.text(st.characters(codec=None)) | st.text(" a\n", min_size=50, max_size=400))
 def test_title_of_any_text(text: str) -> None:
-    """It is short, in one line, can be stored, and begins as the text does."""
+    """It is short, in one line, can be stored, and starts as the text does."""
     title = title_of([turn(text)])
     words = " ".join(text.split()).encode("utf-8", "replace").decode()
     if not words:
@@ -151,7 +151,7 @@ def test_title_of_any_text(text: str) -> None:
 
 
 def test_title_stays() -> None:
-    """It is of the first turn with words, also where that turn is gone, or was stored without."""
+    """It is of the first turn with words, also after that turn was dropped or stored without."""
     started = conversation("one")
     assert started.title is None
     begun = started.with_turn(turn(" "), AGENT, THEN).with_turn(turn("First"), AGENT, THEN)

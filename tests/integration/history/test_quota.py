@@ -1,4 +1,4 @@
-"""Whose conversations go when there are too many."""
+"""Which user's conversations are deleted when there are too many."""
 
 import os
 import random
@@ -41,18 +41,18 @@ async def say(
 
 
 async def start(history: History, name: str, user_id: str | None = None) -> None:
-    """Begin a conversation without a turn."""
+    """Start a conversation without a turn."""
     await history.async_create(conversation(name, user_id=user_id, agent_id=AGENT))
 
 
 def of(folder: Path, prefix: str) -> list[str]:
-    """Return the conversations whose names begin like this."""
+    """Return the conversations whose names start like this."""
     return sorted(name.removesuffix(".json") for name in names(folder) if name.startswith(prefix))
 
 
 @pytest.mark.parametrize("restart", [True, False])
 async def test_one_shots_push_out_nothing_else(load: Load, folder: Path, *, restart: bool) -> None:
-    """They have a quota of their own, before and after a restart."""
+    """They have their own quota, before and after a restart."""
     history = await load(max_conversations=10, max_one_shots=5)
     for number in range(9):
         await say(history, f"assist{number}")
@@ -65,7 +65,7 @@ async def test_one_shots_push_out_nothing_else(load: Load, folder: Path, *, rest
     assert of(folder, "open") == ["open"]
     kept = of(folder, "chat")
     assert kept[-5:] == [f"chat{number}" for number in range(25, 30)]
-    # What was not read since the restart is only known to be a one-shot when there is too much.
+    # An unread file is recognised as a one-shot only when there are too many.
     assert len(kept) <= 10
     await say(history, "assist9")
     await say(history, "assist10")
@@ -74,7 +74,7 @@ async def test_one_shots_push_out_nothing_else(load: Load, folder: Path, *, rest
 
 
 async def test_a_one_shot_among_open_ones(load: Load, folder: Path) -> None:
-    """It is not pushed out by them either: one that was just answered can be read."""
+    """Open ones do not evict it either: one that was just answered can be read."""
     history = await load(max_conversations=3)
     for number in range(3):
         await say(history, f"assist{number}")
@@ -86,7 +86,7 @@ async def test_a_one_shot_among_open_ones(load: Load, folder: Path) -> None:
 @pytest.mark.parametrize("restart", [True, False])
 @pytest.mark.parametrize("way", ["start", "say", "both"])
 async def test_a_flood_of_one_user(load: Load, folder: Path, way: str, *, restart: bool) -> None:
-    """It pushes out only what is that user's, whatever others had before."""
+    """It only deletes that user's, however many others have."""
     history = await load(max_conversations=40)
     for number in range(5):
         await say(history, f"anna{number}", "anna")
@@ -110,7 +110,7 @@ async def test_a_flood_of_one_user(load: Load, folder: Path, way: str, *, restar
 
 
 async def test_a_flood_of_empty_ones_without_owner(load: Load, folder: Path) -> None:
-    """An automation's go before what was said at a voice satellite, but not the newest."""
+    """An automation's go before those of a satellite, but not the newest."""
     history = await load(max_conversations=40)
     for number in range(10):
         await say(history, f"satellite{number}")
@@ -120,14 +120,14 @@ async def test_a_flood_of_empty_ones_without_owner(load: Load, folder: Path) -> 
     assert of(folder, "started") == [f"started{number:03}" for number in range(70, 100)]
     for number in range(60):
         await say(history, f"more{number:02}")
-    # As many may still be about to be used.
+    # The same number may still be about to be used.
     assert len(of(folder, "started")) <= KEPT_EMPTY
     assert of(folder, "more")[-1] == "more59"
     assert len(names(folder)) == 40
 
 
 async def test_bytes(load: Load, folder: Path) -> None:
-    """Of size, too, the one who has the most loses first; one-shots before all."""
+    """By size, too, the user with the most loses first; one-shots before all."""
     history = await load(max_bytes=30_000)
     await say(history, "anna", "anna", "x" * 3000)
     await say(history, "chat", "anna", "x" * 3000, is_one_shot=True)
@@ -140,7 +140,7 @@ async def test_bytes(load: Load, folder: Path) -> None:
 
 
 async def test_what_cannot_be_read_counts(load: Load, folder: Path) -> None:
-    """Nobody owns it: it goes as if it were an automation's."""
+    """It has no owner, and goes like an automation's."""
     history = await load(max_conversations=3)
     await say(history, "anna", "anna")
     damage(folder / "broken.json", "[]")
@@ -154,7 +154,7 @@ async def test_what_cannot_be_read_counts(load: Load, folder: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 async def test_any_mixture(load: Load, folder: Path, seed: int) -> None:
-    """However many come, each owner keeps the newest ones that are his fair share."""
+    """Each owner keeps a fair share of the newest ones."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     most = 12
     history = await load(max_conversations=most, max_one_shots=3)

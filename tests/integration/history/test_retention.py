@@ -1,4 +1,4 @@
-"""What is kept, and how much of it."""
+"""Retention by age, number and size."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 async def test_age(
     history: History, load: Load, folder: Path, root: Path, pass_time: PassTime
 ) -> None:
-    """What had no turn for so long goes, closed or not, and only of this entry."""
+    """Old conversations of this entry are deleted, closed or not."""
     other = await load("01HOTHER")
     await append(other, "one")
     await append(history, "one")
@@ -43,7 +43,7 @@ async def test_age(
 
 
 async def test_age_at_load(history: History, load: Load, folder: Path, pass_time: PassTime) -> None:
-    """A restart finds what has become too old."""
+    """A restart deletes the old ones."""
     await append(history, "old")
     pass_time(timedelta(days=29))
     await append(history, "new")
@@ -52,7 +52,7 @@ async def test_age_at_load(history: History, load: Load, folder: Path, pass_time
 
 
 async def test_number(load: Load, folder: Path, freezer: FrozenDateTimeFactory) -> None:
-    """A turn of a new conversation pushes the oldest out, on disk or not."""
+    """A turn of a new conversation deletes the oldest, on disk or not."""
     history = await load(max_conversations=3)
     for name in ("a", "b", "c"):
         await append(history, name)
@@ -67,7 +67,7 @@ async def test_number(load: Load, folder: Path, freezer: FrozenDateTimeFactory) 
 
 
 async def test_size(load: Load, folder: Path, freezer: FrozenDateTimeFactory) -> None:
-    """All files together stay below the bound, except that the last one is kept."""
+    """All files together stay below the limit, except that the last one is kept."""
     history = await load(max_bytes=10_000)
     for name in ("a", "b", "c", "d"):
         await append(history, name, "x" * 3500)
@@ -87,7 +87,7 @@ async def test_delayed_turns_are_pruned_when_written(load: Load, folder: Path) -
 
 
 async def test_many_at_once(history: History, load: Load, folder: Path) -> None:
-    """Lower bounds take effect at once, while conversations go on."""
+    """Lower limits take effect at once, while conversations continue."""
     for n in range(120):
         await append(history, f"c{n}")
     await load(max_conversations=5)
@@ -95,7 +95,7 @@ async def test_many_at_once(history: History, load: Load, folder: Path) -> None:
 
 
 async def test_new_conversations_at_the_same_time(load: Load, folder: Path) -> None:
-    """What is pushed out and what is written do not get into each other's way."""
+    """Deleting and writing do not disturb each other."""
     history = await load(max_conversations=2)
     await asyncio.gather(*(append(history, f"c{n}") for n in range(20)))
     assert len(names(folder)) == 2
@@ -105,7 +105,7 @@ async def test_new_conversations_at_the_same_time(load: Load, folder: Path) -> N
 async def test_a_file_that_cannot_be_removed(
     load: Load, folder: Path, freezer: FrozenDateTimeFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is told in the log, and all goes on."""
+    """The log says so, and all else continues."""
     history = await load(max_conversations=1)
     await append(history, "a")
     (folder / "a.json").unlink()
@@ -117,7 +117,7 @@ async def test_a_file_that_cannot_be_removed(
 
 
 async def test_turns_of_one_conversation(history: History, folder: Path) -> None:
-    """If there are too many, the older ones of them go, in large steps."""
+    """If there are too many, its oldest turns are dropped, in large steps."""
     turns = tuple(turn(str(n)) for n in range(MAX_TURNS))
     await history.async_create(conversation("one", *turns))
     assert len(said(folder / "one.json")) == MAX_TURNS
@@ -130,7 +130,7 @@ async def test_turns_of_one_conversation(history: History, folder: Path) -> None
 
 
 async def test_size_of_one_conversation(history: History, folder: Path) -> None:
-    """So they do if the file would be too large; the last turn is kept whatever its size."""
+    """So are they if the file would be too large; the last turn is always kept."""
     for n in range(10):
         await append(history, "one", f"{n}{'x' * (MAX_BYTES // 10)}")
     assert (folder / "one.json").stat().st_size <= MAX_BYTES
@@ -146,7 +146,7 @@ async def test_size_of_one_conversation(history: History, folder: Path) -> None:
 async def test_set_aside_files_go_too(
     hass: HomeAssistant, history: History, folder: Path, pass_time: PassTime
 ) -> None:
-    """What was set aside is kept as long as a conversation, from then on, and so is the issue."""
+    """They are kept as long as a conversation, from then on, and so is the issue."""
     await append(history, "one")
     (folder / "one.json").write_text("[]")
     os.utime(folder / "one.json", (0, 0))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 async def test_round_trip(history: History, load: Load) -> None:
-    """After a restart a conversation is what it was, with all its turns."""
+    """After a restart a conversation has all its turns."""
     before = conversation("one", turn_with_tools(), turn(), system_prompt="Be brief.")
     await history.async_create(before)
     await append(history, "one", "Third")
@@ -57,7 +57,7 @@ async def test_round_trip(history: History, load: Load) -> None:
 
 
 async def test_a_conversation_is_created_once(history: History) -> None:
-    """A second one of the same id is refused, and leaves the first."""
+    """A second one with the same id is rejected, and leaves the first."""
     await history.async_create(conversation("one", turn()))
     with pytest.raises(HistoryError):
         await history.async_create(conversation("one"))
@@ -69,9 +69,9 @@ async def test_a_conversation_is_created_once(history: History) -> None:
 async def test_a_durable_turn_is_on_disk(
     history: History, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the call returns, file and folder were synced, and only the owner may read."""
+    """When the call returns, file and folder are synced, and only the owner may read."""
     synced: list[Path] = []
-    # It is still called: only that it is called is to be seen.
+    # It is still called: this only records the call.
     sync = sys.modules["atomicwrites"].__dict__["_proper_fsync"]
 
     def record(descriptor: int) -> None:
@@ -88,7 +88,7 @@ async def test_a_durable_turn_is_on_disk(
 
 
 async def test_a_delayed_turn(hass: HomeAssistant, history: History, folder: Path) -> None:
-    """It is on disk within five seconds, also if turns go on coming."""
+    """It is on disk within five seconds, also if more turns come."""
     await append(history, "one", "First", durable=False)
     assert names(folder) == set()
     stored = await history.async_get("one")
@@ -107,7 +107,7 @@ async def test_a_delayed_turn(hass: HomeAssistant, history: History, folder: Pat
 async def test_new_turns_do_not_put_off_a_delayed_one(
     hass: HomeAssistant, history: History, folder: Path, freezer: FrozenDateTimeFactory
 ) -> None:
-    """The first one has its time, whatever comes afterwards."""
+    """The first one is written in time, whatever comes afterwards."""
     await append(history, "one", "First", durable=False)
     freezer.tick(2)
     await append(history, "one", "Second", durable=False)
@@ -127,7 +127,7 @@ async def test_a_delayed_turn_before_a_durable_one(history: History, folder: Pat
 
 
 async def test_home_assistant_stops(hass: HomeAssistant, history: History, folder: Path) -> None:
-    """What is not on disk yet is written at the end, and what comes then is written at once."""
+    """Pending turns are written at the end, and later ones immediately."""
     await append(history, "one", durable=False)
     hass.set_state(CoreState.stopping)
     await append(history, "two", durable=True)
@@ -140,7 +140,7 @@ async def test_home_assistant_stops(hass: HomeAssistant, history: History, folde
 
 
 async def test_unload(history: History, folder: Path) -> None:
-    """What is pending is written, and a turn that ends later too."""
+    """Pending turns are written, and so is one that ends later."""
     await append(history, "one", durable=False)
     await history.async_unload()
     assert said(folder / "one.json") == ["Hello"]
@@ -149,7 +149,7 @@ async def test_unload(history: History, folder: Path) -> None:
 
 
 async def test_turns_at_the_same_time(history: History, folder: Path) -> None:
-    """None of them is lost, and each conversation has its own."""
+    """None is lost, and each conversation has its own."""
     await asyncio.gather(
         *(
             append(history, name, f"{name}{n}", durable=n % 2 == 0)
@@ -165,7 +165,7 @@ async def test_turns_at_the_same_time(history: History, folder: Path) -> None:
 async def test_many_turns_while_others_are_written(
     hass: HomeAssistant, history: History, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is begun meanwhile is written later, it is not taken for what cannot be written."""
+    """Later turns are written later; they are not taken for failures."""
     monkeypatch.setattr("custom_components.llamacpp.history.store.MAX_UNSAVED", 1)
     for n in range(10):
         await append(history, f"first{n}", durable=False)
@@ -177,7 +177,7 @@ async def test_many_turns_while_others_are_written(
 
 
 async def test_a_caller_that_is_cancelled(history: History, folder: Path) -> None:
-    """The turn is stored all the same, and those after it come after it."""
+    """The turn is stored anyway, and later ones come after it."""
     task = asyncio.create_task(append(history, "one", "First"))
     await asyncio.sleep(0)
     task.cancel()
@@ -203,7 +203,7 @@ async def test_a_caller_that_is_cancelled(history: History, folder: Path) -> Non
     ],
 )
 async def test_odd_ids(history: History, load: Load, root: Path, odd: str) -> None:
-    """Any id is a file in the folder, and none is another's."""
+    """Any id is a file in the folder, and no two ids share one."""
     await append(history, odd, "Odd")
     await append(history, "plain", "Plain")
     assert names(root) == {ENTRY}
@@ -225,7 +225,7 @@ async def test_an_id_like_the_name_of_a_hash(history: History, folder: Path) -> 
 
 
 async def test_list(history: History, load: Load, freezer: FrozenDateTimeFactory) -> None:
-    """The newest come first, before and after a restart, and whether they are on disk or not."""
+    """The newest come first, before and after a restart, on disk or not."""
     for name in ("a", "b", "c"):
         await append(history, name, durable=name != "c")
         freezer.tick(60)
@@ -257,7 +257,7 @@ async def test_list_of_one_agent(history: History, freezer: FrozenDateTimeFactor
 async def test_list_reads_so_much_and_no_more(
     history: History, load: Load, freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What has not been read yet costs, so there is a bound."""
+    """Unread files cost time, so there is a limit."""
     monkeypatch.setattr("custom_components.llamacpp.history.store.MAX_READS_OF_LIST", 2)
     for name in ("a", "b", "c"):
         await append(history, name)
@@ -269,7 +269,7 @@ async def test_list_reads_so_much_and_no_more(
 
 
 async def test_close(history: History, load: Load, freezer: FrozenDateTimeFactory) -> None:
-    """A closed conversation is kept, in its place, and keeps what is said in it."""
+    """A closed conversation is kept in its place, with its later turns."""
     await append(history, "one", durable=False)
     freezer.tick(60)
     await append(history, "two")
@@ -289,7 +289,7 @@ async def test_close(history: History, load: Load, freezer: FrozenDateTimeFactor
 
 
 async def test_active_conversations(history: History, load: Load, pass_time: PassTime) -> None:
-    """Those are that had a turn not long ago and are not closed, also after a restart."""
+    """Those with a recent turn that are not closed, also after a restart."""
     await append(history, "old")
     pass_time(timedelta(seconds=ACTIVE_SECONDS + 1))
     await append(history, "closed")
@@ -311,7 +311,7 @@ async def test_active_conversations(history: History, load: Load, pass_time: Pas
 async def test_remove(
     hass: HomeAssistant, history: History, load: Load, root: Path, folder: Path
 ) -> None:
-    """All files of an entry go, those of others stay, and a late turn brings nothing back."""
+    """All files of an entry are deleted, others stay, and a late turn restores nothing."""
     other = await load("01HOTHER")
     await append(other, "one")
     await append(history, "one")

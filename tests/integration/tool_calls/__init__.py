@@ -1,0 +1,1 @@
+"""Tests of the tool_calls package."""
