@@ -11,8 +11,9 @@ from pathlib import Path
 import homeassistant
 from homeassistant import bootstrap
 
-# What the demo's configuration sets up, what the virtual home and the integration stand on, and
-# core's `llama_cpp`, which the benchmarks compare with. Dependencies are found by the manifests.
+# What the demo's configuration sets up, what the virtual home and the integration stand on,
+# core's `llama_cpp`, which the benchmarks compare with, and `wyoming`, by which the demo hears and
+# speaks. Dependencies are found by the manifests.
 COMPONENTS = {
     "ai_task",
     "assist_pipeline",
@@ -41,6 +42,7 @@ COMPONENTS = {
     "todo",
     "vacuum",
     "valve",
+    "wyoming",
 }
 
 

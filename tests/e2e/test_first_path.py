@@ -32,9 +32,11 @@ SWITCH = "Flick on the light, please"
 
 
 @contextlib.asynccontextmanager
-async def home_assistant(config_dir: Path, port: int) -> AsyncGenerator[HomeAssistantClient]:
-    """Run Home Assistant and log in."""
-    hass = HomeAssistant(config_dir, port=port)
+async def home_assistant(
+    config_dir: Path, port: int, ffmpeg: Path | None = None
+) -> AsyncGenerator[HomeAssistantClient]:
+    """Run Home Assistant and log in. ffmpeg: what it makes MP3 by."""
+    hass = HomeAssistant(config_dir, port=port, ffmpeg=ffmpeg)
     hass.start()
     try:
         hass.wait_ready()
