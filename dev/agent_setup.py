@@ -78,14 +78,18 @@ async def newest_answer(client: HomeAssistantClient) -> dict[str, Any] | None:
 
 async def prefer_agent(client: HomeAssistantClient, agent: str) -> None:
     """Have the preferred pipeline send everything that is said to this agent."""
+    await update_pipeline(client, {"conversation_engine": agent, "prefer_local_intents": False})
+
+
+async def update_pipeline(client: HomeAssistantClient, wanted: Mapping[str, Any]) -> None:
+    """Change the preferred pipeline where it is not as wanted."""
     pipelines = await client.command("assist_pipeline/pipeline/list")
     pipeline: Mapping[str, Any] = next(
         one for one in pipelines["pipelines"] if one["id"] == pipelines["preferred_pipeline"]
     )
-    wanted = {"conversation_engine": agent, "prefer_local_intents": False}
     if wanted.items() <= pipeline.items():
         return
     fields = {key: value for key, value in pipeline.items() if key != "id"}
     await client.command(
-        "assist_pipeline/pipeline/update", pipeline_id=pipeline["id"], **fields | wanted
+        "assist_pipeline/pipeline/update", pipeline_id=pipeline["id"], **fields | dict(wanted)
     )

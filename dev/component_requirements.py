@@ -12,7 +12,8 @@ import homeassistant
 from homeassistant import bootstrap
 
 # The components of the demo's configuration, those that the virtual home and the integration need,
-# and core's `llama_cpp` for the benchmarks. Their dependencies come from the manifests.
+# core's `llama_cpp` for the benchmarks, and `wyoming`, with which the demo hears and speaks. Their
+# dependencies come from the manifests.
 COMPONENTS = {
     "ai_task",
     "assist_pipeline",
@@ -41,6 +42,7 @@ COMPONENTS = {
     "todo",
     "vacuum",
     "valve",
+    "wyoming",
 }
 
 

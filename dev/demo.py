@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -21,9 +22,14 @@ from .hass import DEMO_HOME, HomeAssistant
 from .llama import LlamaServer, path_from_environment
 from .models import ModelError, find_model
 from .processes import ProcessError, port_is_taken
+from .voice import Voice, decoded, ensure_voice, ffmpeg, talk
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
+
+    from .processes import ChildProcess
+    from .sound import Sound
+    from .voice import Talk
 
 CONTEXT_TOKENS = 8192
 # A small model may not find an end; nobody wants to watch that. Other answers are shorter.
@@ -40,8 +46,12 @@ What to try: press the speech bubble at the top right of the overview and type, 
   Turn on the kitchen light.
   What is the capital of France?
 or, from another terminal: scripts/demo --ask "What is the capital of France?"
-Press Ctrl-C to stop both.
+{talk}Press Ctrl-C to stop all.
 """
+# Elsewhere than on this machine, a browser wants https for that.
+HOW_TO_TALK = (
+    "To talk, open this address on this machine and press the microphone in that dialog.\n"
+)
 
 
 class DemoError(Exception):
@@ -65,6 +75,12 @@ def arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--ask", metavar="TEXT", help="ask this, print the answer, and end")
+    parser.add_argument(
+        "--ask-audio", type=Path, metavar="FILE", help="the same, spoken; implies --voice"
+    )
+    parser.add_argument(
+        "--voice", action="store_true", help="hear and speak, too: Whisper and Piper"
+    )
     parser.add_argument("--model", metavar="FILE_OR_URL", help="another model, in GGUF format")
     parser.add_argument("--home", type=Path, default=DEMO_HOME, help="another home, in YAML")
     parser.add_argument("--port", type=int, default=8123, help="of Home Assistant (8123)")
@@ -73,16 +89,18 @@ def arguments() -> argparse.Namespace:
 
 
 class Demo:
-    """The two programs, and the folder in which they keep what they know."""
+    """The programs, and the folder in which they keep what they know."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        """Describe them; raises ModelError or DemoError if something is missing."""
+        """Describe them; raises ModelError, DemoError or ProcessError if something is missing."""
         cache = path_from_environment("LLAMACPP_CACHE")
         self.folder = cache / "demo"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._addresses_file = self.folder / "addresses.json"
         self._options = options
         self._cache = cache
+        has_voice = options.voice or options.ask_audio
+        self.voice = Voice(self.folder, threads=os.cpu_count() or 1) if has_voice else None
 
     @contextlib.contextmanager
     def alone(self) -> Generator[bool]:
@@ -104,7 +122,7 @@ class Demo:
 
     @contextlib.contextmanager
     def running(self) -> Generator[tuple[LlamaServer, HomeAssistant]]:
-        """Start both programs, and stop them at the end. Raises ProcessError, DemoError."""
+        """Start all programs, and stop them at the end. Raises ProcessError, DemoError."""
         options = self._options
         for port, option in ((options.port, "--port"), (options.server_port, "--server-port")):
             if port_is_taken(port):
@@ -123,16 +141,22 @@ class Demo:
             model=model,
             port=options.server_port,
         )
-        hass = HomeAssistant(self.folder / "config", port=options.port, home=options.home)
+        hass = HomeAssistant(
+            self.folder / "config",
+            port=options.port,
+            home=options.home,
+            ffmpeg=ffmpeg() if self.voice else None,
+        )
+        speech = self.voice.servers if self.voice else ()
         with contextlib.ExitStack() as stack:
             stack.callback(self._addresses_file.unlink, missing_ok=True)
-            for program in (llama, hass):
+            for program in (llama, hass, *speech):
                 program.log.unlink(missing_ok=True)
                 say(f"Starting {program.name} (log: {program.log}) ...")
                 stack.callback(program.stop)
                 program.start()
-            llama.wait_ready()
-            hass.wait_ready()
+            for program in (llama, hass, *speech):
+                program.wait_ready()
             yield llama, hass
 
     def publish(self, addresses: Addresses) -> None:
@@ -160,6 +184,29 @@ async def ask(addresses: Addresses, text: str) -> None:
     )
 
 
+def ask_spoken(addresses: Addresses, question: Path, answer: Path) -> None:
+    """Say what is in an audio file, print the answer, and write its audio; raises DemoError."""
+
+    async def say_and_listen(sound: Sound) -> Talk:
+        async with HomeAssistantClient(addresses.home_assistant) as home:
+            return await talk(home, sound)
+
+    if not question.is_file():
+        message = f"there is no file {question}"
+        raise DemoError(message)
+    try:
+        sound = decoded(question.read_bytes())
+    except subprocess.CalledProcessError as err:
+        message = f"{question} is not an audio file"
+        raise DemoError(message) from err
+    said = asyncio.run(say_and_listen(sound))
+    if said.answer.is_error:
+        raise DemoError(said.answer.speech)
+    answer.write_bytes(said.audio)
+    print(said.answer.speech)
+    say(f"[heard: {said.heard}; the spoken answer is in {answer}]")
+
+
 def tokens_of(answer: Mapping[str, Any] | None) -> str:
     """Return what the diagnostics' newest answer took, in words."""
     if answer is None or (usage := answer["completion"]["usage"]) is None:
@@ -170,14 +217,15 @@ def tokens_of(answer: Mapping[str, Any] | None) -> str:
     )
 
 
-async def set_up(addresses: Addresses) -> None:
-    """Make the agent the one that answers."""
+async def set_up(addresses: Addresses, voice: Voice | None) -> None:
+    """Make the agent the one that answers, and have it hear and speak, or not."""
     async with HomeAssistantClient(addresses.home_assistant) as home:
         await home.wait_started()
         await ensure_agent(home, addresses.llama_server)
+        await ensure_voice(home, voice)
 
 
-def wait_for_the_end(programs: Sequence[LlamaServer | HomeAssistant]) -> None:
+def wait_for_the_end(programs: Sequence[ChildProcess]) -> None:
     """Wait for Ctrl-C; raises DemoError if a program ends by itself before."""
     while True:
         time.sleep(HEALTH_SECONDS)
@@ -187,25 +235,34 @@ def wait_for_the_end(programs: Sequence[LlamaServer | HomeAssistant]) -> None:
                 raise DemoError(message)
 
 
+def ask_once(demo: Demo, options: argparse.Namespace, addresses: Addresses) -> bool:
+    """Ask what the options say, and tell whether they say anything; raises DemoError."""
+    if options.ask:
+        asyncio.run(ask(addresses, options.ask))
+    elif options.ask_audio:
+        ask_spoken(addresses, options.ask_audio, demo.folder / "answer.mp3")
+    else:
+        return False
+    return True
+
+
 def run(options: argparse.Namespace) -> None:
     """Do what the options say; raises the errors that `main` explains."""
     demo = Demo(options)
     with demo.alone() as alone:
         if not alone:
             addresses = demo.addresses()
-            if not options.ask:
+            if not ask_once(demo, options, addresses):
                 message = f"the demo is running already, at {addresses.home_assistant}"
                 raise DemoError(message)
-            asyncio.run(ask(addresses, options.ask))
             return
         started = time.monotonic()
         with demo.running() as (llama, hass):
             addresses = Addresses(hass.base_url, llama.base_url)
-            asyncio.run(set_up(addresses))
+            asyncio.run(set_up(addresses, demo.voice))
             demo.publish(addresses)
             say(f"Ready after {time.monotonic() - started:.1f} s.")
-            if options.ask:
-                asyncio.run(ask(addresses, options.ask))
+            if ask_once(demo, options, addresses):
                 return
             print(
                 WHAT_TO_TRY.format(
@@ -214,10 +271,12 @@ def run(options: argparse.Namespace) -> None:
                     user=USER,
                     password=PASSWORD,
                     model=Path(options.model or os.environ["LLAMACPP_MODEL"]).name,
+                    talk=HOW_TO_TALK if demo.voice else "",
                 ),
                 flush=True,
             )
-            wait_for_the_end((llama, hass))
+            speech = demo.voice.servers if demo.voice else ()
+            wait_for_the_end((llama, hass, *speech))
 
 
 def main() -> int:

@@ -12,6 +12,8 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
+    from .sound import Sound
+
 USER = "demo"
 PASSWORD = "demo-home"  # noqa: S105 - printed by the demo, and good for this machine only
 REQUEST_SECONDS = 30.0
@@ -25,7 +27,7 @@ class HomeAssistantError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PipelineEvent:
-    """An event of a pipeline run. after: seconds since the question was sent."""
+    """An event of a pipeline run. after: seconds since the question was sent, or began to be."""
 
     type: str
     data: Mapping[str, Any]
@@ -245,30 +247,55 @@ class HomeAssistantClient:
             await connection.send_json({"id": 1, "type": command, **fields})
             return _result(await connection.receive_json())
 
-    async def run_pipeline(self, text: str, **fields: Any) -> AsyncGenerator[PipelineEvent]:
+    async def run_pipeline(
+        self,
+        text: str | None = None,
+        *,
+        sound: Sound | None = None,
+        live: bool = False,
+        **fields: Any,
+    ) -> AsyncGenerator[PipelineEvent]:
         """Ask the preferred pipeline's agent, and yield the events of the run as they come.
 
-        fields: further fields of `assist_pipeline/run`, such as conversation_id and device_id.
+        text: what is asked; if it is spoken instead, sound: the speech, and the answer is spoken,
+        too. live: the speech comes as fast as somebody speaks, and Home Assistant finds its end;
+        otherwise it ends with the sound. fields: further fields of `assist_pipeline/run`, such as
+        conversation_id and device_id.
         """
+        spoken = {"start_stage": "stt", "end_stage": "tts"}
+        stages = spoken if sound else {"start_stage": "intent", "end_stage": "intent"}
+        asks = {"sample_rate": sound.rate, "no_vad": not live} if sound else {"text": text}
+        speaking: asyncio.Task[None] | None = None
         async with self._connection() as connection:
             asked = time.perf_counter()
             await connection.send_json(
-                {
-                    "id": 1,
-                    "type": "assist_pipeline/run",
-                    "start_stage": "intent",
-                    "end_stage": "intent",
-                    "input": {"text": text},
-                    **fields,
-                }
+                {"id": 1, "type": "assist_pipeline/run", **stages, "input": asks, **fields}
             )
             _result(await connection.receive_json())
-            while True:
-                event = (await connection.receive_json())["event"]
-                after = time.perf_counter() - asked
-                yield PipelineEvent(event["type"], event["data"] or {}, after)
-                if event["type"] == "run-end":
-                    return
+            try:
+                while True:
+                    event = (await connection.receive_json())["event"]
+                    if sound and event["type"] == "run-start":
+                        handler = event["data"]["runner_data"]["stt_binary_handler_id"]
+                        asked = time.perf_counter()
+                        speaking = asyncio.create_task(
+                            _speak(connection, handler, sound, live=live)
+                        )
+                    after = time.perf_counter() - asked
+                    yield PipelineEvent(event["type"], event["data"] or {}, after)
+                    if event["type"] == "run-end":
+                        return
+            finally:
+                if speaking:
+                    speaking.cancel()
+
+    async def audio(self, path: str) -> AsyncGenerator[bytes]:
+        """Yield the pieces of an audio file as they come; raises HomeAssistantError."""
+        async with self._session.get(self.base_url + path) as response:
+            if not response.ok:
+                raise HomeAssistantError(f"GET {path}: {response.status}")
+            async for piece in response.content.iter_any():
+                yield piece
 
     async def ask(self, text: str, **fields: Any) -> AssistAnswer:
         """Ask the preferred pipeline's agent and return the whole answer."""
@@ -276,6 +303,20 @@ class HomeAssistantClient:
         async for event in self.run_pipeline(text, **fields):
             answer.add(event)
         return answer
+
+
+async def _speak(
+    connection: aiohttp.ClientWebSocketResponse, handler: int, sound: Sound, *, live: bool
+) -> None:
+    """Send speech: each piece behind the number of who takes it, and at the end only that."""
+    began = time.perf_counter()
+    sent = 0
+    for piece in sound.chunks():
+        await connection.send_bytes(bytes([handler]) + piece)
+        sent += len(piece)
+        if live:
+            await asyncio.sleep(began + sound.seconds(sent) - time.perf_counter())
+    await connection.send_bytes(bytes([handler]))
 
 
 def _result(message: Mapping[str, Any]) -> Any:

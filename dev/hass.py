@@ -43,7 +43,7 @@ logbook:
 system_health:
 virtual_home:
   home: {home}
-{scripts}automation: !include automations.yaml
+{scripts}{ffmpeg}automation: !include automations.yaml
 logger:
   default: warning
   logs:
@@ -68,6 +68,7 @@ class HomeAssistant(ChildProcess):
         python: Path | None = None,
         port: int | None = None,
         home: Path = DEMO_HOME,
+        ffmpeg: Path | None = None,
     ) -> None:
         """Describe it; this writes and starts nothing.
 
@@ -75,11 +76,13 @@ class HomeAssistant(ChildProcess):
         python: the interpreter of the environment with the wanted version, by default this one.
         port: by default a free one. home: YAML file with the entities of the virtual home;
         scripts are read from `NAME_scripts.yaml` next to it, in Home Assistant's format.
+        ffmpeg: the program that makes MP3 of speech, by default that on PATH.
         """
         self.config_dir = config_dir.absolute()
         self.port = port or free_port()
         self.base_url = f"http://{LOOPBACK}:{self.port}"
         self._home = home
+        self._ffmpeg = ffmpeg
         super().__init__(
             "Home Assistant",
             [
@@ -121,8 +124,9 @@ class HomeAssistant(ChildProcess):
         scripts = (
             f"script: !include {json.dumps(str(scripts_file))}\n" if scripts_file.exists() else ""
         )
+        ffmpeg = f"ffmpeg:\n  ffmpeg_bin: {json.dumps(str(self._ffmpeg))}\n" if self._ffmpeg else ""
         (self.config_dir / "configuration.yaml").write_text(
-            CONFIGURATION.format(home=json.dumps(str(home)), scripts=scripts)
+            CONFIGURATION.format(home=json.dumps(str(home)), scripts=scripts, ffmpeg=ffmpeg)
         )
         # The file of the automation editor.
         (self.config_dir / "automations.yaml").touch()

@@ -124,15 +124,19 @@ unpack_python() {
   mark_complete "$dir"
 }
 
-# setup_venv NAME: sets VENV to an environment with exactly requirements/NAME.txt.
+# venv_of NAME: sets VENV to where the environment with exactly requirements/NAME.txt is, or will be.
+venv_of() {
+  VENV=$CACHE/venv-$1-$(key_of "$ROOT/requirements/$1.txt" <("$PYTHON" -VV; echo "$PYTHON"))
+}
+
+# setup_venv NAME: the same, and makes it.
 setup_venv() {
-  local requirements=$ROOT/requirements/$1.txt
-  VENV=$CACHE/venv-$1-$(key_of "$requirements" <("$PYTHON" -VV; echo "$PYTHON"))
+  venv_of "$1"
   complete "$VENV" && return
   need_disk 2500
   need g++ "builds Home Assistant's audio packages" command -v g++
   need "python$PYTHON_VERSION-dev" "builds Home Assistant's audio packages" "$PYTHON" -c "$HEADERS_CHECK"
-  run_step "Installing the Python packages of requirements/$1.txt" build_venv "$requirements" ||
+  run_step "Installing the Python packages of requirements/$1.txt" build_venv "$ROOT/requirements/$1.txt" ||
     die_no_network "a Python package"
   mark_complete "$VENV"
 }

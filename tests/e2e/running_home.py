@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 
 @contextlib.asynccontextmanager
-async def home_assistant(config_dir: Path, port: int) -> AsyncGenerator[HomeAssistantClient]:
-    """Run Home Assistant and log in."""
-    hass = HomeAssistant(config_dir, port=port)
+async def home_assistant(
+    config_dir: Path, port: int, ffmpeg: Path | None = None
+) -> AsyncGenerator[HomeAssistantClient]:
+    """Run Home Assistant and log in. ffmpeg: the program that makes MP3 of speech."""
+    hass = HomeAssistant(config_dir, port=port, ffmpeg=ffmpeg)
     hass.start()
     try:
         hass.wait_ready()
