@@ -163,6 +163,27 @@ def test_all_folders_are_rooms() -> None:
     assert folders == {*ROOMS}
 
 
+# The folders with modules of the integration and of the app.
+FOLDERS = sorted(
+    {
+        path.parent
+        for product in (INTEGRATION, ROOT / "addon" / "llamacpp_app")
+        for path in product.rglob("*.py")
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "folder", FOLDERS, ids=[str(folder.relative_to(ROOT)) for folder in FOLDERS]
+)
+def test_every_module_is_in_the_readme(folder: Path) -> None:
+    """A README says what each module of its folder is for."""
+    text = (folder / "README.md").read_text()
+    modules = [path.name for path in folder.glob("*.py") if not path.name.startswith("__")]
+    missing = sorted(name for name in modules if f"`{name}`" not in text)
+    assert not missing, f"{folder.relative_to(ROOT)}/README.md does not name {', '.join(missing)}"
+
+
 def test_the_client_stands_alone() -> None:
     """It imports neither Home Assistant nor anything above it."""
     for path in (INTEGRATION / "client").glob("*.py"):

@@ -101,7 +101,7 @@ print(os.getuid(), os.getgid(), *os.getgroups())
 
 
 def given_up(tmp_path: Path, before: str = "") -> tuple[Paths, list[int]]:
-    """Let a child give up root; return its folders, and its user and groups."""
+    """Let a child of root give it up; return its folders, and its user and groups."""
     if os.geteuid() != 0:
         pytest.skip("only root can give up root")
     (tmp_path / "data").mkdir()
@@ -118,7 +118,7 @@ def given_up(tmp_path: Path, before: str = "") -> tuple[Paths, list[int]]:
 
 
 def test_root_is_given_up(tmp_path: Path) -> None:
-    """A child of root makes the folders, changes their owner, and gives up root."""
+    """A child of root makes the folders, gives them away, and is root no more."""
     paths, ids = given_up(tmp_path)
     user = pwd.getpwnam("nobody")
     assert ids[:2] == [user.pw_uid, user.pw_gid]
