@@ -34,7 +34,7 @@ from .resident import resident_bytes
 from .upstream import NotReadyError, TooLongError, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 
     from .catalog import Catalog, Entry
     from .command import LocalModel
@@ -496,12 +496,7 @@ class Runner:
             return "The model is being loaded: try again in a moment."
         if self._served:
             return f"{status.error} It is started again soon."
-        entries = self._catalog.entries.values()
-        for entry in entries:
-            if entry.state is ModelState.DOWNLOADING:
-                return f"The model {entry.name} is being downloaded{_share_of(entry)}: try later."
-        errors = [one.error for one in entries if one.error]
-        return errors[0] if errors else "There is no model yet."
+        return _why_none(self._catalog.entries.values())
 
     async def explained(self, err: UpstreamError, name: str | None) -> UpstreamError:
         """Return the error of an answer, with what is known here of its reason."""
@@ -554,6 +549,20 @@ class Runner:
         # A single one is restarted; if it is the one that sleeps, it wakes up.
         with self._idleness.used():
             pass
+
+
+def _why_none(entries: Collection[Entry]) -> str:
+    """Return in words why there is no model that could be served."""
+    for entry in entries:
+        if entry.progress and entry.progress.fault:
+            return (
+                f"The model {entry.name} cannot be downloaded yet: {entry.progress.fault}. "
+                "It is tried again and again."
+            )
+        if entry.state is ModelState.DOWNLOADING:
+            return f"The model {entry.name} is being downloaded{_share_of(entry)}: try later."
+    errors = [one.error for one in entries if one.error]
+    return errors[0] if errors else "There is no model yet."
 
 
 def _share_of(entry: Entry) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,8 +58,7 @@ class Service:
             tasks.create_task(self._prune())
 
     async def _announce(self) -> None:
-        """Tell the Supervisor, once the app answers."""
-        await self.runner.wait_ready()
+        """Tell the Supervisor at once: Home Assistant shows how far the model is."""
         await self.discovery.announce()
 
     async def _sample(self) -> None:
@@ -97,6 +98,9 @@ class Service:
             "downloads": [
                 _progress_of(one) for one in entries if one.state is ModelState.DOWNLOADING
             ],
+            "failed_downloads": [
+                _failed(one) for one in entries if one.state is ModelState.FAILED and one.option
+            ],
         }
 
     def _message(self) -> str | None:
@@ -115,9 +119,11 @@ class Service:
             return "error"
         if self.runner.is_serving:
             return "loading"
-        states = {one.state for one in self.catalog.entries.values()}
-        under_way = states & {ModelState.DOWNLOADING, ModelState.WAITING}
-        return "downloading" if under_way else "error"
+        entries = self.catalog.entries.values()
+        if any(one.progress and one.progress.fault for one in entries):
+            return "error"
+        under_way = {ModelState.DOWNLOADING, ModelState.WAITING}
+        return "downloading" if under_way & {one.state for one in entries} else "error"
 
     async def describe_models(self) -> list[dict[str, Any]]:
         """Return what `/api/models` tells."""
@@ -139,6 +145,7 @@ SERVICE: Final = web.AppKey("service", Service)
 
 
 def _progress_of(entry: Entry) -> dict[str, Any]:
+    """Return how far a model is, and why nothing comes if that is so."""
     progress = entry.progress
     return {
         "model": entry.name,
@@ -147,7 +154,25 @@ def _progress_of(entry: Entry) -> dict[str, Any]:
         "total_bytes": progress.total_bytes if progress else None,
         "bytes_per_second": progress.bytes_per_second if progress else None,
         "seconds_left": progress.seconds_left if progress else None,
+        "error": progress.fault if progress else None,
+        "retry_seconds": _seconds_until(progress.retry_at) if progress else None,
     }
+
+
+def _failed(entry: Entry) -> dict[str, Any]:
+    """Return why a model cannot be had, and in how many seconds it is tried again, if at all."""
+    return {
+        "model": entry.name,
+        "error": entry.error or "",
+        "retry_seconds": _seconds_until(entry.retry_at),
+    }
+
+
+def _seconds_until(moment: float | None) -> float | None:
+    """Return the seconds to a moment (monotonic seconds); None if it does not come."""
+    if moment is None or moment == math.inf:
+        return None
+    return round(max(0.0, moment - time.monotonic()), 1)
 
 
 def _described(entry: Entry, in_memory: str, fault: str | None) -> dict[str, Any]:
