@@ -33,6 +33,7 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
+from .app import WHOLE, App, ModelDownloadingError
 from .assistants import assistants_of
 from .client import (
     AuthenticationError,
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     )
     from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
+    from .app import Download
     from .client import LlamaServerClient, ServerProps
     from .coordinator import LlamaCppConfigEntry
 
@@ -134,6 +136,9 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         # Reason why the wait for a model failed.
         self._error: LlamaServerError | AbortFlow | None = None
         self._waiting: asyncio.Task[None] | None = None
+        # How far the app's model is, None if the app does not download one.
+        self._download: Download | None = None
+        self._was: Download | None = None
         # Step whose form is shown again after an error.
         self._form_step = "user"
 
@@ -228,12 +233,15 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._abort_if_address_is_known()
         try:
             await self._async_identify()
-        except ModelLoadingError:
-            return await self.async_step_loading()
         except LlamaServerError as err:
-            if await self._async_has_other_scheme(err):
+            if isinstance(err, ModelLoadingError) and CONF_API_PORT not in self._data:
+                return await self.async_step_loading()
+            told = await self._async_app_explained(err)
+            if isinstance(told, ModelLoadingError):
+                return await self.async_step_wait()
+            if told is err and await self._async_has_other_scheme(err):
                 return self._show_form({"base": _OTHER_SCHEME_ERRORS[self._scheme]}, self._data)
-            return self._show_error(err)
+            return self._show_error(told)
         # Another flow may have added it meanwhile.
         self._abort_if_address_is_known()
         return await self._async_tell_front()
@@ -466,8 +474,11 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         if not self._waiting.done():
             return self.async_show_progress(
                 step_id="wait",
-                progress_action="loading",
-                description_placeholders={CONF_URL: self._data[CONF_URL]},
+                progress_action="downloading" if self._download else "loading",
+                description_placeholders={
+                    CONF_URL: self._data[CONF_URL],
+                    CONF_MODEL: self._download.model if self._download else "",
+                },
                 progress_task=self._waiting,
             )
         self._waiting = None
@@ -478,16 +489,39 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         while True:
             try:
                 await self._async_identify()
-            except ModelLoadingError as err:
-                if time.monotonic() > deadline:
-                    self._error = err
+            except LlamaServerError as err:
+                told = await self._async_app_explained(err)
+                if self._comes_on():
+                    # However large the model and slow the line.
+                    deadline = time.monotonic() + LOADING_SECONDS
+                if not isinstance(told, ModelLoadingError) or time.monotonic() > deadline:
+                    self._error = told
                     return
-            except (LlamaServerError, AbortFlow) as err:
+            except AbortFlow as err:
                 self._error = err
                 return
             else:
                 return
             await asyncio.sleep(LOADING_POLL_SECONDS)
+
+    async def _async_app_explained(self, err: LlamaServerError) -> LlamaServerError:
+        """Return an error of the server, with what our app says of it; note how far its model is.
+
+        While the app starts the server, that is a server that loads.
+        """
+        self._was, self._download = self._download, None
+        app = App.of(self.hass, self._data)
+        told = await app.async_explained(err) if app else err
+        if isinstance(told, ModelDownloadingError):
+            self._download = told.download
+        return told
+
+    def _comes_on(self) -> bool:
+        """Show how far the app's model is; return whether more of it is there than before."""
+        if self._download is None or self._download.percent is None:
+            return False
+        self.async_update_progress(self._download.percent / WHOLE)
+        return self._download != self._was
 
     async def async_step_loaded(
         self,

@@ -14,6 +14,8 @@ FOLDER = Path(errors.__file__).parent / "translations"
 LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.json"))
 # Said without an error of the server.
 OWN = {
+    "app_fault",
+    "model_downloading",
     "answer_too_long",
     "model_not_loaded",
     "home_too_large",
