@@ -16,11 +16,13 @@ from .conversations import StoreError
 from .options import parse_options
 from .process import ProcessState
 from .statistics import SAMPLE_SECONDS, Statistics
+from .suggestions import SUGGESTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .catalog import Catalog, Entry
+    from .choice import Choice
     from .conversations import ConversationStore
     from .discovery import Discovery
     from .keyless import Keyless
@@ -40,6 +42,7 @@ class Service:
 
     runner: Runner
     catalog: Catalog
+    choice: Choice
     store: ConversationStore
     turns: Turns
     discovery: Discovery
@@ -65,6 +68,8 @@ class Service:
         while True:
             if counters := await self.runner.counters():
                 self.statistics.add(counters)
+                for sample in self.statistics.samples()[-1:]:
+                    self.choice.learn(sample)
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def _prune(self) -> None:
@@ -128,17 +133,28 @@ class Service:
     async def describe_models(self) -> list[dict[str, Any]]:
         """Return what `/api/models` tells."""
         states = await self.runner.memory_states()
+        usable = await self.choice.usable_bytes()
         return [
             _described(one, states.get(one.name, "unloaded"), self.runner.fault_of(one.name))
+            | self.choice.describe(one.name, one.info, usable)
             for one in self.catalog.entries.values()
         ]
 
-    def add_model(self, name: str, url: str, sha256: str | None) -> None:
-        """Want a further model. Raises AppError."""
+    async def describe_suggestions(self) -> list[dict[str, Any]]:
+        """Return what `/api/models` tells of models that are worth a try."""
+        usable = await self.choice.usable_bytes()
+        return [
+            self.choice.describe(one.name, one.info, usable) | one.as_json() for one in SUGGESTIONS
+        ]
+
+    def add_model(self, name: str, url: str, sha256: str | None, *, use: bool) -> None:
+        """Want a further model. use: it answers as soon as it is there. Raises AppError."""
         given = {"name": name, "url": url, "sha256": sha256}
         wanted = {key: one for key, one in given.items() if one is not None}
         (option,) = parse_options({"models": [wanted]}).models
         self.catalog.add(option)
+        if use:
+            self.runner.choose(name)
 
 
 SERVICE: Final = web.AppKey("service", Service)
