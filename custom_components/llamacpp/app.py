@@ -2,11 +2,18 @@
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
 from homeassistant.const import CONF_URL
 from yarl import URL
 
-from .client import CannotConnectError, LlamaServerError, ModelLoadingError, json_fields
+from .client import (
+    CannotConnectError,
+    LlamaServerError,
+    ModelLoadingError,
+    NotLlamaServerError,
+    json_fields,
+)
 from .connection import async_client
 from .const import CONF_API_PORT
 
@@ -21,6 +28,8 @@ DOWNLOADING = "downloading"
 LOADING = "loading"
 ERROR = "error"
 WHOLE = 100.0
+# Ten on most machines; a slow one has to write a few tokens at least.
+MEASURE_SECONDS = 120.0
 
 
 class ModelDownloadingError(ModelLoadingError):
@@ -117,6 +126,42 @@ class AppState:
         return ModelLoadingError(str(err)) if self.status in (DOWNLOADING, LOADING) else err
 
 
+@dataclass(frozen=True, slots=True)
+class AppModel:
+    """A model that the app has, or could download.
+
+    url: where it is downloaded from, None if it is there. n_bytes: of its file. fits: into the
+    memory of the app's machine. calls_tools: whether it controls the home by tools, a smaller one
+    by commands. speed: in tokens per second on that machine, which was measured, or is told by its
+    size. What is unknown is None.
+    """
+
+    name: str
+    url: str | None
+    n_bytes: int | None
+    fits: bool | None
+    calls_tools: bool | None
+    speed: float | None
+    is_measured: bool
+    is_in_use: bool
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], in_use: str | None) -> Self:
+        """Parse an entry of `models` or `suggestions` of `/api/models`."""
+        name = json_fields.text(value, "name") or ""
+        fits, control = value.get("fits"), json_fields.text(value, "control")
+        return cls(
+            name,
+            json_fields.text(value, "url"),
+            json_fields.integer(value, "bytes"),
+            fits if isinstance(fits, bool) else None,
+            None if control is None else control == "tools",
+            json_fields.number(value, "tokens_per_second"),
+            json_fields.flag(value, "is_measured"),
+            name == in_use,
+        )
+
+
 class App:
     """Client for the API of our app, on the host of its server."""
 
@@ -141,6 +186,36 @@ class App:
         if not isinstance(health, dict) or "llama_server" not in health:
             return None
         return AppState.from_json(health)
+
+    async def async_models(self) -> list[AppModel]:
+        """Return the models that the app has or suggests. Raises LlamaServerError."""
+        health = await self._client.request_json("GET", "/api/health")
+        answer = await self._client.request_json("GET", "/api/models")
+        if not isinstance(health, dict) or not isinstance(answer, dict):
+            raise NotLlamaServerError("The app's answer has no models")
+        in_use = json_fields.text(health, "model")
+        told = [one for one in json_fields.items(answer, "models") or [] if isinstance(one, dict)]
+        known = {json_fields.text(one, "name") for one in told}
+        ready = [one for one in told if json_fields.text(one, "state") == "ready"]
+        suggested = [
+            one
+            for one in json_fields.items(answer, "suggestions") or []
+            if isinstance(one, dict) and json_fields.text(one, "name") not in known
+        ]
+        return [AppModel.from_json(one, in_use) for one in (*ready, *suggested)]
+
+    async def async_measure(self) -> None:
+        """Have the app measure how fast the model in use writes. Raises LlamaServerError."""
+        await self._client.request_json("POST", "/api/speed", limit=MEASURE_SECONDS)
+
+    async def async_use(self, model: AppModel) -> None:
+        """Have the app use a model, as soon as it is there. Raises LlamaServerError."""
+        if model.url is None:
+            path = f"/api/models/{quote(model.name, safe='')}/load"
+            await self._client.request_json("POST", path)
+            return
+        body = {"name": model.name, "url": model.url, "use": True}
+        await self._client.request_json("POST", "/api/models", body=body)
 
     async def async_explained(self, err: LlamaServerError) -> LlamaServerError:
         """Return an error of the server, with what the app says of it."""

@@ -28,6 +28,9 @@ from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.helpers.llm import LLM_API_ASSIST
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -66,6 +69,7 @@ from .const import (
 from .core_integration import async_change_over, async_core_entry
 from .errors import translation_key, translation_placeholders
 from .first_steps import async_offer_first_steps
+from .model_choice import async_router_options
 from .naming import free_name
 from .options_flow import LlamaCppOptionsFlow
 from .subentry_flow import AITaskSubentryFlow, ConversationSubentryFlow
@@ -82,7 +86,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
     from .app import Download
-    from .client import LlamaServerClient, ServerProps
+    from .client import LlamaServerClient, Model, ServerProps
     from .coordinator import LlamaCppConfigEntry
 
 API_KEY_SELECTOR = TextSelector(
@@ -122,6 +126,8 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._data: dict[str, Any] = {}
         self._title: str | None = None
         self._model: str | None = None
+        # The models of a router.
+        self._models: list[Model] = []
         # The model that was a part of the address, and the proxy in front of the servers.
         self._named_model: str | None = None
         self._front: Front | None = None
@@ -255,7 +261,24 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
                 return await self.async_step_llama_swap()
             case Front.LITELLM:
                 return await self.async_step_litellm()
+        if len(self._models) > 1 and self.source != SOURCE_RECONFIGURE:
+            return await self.async_step_model()
         return await self._async_tell_core()
+
+    async def async_step_model(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask which of a router's models the first agents are to use."""
+        if user_input is not None:
+            self._model = user_input[CONF_MODEL]
+            self._abort_if_address_is_known()
+            return await self._async_tell_core()
+        options = await async_router_options(self.hass, self._models)
+        config = SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
+        field = probatio.Required(CONF_MODEL, default=self._model)
+        return self.async_show_form(
+            step_id="model",
+            data_schema=probatio.Schema({field: SelectSelector(config)}),
+            description_placeholders={CONF_URL: self._data[CONF_URL]},
+        )
 
     async def async_step_llama_swap(
         self, user_input: dict[str, Any] | None = None
@@ -369,9 +392,9 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
                 self._link(entry)
             raise AbortFlow("already_configured")
         self._instance = props.instance
-        self._model = None
+        self._model, self._models = None, []
         if props.is_router:
-            models = await client.models()
+            models = self._models = await client.models()
             loaded = [one for one in models if one.status is ModelStatus.LOADED]
             first = next((one.id for one in loaded or models), None)
             # llama-swap may know the model under an unlisted name.

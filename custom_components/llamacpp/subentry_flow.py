@@ -34,6 +34,7 @@ from .const import (
     DEFAULT_TASK_NAME,
 )
 from .model.abilities import CONF_TOOL_CALLS, ToolCalls
+from .model_choice import async_router_options
 from .naming import free_name
 from .prompt.options import (
     CONF_HISTORY_TOKENS,
@@ -198,7 +199,7 @@ class AgentSubentryFlow(ConfigSubentryFlow):
         if entry.runtime_data.coordinator.data.is_router:
             models = await entry.runtime_data.client.models()
             fields[probatio.Required(CONF_MODEL)] = SelectSelector(
-                SelectSelectorConfig(options=[model.id for model in models])
+                SelectSelectorConfig(options=await async_router_options(self.hass, models))
             )
         fields |= self._own_fields()
         for name, options in self._sections.items():
