@@ -28,9 +28,6 @@ from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.helpers.llm import LLM_API_ASSIST
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    SelectSelector,
-    SelectSelectorConfig,
-    SelectSelectorMode,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -69,7 +66,7 @@ from .const import (
 from .core_integration import async_change_over, async_core_entry
 from .errors import translation_key, translation_placeholders
 from .first_steps import async_offer_first_steps
-from .model_choice import async_router_options
+from .model_choice import async_app_selector, async_router_selector
 from .naming import free_name
 from .options_flow import LlamaCppOptionsFlow
 from .subentry_flow import AITaskSubentryFlow, ConversationSubentryFlow
@@ -243,6 +240,8 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             if isinstance(err, ModelLoadingError) and CONF_API_PORT not in self._data:
                 return await self.async_step_loading()
             told = await self._async_app_explained(err)
+            if isinstance(told, ModelDownloadingError):
+                return self._show_download(told)
             if isinstance(told, ModelLoadingError):
                 return await self.async_step_wait()
             if told is err and await self._async_has_other_scheme(err):
@@ -271,12 +270,11 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
             self._model = user_input[CONF_MODEL]
             self._abort_if_address_is_known()
             return await self._async_tell_core()
-        options = await async_router_options(self.hass, self._models)
-        config = SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
+        selector = await async_router_selector(self.hass, self._models)
         field = probatio.Required(CONF_MODEL, default=self._model)
         return self.async_show_form(
             step_id="model",
-            data_schema=probatio.Schema({field: SelectSelector(config)}),
+            data_schema=probatio.Schema({field: selector}),
             description_placeholders={CONF_URL: self._data[CONF_URL]},
         )
 
@@ -477,6 +475,42 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
                     if (await entry.runtime_data.client.props()).instance == instance:
                         return entry
         return None
+
+    def _show_download(self, told: ModelDownloadingError) -> ConfigFlowResult:
+        """Offer to wait for the app's model, or to choose another one."""
+        return self.async_show_menu(
+            step_id="downloading",
+            menu_options=["wait", "choose"],
+            description_placeholders=translation_placeholders(told),
+        )
+
+    async def async_step_downloading(self) -> ConfigFlowResult:
+        """Look how far the app's model is now."""
+        return await self._async_check()
+
+    async def async_step_choose(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show what the app can download, have it use one, and wait for the first that is there."""
+        errors: dict[str, str] = {}
+        message = ""
+        app = App.of(self.hass, self._data)
+        try:
+            models = {one.name: one for one in await app.async_models()} if app else {}
+        except LlamaServerError as err:
+            return self._show_error(err)
+        if user_input is not None and app:
+            try:
+                await app.async_use(models[user_input[CONF_MODEL]])
+            except LlamaServerError as err:
+                errors, message = {"base": "app_fault"}, str(err)
+            else:
+                return await self.async_step_wait()
+        selector = await async_app_selector(self.hass, list(models.values()))
+        return self.async_show_form(
+            step_id="choose",
+            data_schema=probatio.Schema({probatio.Required(CONF_MODEL): selector}),
+            errors=errors,
+            description_placeholders={"message": message},
+        )
 
     async def async_step_loading(self) -> ConfigFlowResult:
         """Offer to wait for a server that is loading its model."""

@@ -4,7 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from homeassistant.helpers.selector import SelectOptionDict
+from homeassistant.helpers.selector import (
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+)
 from homeassistant.helpers.translation import async_get_translations
 
 from .client import ModelStatus
@@ -54,12 +59,15 @@ class Words:
         return [f"{self.home}, {self.talk}" if calls_tools else self.home]
 
 
-async def async_app_options(
-    hass: HomeAssistant, models: Sequence[AppModel]
-) -> list[SelectOptionDict]:
-    """Return the models of our app as options of a form, those first that can be used at once."""
+async def async_app_selector(hass: HomeAssistant, models: Sequence[AppModel]) -> SelectSelector:
+    """Return what chooses one of the models of our app, those first that can be used at once."""
     words = await Words.async_of(hass)
-    return [_option(one, words) for one in sorted(models, key=_order)]
+    return _selector([_option(one, words) for one in sorted(models, key=_order)])
+
+
+def _selector(options: list[SelectOptionDict]) -> SelectSelector:
+    """Return a list in which the labels have room on a phone."""
+    return SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST))
 
 
 def _order(model: AppModel) -> tuple[bool, bool, bool, int]:
@@ -83,10 +91,8 @@ def _option(model: AppModel, words: Words) -> SelectOptionDict:
     return SelectOptionDict(value=model.name, label=SEPARATOR.join(parts))
 
 
-async def async_router_options(
-    hass: HomeAssistant, models: Sequence[Model]
-) -> list[SelectOptionDict]:
-    """Return the models of a router as options of a form, in the router's order."""
+async def async_router_selector(hass: HomeAssistant, models: Sequence[Model]) -> SelectSelector:
+    """Return what chooses one of the models of a router, in the router's order."""
     words = await Words.async_of(hass)
     options = []
     for one in models:
@@ -99,7 +105,7 @@ async def async_router_options(
         elif one.status is ModelStatus.DOWNLOADING:
             parts.append(words.download)
         options.append(SelectOptionDict(value=one.id, label=SEPARATOR.join(parts)))
-    return options
+    return _selector(options)
 
 
 def _params_in(name: str) -> int | None:

@@ -11,16 +11,13 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
-    SelectSelector,
-    SelectSelectorConfig,
-    SelectSelectorMode,
 )
 
 from .app import App
 from .client import LlamaServerError
 from .const import DOMAIN, LOGGER
 from .history import Retention
-from .model_choice import async_app_options
+from .model_choice import async_app_selector
 
 if TYPE_CHECKING:
     import asyncio
@@ -133,10 +130,9 @@ class LlamaCppOptionsFlow(OptionsFlow):
                     reason="model_is_downloaded" if model.url else "model_is_used",
                     description_placeholders={CONF_MODEL: model.name},
                 )
-        options = await async_app_options(self.hass, list(models.values()))
-        config = SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
+        selector = await async_app_selector(self.hass, list(models.values()))
         current = next((one.name for one in models.values() if one.is_in_use), None)
-        schema = probatio.Schema({probatio.Required(CONF_MODEL): SelectSelector(config)})
+        schema = probatio.Schema({probatio.Required(CONF_MODEL): selector})
         return self.async_show_form(
             step_id="choose",
             data_schema=self.add_suggested_values_to_schema(

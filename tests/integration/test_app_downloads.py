@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 from homeassistant.config_entries import SOURCE_HASSIO, ConfigEntryState
-from homeassistant.const import CONF_API_KEY, CONF_URL
+from homeassistant.const import CONF_API_KEY, CONF_MODEL, CONF_URL
 from homeassistant.data_entry_flow import (
     EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE,
     FlowResultType,
@@ -26,6 +26,7 @@ from tests.conftest import sockets
 
 from .conftest import issues
 from .entities import entity_of, sensor
+from .test_config_flow import choices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -57,7 +58,9 @@ def make_app(tmp_path: Path) -> Generator[MakeApp]:
 
     def make(model_url: str) -> RunningApp:
         with sockets():
-            app = RunningApp(tmp_path, {}, model_url=model_url, model_name="smol")
+            # Nobody listens there, so nothing else is downloaded.
+            environment = {"HF_ENDPOINT": "http://127.0.0.1:1"}
+            app = RunningApp(tmp_path, environment, model_url=model_url, model_name="smol")
             apps.append(app)
             app.start()
             app.wait_for("Downloading smol")
@@ -141,11 +144,20 @@ async def test_the_flow_waits_for_the_download(
     files.script = [half]
     app = await asyncio.to_thread(make_app, f"{files.url}/smol.gguf")
     step = await discover(assist, app)
+    assert (step["type"], step["step_id"]) == (FlowResultType.MENU, "downloading")
+    said = step["description_placeholders"]
+    assert said is not None
+    assert said["model"] == "smol"
+    flows = assist.config_entries.flow
+    step = await flows.async_configure(step["flow_id"], {"next_step_id": "choose"})
+    assert step["step_id"] == "choose"
+    shown = choices(step)
+    assert shown["gemma-3-1b-it-Q4_K_M"] == "gemma-3-1b-it · 0.8 GB · home · to download"
+    step = await flows.async_configure(step["flow_id"], {CONF_MODEL: "gemma-3-1b-it-Q4_K_M"})
     assert step["type"] is FlowResultType.SHOW_PROGRESS
     assert (step["step_id"], step["progress_action"]) == ("wait", "downloading")
     await until(lambda: any(0.4 < one.data["progress"] <= 0.5 for one in told))
     half.go_on.set()
-    flows = assist.config_entries.flow
     await until(lambda: flows.async_get(step["flow_id"])["step_id"] == "loaded")
     # The user interface goes on by itself, or when the window is opened again.
     step = await flows.async_configure(step["flow_id"])
@@ -153,8 +165,11 @@ async def test_the_flow_waits_for_the_download(
     await assist.async_block_till_done()
     entry = step["result"]
     assert entry.state is ConfigEntryState.LOADED
-    assert sensor(assist, entry, "download") == "100.0"
-    assert not [one for one in issues(assist) if one.startswith("download_failed")]
+    assert sensor(assist, entry, "status") == "ok"
+    # What was chosen comes next, and cannot be had here.
+    await poll_until(assist, entry, lambda _: f"download_failed_{entry.entry_id}" in issues(assist))
+    attributes = entity_of(assist, entry, "sensor", "download").attributes
+    assert attributes["model"] == "gemma-3-1b-it-Q4_K_M"
     assert await assist.config_entries.async_unload(entry.entry_id)
 
 
