@@ -35,8 +35,9 @@ async def add_server(client: HomeAssistantClient, server_url: str) -> None:
     """Go through the integration's configuration flow as the browser does."""
     step = await client.start_flow(DOMAIN)
     step = await client.next_step(step["flow_id"], {"url": server_url})
-    if step.get("step_id") == "core_integration":
-        # Somebody has added the server to Home Assistant's own integration, too.
+    while step.get("step_id") in ("model", "core_integration"):
+        # A router asks for a model; and somebody may have added the server to Home Assistant's own
+        # integration, too.
         step = await client.next_step(step["flow_id"], {})
     if step["type"] != "create_entry":
         why = step.get("errors") or step.get("reason") or step.get("step_id")

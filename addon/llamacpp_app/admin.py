@@ -9,7 +9,6 @@ from aiohttp import web
 
 from .schemas import ADD_MODEL, body_of
 from .service import SERVICE
-from .suggestions import SUGGESTIONS
 
 
 async def health(request: web.Request) -> web.Response:
@@ -25,7 +24,7 @@ async def models(request: web.Request) -> web.Response:
         {
             "models": await service.describe_models(),
             "ignored": ignored,
-            "suggestions": [one.as_json() for one in SUGGESTIONS],
+            "suggestions": await service.describe_suggestions(),
         }
     )
 
@@ -33,7 +32,9 @@ async def models(request: web.Request) -> web.Response:
 async def add_model(request: web.Request) -> web.Response:
     """Download a further model."""
     values = await body_of(request, ADD_MODEL)
-    request.app[SERVICE].add_model(values["name"], values["url"], values.get("sha256"))
+    request.app[SERVICE].add_model(
+        values["name"], values["url"], values.get("sha256"), use=values.get("use", False)
+    )
     return web.json_response({"name": values["name"]}, status=202)
 
 
@@ -49,6 +50,13 @@ async def load_model(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     await request.app[SERVICE].runner.load(name)
     return web.json_response({"name": name}, status=202)
+
+
+async def measure(request: web.Request) -> web.Response:
+    """Measure how fast the model in use writes, which takes about ten seconds."""
+    service = request.app[SERVICE]
+    speed = await service.choice.measure()
+    return web.json_response({"model": service.runner.model, "tokens_per_second": speed})
 
 
 async def log(request: web.Request) -> web.Response:
@@ -73,6 +81,7 @@ ROUTES: Final = (
     web.post("/api/models", add_model),
     web.delete("/api/models/{name}", delete_model),
     web.post("/api/models/{name}/load", load_model),
+    web.post("/api/speed", measure),
     web.get("/api/log", log),
     web.get("/api/statistics", statistics),
     web.get("/api/openapi.json", openapi),

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from . import admin, api
 from .catalog import Catalog
+from .choice import Choice
 from .connections import Connections
 from .conversations import ConversationStore
 from .discovery import Discovery
@@ -142,9 +143,11 @@ async def run_app(setup: Setup, session: aiohttp.ClientSession, newest: Newest) 
         turns = Turns(upstream, store, setup.options.parallel_requests)
         catalog = Catalog(setup, Downloader(session, token=setup.options.hf_token, hub=setup.hub))
         keyless = Keyless(local, setup)
+        runner = Runner(behind, catalog, upstream, lambda: turns.n_present)
         service = Service(
-            runner=Runner(behind, catalog, upstream, lambda: turns.n_present),
+            runner=runner,
             catalog=catalog,
+            choice=Choice(setup, runner, catalog, upstream),
             store=store,
             turns=turns,
             discovery=Discovery(local, setup),

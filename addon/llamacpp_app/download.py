@@ -60,13 +60,19 @@ SPEED_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a file is. total_bytes and seconds_left: None if nobody knows."""
+    """How far a file is. total_bytes and seconds_left: None if nobody knows.
+
+    fault: why nothing comes, in words, None while something does. retry_at: when that is tried
+    again (monotonic seconds).
+    """
 
     file_name: str
     done_bytes: int
     total_bytes: int | None
     bytes_per_second: float
     seconds_left: float | None
+    fault: str | None = None
+    retry_at: float | None = None
 
 
 class Meter:
@@ -78,12 +84,19 @@ class Meter:
         self._on_progress = on_progress
         self._points: deque[tuple[float, int]] = deque()
         self._logged = time.monotonic()
+        # What is wrong, how much was there then, and when it is tried again.
+        self._fault: tuple[str, int, float] | None = None
 
     async def run(self) -> None:
         """Tell again and again, until this is cancelled."""
         while True:
             self.tell()
             await asyncio.sleep(TELL_SECONDS)
+
+    def fail(self, fault: str, pause: float) -> None:
+        """Tell that nothing comes, until something does. pause: seconds to the next try."""
+        self._fault = fault, self._part.n_bytes, time.monotonic() + pause
+        self.tell()
 
     def tell(self) -> None:
         """Tell now."""
@@ -110,7 +123,10 @@ class Meter:
         began, before = self._points[0]
         speed = (done - before) / (now - began) if now > began else 0.0
         left = (total - done) / speed if total is not None and speed else None
-        return Progress(self._part.target.name, done, total, speed, left)
+        if self._fault and done > self._fault[1]:
+            self._fault = None
+        fault, _, retry_at = self._fault or (None, 0, None)
+        return Progress(self._part.target.name, done, total, speed, left, fault, retry_at)
 
 
 class Downloader:
@@ -174,7 +190,7 @@ class Downloader:
             meter = Meter(part, on_progress)
             telling = asyncio.create_task(meter.run())
             try:
-                await self._fetch_all(part, source.sha256)
+                await self._fetch_all(part, source.sha256, meter)
             finally:
                 telling.cancel()
                 await asyncio.gather(telling, return_exceptions=True)
@@ -188,10 +204,10 @@ class Downloader:
         await asyncio.to_thread(part.path.unlink, missing_ok=True)
         raise _wrong_hash(source.url)
 
-    async def _fetch_all(self, part: Part, sha256: str | None) -> None:
+    async def _fetch_all(self, part: Part, sha256: str | None, meter: Meter) -> None:
         """Try until all bytes are there. Raises DownloadError when that is no use any more.
 
-        sha256: that the file must have.
+        sha256: that the file must have. meter: is told of faults that last.
         """
 
         def admit(remote: Remote) -> None:
@@ -201,6 +217,7 @@ class Downloader:
             self._admit(part, remote)
 
         n_tries = n_pages = 0
+        at_first = part.n_bytes
         pause = FIRST_PAUSE_SECONDS
         while True:
             before = part.n_bytes
@@ -221,6 +238,9 @@ class Downloader:
                 )
             seconds = max(pause, fault.pause)
             _LOGGER.warning("%s: %s; next try in %.0f s", part.target.name, fault, seconds)
+            if n_tries > 1 or part.n_bytes == at_first:
+                # A break in between, as there are many on the way, is not worth a word.
+                meter.fail(str(fault), seconds)
             await self._sleep(seconds)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 

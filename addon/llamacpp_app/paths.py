@@ -75,6 +75,16 @@ class Paths:
         return self.data / "sources.json"
 
     @property
+    def speeds(self) -> Path:
+        """How fast models wrote on this machine."""
+        return self.data / "speeds.json"
+
+    @property
+    def selected(self) -> Path:
+        """The model that was chosen on the page or in Home Assistant."""
+        return self.data / "selected.json"
+
+    @property
     def api_key(self) -> Path:
         """The key of both ports, as llama-server reads it."""
         return self.data / "api_key"

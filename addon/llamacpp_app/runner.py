@@ -30,11 +30,12 @@ from .memory import (
 from .process import ProcessState, ServerProcess
 from .proxy import asleep
 from .reasons import Kind, reason_of
-from .resident import resident_bytes
+from .resident import private_bytes, resident_bytes
+from .selection import Selection
 from .upstream import NotReadyError, TooLongError, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 
     from .catalog import Catalog, Entry
     from .command import LocalModel
@@ -76,7 +77,7 @@ class Runner:
         self._upstream = upstream
         self._n_waiting = n_waiting
         self._served: tuple[LocalModel, ...] = ()
-        self._selected: str | None = None
+        self._selection = Selection(setup.paths, setup.options)
         # Why a router's models could not be loaded, by their names.
         self.faults: dict[str, str] = {}
         # Why llama-server is not started at all.
@@ -108,7 +109,7 @@ class Runner:
 
     def said(self, path: str, name: str) -> str | None:
         """Return what it said at a path before it fell asleep, of a router's model or of itself."""
-        if path == "/models" or not self._is_router:
+        if path == "/models" or not self.is_router:
             name = ""
         return (self._said or {}).get((path, name))
 
@@ -149,7 +150,8 @@ class Runner:
     def model(self) -> str | None:
         """The model that answers who names none."""
         names = [one.name for one in self._served]
-        return self._selected if self._selected in names else next(iter(names), None)
+        chosen = self._selection.name
+        return chosen if chosen in names else next(iter(names), None)
 
     def memory_bytes(self) -> int | None:
         """Return the memory that llama-server has taken; None while it is not running."""
@@ -159,8 +161,14 @@ class Runner:
         # It leads a session of its own.
         return resident_bytes(child.pid)
 
+    def private_bytes(self) -> int:
+        """Return the memory that another model would find free without the one in use."""
+        child = self._process.child
+        return 0 if child is None or child.returncode is not None else private_bytes(child.pid)
+
     @property
-    def _is_router(self) -> bool:
+    def is_router(self) -> bool:
+        """Whether it serves several models, of which each request names one."""
         return len(self._served) > 1
 
     async def run(self) -> None:
@@ -219,14 +227,14 @@ class Runner:
         """Return what llama-server is to say while it sleeps; None if it cannot be asked."""
         names = [""]
         try:
-            if self._is_router:
+            if self.is_router:
                 states = await self._states()
                 names += [name for name, state in states.items() if state in IN_MEMORY]
             found = {("/models", ""): await self._upstream.text("/models", {})}
             for name in names:
                 query = {"model": name, "autoload": "false"} if name else {}
                 found["/props", name] = await self._upstream.text("/props", query)
-                if name or not self._is_router:
+                if name or not self.is_router:
                     found["/metrics", name] = await self._upstream.text("/metrics", query)
             return {key: asleep(key[0], text) for key, text in found.items()}
         except (UpstreamError, ValueError) as err:
@@ -261,7 +269,7 @@ class Runner:
         ready = self._catalog.ready()
         if len(self._options.configured_models()) > 1:
             return ready
-        chosen = [one for one in ready if one.name == self._selected]
+        chosen = [one for one in ready if one.name == self._selection.name]
         return (*chosen, *ready)[:1]
 
     async def wait_ready(self) -> None:
@@ -363,7 +371,7 @@ class Runner:
         """
         wanted, trained = self._options.context_size, info.n_ctx_train
         stretched = any(one.startswith(STRETCHING) for one in self._options.extra_arguments)
-        if trained is None or trained >= wanted or stretched or self._is_router:
+        if trained is None or trained >= wanted or stretched or self.is_router:
             return wanted
         return max(trained, MIN_CONTEXT)
 
@@ -384,8 +392,8 @@ class Runner:
 
     def _blame(self, reason: Reason, lines: Sequence[str], was_ready: bool) -> str | None:  # noqa: FBT001
         name = self._served[0].name
-        if self._selected == name and reason.kind is Kind.MODEL and not was_ready:
-            self._selected = None
+        if self._selection.name == name and reason.kind is Kind.MODEL and not was_ready:
+            self._selection.choose(None)
             self.faults[name] = reason.text
             self._catalog.changed.set()
             return f"The model {name} is not in use any more."
@@ -416,7 +424,7 @@ class Runner:
     async def _is_ready(self) -> bool:
         if not await self._upstream.is_healthy():
             return False
-        if not self._is_router:
+        if not self.is_router:
             return True
         try:
             return (await self._states()).get(self._served[0].name) != "loading"
@@ -461,7 +469,7 @@ class Runner:
             return {self.model: "sleeping"}
         if not self.is_ready:
             return {}
-        if not self._is_router:
+        if not self.is_router:
             return {self._served[0].name: "loaded"}
         with contextlib.suppress(UpstreamError):
             return await self._states()
@@ -476,7 +484,7 @@ class Runner:
         if not loaded:
             return {}
         try:
-            return await self._upstream.metrics(loaded[0] if self._is_router else None)
+            return await self._upstream.metrics(loaded[0] if self.is_router else None)
         except UpstreamError:
             return {}
 
@@ -496,12 +504,7 @@ class Runner:
             return "The model is being loaded: try again in a moment."
         if self._served:
             return f"{status.error} It is started again soon."
-        entries = self._catalog.entries.values()
-        for entry in entries:
-            if entry.state is ModelState.DOWNLOADING:
-                return f"The model {entry.name} is being downloaded{_share_of(entry)}: try later."
-        errors = [one.error for one in entries if one.error]
-        return errors[0] if errors else "There is no model yet."
+        return _why_none(self._catalog.entries.values())
 
     async def explained(self, err: UpstreamError, name: str | None) -> UpstreamError:
         """Return the error of an answer, with what is known here of its reason."""
@@ -510,7 +513,7 @@ class Runner:
             trained = entry.info.n_ctx_train if entry and entry.info else None
             is_most = bool(trained and err.context and err.context >= trained)
             return TooLongError(err.needed, err.context, is_most=is_most)
-        if not self._is_router or err.code != "server_error":
+        if not self.is_router or err.code != "server_error":
             return err
         with contextlib.suppress(UpstreamError):
             await self._states()
@@ -532,7 +535,7 @@ class Runner:
                     "option models, which offers several."
                 )
             raise UnknownModelError(f"There is no model {name} that could answer.")
-        if not self._is_router:
+        if not self.is_router:
             return {key: one for key, one in given.items() if key != "model"}
         return {**given, "model": name or self.model}
 
@@ -543,17 +546,35 @@ class Runner:
             raise CatalogError(f"The model {name} cannot be loaded: {entry.error}")
         if entry.state is not ModelState.READY:
             raise NotReadyError(f"The model {name} is not there yet.")
-        if self._is_router:
+        if self.is_router:
             async with self.needed():
                 self.require_ready()
                 if (await self._states()).get(name) not in (*IN_MEMORY, "loading"):
                     await self._upstream.load(name)
-        self._selected = name
-        self.faults.pop(name, None)
-        self._catalog.changed.set()
+        self.choose(name)
         # A single one is restarted; if it is the one that sleeps, it wakes up.
         with self._idleness.used():
             pass
+
+    def choose(self, name: str) -> None:
+        """Make a model the one that answers, as soon as it is there."""
+        self._selection.choose(name)
+        self.faults.pop(name, None)
+        self._catalog.changed.set()
+
+
+def _why_none(entries: Collection[Entry]) -> str:
+    """Return in words why there is no model that could be served."""
+    for entry in entries:
+        if entry.progress and entry.progress.fault:
+            return (
+                f"The model {entry.name} cannot be downloaded yet: {entry.progress.fault}. "
+                "It is tried again and again."
+            )
+        if entry.state is ModelState.DOWNLOADING:
+            return f"The model {entry.name} is being downloaded{_share_of(entry)}: try later."
+    errors = [one.error for one in entries if one.error]
+    return errors[0] if errors else "There is no model yet."
 
 
 def _share_of(entry: Entry) -> str:

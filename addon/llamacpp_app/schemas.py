@@ -96,6 +96,7 @@ ADD_MODEL: Final = vol.Schema(
         vol.Required("name"): _text,
         vol.Required("url"): _text,
         vol.Optional("sha256"): _or_nothing(_text),
+        vol.Optional("use"): _or_nothing(_switch),
     }
 )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,11 +16,13 @@ from .conversations import StoreError
 from .options import parse_options
 from .process import ProcessState
 from .statistics import SAMPLE_SECONDS, Statistics
+from .suggestions import SUGGESTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .catalog import Catalog, Entry
+    from .choice import Choice
     from .conversations import ConversationStore
     from .discovery import Discovery
     from .keyless import Keyless
@@ -38,6 +42,7 @@ class Service:
 
     runner: Runner
     catalog: Catalog
+    choice: Choice
     store: ConversationStore
     turns: Turns
     discovery: Discovery
@@ -56,14 +61,15 @@ class Service:
             tasks.create_task(self._prune())
 
     async def _announce(self) -> None:
-        """Tell the Supervisor, once the app answers."""
-        await self.runner.wait_ready()
+        """Tell the Supervisor at once: Home Assistant shows how far the model is."""
         await self.discovery.announce()
 
     async def _sample(self) -> None:
         while True:
             if counters := await self.runner.counters():
                 self.statistics.add(counters)
+                for sample in self.statistics.samples()[-1:]:
+                    self.choice.learn(sample)
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def _prune(self) -> None:
@@ -97,6 +103,9 @@ class Service:
             "downloads": [
                 _progress_of(one) for one in entries if one.state is ModelState.DOWNLOADING
             ],
+            "failed_downloads": [
+                _failed(one) for one in entries if one.state is ModelState.FAILED and one.option
+            ],
         }
 
     def _message(self) -> str | None:
@@ -115,30 +124,44 @@ class Service:
             return "error"
         if self.runner.is_serving:
             return "loading"
-        states = {one.state for one in self.catalog.entries.values()}
-        under_way = states & {ModelState.DOWNLOADING, ModelState.WAITING}
-        return "downloading" if under_way else "error"
+        entries = self.catalog.entries.values()
+        if any(one.progress and one.progress.fault for one in entries):
+            return "error"
+        under_way = {ModelState.DOWNLOADING, ModelState.WAITING}
+        return "downloading" if under_way & {one.state for one in entries} else "error"
 
     async def describe_models(self) -> list[dict[str, Any]]:
         """Return what `/api/models` tells."""
         states = await self.runner.memory_states()
+        usable = await self.choice.usable_bytes()
         return [
             _described(one, states.get(one.name, "unloaded"), self.runner.fault_of(one.name))
+            | self.choice.describe(one.name, one.info, usable)
             for one in self.catalog.entries.values()
         ]
 
-    def add_model(self, name: str, url: str, sha256: str | None) -> None:
-        """Want a further model. Raises AppError."""
+    async def describe_suggestions(self) -> list[dict[str, Any]]:
+        """Return what `/api/models` tells of models that are worth a try."""
+        usable = await self.choice.usable_bytes()
+        return [
+            self.choice.describe(one.name, one.info, usable) | one.as_json() for one in SUGGESTIONS
+        ]
+
+    def add_model(self, name: str, url: str, sha256: str | None, *, use: bool) -> None:
+        """Want a further model. use: it answers as soon as it is there. Raises AppError."""
         given = {"name": name, "url": url, "sha256": sha256}
         wanted = {key: one for key, one in given.items() if one is not None}
         (option,) = parse_options({"models": [wanted]}).models
         self.catalog.add(option)
+        if use:
+            self.runner.choose(name)
 
 
 SERVICE: Final = web.AppKey("service", Service)
 
 
 def _progress_of(entry: Entry) -> dict[str, Any]:
+    """Return how far a model is, and why nothing comes if that is so."""
     progress = entry.progress
     return {
         "model": entry.name,
@@ -147,7 +170,25 @@ def _progress_of(entry: Entry) -> dict[str, Any]:
         "total_bytes": progress.total_bytes if progress else None,
         "bytes_per_second": progress.bytes_per_second if progress else None,
         "seconds_left": progress.seconds_left if progress else None,
+        "error": progress.fault if progress else None,
+        "retry_seconds": _seconds_until(progress.retry_at) if progress else None,
     }
+
+
+def _failed(entry: Entry) -> dict[str, Any]:
+    """Return why a model cannot be had, and in how many seconds it is tried again, if at all."""
+    return {
+        "model": entry.name,
+        "error": entry.error or "",
+        "retry_seconds": _seconds_until(entry.retry_at),
+    }
+
+
+def _seconds_until(moment: float | None) -> float | None:
+    """Return the seconds to a moment (monotonic seconds); None if it does not come."""
+    if moment is None or moment == math.inf:
+        return None
+    return round(max(0.0, moment - time.monotonic()), 1)
 
 
 def _described(entry: Entry, in_memory: str, fault: str | None) -> dict[str, Any]:

@@ -32,6 +32,11 @@ class Control(StrEnum):
     TOOLS = "tools"
 
 
+def control_of(n_active: int) -> Control:
+    """Return how a model controls the home. n_active: weights that work for each token."""
+    return Control.COMMANDS if n_active < MIN_TOOL_PARAMS else Control.TOOLS
+
+
 class Thinks(StrEnum):
     """Whether a model thinks before it answers."""
 
@@ -62,7 +67,7 @@ class Suggestion:
     @property
     def control(self) -> Control:
         """How it controls the home."""
-        return Control.COMMANDS if self.n_active < MIN_TOOL_PARAMS else Control.TOOLS
+        return control_of(self.n_active)
 
     @property
     def is_hybrid(self) -> bool:
@@ -84,6 +89,7 @@ class Suggestion:
             "url": self.url,
             "machine": self.machine.value,
             "memory_gb": self.memory_gb,
+            "bytes": self.info.file_bytes,
             "control": self.control.value,
             "thinks": self.thinks.value,
             "hybrid": self.is_hybrid,

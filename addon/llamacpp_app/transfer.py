@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 BLOCK_BYTES: Final = 1024 * 1024
 MAGIC: Final = b"GGUF"
 MAX_REDIRECTS: Final = 5
-CONNECT_SECONDS: Final = 30.0
+# Also for the answer of a name server: a user who waits for the first byte is told soon.
+CONNECT_SECONDS: Final = 10.0
 SILENCE_SECONDS: Final = 60.0
 MAX_PAUSE_SECONDS: Final = 300.0
 
@@ -71,10 +73,8 @@ class Fetch:
         try:
             async with self._answer(part) as (response, remote):
                 await self._receive(response, remote, part, admit)
-        except (aiohttp.ClientError, ValueError) as err:
-            raise InterruptedTransferError(f"the connection broke off ({err})") from err
-        except TimeoutError as err:
-            raise InterruptedTransferError("the server stopped answering") from err
+        except (aiohttp.ClientError, ValueError, TimeoutError) as err:
+            raise _broken(err) from err
 
     @asynccontextmanager
     async def _answer(self, part: Part) -> AsyncGenerator[tuple[aiohttp.ClientResponse, Remote]]:
@@ -87,7 +87,7 @@ class Fetch:
                 headers=self._headers(url, part),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
-                    None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
+                    None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
                 ),
             ) as response:
                 _note_hub(response, remote)
@@ -103,7 +103,7 @@ class Fetch:
         Raises InterruptedTransferError, DownloadError.
         """
         url = f"{self.hub.rstrip('/')}/api/models/{repository}/tree/main?recursive=true"
-        timeout = aiohttp.ClientTimeout(SILENCE_SECONDS)
+        timeout = aiohttp.ClientTimeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
         try:
             async with self.session.get(
                 url, headers=self._own_headers(url), timeout=timeout
@@ -112,8 +112,8 @@ class Fetch:
                     raise self._refusal(response, f"{self.hub.rstrip('/')}/{repository}")
                 entries = await response.json(content_type=None)
                 return [str(one["path"]) for one in entries if one.get("type") == "file"]
-        except TimeoutError as err:
-            raise InterruptedTransferError("the server stopped answering") from err
+        except (aiohttp.ClientConnectorError, TimeoutError) as err:
+            raise _broken(err) from err
         except (aiohttp.ClientError, ValueError, TypeError, KeyError, AttributeError) as err:
             raise InterruptedTransferError(f"the list of files cannot be read ({err})") from err
 
@@ -196,6 +196,24 @@ async def _blocks(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
         yield bytes(block)
     if fault is not None:
         raise fault
+
+
+def _broken(err: Exception) -> InterruptedTransferError:
+    """Return what a fault on the way means."""
+    match err:
+        case aiohttp.ClientConnectorDNSError():
+            why = f"no name server (DNS) of the network knows {err.host}"
+        case aiohttp.ClientConnectorError() if not isinstance(err, aiohttp.ClientSSLError):
+            number = err.os_error.errno
+            words = os.strerror(number) if number else str(err.os_error)
+            why = f"{err.host} cannot be reached ({words})"
+        case aiohttp.ConnectionTimeoutError():
+            why = f"there was no connection within {CONNECT_SECONDS:.0f} s"
+        case TimeoutError():
+            why = "the server stopped answering"
+        case _:
+            why = f"the connection broke off ({err})"
+    return InterruptedTransferError(why)
 
 
 def _note_hub(response: aiohttp.ClientResponse, remote: Remote) -> None:

@@ -18,6 +18,7 @@ from .home.exposed import async_forget_exposed
 from .issues import (
     async_delete_cache_issues,
     async_delete_certificate_issue,
+    async_delete_download_issue,
     async_delete_first_steps_issue,
     async_withdraw_cache_issues,
 )
@@ -104,6 +105,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: LlamaCppConfigEntry) ->
     """Remove the conversations and repair issues of a server."""
     async_delete_cache_issues(hass, entry.entry_id)
     async_delete_certificate_issue(hass, entry.entry_id)
+    async_delete_download_issue(hass, entry.entry_id)
     async_delete_first_steps_issue(hass, entry.entry_id)
     await History(hass, entry.entry_id, Retention()).async_remove()
 

@@ -33,6 +33,7 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
+from .app import WHOLE, App, ModelDownloadingError
 from .assistants import assistants_of
 from .client import (
     AuthenticationError,
@@ -65,6 +66,7 @@ from .const import (
 from .core_integration import async_change_over, async_core_entry
 from .errors import translation_key, translation_placeholders
 from .first_steps import async_offer_first_steps
+from .model_choice import async_app_selector, async_router_selector
 from .naming import free_name
 from .options_flow import LlamaCppOptionsFlow
 from .subentry_flow import AITaskSubentryFlow, ConversationSubentryFlow
@@ -80,7 +82,8 @@ if TYPE_CHECKING:
     )
     from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
-    from .client import LlamaServerClient, ServerProps
+    from .app import Download
+    from .client import LlamaServerClient, Model, ServerProps
     from .coordinator import LlamaCppConfigEntry
 
 API_KEY_SELECTOR = TextSelector(
@@ -120,6 +123,8 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._data: dict[str, Any] = {}
         self._title: str | None = None
         self._model: str | None = None
+        # The models of a router.
+        self._models: list[Model] = []
         # The model that was a part of the address, and the proxy in front of the servers.
         self._named_model: str | None = None
         self._front: Front | None = None
@@ -134,6 +139,9 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         # Reason why the wait for a model failed.
         self._error: LlamaServerError | AbortFlow | None = None
         self._waiting: asyncio.Task[None] | None = None
+        # How far the app's model is, None if the app does not download one.
+        self._download: Download | None = None
+        self._was: Download | None = None
         # Step whose form is shown again after an error.
         self._form_step = "user"
 
@@ -228,12 +236,17 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         self._abort_if_address_is_known()
         try:
             await self._async_identify()
-        except ModelLoadingError:
-            return await self.async_step_loading()
         except LlamaServerError as err:
-            if await self._async_has_other_scheme(err):
+            if isinstance(err, ModelLoadingError) and CONF_API_PORT not in self._data:
+                return await self.async_step_loading()
+            told = await self._async_app_explained(err)
+            if isinstance(told, ModelDownloadingError):
+                return self._show_download(told)
+            if isinstance(told, ModelLoadingError):
+                return await self.async_step_wait()
+            if told is err and await self._async_has_other_scheme(err):
                 return self._show_form({"base": _OTHER_SCHEME_ERRORS[self._scheme]}, self._data)
-            return self._show_error(err)
+            return self._show_error(told)
         # Another flow may have added it meanwhile.
         self._abort_if_address_is_known()
         return await self._async_tell_front()
@@ -247,7 +260,23 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
                 return await self.async_step_llama_swap()
             case Front.LITELLM:
                 return await self.async_step_litellm()
+        if len(self._models) > 1 and self.source != SOURCE_RECONFIGURE:
+            return await self.async_step_model()
         return await self._async_tell_core()
+
+    async def async_step_model(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask which of a router's models the first agents are to use."""
+        if user_input is not None:
+            self._model = user_input[CONF_MODEL]
+            self._abort_if_address_is_known()
+            return await self._async_tell_core()
+        selector = await async_router_selector(self.hass, self._models)
+        field = probatio.Required(CONF_MODEL, default=self._model)
+        return self.async_show_form(
+            step_id="model",
+            data_schema=probatio.Schema({field: selector}),
+            description_placeholders={CONF_URL: self._data[CONF_URL]},
+        )
 
     async def async_step_llama_swap(
         self, user_input: dict[str, Any] | None = None
@@ -361,9 +390,9 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
                 self._link(entry)
             raise AbortFlow("already_configured")
         self._instance = props.instance
-        self._model = None
+        self._model, self._models = None, []
         if props.is_router:
-            models = await client.models()
+            models = self._models = await client.models()
             loaded = [one for one in models if one.status is ModelStatus.LOADED]
             first = next((one.id for one in loaded or models), None)
             # llama-swap may know the model under an unlisted name.
@@ -447,6 +476,42 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
                         return entry
         return None
 
+    def _show_download(self, told: ModelDownloadingError) -> ConfigFlowResult:
+        """Offer to wait for the app's model, or to choose another one."""
+        return self.async_show_menu(
+            step_id="downloading",
+            menu_options=["wait", "choose"],
+            description_placeholders=translation_placeholders(told),
+        )
+
+    async def async_step_downloading(self) -> ConfigFlowResult:
+        """Look how far the app's model is now."""
+        return await self._async_check()
+
+    async def async_step_choose(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show what the app can download, have it use one, and wait for the first that is there."""
+        errors: dict[str, str] = {}
+        message = ""
+        app = App.of(self.hass, self._data)
+        try:
+            models = {one.name: one for one in await app.async_models()} if app else {}
+        except LlamaServerError as err:
+            return self._show_error(err)
+        if user_input is not None and app:
+            try:
+                await app.async_use(models[user_input[CONF_MODEL]])
+            except LlamaServerError as err:
+                errors, message = {"base": "app_fault"}, str(err)
+            else:
+                return await self.async_step_wait()
+        selector = await async_app_selector(self.hass, list(models.values()))
+        return self.async_show_form(
+            step_id="choose",
+            data_schema=probatio.Schema({probatio.Required(CONF_MODEL): selector}),
+            errors=errors,
+            description_placeholders={"message": message},
+        )
+
     async def async_step_loading(self) -> ConfigFlowResult:
         """Offer to wait for a server that is loading its model."""
         return self.async_show_menu(
@@ -466,8 +531,11 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         if not self._waiting.done():
             return self.async_show_progress(
                 step_id="wait",
-                progress_action="loading",
-                description_placeholders={CONF_URL: self._data[CONF_URL]},
+                progress_action="downloading" if self._download else "loading",
+                description_placeholders={
+                    CONF_URL: self._data[CONF_URL],
+                    CONF_MODEL: self._download.model if self._download else "",
+                },
                 progress_task=self._waiting,
             )
         self._waiting = None
@@ -478,16 +546,39 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         while True:
             try:
                 await self._async_identify()
-            except ModelLoadingError as err:
-                if time.monotonic() > deadline:
-                    self._error = err
+            except LlamaServerError as err:
+                told = await self._async_app_explained(err)
+                if self._comes_on():
+                    # However large the model and slow the line.
+                    deadline = time.monotonic() + LOADING_SECONDS
+                if not isinstance(told, ModelLoadingError) or time.monotonic() > deadline:
+                    self._error = told
                     return
-            except (LlamaServerError, AbortFlow) as err:
+            except AbortFlow as err:
                 self._error = err
                 return
             else:
                 return
             await asyncio.sleep(LOADING_POLL_SECONDS)
+
+    async def _async_app_explained(self, err: LlamaServerError) -> LlamaServerError:
+        """Return an error of the server, with what our app says of it; note how far its model is.
+
+        While the app starts the server, that is a server that loads.
+        """
+        self._was, self._download = self._download, None
+        app = App.of(self.hass, self._data)
+        told = await app.async_explained(err) if app else err
+        if isinstance(told, ModelDownloadingError):
+            self._download = told.download
+        return told
+
+    def _comes_on(self) -> bool:
+        """Show how far the app's model is; return whether more of it is there than before."""
+        if self._download is None or self._download.percent is None:
+            return False
+        self.async_update_progress(self._download.percent / WHOLE)
+        return self._download != self._was
 
     async def async_step_loaded(
         self,

@@ -7,12 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, override
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
-from homeassistant.const import CONF_URL
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
-from yarl import URL
 
+from .app import App, ModelDownloadingError
 from .client import (
     AuthenticationError,
     CannotConnectError,
@@ -25,10 +24,8 @@ from .client import (
     ServerFaultError,
     ServerTimeoutError,
 )
-from .connection import async_client
 from .const import (
     BUSY_SECONDS,
-    CONF_API_PORT,
     DOMAIN,
     LOADING_POLL_SECONDS,
     LOADING_SECONDS,
@@ -44,6 +41,7 @@ from .issues import (
     async_create_certificate_issue,
     async_delete_certificate_issue,
     async_update_cache_issues,
+    async_update_download_issue,
 )
 from .serving.events import Polled
 from .state import IN_MEMORY, ON_THE_WAY, ServerState, ServerStatus
@@ -53,6 +51,7 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
+    from .app import AppState
     from .client import LlamaServerClient, Model, ServerProps
     from .history import History
     from .serving.owner import Serving
@@ -67,6 +66,7 @@ LONGEST_RETRY_INTERVAL = timedelta(seconds=LONGEST_RETRY_SECONDS)
 
 # The first class that fits gives the status.
 _STATUS_OF_ERROR: tuple[tuple[type[LlamaServerError], ServerStatus], ...] = (
+    (ModelDownloadingError, ServerStatus.DOWNLOADING),
     (CannotConnectError, ServerStatus.UNREACHABLE),
     (ModelLoadingError, ServerStatus.LOADING),
     (AuthenticationError, ServerStatus.WRONG_KEY),
@@ -114,8 +114,10 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         self._serving = serving
         self._history = history
         self._n_active = 0
-        self._app = self._app_client()
-        self._is_starting = False
+        self.app = App.of(hass, entry.data)
+        # What our app says, None if it does not answer, or there is none.
+        self.app_state: AppState | None = None
+        self._told_app: AppState | None = None
         self.last_answer: AnswerStats | None = None
         self._error: LlamaServerError | None = None
         self._told: ServerStatus | None = None
@@ -130,9 +132,14 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         """Return the status of the server, or why it does not answer."""
         if self._error is None:
             return self.data.status
-        if self._is_starting:
+        err = self._explained(self._error)
+        if isinstance(err, CannotConnectError) and self.app_state:
             return ServerStatus.STARTING
-        return next(status for kind, status in _STATUS_OF_ERROR if isinstance(self._error, kind))
+        return next(status for kind, status in _STATUS_OF_ERROR if isinstance(err, kind))
+
+    def _explained(self, err: LlamaServerError) -> LlamaServerError:
+        """Return an error of the server, with what the app says of it, if it answers."""
+        return self.app_state.explain(err) if self.app_state else err
 
     @callback
     def async_record_answer(self, stats: AnswerStats | None) -> None:
@@ -234,8 +241,9 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         try:
             state = await self._async_ask()
         except LlamaServerError as err:
-            self._is_starting = isinstance(err, CannotConnectError) and await self._async_has_app()
+            await self._async_look_at_app()
             raise self._failure(err) from err
+        await self._async_look_at_app()
         if isinstance(self._error, AuthenticationError):
             for flow in self.config_entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
                 self.hass.config_entries.flow.async_abort(flow["flow_id"])
@@ -243,27 +251,18 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         async_delete_certificate_issue(self.hass, self.config_entry.entry_id)
         self._retry_interval = RETRY_INTERVAL
         is_loading = state.status is ServerStatus.LOADING
-        self.update_interval = RETRY_INTERVAL if is_loading else POLL_INTERVAL
+        is_on_the_way = is_loading or (self.app_state and self.app_state.is_downloading)
+        self.update_interval = RETRY_INTERVAL if is_on_the_way else POLL_INTERVAL
         self._async_reload_if_replaced(state.props)
         return state
 
-    def _app_client(self) -> LlamaServerClient | None:
-        """Return a client for the API of our app, None for other servers."""
-        data = self.config_entry.data
-        if (port := data.get(CONF_API_PORT)) is None:
-            return None
-        url = str(URL(data[CONF_URL]).with_port(port).origin())
-        return async_client(self.hass, data, url)
-
-    async def _async_has_app(self) -> bool:
-        """Return whether our app is running, which is about to start the server."""
-        if self._app is None:
-            return False
-        try:
-            health = await self._app.request_json("GET", "/api/health")
-        except LlamaServerError:
-            return False
-        return isinstance(health, dict) and "llama_server" in health
+    async def _async_look_at_app(self) -> None:
+        """Learn what our app says, if it runs the server, and tell of a download that fails."""
+        if self.app is None:
+            return
+        self.app_state = await self.app.async_state()
+        if self.app_state:
+            async_update_download_issue(self.hass, self.config_entry, self.app_state.failure)
 
     async def _async_ask(self) -> ServerState:
         """Return the state of the server, without waking it or loading a model.
@@ -323,7 +322,8 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         if isinstance(err, CertificateError):
             async_create_certificate_issue(self.hass, self.config_entry, err)
         self._error = err
-        if self._is_starting or isinstance(err, ModelLoadingError):
+        is_starting = isinstance(err, CannotConnectError) and self.app_state is not None
+        if is_starting or isinstance(err, ModelLoadingError):
             self._retry_interval = RETRY_INTERVAL
         self.update_interval = self._retry_interval
         self._retry_interval = min(2 * self._retry_interval, LONGEST_RETRY_INTERVAL)
@@ -335,10 +335,11 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
                 # ConfigEntryAuthFailed would end polling, but the key may also be fixed on the
                 # server.
                 self.config_entry.async_start_reauth(self.hass)
+        told = self._explained(err)
         return kind(
             translation_domain=DOMAIN,
-            translation_key=translation_key(err),
-            translation_placeholders=translation_placeholders(err),
+            translation_key=translation_key(told),
+            translation_placeholders=translation_placeholders(told),
         )
 
     def _async_reload_if_replaced(self, props: ServerProps) -> None:
@@ -356,10 +357,12 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             if not self.data.props.is_front:
                 async_update_cache_issues(self.hass, self.config_entry, self._serving)
         # The base class updates the entities only if the data differs: not if the server is away
-        # for another reason, nor if a conversation is over as it did not continue.
+        # for another reason, nor if a conversation is over as it did not continue, nor for the app.
         n_active = self._history.active_count()
-        if (self._error and self._told is not self.status) or n_active != self._n_active:
+        is_told = not self._error or self._told is self.status
+        if not is_told or n_active != self._n_active or self._told_app != self.app_state:
             self.async_update_listeners()
+        self._told_app = self.app_state
         self._told = self.status if self._error else None
         self._n_active = n_active
 

@@ -7,6 +7,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util.language import matches
 
+from .app import AppFaultError, ModelDownloadingError
 from .client import (
     AuthenticationError,
     BadRequestError,
@@ -49,7 +50,9 @@ _KEYS: tuple[tuple[type[LlamaServerError], str], ...] = (
     (CertificateError, "certificate"),
     (NoTlsError, "no_tls"),
     (CannotConnectError, "cannot_connect"),
+    (ModelDownloadingError, "model_downloading"),
     (ModelLoadingError, "model_loading"),
+    (AppFaultError, "app_fault"),
     (AuthenticationError, "invalid_auth"),
     (HomeTooLargeError, "home_too_large"),
     (ToolsTooLargeError, "tools_too_large"),
@@ -78,6 +81,10 @@ def translation_placeholders(err: LlamaServerError) -> dict[str, str]:
     if isinstance(err, ContextExceededError):
         placeholders["needed"] = str(err.n_prompt_tokens or "?")
         placeholders["context"] = str(err.n_ctx or "?")
+    if isinstance(err, ModelDownloadingError):
+        percent = err.download.percent
+        placeholders["model"] = err.download.model
+        placeholders["percent"] = "?" if percent is None else str(int(percent))
     if isinstance(err, RedirectError):
         placeholders["address"] = err.target or "?"
     return placeholders

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry, ConfigSubentry
     from homeassistant.core import HomeAssistant
 
+    from .app import Download
     from .client import CertificateError, ContextExceededError
     from .serving.owner import Serving
 
@@ -128,6 +129,43 @@ def async_delete_certificate_issue(hass: HomeAssistant, entry_id: str) -> None:
 
 def _certificate_issue(entry_id: str) -> str:
     return f"certificate_{entry_id}"
+
+
+@callback
+def async_update_download_issue(
+    hass: HomeAssistant, entry: ConfigEntry, failure: Download | None
+) -> None:
+    """Create or delete the issue that our app cannot download a model.
+
+    failure: the download that does not come, None if there is none.
+    """
+    if failure is None:
+        async_delete_download_issue(hass, entry.entry_id)
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        _download_issue(entry.entry_id),
+        is_fixable=False,
+        learn_more_url=f"{DOCS_URL}/troubleshooting.md#the-model-does-not-come",
+        severity=ir.IssueSeverity.ERROR,
+        translation_key="download_failed",
+        translation_placeholders={
+            "server": entry.title,
+            "model": failure.model,
+            "message": (failure.error or "").rstrip("."),
+        },
+    )
+
+
+@callback
+def async_delete_download_issue(hass: HomeAssistant, entry_id: str) -> None:
+    """Delete the issue: the model comes, or the server was removed."""
+    ir.async_delete_issue(hass, DOMAIN, _download_issue(entry_id))
+
+
+def _download_issue(entry_id: str) -> str:
+    return f"download_failed_{entry_id}"
 
 
 @callback

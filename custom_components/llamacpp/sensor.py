@@ -15,6 +15,7 @@ from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.restore_state import ExtraStoredData, RestoreEntity
 
+from .app import WHOLE
 from .const import DOMAIN, SUBENTRY_CONVERSATION
 from .entity import LlamaCppEntity, agent_device
 from .state import ServerStatus
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
     from homeassistant.helpers.typing import StateType
 
+    from .app import Download
     from .coordinator import LlamaCppConfigEntry
     from .state import AnswerStats, ServerState
 
@@ -68,6 +70,12 @@ STATUS = SensorEntityDescription(
 )
 ACTIVE_CONVERSATIONS = SensorEntityDescription(
     key="active_conversations", state_class=SensorStateClass.MEASUREMENT
+)
+DOWNLOAD = SensorEntityDescription(
+    key="download",
+    entity_category=EntityCategory.DIAGNOSTIC,
+    native_unit_of_measurement=PERCENTAGE,
+    suggested_display_precision=0,
 )
 OF_SERVER = (
     ServerDescription(
@@ -151,6 +159,7 @@ async def async_setup_entry(
             ),
             *(LlamaCppCounter(entry, one) for one in COUNTERS if keeps_metrics),
             *(LlamaCppAnswerSensor(entry, one) for one in OF_ANSWER),
+            *([LlamaCppDownload(entry, DOWNLOAD)] if entry.runtime_data.coordinator.app else []),
         ]
     )
     for agent in entry.get_subentries_of_type(SUBENTRY_CONVERSATION):
@@ -180,6 +189,36 @@ class LlamaCppStatus(LlamaCppSensor):
     @override
     def native_value(self) -> StateType:
         return self.coordinator.status
+
+
+class LlamaCppDownload(LlamaCppSensor):
+    """How much of a model our app has downloaded: all of it when nothing is to be downloaded."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        return self.coordinator.app_state is not None
+
+    @property
+    @override
+    def native_value(self) -> StateType:
+        download = self._download
+        return download.percent if download else WHOLE
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any]:
+        download = self._download
+        return {
+            "model": download.model if download else None,
+            "seconds_left": download.seconds_left if download else None,
+            "error": download.error if download else None,
+        }
+
+    @property
+    def _download(self) -> Download | None:
+        state = self.coordinator.app_state
+        return state.download if state else None
 
 
 class LlamaCppActiveConversations(LlamaCppSensor):

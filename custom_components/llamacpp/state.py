@@ -18,12 +18,13 @@ ON_THE_WAY = (ModelStatus.LOADING, ModelStatus.DOWNLOADING)
 class ServerStatus(StrEnum):
     """Status of a server.
 
-    Only our app's server reports `STARTING`: any llama-server reports `LOADING` once it listens,
-    and before that it looks like a server that is off.
+    Only our app's server reports `STARTING` and `DOWNLOADING`: any llama-server reports `LOADING`
+    once it listens, and before that it looks like a server that is off.
     """
 
     OK = "ok"
     STARTING = "starting"
+    DOWNLOADING = "downloading"
     LOADING = "loading"
     SLEEPING = "sleeping"
     UNREACHABLE = "unreachable"

@@ -34,6 +34,7 @@ from .const import (
     DEFAULT_TASK_NAME,
 )
 from .model.abilities import CONF_TOOL_CALLS, ToolCalls
+from .model_choice import async_router_selector
 from .naming import free_name
 from .prompt.options import (
     CONF_HISTORY_TOKENS,
@@ -197,9 +198,8 @@ class AgentSubentryFlow(ConfigSubentryFlow):
             fields[probatio.Required(CONF_NAME)] = str
         if entry.runtime_data.coordinator.data.is_router:
             models = await entry.runtime_data.client.models()
-            fields[probatio.Required(CONF_MODEL)] = SelectSelector(
-                SelectSelectorConfig(options=[model.id for model in models])
-            )
+            selector = await async_router_selector(self.hass, models)
+            fields[probatio.Required(CONF_MODEL)] = selector
         fields |= self._own_fields()
         for name, options in self._sections.items():
             inner = probatio.Schema({probatio.Optional(key): one for key, one in options.items()})

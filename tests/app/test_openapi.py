@@ -70,7 +70,8 @@ def fuzzed_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generat
         yield app
 
 
-@schema.parametrize()
+# Measuring takes ten seconds each time: tests/app/test_choice.py does it once.
+@schema.exclude(operation_id="measureSpeed").parametrize()
 @pytest.mark.usefixtures("socket_enabled")
 def test_every_operation(fuzzed_app: RunningApp, case: Case[Any]) -> None:
     """What the app answers is what the document says, for requests both right and wrong."""

@@ -11,6 +11,7 @@ from aiohttp import web
 import llamacpp_app
 from dev.processes import LOOPBACK
 from llamacpp_app.catalog import Catalog, ModelState
+from llamacpp_app.choice import Choice
 from llamacpp_app.conversations import ConversationStore
 from llamacpp_app.discovery import Discovery
 from llamacpp_app.download import Downloader
@@ -49,9 +50,11 @@ async def test_a_database_that_cannot_be_pruned(
     upstream = Upstream(session, "http://127.0.0.1:1", "")
     turns = Turns(upstream, store, 1)
     catalog = Catalog(setup, Downloader(session))
+    runner = Runner(setup, catalog, upstream, lambda: turns.n_present)
     service = Service(
-        runner=Runner(setup, catalog, upstream, lambda: turns.n_present),
+        runner=runner,
         catalog=catalog,
+        choice=Choice(setup, runner, catalog, upstream),
         store=store,
         turns=turns,
         discovery=Discovery(session, setup),

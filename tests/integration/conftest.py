@@ -214,6 +214,9 @@ async def add_server(hass: HomeAssistant) -> AsyncGenerator[AddServer]:
         step = await hass.config_entries.flow.async_init(
             DOMAIN, context={"source": SOURCE_USER}, data=values
         )
+        if step["type"] is FlowResultType.FORM and step["step_id"] == "model":
+            # A router's agents get the model that is proposed.
+            step = await hass.config_entries.flow.async_configure(step["flow_id"], {})
         assert step["type"] is FlowResultType.CREATE_ENTRY, step
         await hass.async_block_till_done()
         entry: ConfigEntry[Any] = step["result"]

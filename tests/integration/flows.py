@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_HASSIO, SOURCE_RECONFIGURE, SOURCE_USER
-from homeassistant.const import CONF_URL
+from homeassistant.const import CONF_MODEL, CONF_URL
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
@@ -11,7 +11,7 @@ from custom_components.llamacpp.const import DOMAIN
 from dev.processes import LOOPBACK
 
 if TYPE_CHECKING:
-    from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
+    from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, SubentryFlowResult
     from homeassistant.core import HomeAssistant
 
 UUID = "0123456789abcdef" * 2
@@ -35,6 +35,13 @@ def suggested(step: ConfigFlowResult) -> dict[str, Any]:
         for key in step["data_schema"].schema
         if key.description
     }
+
+
+def choices(step: ConfigFlowResult | SubentryFlowResult) -> dict[str, str]:
+    """Return the models that a form offers, with their labels."""
+    assert step["data_schema"] is not None
+    fields = {str(key): value for key, value in step["data_schema"].schema.items()}
+    return {one["value"]: one["label"] for one in fields[CONF_MODEL].config["options"]}
 
 
 async def discover(

@@ -35,6 +35,7 @@ async def test_from_the_app_to_an_entry(assist: HomeAssistant, tmp_path: Path, m
         try:
             async with asyncio.timeout(60):
                 await supervisor.heard.wait()
+            await asyncio.to_thread(app.wait_ready)
             (message,) = supervisor.told
             assert message["service"] == DOMAIN
             config = message["config"]

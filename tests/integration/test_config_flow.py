@@ -28,7 +28,7 @@ from dev.processes import LOOPBACK, free_port
 from tests.conftest import serving
 
 from .conftest import agent_of
-from .flows import start, suggested
+from .flows import choices, start, suggested
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -62,7 +62,7 @@ def router(scripted_model: Path, tmp_path: Path) -> Generator[LlamaServer]:
     """Return a real router with two models, none loaded."""
     models = tmp_path / "models"
     models.mkdir()
-    for name in ("apple", "pear"):
+    for name in ("apple", "pear-4B"):
         (models / f"{name}.gguf").symlink_to(scripted_model)
     flags = ("--models-dir", models, "--ctx-size", "512", "--models-max", "1")
     with serving(tmp_path / "log.txt", *flags) as server:
@@ -272,28 +272,31 @@ async def test_do_not_wait(assist: HomeAssistant, peers: Peers) -> None:
 async def test_a_router_gets_an_agent_with_a_model(
     assist: HomeAssistant, router: LlamaServer
 ) -> None:
-    """An agent of a router has a model, which can be changed."""
-    added = await start(assist, router.base_url)
+    """In router mode the agent names a model that was chosen, and the model can be changed."""
+    step = await start(assist, router.base_url)
+    assert (step["type"], step["step_id"]) == (FlowResultType.FORM, "model")
+    assert choices(step) == {"apple": "apple", "pear-4B": "pear-4B · home, talk"}
+    added = await assist.config_entries.flow.async_configure(
+        step["flow_id"], {CONF_MODEL: "pear-4B"}
+    )
     assert added["type"] is FlowResultType.CREATE_ENTRY
     await assist.async_block_till_done()
     entry = added["result"]
     subentry = agent_of(entry)
-    assert subentry.data[CONF_MODEL] == "apple"
+    assert subentry.data[CONF_MODEL] == "pear-4B"
 
-    step = await assist.config_entries.subentries.async_init(
+    form = await assist.config_entries.subentries.async_init(
         (entry.entry_id, "conversation"),
         context={"source": "reconfigure", "subentry_id": subentry.subentry_id},
     )
-    assert step["data_schema"] is not None
-    fields = {str(key): value for key, value in step["data_schema"].schema.items()}
-    assert fields[CONF_MODEL].config["options"] == ["apple", "pear"]
+    assert set(choices(form)) == {"apple", "pear-4B"}
     done = await assist.config_entries.subentries.async_configure(
-        step["flow_id"], {CONF_MODEL: "pear", CONF_PROMPT: llm.DEFAULT_INSTRUCTIONS_PROMPT}
+        form["flow_id"], {CONF_MODEL: "apple", CONF_PROMPT: llm.DEFAULT_INSTRUCTIONS_PROMPT}
     )
     assert done["reason"] == "reconfigure_successful"
     await assist.async_block_till_done()
     subentry = agent_of(entry)
-    assert subentry.data == {CONF_MODEL: "pear"}
+    assert subentry.data == {CONF_MODEL: "apple"}
 
 
 @pytest.mark.parametrize("kind", ["conversation", "ai_task_data"])

@@ -13,6 +13,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
 from custom_components.llamacpp.history import ACTIVE_SECONDS
+from custom_components.llamacpp.state import ServerStatus
 
 from .conftest import AGENT
 from .entities import enable_all, entity_id_of, entity_of, sensor
@@ -76,9 +77,7 @@ async def test_what_the_server_is(
     context_size = entity_of(assist, entry, "sensor", "context_size")
     assert context_size.attributes["unit_of_measurement"] == "tokens"
     status = entity_of(assist, entry, "sensor", "status")
-    assert {"ok", "loading", "sleeping", "starting", "unreachable", "wrong_key", "error"} == set(
-        status.attributes["options"]
-    )
+    assert status.attributes["options"] == list(ServerStatus)
 
 
 async def test_what_the_answers_took(

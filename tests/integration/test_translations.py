@@ -11,6 +11,8 @@ from .texts import LANGUAGES, texts
 
 # Without an error of the server.
 OWN = {
+    "app_fault",
+    "model_downloading",
     "answer_too_long",
     "model_not_loaded",
     "home_too_large",

@@ -45,6 +45,8 @@ METRICS_PREFIX = "llamacpp:"
 # llama-server closes idle connections after this time, in seconds.
 IDLE_SECONDS = 5.0
 REDIRECTS = range(300, 400)
+# Our app accepts what takes a while.
+SUCCESSES = (HTTPStatus.OK, HTTPStatus.ACCEPTED)
 # Failed health checks in a row that end the wait for an answer.
 MAX_FAILED_CHECKS = 2
 
@@ -574,7 +576,7 @@ class LlamaServerClient:
             async with head:
                 response = await self._send(method, path, body, keeps_open=keeps_open)
         try:
-            if response.status != HTTPStatus.OK:
+            if response.status not in SUCCESSES:
                 raise await self._error(response)
             yield response
         finally:
