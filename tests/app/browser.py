@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     import aiohttp
-    from playwright.async_api import Browser, ConsoleMessage, Page, Response
+    from playwright.async_api import Browser, ConsoleMessage, Page, Request, Response
 
 FLAGS = (
     "--no-sandbox",
@@ -55,15 +55,21 @@ class Visit:
 
     page: Page
     hosts: set[str] = field(default_factory=set)
+    paths: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     refusals: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin to listen."""
-        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        self.page.on("request", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._hear)
         self.page.on("response", self._see)
+
+    def _note(self, request: Request) -> None:
+        asked = urlsplit(request.url)
+        self.hosts.add(asked.netloc)
+        self.paths.append(asked.path)
 
     def _hear(self, message: ConsoleMessage) -> None:
         # Refusals are told of in `refusals`.

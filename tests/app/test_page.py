@@ -13,6 +13,7 @@ from tests.app.browser import Ingress, chromium, visit
 from tests.app.running_app import RunningApp, serving_app
 from tests.app.supervisor import TOKEN, Supervisor
 from tests.app.test_app import children_of, until
+from tests.app.test_texts import texts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -294,27 +295,56 @@ async def test_key_to_copy(browser: Browser, shared_app: RunningApp) -> None:
         await expect(page.page.locator("#shown-key")).to_have_value("")
 
 
-async def test_italian(browser: Browser, shared_app: RunningApp) -> None:
-    """To an Italian, all words are Italian."""
+@pytest.mark.parametrize(
+    ("locale", "language"),
+    [
+        ("en-US", "en"),
+        ("cs-CZ", "cs"),
+        ("da-DK", "da"),
+        ("de-AT", "de"),
+        ("es-419", "es"),
+        ("fr-CA", "fr"),
+        ("hu-HU", "hu"),
+        ("it-IT", "it"),
+        ("nl-BE", "nl"),
+        ("pl-PL", "pl"),
+        ("pt-PT", "pt-BR"),
+        ("ru-RU", "ru"),
+        ("sv-SE", "sv"),
+        ("zh-CN", "zh-Hans"),
+        # Neither its script nor its language is there.
+        ("zh-TW", "en"),
+        ("nb-NO", "en"),
+    ],
+)
+async def test_languages(
+    browser: Browser, shared_app: RunningApp, locale: str, language: str
+) -> None:
+    """All words are in the reader's language, of which alone the file is asked for, and fit."""
+    words = texts(language)
+    async with visit(browser, shared_app.url, key=shared_app.key, locale=locale, width=360) as page:
+        await expect(page.page.locator("#status")).to_have_text(words["status_ok"])
+        assert await page.page.get_attribute("html", "lang") == language
+        assert [one for one in page.paths if one.startswith("/texts/")] == [
+            f"/texts/{language}.json"
+        ]
+        await page.page.click("#add-model summary")
+        shown = await page.text("main")
+        for key in ("models", "memory", "log", "chat_hint", "model_url_hint", "last_hour"):
+            assert words[key] in shown
+        assert "{" not in shown
+        assert await page.page.evaluate("document.documentElement.scrollWidth") == 360
+        assert await page.page.evaluate(NAMELESS) == []
+
+
+async def test_a_language_that_does_not_come(browser: Browser, shared_app: RunningApp) -> None:
+    """Without the file of a language the page speaks English."""
     async with visit(browser, shared_app.url, key=shared_app.key, locale="it-IT") as page:
         await expect(page.page.locator("#status")).to_have_text("Pronto")
-        assert await page.page.get_attribute("html", "lang") == "it"
-        words = await page.text("main")
-        for word in ("Modelli", "Memoria in uso", "Registro", "8192 token", "milioni di parametri"):
-            assert word in words
-        await page.said("Ciao!")
-        assert (await page.answered()).startswith("Modello:")
-        # Every word of the one language has one in the other.
-        texts = await page.page.evaluate(
-            """async () => {
-                const source = await (await fetch("texts.js")).text();
-                return ["en", "it"].map((one) => {
-                    const block = source.split(`  ${one}: {`)[1].split("\\n  },")[0];
-                    return [...block.matchAll(/^    (\\w+):/gm)].map((match) => match[1]);
-                });
-            }"""
-        )
-        assert texts[0] == texts[1] == sorted(texts[0])
+        await page.page.route("**/texts/it.json", lambda route: route.abort())
+        await page.page.reload()
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        assert await page.page.get_attribute("html", "lang") == "en"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

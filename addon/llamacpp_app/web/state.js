@@ -84,7 +84,7 @@ function fillBlock(block, one) {
   share.textContent = percent(one.done_bytes / one.total_bytes);
   const words = [text("download_done", { done: bytes(one.done_bytes), total: bytes(one.total_bytes) })];
   if (one.bytes_per_second) {
-    words.push(`${bytes(one.bytes_per_second)}/s`);
+    words.push(bytes(one.bytes_per_second, "-per-second"));
   }
   if (one.seconds_left !== null) {
     words.push(text("download_left", { left: duration(one.seconds_left) }));
