@@ -240,6 +240,11 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
             for flow in self.config_entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
                 self.hass.config_entries.flow.async_abort(flow["flow_id"])
         self._error = None
+        if self._app is not None:
+            # Its page tells that it is connected.
+            self.config_entry.async_create_background_task(
+                self.hass, self._async_has_app(), f"{DOMAIN} greeting of {self.name}"
+            )
         async_delete_certificate_issue(self.hass, self.config_entry.entry_id)
         self._retry_interval = RETRY_INTERVAL
         is_loading = state.status is ServerStatus.LOADING
@@ -260,7 +265,7 @@ class LlamaCppCoordinator(DataUpdateCoordinator[ServerState]):
         if self._app is None:
             return False
         try:
-            health = await self._app.request_json("GET", "/api/health")
+            health = await self._app.request_json("GET", "/api/health?client=home_assistant")
         except LlamaServerError:
             return False
         return isinstance(health, dict) and "llama_server" in health

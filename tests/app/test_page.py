@@ -6,6 +6,7 @@ import re
 import signal
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from playwright.async_api import expect
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    import aiohttp
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Route
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
@@ -427,6 +427,34 @@ async def test_port_of_ingress(tmp_path: Path, session: aiohttp.ClientSession, m
             assert answer.status == 404
     finally:
         app.stop()
+
+
+async def test_home_assistant(browser: Browser, shared_app: RunningApp) -> None:
+    """One sees that Home Assistant uses the app, and within it, where to add what it lacks."""
+    facts = "#facts div:has(dt:text-is('Home Assistant')) dd"
+    await ask(shared_app, "GET", "/api/health?client=home_assistant")
+    async with visit(browser, shared_app.url, key=shared_app.key) as page:
+        await expect(page.page.locator(facts)).to_have_text("connected")
+
+    async def later(route: Route) -> None:
+        """Tell what the app tells minutes after the Supervisor, if nobody has asked."""
+        health = await (await route.fetch()).json()
+        await route.fulfill(json={**health, "home_assistant": "missing"})
+
+    async with (
+        aiohttp.ClientSession() as session,
+        Ingress(session, shared_app.url, shared_app.key) as ingress,
+    ):
+        frame = f'<iframe src="{ingress.url}"></iframe>'
+        ingress.home = f'<html lang="en"><link rel="icon" href="data:,">{frame}</html>'
+        async with visit(browser, ingress.root) as page:
+            await page.page.route("**/api/health", later)
+            link = page.page.frame_locator("iframe").locator(f"{facts} a")
+            await expect(link).to_have_attribute("href", "/config/integrations/dashboard")
+            await link.focus()
+            # It is still there after the next questions.
+            await asyncio.sleep(5)
+            await expect(link).to_be_focused()
 
 
 async def test_a_card_that_is_missed(browser: Browser, tmp_path: Path, model: Path) -> None:

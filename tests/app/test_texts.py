@@ -2,17 +2,18 @@
 
 import json
 import re
+from pathlib import Path
 
+import hass_frontend
 import pytest
 
 from tests.app.running_app import ROOT
-from tests.test_docs import frontend
 
 WEB = ROOT / "addon" / "llamacpp_app" / "web"
 LANGUAGES = sorted(path.stem for path in (WEB / "texts").iterdir())
 SOURCES = [path.read_text() for path in sorted(WEB.glob("*.*")) if path.suffix in (".js", ".html")]
 # Keys that are put together: what begins them.
-PARTS = ("error_", "idea_", "model_", "status_")
+PARTS = ("error_", "home_", "idea_", "model_", "status_")
 # The same in every language, or in some that borrow it.
 INTERNATIONAL = {"Home Assistant", "{n} s", "{n} min", "Chat", "Log", "Model", "{n} tokens"}
 BORROWED = {
@@ -86,4 +87,16 @@ def test_home_assistants_words(language: str) -> None:
     """What Home Assistant has a word for is called so."""
     known, said = frontend(language), texts(language)
     for key in ("assist", "cancel", "copy", "key_send", "log", "model_name"):
-        assert said[key] in known, key
+        assert said[key] in known.values(), key
+    way = (known["panel.config"], known["ui.panel.config.dashboard.devices.main"])
+    assert " > ".join(way) in said["home_missing"]
+
+
+def frontend(language: str) -> dict[str, str]:
+    """Return the texts of Home Assistant's user interface in a language by their keys."""
+    folder = Path(hass_frontend.__file__).parent / "static" / "translations"
+    found: dict[str, str] = {}
+    for path in folder.rglob("*.json"):
+        if re.fullmatch(rf"{language}-[0-9a-f]{{32}}", path.stem):
+            found |= json.loads(path.read_text())
+    return found

@@ -1,6 +1,7 @@
 /* What the app is doing: its state in a sentence, the model with its memory, and downloads. */
 
 import { find, make, tell } from "./elements.js";
+import { isAtHome } from "./home.js";
 import { bytes, duration, language, number, percent, text } from "./texts.js";
 
 function sentenceOf(health, current) {
@@ -21,6 +22,21 @@ function show(kind, sentence, reason, reasonLanguage) {
   tell(find("status"), sentence);
   find("reason").lang = reasonLanguage;
   tell(find("reason"), reason);
+}
+
+const INTEGRATIONS = "/config/integrations/dashboard";
+
+let shownFacts = "";
+
+/* Return the words of a fact, as a link to where something is to be done. */
+function wordsOf(value, address) {
+  if (!address) {
+    return value;
+  }
+  const link = make("a", "", value);
+  link.href = address;
+  link.target = "_top";
+  return link;
 }
 
 function showFacts(health, current) {
@@ -44,6 +60,10 @@ function showFacts(health, current) {
   if (health.cards_message) {
     facts.push([text("card"), health.cards_message]);
   }
+  if (health.home_assistant) {
+    const isLink = health.home_assistant === "missing" && isAtHome;
+    facts.push([text("home_assistant"), text(`home_${health.home_assistant}`), isLink && INTEGRATIONS]);
+  }
   if (health.keyless_ports.length) {
     facts.push([text("keyless"), health.keyless_ports.join(", ")]);
   }
@@ -54,10 +74,17 @@ function showFacts(health, current) {
   if (health.workers.length) {
     facts.push([text("workers"), health.workers.join(", ")]);
   }
+  // Who is about to follow the link is not to lose it.
+  if (shownFacts === JSON.stringify(facts)) {
+    return;
+  }
+  shownFacts = JSON.stringify(facts);
   find("facts").replaceChildren(
-    ...facts.map(([name, value]) => {
+    ...facts.map(([name, value, address]) => {
       const fact = make("div");
-      fact.append(make("dt", "", name), make("dd", "", value));
+      const told = make("dd");
+      told.append(wordsOf(value, address));
+      fact.append(make("dt", "", name), told);
       return fact;
     }),
   );
