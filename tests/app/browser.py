@@ -1,9 +1,11 @@
 """A real browser, and the proxy through which Home Assistant shows the page."""
 
+import asyncio
 import os
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     import aiohttp
-    from playwright.async_api import Browser, ConsoleMessage, Page, Request, Response
+    from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, Response
 
 FLAGS = (
     "--no-sandbox",
@@ -34,6 +36,13 @@ WAIT_MILLISECONDS = 60_000
 # The small model does not always find an end before the context does.
 ANSWER_MILLISECONDS = 180_000
 PREFIX = "/api/hassio_ingress/token/"
+# Returns what axe-core finds within an element that is serious or worse: the rule, and where.
+AXE = """async (element) => {
+    const {violations} = await axe.run(element, {resultTypes: ["violations"]});
+    return violations
+        .filter((one) => ["serious", "critical"].includes(one.impact))
+        .flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.target} ${node.html}`));
+}"""
 
 
 @asynccontextmanager
@@ -47,6 +56,14 @@ async def chromium() -> AsyncGenerator[Browser]:
         browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
         await browser.close()
+
+
+async def barriers(where: Locator) -> list[str]:
+    """Return what keeps people from reading or using an element, by axe-core."""
+    source = files("axe_playwright_python").joinpath("axe.min.js")
+    await where.page.evaluate(await asyncio.to_thread(source.read_text))
+    found: list[str] = await where.evaluate(AXE)
+    return found
 
 
 @dataclass

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from playwright.async_api import expect
 
-from tests.app.browser import Ingress, chromium, visit
-from tests.app.running_app import RunningApp, serving_app
+from tests.app.browser import Ingress, barriers, chromium, visit
+from tests.app.running_app import RunningApp, lay_models, serving_app
 from tests.app.supervisor import TOKEN, Supervisor
 from tests.app.test_app import children_of, until
 from tests.app.test_texts import texts
@@ -361,6 +361,34 @@ async def test_colours(browser: Browser, shared_app: RunningApp, scheme: Any) ->
         assert await page.page.evaluate(TOO_FAINT) == []
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe(browser: Browser, shared_app: RunningApp, scheme: Any, width: int) -> None:
+    """By axe-core, nothing keeps anybody from using the page, with all of it open."""
+    refusals = ((401, "/api/health"),)
+    async with visit(
+        browser, shared_app.url, scheme=scheme, width=width, refusals=refusals
+    ) as page:
+        await expect(page.page.locator("#key")).to_be_focused()
+        assert await barriers(page.page.locator("html")) == []
+        await page.page.fill("#key", shared_app.key)
+        await page.page.keyboard.press("Enter")
+        await expect(page.page.locator("#log")).to_contain_text("llama-server is ready")
+        await page.said("Hi.")
+        await page.answered()
+        await page.said(LONG)
+        await page.page.click("#stop")
+        await page.answered()
+        for name in ("access", "earlier", "add-model"):
+            await page.page.click(f"#{name} summary")
+        await expect(page.page.locator("#earlier-list li")).not_to_have_count(0)
+        assert await barriers(page.page.locator("html")) == []
+        # What it is to find is found.
+        await page.page.evaluate("document.body.append(document.createElement('button'))")
+        (found,) = await barriers(page.page.locator("html"))
+        assert found.startswith("button-name: ")
+
+
 async def test_phone(browser: Browser, shared_app: RunningApp) -> None:
     """On a phone nothing is wider than its screen, however long the words are."""
     async with visit(browser, shared_app.url, key=shared_app.key, width=360) as page:
@@ -410,8 +438,7 @@ async def test_ingress(
 
 async def test_port_of_ingress(tmp_path: Path, session: aiohttp.ClientSession, model: Path) -> None:
     """The port without a key is there with a Supervisor, and lets nobody else in."""
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     supervisor = {"SUPERVISOR_TOKEN": TOKEN, "SUPERVISOR_URL": "http://127.0.0.1:1"}
     app = RunningApp(tmp_path, supervisor, model_url="http://127.0.0.1:1/smol.gguf")
     app.start()
@@ -459,8 +486,7 @@ async def test_home_assistant(browser: Browser, shared_app: RunningApp) -> None:
 
 async def test_a_card_that_is_missed(browser: Browser, tmp_path: Path, model: Path) -> None:
     """Who wants a graphics card to compute sees that none does, and why."""
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     app = RunningApp(tmp_path, model_url="http://127.0.0.1:1/smol.gguf", gpu_layers="35")
     app.start()
     try:
@@ -475,8 +501,7 @@ async def test_a_card_that_is_missed(browser: Browser, tmp_path: Path, model: Pa
 
 async def test_ports_without_a_key(browser: Browser, tmp_path: Path, model: Path) -> None:
     """It says which ports need none inside, and why another one does; itself it needs the key."""
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     async with Supervisor() as supervisor:
         app = RunningApp(
             tmp_path,
@@ -500,8 +525,7 @@ async def test_ports_without_a_key(browser: Browser, tmp_path: Path, model: Path
 
 async def test_what_is_wrong(browser: Browser, tmp_path: Path, model: Path) -> None:
     """The page says by its first cause why the model does not run, and what to do."""
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     url, wrong = "https://127.0.0.1:1/smol.gguf", "--prio 9"
     with serving_app(tmp_path, status="error", model_url=url, extra_arguments=wrong) as app:
         async with visit(browser, app.url, key=app.key) as page:
@@ -512,8 +536,7 @@ async def test_what_is_wrong(browser: Browser, tmp_path: Path, model: Path) -> N
 
 async def test_crash_and_end(browser: Browser, tmp_path: Path, model: Path) -> None:
     """A crash is told in a sentence and goes away; so is an app that is gone."""
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     app = RunningApp(tmp_path, model_url="http://127.0.0.1:1/smol.gguf", context_size="512")
     app.start()
     try:

@@ -9,7 +9,7 @@ from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
 from custom_components.llamacpp.const import DOMAIN
 from dev.processes import LOOPBACK
-from tests.app.running_app import RunningApp
+from tests.app.running_app import RunningApp, lay_models
 from tests.app.supervisor import TOKEN, Supervisor
 from tests.app.test_app import until
 from tests.conftest import sockets
@@ -27,9 +27,7 @@ def asked_by(app: RunningApp) -> object:
 
 async def test_from_the_app_to_an_entry(assist: HomeAssistant, tmp_path: Path, model: Path) -> None:
     """The app is started, tells the Supervisor where it is, and one click makes a working entry."""
-    folder = tmp_path / "config" / "models"
-    folder.mkdir(parents=True)
-    (folder / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     async with Supervisor() as supervisor:
         with sockets():
             app = RunningApp(
