@@ -13,11 +13,12 @@ from . import rpc
 from .build import why_refused
 from .cards import Cards
 from .catalog import CatalogError, ModelState, UnknownModelError
-from .command import Launch, server_command
+from .command import Launch, loaded_beside, server_command
 from .idleness import Idleness
 from .memory import (
     MIN_CHECKPOINTS,
     MIN_CONTEXT,
+    Beside,
     available_bytes,
     cache_mib,
     checkpoint_bytes,
@@ -76,6 +77,7 @@ class Runner:
         self._upstream = upstream
         self._n_waiting = n_waiting
         self._served: tuple[LocalModel, ...] = ()
+        self._beside = Beside()
         self._selected: str | None = None
         # Why a router's models could not be loaded, by their names.
         self.faults: dict[str, str] = {}
@@ -309,6 +311,9 @@ class Runner:
         for address in set(self._options.rpc_servers) - set(self.workers):
             _LOGGER.warning("The worker %s does not answer: it is left out until it does", address)
         await self.cards.look(has_workers=bool(self.workers))
+        self._beside = await asyncio.to_thread(
+            loaded_beside, self._options, self._setup.paths, self._served[0]
+        )
         if advice := self._advice():
             _LOGGER.warning("%s", advice)
         self._tell_context()
@@ -327,9 +332,15 @@ class Runner:
         parallel, context_size = self._options.parallel_requests, self._context_size(entry.info)
         kv_type = self._options.cache_type
         free = available_bytes() - needed_bytes(
-            entry.info, context_size=context_size, parallel=parallel, kv_type=kv_type
+            entry.info,
+            context_size=context_size,
+            parallel=parallel,
+            kv_type=kv_type,
+            beside=self._beside,
         )
-        one = conversation_bytes(entry.info, context_size=context_size, kv_type=kv_type)
+        one = conversation_bytes(
+            entry.info, context_size=context_size, kv_type=kv_type, beside=self._beside
+        )
         checkpoint = checkpoint_bytes(entry.info, context_size=context_size, kv_type=kv_type)
         one += MIN_CHECKPOINTS * checkpoint
         slots = parallel
@@ -411,6 +422,7 @@ class Runner:
             parallel=self._options.parallel_requests,
             kv_type=self._options.cache_type,
             available=available_bytes(),
+            beside=self._beside,
         )
 
     async def _is_ready(self) -> bool:
