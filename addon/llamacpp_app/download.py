@@ -60,13 +60,18 @@ SPEED_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a file is. total_bytes and seconds_left: None if nobody knows."""
+    """How far a file is.
+
+    total_bytes and seconds_left: None if nobody knows. fault: why the last try broke off, None as
+    long as bytes come.
+    """
 
     file_name: str
     done_bytes: int
     total_bytes: int | None
     bytes_per_second: float
     seconds_left: float | None
+    fault: str | None
 
 
 class Meter:
@@ -110,7 +115,7 @@ class Meter:
         began, before = self._points[0]
         speed = (done - before) / (now - began) if now > began else 0.0
         left = (total - done) / speed if total is not None and speed else None
-        return Progress(self._part.target.name, done, total, speed, left)
+        return Progress(self._part.target.name, done, total, speed, left, self._part.fault)
 
 
 class Downloader:
@@ -210,6 +215,7 @@ class Downloader:
                 fault = err
             else:
                 return
+            part.fault = str(fault)
             n_pages = n_pages + 1 if isinstance(fault, NoModelError) else 0
             if part.n_bytes > before:
                 n_tries, pause = 0, FIRST_PAUSE_SECONDS

@@ -31,7 +31,10 @@ class Remote:
 
 
 class Part:
-    """A file that grows beside its final name, with a note on where it comes from."""
+    """A file that grows beside its final name, with a note on where it comes from.
+
+    fault: why the last try broke off, None as long as bytes come.
+    """
 
     def __init__(self, target: Path, url: str) -> None:
         """target: the final name. url: a part of anything else is not gone on with."""
@@ -40,6 +43,7 @@ class Part:
         self._sidecar = target.with_name(target.name + ".part.json")
         self.remote = Remote(url)
         self.n_bytes = 0
+        self.fault: str | None = None
         self._hash = hashlib.sha256()
         self._file: BinaryIO | None = None
 
@@ -90,6 +94,7 @@ class Part:
         self._file.flush()
         self._hash.update(block)
         self.n_bytes += len(block)
+        self.fault = None
 
     async def clear(self) -> None:
         """Begin from the start. Raises OSError."""

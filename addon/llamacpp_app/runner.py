@@ -511,7 +511,7 @@ class Runner:
         entries = self._catalog.entries.values()
         for entry in entries:
             if entry.state is ModelState.DOWNLOADING:
-                return f"The model {entry.name} is being downloaded{_share_of(entry)}: try later."
+                return _download_of(entry)
         errors = [one.error for one in entries if one.error]
         return errors[0] if errors else "There is no model yet."
 
@@ -568,8 +568,15 @@ class Runner:
             pass
 
 
-def _share_of(entry: Entry) -> str:
+def _download_of(entry: Entry) -> str:
+    """Return in words how far a model is, or why it does not come."""
     progress = entry.progress
-    if progress is None or not progress.total_bytes:
-        return ""
-    return f" ({100 * progress.done_bytes // progress.total_bytes} %)"
+    if progress and progress.fault:
+        return (
+            f"The model {entry.name} cannot be downloaded just now: {progress.fault}. It is tried "
+            "again soon."
+        )
+    share = ""
+    if progress and progress.total_bytes:
+        share = f" ({100 * progress.done_bytes // progress.total_bytes} %)"
+    return f"The model {entry.name} is being downloaded{share}: try later."

@@ -148,6 +148,7 @@ def _progress_of(entry: Entry) -> dict[str, Any]:
         "total_bytes": progress.total_bytes if progress else None,
         "bytes_per_second": progress.bytes_per_second if progress else None,
         "seconds_left": progress.seconds_left if progress else None,
+        "fault": progress.fault if progress else None,
     }
 
 

@@ -107,6 +107,20 @@ async def test_download(
         assert await page.answered()
 
 
+async def test_a_download_that_does_not_go_on(browser: Browser, make_app: MakeApp) -> None:
+    """While nobody answers at the address, page and API tell so, and it is tried again."""
+    app = make_app()
+    async with visit(browser, app.url, key=app.key) as page:
+        fault = page.page.locator("#downloads .wrong")
+        await expect(fault).to_contain_text("the connection broke off")
+        await expect(page.page.locator("#status")).to_have_text("A model is being downloaded")
+        assert await barriers(page.page.locator("html")) == []
+        health = (await asyncio.to_thread(app.ask, "GET", "/api/health"))[1]
+        assert health["message"].startswith(
+            "The model smol cannot be downloaded just now: the connection broke off"
+        )
+
+
 async def test_switch(browser: Browser, make_app: MakeApp) -> None:
     """Another model is used by a click, and answers from then on."""
     app = make_app("smol", "second", models='[{"name": "second", "url": "o/r:f.gguf"}]')

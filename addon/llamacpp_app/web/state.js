@@ -95,12 +95,17 @@ function makeBlock(name) {
   const block = make("div", "download");
   const bar = make("progress");
   bar.ariaLabel = name;
-  block.append(make("strong", "", name), make("span", "share"), bar, make("span", "note"));
+  const fault = make("span", "wrong");
+  // The app itself speaks English.
+  fault.lang = "en";
+  block.append(make("strong", "", name), make("span", "share"), bar, make("span", "note"), fault);
   return block;
 }
 
+/* Show how far a download is, and why it does not go on if it does not. */
 function fillBlock(block, one) {
-  const [, share, bar, note] = block.children;
+  const [, share, bar, note, fault] = block.children;
+  tell(fault, one.fault);
   if (!one.total_bytes) {
     bar.removeAttribute("value");
     note.textContent = one.done_bytes ? bytes(one.done_bytes) : text("download_begins");
