@@ -193,3 +193,16 @@ def test_the_client_stands_alone() -> None:
                 assert not (node.module or "").startswith("homeassistant"), path
             elif isinstance(node, ast.Import):
                 assert not any(one.name.startswith("homeassistant") for one in node.names), path
+
+
+def test_actions_are_named_by_their_commits() -> None:
+    """A tag can be moved; each has the version beside it that people know it by."""
+    lines = [
+        line.strip(" -")
+        for path in (ROOT / ".github" / "workflows").glob("*.yml")
+        for line in path.read_text().splitlines()
+        if "uses:" in line
+    ]
+    assert lines
+    for line in lines:
+        assert re.fullmatch(r"uses: [\w/-]+@[0-9a-f]{40} # (v[\d.]+|\w+, \d{4}-\d\d-\d\d)", line)

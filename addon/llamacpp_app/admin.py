@@ -10,10 +10,16 @@ from aiohttp import web
 from .schemas import ADD_MODEL, body_of
 from .service import SERVICE
 
+# By which House Llama in Home Assistant names itself.
+HOME_ASSISTANT: Final = "home_assistant"
+
 
 async def health(request: web.Request) -> web.Response:
     """Tell what the app is doing; it is well as long as it answers this."""
-    return web.json_response(await request.app[SERVICE].health())
+    service = request.app[SERVICE]
+    if request.query.get("client") == HOME_ASSISTANT:
+        service.discovery.hear()
+    return web.json_response(await service.health())
 
 
 async def models(request: web.Request) -> web.Response:

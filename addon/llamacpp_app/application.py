@@ -56,7 +56,13 @@ PAGE_HEADERS: Final = {
     "Cache-Control": "no-cache",
 }
 CONNECTIONS: Final = web.AppKey("connections", Connections)
-PAGE_KINDS: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+PAGE_KINDS: Final = {
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",
+    "json": "application/json",
+}
+_WEB: Final = files(__package__).joinpath("web")
 PAGE_FILES: Final = (
     "page.css",
     "charts.js",
@@ -69,6 +75,8 @@ PAGE_FILES: Final = (
     "page.js",
     "state.js",
     "texts.js",
+    # The words, of which a page asks for those of one language.
+    *(f"texts/{one.name}" for one in _WEB.joinpath("texts").iterdir()),
 )
 
 
@@ -76,7 +84,7 @@ async def page(request: web.Request) -> web.Response:
     """Return a file of the page."""
     name = request.match_info.get("file", "index.html")
     kind = PAGE_KINDS[name.rpartition(".")[2]]
-    content = files(__package__).joinpath("web", name).read_bytes()
+    content = _WEB.joinpath(name).read_bytes()
     return web.Response(body=content, content_type=kind, charset="utf-8", headers=PAGE_HEADERS)
 
 

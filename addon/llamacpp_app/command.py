@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from configparser import ConfigParser
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .flags import OF_MODEL_FILES, by_flag, files_of
+from .flags import DRAFT, DRAFT_TYPES, OF_MODEL_FILES, by_flag, files_of
+from .gguf import GgufError, read_gguf
+from .memory import KV_TYPES, Beside, bytes_per_value
 from .options import OptionsError
 from .slots import prepare_slots
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from .gguf import GgufInfo
     from .options import Options
     from .paths import Paths, Ports
 
@@ -157,18 +161,55 @@ def _extra(options: Options) -> list[str]:
 def _files(options: Options, paths: Paths, model: LocalModel) -> dict[str, str]:
     """Return what belongs to one model, by names of flags: its projector, and further files.
 
-    Those of the further arguments belong to the model of the options. Raises OptionsError.
+    Raises OptionsError.
     """
-    files = {"mmproj": str(model.projector)} if model.projector else {}
+    return {
+        flag.removeprefix("--"): ",".join(f"{path}{rest}" for path, rest in files)
+        for flag, files in _files_beside(options, paths, model).items()
+    }
+
+
+def _files_beside(
+    options: Options, paths: Paths, model: LocalModel
+) -> dict[str, list[tuple[Path, str]]]:
+    """Return what is loaded with a model by flags, each file with what stands behind its name.
+
+    The files of the further arguments belong to the model of the options. Raises OptionsError.
+    """
+    files = {"--mmproj": [(model.projector, "")]} if model.projector else {}
     if model.name != options.configured_models()[0].name:
         return files
     for flag, values in by_flag(options.extra_arguments):
         if flag in OF_MODEL_FILES:
-            named = files_of(flag, values[0])
-            files[flag.removeprefix("--")] = ",".join(
-                f"{_model_file(paths, flag, name)}{rest}" for name, rest in named
-            )
+            files[flag] = [
+                (_model_file(paths, flag, name), rest) for name, rest in files_of(flag, values[0])
+            ]
     return files
+
+
+def loaded_beside(options: Options, paths: Paths, model: LocalModel) -> Beside:
+    """Return what memory depends on of the files that are loaded with a model.
+
+    Raises OptionsError, and OSError if a file cannot be read.
+    """
+    files = {
+        flag: [path for path, _ in named]
+        for flag, named in _files_beside(options, paths, model).items()
+    }
+    draft: GgufInfo | None = None
+    # What is wrong with a draft is told by llama-server.
+    with contextlib.suppress(GgufError):
+        if DRAFT in files:
+            draft = read_gguf(files[DRAFT][0])
+            del files[DRAFT]
+    given = dict(by_flag(options.extra_arguments))
+    types = [given[flag][0] if flag in given else "f16" for flag in DRAFT_TYPES]
+    known = [one for one in types if one in KV_TYPES]
+    return Beside(
+        file_bytes=sum(path.stat().st_size for one in files.values() for path in one),
+        draft=draft,
+        draft_kv_type=max(known, key=bytes_per_value, default="f16"),
+    )
 
 
 def _model_file(paths: Paths, flag: str, name: str) -> Path:

@@ -103,7 +103,10 @@ RENAMED: Final[Mapping[str, Sequence[str]]] = {
     "--model-draft": ("--spec-draft-model",),
 }
 # Their values name files in the folder of models, several parted by commas.
-OF_MODEL_FILES: Final = ("--lora", "--lora-scaled", "--mmproj", "--spec-draft-model")
+DRAFT: Final = "--spec-draft-model"
+OF_MODEL_FILES: Final = ("--lora", "--lora-scaled", "--mmproj", DRAFT)
+# The types of a draft's cache.
+DRAFT_TYPES: Final = ("--spec-draft-type-k", "--spec-draft-type-v")
 
 # Known to harm, and why: llama-server has no version without it.
 HARMFUL: Final[Mapping[str, str]] = {

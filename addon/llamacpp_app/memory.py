@@ -50,6 +50,33 @@ _MASK_VALUE_BYTES: Final = 2
 _PROGRAM_BYTES: Final = 24 * 1024 * 1024
 _TOKENIZER_TIMES: Final = 8
 
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What llama-server loads beside a model.
+
+    file_bytes: of its projector and adapters. draft: the model that proposes tokens to it, of whose
+    cache draft_kv_type is the type.
+    """
+
+    file_bytes: int = 0
+    draft: GgufInfo | None = None
+    draft_kv_type: str = "f16"
+
+    @property
+    def weight_bytes(self) -> int:
+        """What it takes, however many conversations there are."""
+        return self.file_bytes + (self.draft.tensor_bytes if self.draft else 0)
+
+    def conversation_bytes(self, context_size: int) -> int:
+        """Return what it takes for one conversation: as is measured, a draft holds it, too."""
+        if self.draft is None:
+            return 0
+        return conversation_bytes(self.draft, context_size=context_size, kv_type=self.draft_kv_type)
+
+
+NOTHING: Final = Beside()
+
 _LINE: Final = re.compile(r"^(\w+):?\s+(\d+)", re.ASCII | re.MULTILINE)
 _MEMINFO: Final = Path("/proc/meminfo")
 _CGROUP: Final = Path("/sys/fs/cgroup")
@@ -107,7 +134,9 @@ def checkpoint_bytes(info: GgufInfo, *, context_size: int, kv_type: str) -> int:
     return _bytes_of(sliding, kv_type) + info.state_bytes
 
 
-def conversation_bytes(info: GgufInfo, *, context_size: int, kv_type: str) -> int:
+def conversation_bytes(
+    info: GgufInfo, *, context_size: int, kv_type: str, beside: Beside = NOTHING
+) -> int:
     """Return how much memory llama-server takes for what one conversation holds.
 
     That is without its checkpoints. context_size: its tokens. kv_type: one of KV_TYPES.
@@ -115,32 +144,39 @@ def conversation_bytes(info: GgufInfo, *, context_size: int, kv_type: str) -> in
     n_full_heads = (info.n_kv_heads or 0) - info.n_sliding_kv_heads
     values = n_full_heads * _steps(context_size) * _length(info)
     values += _sliding_values(info, context_size)
-    return _bytes_of(values, kv_type) + info.state_bytes
+    own = _bytes_of(values, kv_type) + info.state_bytes
+    return own + beside.conversation_bytes(context_size)
 
 
-def needed_bytes(
+def needed_bytes(  # noqa: PLR0913 - all that decides, by name
     info: GgufInfo,
     *,
     context_size: int,
     parallel: int,
     kv_type: str,
     checkpoints: int = MIN_CHECKPOINTS,
+    beside: Beside = NOTHING,
 ) -> int:
     """Return about how much memory llama-server takes with this model.
 
     context_size: tokens of one conversation. parallel: conversations at the same time. kv_type: one
-    of KV_TYPES. checkpoints: of each conversation (`--ctx-checkpoints`). The prompt cache
-    (`--cache-ram`) comes on top: it has a limit of its own.
+    of KV_TYPES. checkpoints: of each conversation (`--ctx-checkpoints`). beside: what is loaded
+    with it. The prompt cache (`--cache-ram`) comes on top: it has a limit of its own.
     """
-    conversation = conversation_bytes(info, context_size=context_size, kv_type=kv_type)
+    conversation = conversation_bytes(
+        info, context_size=context_size, kv_type=kv_type, beside=beside
+    )
     conversation += checkpoints * checkpoint_bytes(info, context_size=context_size, kv_type=kv_type)
     widths = _WIDTHS_AT_ONCE * (info.n_embd or 0) * _VALUE_BYTES
     batch = _BATCH * (widths + _steps(context_size) * _MASK_VALUE_BYTES)
     tokenizer = _TOKENIZER_TIMES * max(0, info.file_bytes - info.tensor_bytes)
-    return info.tensor_bytes + parallel * conversation + batch + tokenizer + _PROGRAM_BYTES
+    weights = info.tensor_bytes + beside.weight_bytes
+    return weights + parallel * conversation + batch + tokenizer + _PROGRAM_BYTES
 
 
-def fitting_context(info: GgufInfo, *, available: int, parallel: int, kv_type: str) -> int | None:
+def fitting_context(
+    info: GgufInfo, *, available: int, parallel: int, kv_type: str, beside: Beside = NOTHING
+) -> int | None:
     """Return the largest context of a conversation for which `available` bytes are enough.
 
     It is a power of two from MIN_CONTEXT up to what the model was trained for; None if not even
@@ -149,7 +185,9 @@ def fitting_context(info: GgufInfo, *, available: int, parallel: int, kv_type: s
     largest = max(MIN_CONTEXT, info.n_ctx_train or MAX_CONTEXT)
     context = 1 << (largest.bit_length() - 1)
     while context >= MIN_CONTEXT:
-        needed = needed_bytes(info, context_size=context, parallel=parallel, kv_type=kv_type)
+        needed = needed_bytes(
+            info, context_size=context, parallel=parallel, kv_type=kv_type, beside=beside
+        )
         if needed <= available:
             return context
         context //= 2
@@ -157,15 +195,23 @@ def fitting_context(info: GgufInfo, *, available: int, parallel: int, kv_type: s
 
 
 def explain(  # noqa: PLR0913 - all that decides, by name
-    info: GgufInfo, *, name: str, context_size: int, parallel: int, kv_type: str, available: int
+    info: GgufInfo,
+    *,
+    name: str,
+    context_size: int,
+    parallel: int,
+    kv_type: str,
+    available: int,
+    beside: Beside = NOTHING,
 ) -> str | None:
     """Return what to tell the user if `available` bytes are not enough, None if they are."""
-    settings = _Settings(context_size, parallel, kv_type)
+    settings = _Settings(context_size, parallel, kv_type, beside)
     needed = settings.needed(info)
     if needed <= available:
         return None
+    with_it = ", with what is loaded beside it," if beside.weight_bytes else ""
     return (
-        f"{name} needs {math.ceil(needed / 1e8) / 10:.1f} GB of memory with context_size "
+        f"{name}{with_it} needs {math.ceil(needed / 1e8) / 10:.1f} GB of memory with context_size "
         f"{context_size} and parallel_requests {parallel}, but only "
         f"{math.floor(available / 1e8) / 10:.1f} GB are free. {_advice(info, settings, available)}"
     )
@@ -178,10 +224,15 @@ class _Settings:
     context_size: int
     parallel: int
     kv_type: str
+    beside: Beside
 
     def needed(self, info: GgufInfo) -> int:
         return needed_bytes(
-            info, context_size=self.context_size, parallel=self.parallel, kv_type=self.kv_type
+            info,
+            context_size=self.context_size,
+            parallel=self.parallel,
+            kv_type=self.kv_type,
+            beside=self.beside,
         )
 
     def changes(self, now: _Settings) -> list[str]:
@@ -202,8 +253,14 @@ def _advice(info: GgufInfo, now: _Settings, available: int) -> str:
     def fits(settings: _Settings) -> bool:
         return settings.needed(info) <= available
 
-    kv_type = min(now.kv_type, SMALLER_KV_TYPE, key=_bytes_per_value)
-    context = fitting_context(info, available=available, parallel=now.parallel, kv_type=now.kv_type)
+    kv_type = min(now.kv_type, SMALLER_KV_TYPE, key=bytes_per_value)
+    context = fitting_context(
+        info,
+        available=available,
+        parallel=now.parallel,
+        kv_type=now.kv_type,
+        beside=now.beside,
+    )
     fewer = (replace(now, parallel=number) for number in range(now.parallel - 1, 0, -1))
     alone = (
         replace(now, context_size=context or now.context_size),
@@ -213,10 +270,12 @@ def _advice(info: GgufInfo, now: _Settings, available: int) -> str:
     ways = [change for settings in alone if fits(settings) for change in settings.changes(now)]
     if ways:
         return f"Set {_listed(ways, 'or')}."
-    context = fitting_context(info, available=available, parallel=1, kv_type=kv_type)
+    context = fitting_context(
+        info, available=available, parallel=1, kv_type=kv_type, beside=now.beside
+    )
     if context is None:
         return "Choose a smaller model."
-    together = _Settings(min(context, now.context_size), 1, kv_type)
+    together = _Settings(min(context, now.context_size), 1, kv_type, now.beside)
     return f"Set {_listed(together.changes(now), 'and')}."
 
 
@@ -225,7 +284,8 @@ def _listed(parts: Sequence[str], word: str) -> str:
     return f"{', '.join(first)} {word} {last}" if first else last
 
 
-def _bytes_per_value(kv_type: str) -> float:
+def bytes_per_value(kv_type: str) -> float:
+    """Return how many bytes a value takes in a cache of a type, one of KV_TYPES."""
     values, size = KV_TYPES[kv_type]
     return size / values
 

@@ -30,6 +30,8 @@ MAX_ENTRIES: Final = 64
 MAX_LAYERS: Final = 999
 # As api_key: no key is asked of Home Assistant's own network.
 NO_KEY: Final = "none"
+# A shorter one can be found by trying.
+MIN_KEY_CHARACTERS: Final = 8
 
 _NAME: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.+@-]{0,127}", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -146,6 +148,15 @@ def _secret(value: object) -> str:
     return value
 
 
+def _key(value: object) -> str:
+    key = _secret(value)
+    if len(key) < MIN_KEY_CHARACTERS and key != NO_KEY:
+        raise vol.Invalid(
+            f"at least {MIN_KEY_CHARACTERS} characters long, or empty, so that one is made"
+        )
+    return key
+
+
 def _sha256(value: object) -> str:
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
         raise vol.Invalid("64 digits from 0 to f")
@@ -232,7 +243,8 @@ _MODEL: Final = vol.Schema(
     {
         vol.Required("name"): _name,
         vol.Required("url"): _text,
-        vol.Optional("sha256"): _sha256,
+        # Empty in the Supervisor's form: nobody knows it.
+        vol.Optional("sha256"): lambda value: None if value == "" else _sha256(value),
     }
 )
 
@@ -258,12 +270,12 @@ CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "model_sha256": _sha256,
     "models": _models,
     "hf_token": _secret,
-    "context_size": _whole(512, 32768),
-    "threads": _whole(1, 32),
+    "context_size": _whole(512, 131072),
+    "threads": _whole(1, 128),
     "gpu_layers": _layers,
     "parallel_requests": _whole(1, 8),
     "log_level": _one_of("debug", "info", "warning", "error"),
-    "api_key": _secret,
+    "api_key": _key,
     "embeddings": _switch,
     "flash_attention": _one_of("auto", "on", "off"),
     "cache_type": _one_of("f16", "q8_0", "q4_0"),
@@ -283,7 +295,7 @@ def _check(name: str, value: object) -> Any:
         return CHECKS[name](value)
     except vol.Invalid as err:
         where = ".".join([name, *(str(one) for one in err.path)])
-        shown = "the given one" if CHECKS[name] is _secret else repr(value)[:80]
+        shown = "the given one" if CHECKS[name] in (_secret, _key) else repr(value)[:80]
         raise OptionsError(f"The option {where} must be {err.msg}, not {shown}.") from None
 
 

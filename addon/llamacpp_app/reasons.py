@@ -248,7 +248,8 @@ def reason_of(
         # It ends faster than it writes its log, at times.
         return Reason(Kind.SETTING, _template_sentence("", None), is_vague=True)
     if returncode == -signal.SIGKILL:
-        return Reason(Kind.MEMORY, "llama-server ran out of memory.")
+        # So ends what the kernel takes memory from; it says so in its own log alone.
+        return Reason(Kind.MEMORY, "llama-server was killed, most likely for lack of memory.")
     complaints = [text for level, text in said if level == "E"]
     causes = [text for text in complaints if not _CONSEQUENCE.search(text)]
     last = [text for level, text in said if level is None and _LAST_WORDS.match(text)]

@@ -13,11 +13,12 @@ from . import rpc
 from .build import why_refused
 from .cards import Cards
 from .catalog import CatalogError, ModelState, UnknownModelError
-from .command import Launch, server_command
+from .command import Launch, loaded_beside, server_command
 from .idleness import Idleness
 from .memory import (
     MIN_CHECKPOINTS,
     MIN_CONTEXT,
+    Beside,
     available_bytes,
     cache_mib,
     checkpoint_bytes,
@@ -78,6 +79,7 @@ class Runner:
         self._n_waiting = n_waiting
         self._served: tuple[LocalModel, ...] = ()
         self._selection = Selection(setup.paths, setup.options)
+        self._beside = Beside()
         # Why a router's models could not be loaded, by their names.
         self.faults: dict[str, str] = {}
         # Why llama-server is not started at all.
@@ -317,6 +319,9 @@ class Runner:
         for address in set(self._options.rpc_servers) - set(self.workers):
             _LOGGER.warning("The worker %s does not answer: it is left out until it does", address)
         await self.cards.look(has_workers=bool(self.workers))
+        self._beside = await asyncio.to_thread(
+            loaded_beside, self._options, self._setup.paths, self._served[0]
+        )
         if advice := self._advice():
             _LOGGER.warning("%s", advice)
         self._tell_context()
@@ -335,9 +340,15 @@ class Runner:
         parallel, context_size = self._options.parallel_requests, self._context_size(entry.info)
         kv_type = self._options.cache_type
         free = available_bytes() - needed_bytes(
-            entry.info, context_size=context_size, parallel=parallel, kv_type=kv_type
+            entry.info,
+            context_size=context_size,
+            parallel=parallel,
+            kv_type=kv_type,
+            beside=self._beside,
         )
-        one = conversation_bytes(entry.info, context_size=context_size, kv_type=kv_type)
+        one = conversation_bytes(
+            entry.info, context_size=context_size, kv_type=kv_type, beside=self._beside
+        )
         checkpoint = checkpoint_bytes(entry.info, context_size=context_size, kv_type=kv_type)
         one += MIN_CHECKPOINTS * checkpoint
         slots = parallel
@@ -419,6 +430,7 @@ class Runner:
             parallel=self._options.parallel_requests,
             kv_type=self._options.cache_type,
             available=available_bytes(),
+            beside=self._beside,
         )
 
     async def _is_ready(self) -> bool:
@@ -566,19 +578,21 @@ class Runner:
 def _why_none(entries: Collection[Entry]) -> str:
     """Return in words why there is no model that could be served."""
     for entry in entries:
-        if entry.progress and entry.progress.fault:
-            return (
-                f"The model {entry.name} cannot be downloaded yet: {entry.progress.fault}. "
-                "It is tried again and again."
-            )
-        if entry.state is ModelState.DOWNLOADING:
-            return f"The model {entry.name} is being downloaded{_share_of(entry)}: try later."
+        if entry.state is ModelState.DOWNLOADING or (entry.progress and entry.progress.fault):
+            return _download_of(entry)
     errors = [one.error for one in entries if one.error]
     return errors[0] if errors else "There is no model yet."
 
 
-def _share_of(entry: Entry) -> str:
+def _download_of(entry: Entry) -> str:
+    """Return in words how far a model is, or why it does not come."""
     progress = entry.progress
-    if progress is None or not progress.total_bytes:
-        return ""
-    return f" ({100 * progress.done_bytes // progress.total_bytes} %)"
+    if progress and progress.fault:
+        return (
+            f"The model {entry.name} cannot be downloaded just now: {progress.fault}. It is tried "
+            "again soon."
+        )
+    share = ""
+    if progress and progress.total_bytes:
+        share = f" ({100 * progress.done_bytes // progress.total_bytes} %)"
+    return f"The model {entry.name} is being downloaded{share}: try later."

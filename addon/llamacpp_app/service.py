@@ -98,6 +98,7 @@ class Service:
             "workers": list(runner.workers),
             "cards": [asdict(one) for one in runner.cards.used],
             "cards_message": runner.cards.message,
+            "home_assistant": self.discovery.home_assistant,
             "keyless_ports": list(self.keyless.ports),
             "keyless_message": self.keyless.message,
             "downloads": [

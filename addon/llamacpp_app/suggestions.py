@@ -49,10 +49,10 @@ class Thinks(StrEnum):
 class Suggestion:
     """A model.
 
-    info: what its file tells, by the published numbers. n_active: weights that work for each token.
-    score: per cent of the commands of the public set assist-mini that it does right by calling
-    tools (home-assistant-datasets, report of 30 July 2026), None if it is not in that report.
-    why: what it is good for, in a few words.
+    info: what its file tells, by the published numbers, its size among them. n_active: weights that
+    work for each token. score: per cent of the commands of the public set assist-mini that it does
+    right by calling tools (home-assistant-datasets, report of 30 July 2026), None if it is not in
+    that report. why: what it is good for, in a few words.
     """
 
     name: str
@@ -179,7 +179,7 @@ SUGGESTIONS: Final = (
         url="unsloth/Qwen3.5-2B-GGUF:Qwen3.5-2B-Q4_K_M.gguf",
         machine=Machine.BOARD,
         info=_info(
-            megabytes=1280,
+            megabytes=1281,
             n_embd=2048,
             n_layers=6,
             n_kv_heads=2,
@@ -194,7 +194,7 @@ SUGGESTIONS: Final = (
         name="Ministral-3-3B-Instruct-2512-Q4_K_M",
         url="unsloth/Ministral-3-3B-Instruct-2512-GGUF:Ministral-3-3B-Instruct-2512-Q4_K_M.gguf",
         machine=Machine.MINI_PC,
-        info=_info(megabytes=2150, n_embd=3072, n_layers=26, n_kv_heads=8, head=128),
+        info=_info(megabytes=2146, n_embd=3072, n_layers=26, n_kv_heads=8, head=128),
         thinks=Thinks.NEVER,
         n_active=3_400_000_000,
         score=82,
@@ -205,7 +205,7 @@ SUGGESTIONS: Final = (
         url="unsloth/Qwen3.5-4B-GGUF:Qwen3.5-4B-Q4_K_M.gguf",
         machine=Machine.MINI_PC,
         info=_info(
-            megabytes=2740,
+            megabytes=2741,
             n_embd=2560,
             n_layers=8,
             n_kv_heads=4,
@@ -221,7 +221,7 @@ SUGGESTIONS: Final = (
         name="Qwen3-8B-Q4_K_M",
         url="unsloth/Qwen3-8B-GGUF:Qwen3-8B-Q4_K_M.gguf",
         machine=Machine.CARD,
-        info=_info(megabytes=5030, n_embd=4096, n_layers=36, n_kv_heads=8, head=128),
+        info=_info(megabytes=5028, n_embd=4096, n_layers=36, n_kv_heads=8, head=128),
         thinks=Thinks.IF_ASKED,
         n_active=8_000_000_000,
         score=93,
@@ -231,7 +231,7 @@ SUGGESTIONS: Final = (
         name="Ministral-3-8B-Instruct-2512-Q4_K_M",
         url="unsloth/Ministral-3-8B-Instruct-2512-GGUF:Ministral-3-8B-Instruct-2512-Q4_K_M.gguf",
         machine=Machine.CARD,
-        info=_info(megabytes=5200, n_embd=4096, n_layers=34, n_kv_heads=8, head=128),
+        info=_info(megabytes=5197, n_embd=4096, n_layers=34, n_kv_heads=8, head=128),
         thinks=Thinks.NEVER,
         n_active=8_400_000_000,
         score=94,
@@ -242,7 +242,7 @@ SUGGESTIONS: Final = (
         url="unsloth/gpt-oss-20b-GGUF:gpt-oss-20b-Q4_K_M.gguf",
         machine=Machine.CARD,
         info=_info(
-            megabytes=11620,
+            megabytes=11625,
             n_embd=2880,
             n_layers=12,
             n_kv_heads=8,
@@ -258,7 +258,7 @@ SUGGESTIONS: Final = (
         name="Qwen3-30B-A3B-Instruct-2507-Q4_K_M",
         url="unsloth/Qwen3-30B-A3B-Instruct-2507-GGUF:Qwen3-30B-A3B-Instruct-2507-Q4_K_M.gguf",
         machine=Machine.LARGE_CARD,
-        info=_info(megabytes=18560, n_embd=2048, n_layers=48, n_kv_heads=4, head=128),
+        info=_info(megabytes=18557, n_embd=2048, n_layers=48, n_kv_heads=4, head=128),
         thinks=Thinks.NEVER,
         n_active=3_300_000_000,
         score=97,
@@ -266,10 +266,10 @@ SUGGESTIONS: Final = (
     ),
     Suggestion(
         name="gemma-4-26B-A4B-it-Q4_K_M",
-        url="unsloth/gemma-4-26B-A4B-it-GGUF:gemma-4-26B-A4B-it-Q4_K_M.gguf",
+        url="ggml-org/gemma-4-26B-A4B-it-GGUF:gemma-4-26B-A4B-it-Q4_K_M.gguf",
         machine=Machine.LARGE_CARD,
         info=_info(
-            megabytes=16900,
+            megabytes=16800,
             n_embd=2816,
             n_layers=5,
             n_kv_heads=2,

@@ -178,9 +178,12 @@ class App:
         return cls(async_client(hass, data, url))
 
     async def async_state(self) -> AppState | None:
-        """Return the state of the app, None if it does not answer."""
+        """Return the state of the app, None if it does not answer.
+
+        The app's page says that Home Assistant is connected as long as this comes.
+        """
         try:
-            health = await self._client.request_json("GET", "/api/health")
+            health = await self._client.request_json("GET", "/api/health?client=home_assistant")
         except LlamaServerError:
             return None
         if not isinstance(health, dict) or "llama_server" not in health:

@@ -1,9 +1,11 @@
 """A real browser, and the proxy through which Home Assistant shows the page."""
 
+import asyncio
 import os
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     import aiohttp
-    from playwright.async_api import Browser, ConsoleMessage, Page, Response
+    from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, Response
 
 FLAGS = (
     "--no-sandbox",
@@ -34,6 +36,13 @@ WAIT_MILLISECONDS = 60_000
 # The small model does not always find an end before the context does.
 ANSWER_MILLISECONDS = 180_000
 PREFIX = "/api/hassio_ingress/token/"
+# Returns what axe-core finds within an element that is serious or worse: the rule, and where.
+AXE = """async (element) => {
+    const {violations} = await axe.run(element, {resultTypes: ["violations"]});
+    return violations
+        .filter((one) => ["serious", "critical"].includes(one.impact))
+        .flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.target} ${node.html}`));
+}"""
 
 
 @asynccontextmanager
@@ -49,21 +58,35 @@ async def chromium() -> AsyncGenerator[Browser]:
         await browser.close()
 
 
+async def barriers(where: Locator) -> list[str]:
+    """Return what keeps people from reading or using an element, by axe-core."""
+    source = files("axe_playwright_python").joinpath("axe.min.js")
+    await where.page.evaluate(await asyncio.to_thread(source.read_text))
+    found: list[str] = await where.evaluate(AXE)
+    return found
+
+
 @dataclass
 class Visit:
     """A page that somebody looks at, with what it asked for and what the console complained of."""
 
     page: Page
     hosts: set[str] = field(default_factory=set)
+    paths: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     refusals: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin to listen."""
-        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        self.page.on("request", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._hear)
         self.page.on("response", self._see)
+
+    def _note(self, request: Request) -> None:
+        asked = urlsplit(request.url)
+        self.hosts.add(asked.netloc)
+        self.paths.append(asked.path)
 
     def _hear(self, message: ConsoleMessage) -> None:
         # Refusals are told of in `refusals`.

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from tests.app.file_server import FileServer
-from tests.app.running_app import serving_app
+from tests.app.running_app import lay_models, serving_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -33,8 +33,7 @@ async def file_server(socket_enabled: None) -> AsyncGenerator[FileServer]:  # no
 def shared_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningApp]:
     """Return the running app with the real small model; tests may not change its models."""
     folder = tmp_path_factory.mktemp("app")
-    (folder / "config" / "models").mkdir(parents=True)
-    (folder / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(folder, model)
     # The file is there, so nobody asks for the address.
     url = "https://127.0.0.1:1/smol.gguf"
     with serving_app(folder, model_url=url, context_size="512", parallel_requests="2") as app:

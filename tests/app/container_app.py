@@ -13,6 +13,8 @@ from .running_app import RunningApp
 if TYPE_CHECKING:
     from pathlib import Path
 
+# As DOCS has it: no program of the image gets more rights than it was started with.
+SAFETY = ("--security-opt", "no-new-privileges")
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
 STOP_SECONDS = 30.0
 
@@ -46,7 +48,7 @@ class ContainerApp(RunningApp):
             "the container",
             [
                 *self._tool,
-                *("run", "--rm", "--name", self.name, "--network", "host", *LIMITS),
+                *("run", "--rm", "--name", self.name, "--network", "host", *SAFETY, *LIMITS),
                 *("-v", f"{folder / 'data'}:/data", "-v", f"{folder / 'config'}:/config"),
                 *(word for item in variables.items() for word in ("-e", f"{item[0]}={item[1]}")),
                 str(image()),

@@ -16,11 +16,19 @@ from dev.processes import LOOPBACK, ChildProcess, free_port
 from tests.conftest import sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60.0
 REQUEST_SECONDS = 60.0
+
+
+def lay_models(folder: Path, model: Path, names: Iterable[str] = ("smol",)) -> None:
+    """Put a model below `folder`, where a `RunningApp` looks for it, under each of these names."""
+    models = folder / "config" / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (models / f"{name}.gguf").symlink_to(model)
 
 
 class RunningApp:

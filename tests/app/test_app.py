@@ -17,7 +17,7 @@ from dev.made_models import write_cut_model
 from dev.processes import LOOPBACK, port_is_taken
 from tests.app.file_server import saying
 from tests.app.gguf_files import write
-from tests.app.running_app import RunningApp
+from tests.app.running_app import RunningApp, lay_models
 from tests.conftest import sockets
 
 if TYPE_CHECKING:
@@ -36,10 +36,7 @@ def make_app(tmp_path: Path, model: Path) -> Generator[MakeApp]:
     apps: list[RunningApp] = []
 
     def make(*names: str, environment: dict[str, str] | None = None, **options: str) -> RunningApp:
-        folder = tmp_path / "config" / "models"
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            (folder / f"{name}.gguf").symlink_to(model)
+        lay_models(tmp_path, model, names)
         options = {"model_url": "http://127.0.0.1:1/smol.gguf", "context_size": "512", **options}
         app = RunningApp(tmp_path, environment, **options)
         apps.append(app)

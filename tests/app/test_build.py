@@ -7,7 +7,7 @@ import pytest
 from dev.llama import path_from_environment
 from llamacpp_app.build import OLDEST, build_of, said, why_refused
 
-from .running_app import serving_app
+from .running_app import lay_models, serving_app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +55,7 @@ def test_one_that_is_too_old(tmp_path: Path, model: Path) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
     fake_server(programs, "version: 9000 (0123abc)")
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     environment = {"LLAMA_DIR": str(programs)}
     url = "https://127.0.0.1:1/smol.gguf"
     with serving_app(tmp_path, environment, status="error", model_url=url) as app:

@@ -9,7 +9,7 @@ from dev.llama import path_from_environment
 from llamacpp_app.cards import Card, Cards, cards_in
 from llamacpp_app.reasons import Kind, Reason
 
-from .running_app import serving_app
+from .running_app import lay_models, serving_app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,8 +139,7 @@ def test_a_card_with_too_little_memory(tmp_path: Path, model: Path) -> None:
         f'case "$*" in\n  --version | *"--device none"*) exec {real} "$@" ;;\nesac\n'
         f"cat {tmp_path}/said.txt\nexit 1",
     )
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     url = "https://127.0.0.1:1/smol.gguf"
     with serving_app(tmp_path, {"LLAMA_DIR": str(tmp_path)}, model_url=url) as app:
         told = app.ask("GET", "/api/health")[1]["cards_message"]
@@ -163,8 +162,7 @@ def test_the_processor_goes_on(tmp_path: Path, model: Path) -> None:
         f'case "$*" in\n  --version | *"--device none"*) exec {real} "$@" ;;\nesac\n'
         f"echo '{lost}'\nexit 1",
     )
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     environment = {"LLAMA_DIR": str(tmp_path)}
     url = "https://127.0.0.1:1/smol.gguf"
     with serving_app(tmp_path, environment, model_url=url) as app:

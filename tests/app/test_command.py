@@ -14,10 +14,11 @@ import pytest
 from dev.llama import path_from_environment
 from dev.processes import LOOPBACK, ChildProcess, free_port
 from llamacpp_app import slots
-from llamacpp_app.command import Launch, LocalModel, server_command
+from llamacpp_app.command import Launch, LocalModel, loaded_beside, server_command
 from llamacpp_app.errors import AppError
 from llamacpp_app.flags import ALLOWED, HARMFUL, OF_MODEL_FILES, RENAMED, parse_flags
-from llamacpp_app.memory import cache_mib
+from llamacpp_app.gguf import read_gguf
+from llamacpp_app.memory import Beside, cache_mib
 from llamacpp_app.options import Options
 from llamacpp_app.paths import Paths, Ports
 
@@ -284,6 +285,29 @@ def test_files_of_the_further_arguments(paths: Paths) -> None:
     (paths.models / "b.gguf").unlink()
     with pytest.raises(AppError, match=r"names b\.gguf behind --lora-scaled, which is no file"):
         server_command(options, paths, Launch(PORTS, (one,)))
+
+
+def test_what_is_loaded_beside_a_model(paths: Paths, model: Path) -> None:
+    """Projector and adapters are files; of a draft it is known what it takes."""
+    paths.models.mkdir()
+    (paths.models / "draft.gguf").symlink_to(model)
+    projector = paths.models / "mmproj-one.gguf"
+    for path, size in ((projector, 100), (paths.models / "a.gguf", 20)):
+        path.write_bytes(bytes(size))
+    one, two = (LocalModel(name, Path(f"/{name}.gguf"), projector) for name in ("one", "two"))
+
+    def beside(model: LocalModel, *entries: str) -> Beside:
+        options = Options(model_url="o/r:one.gguf", extra_arguments=parse_flags(entries))
+        return loaded_beside(options, paths, model)
+
+    draft = read_gguf(model)
+    flags = ("--model-draft draft.gguf", "--lora a.gguf,a.gguf", "--spec-draft-type-k q8_0")
+    assert beside(one) == Beside(100)
+    assert beside(one, *flags) == Beside(140, draft)
+    assert beside(one, *flags, "--spec-draft-type-v q4_0") == Beside(140, draft, "q8_0")
+    # What is wrong with it is told by llama-server.
+    assert beside(one, "--spec-draft-model a.gguf", "--mmproj a.gguf") == Beside(40)
+    assert beside(two, *flags) == Beside(100, None)
 
 
 @pytest.mark.usefixtures("socket_enabled")

@@ -6,7 +6,7 @@ import pytest
 
 from dev.processes import LOOPBACK
 from llamacpp_app import discovery as discovery_module
-from llamacpp_app.discovery import Discovery
+from llamacpp_app.discovery import CONNECTED_SECONDS, Discovery
 from llamacpp_app.options import Options
 from llamacpp_app.paths import Paths, Ports
 from llamacpp_app.startup import Setup
@@ -67,6 +67,37 @@ async def test_a_supervisor_that_never_takes_it(
     supervisor.url = "http://127.0.0.1:1"
     assert not await Discovery(session, setup_for(supervisor, tmp_path)).announce()
     assert caplog.text.count("enter it by hand") == 2
+
+
+async def test_whether_home_assistant_asks(
+    supervisor: Supervisor, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """It is missing if it was told, and has had the time to ask; who has asked may be lost."""
+    now = 1000.0
+    discovery = Discovery(session, setup_for(supervisor, tmp_path), lambda: now)
+    await discovery.announce()
+    states = []
+    for seconds in (CONNECTED_SECONDS - 1, 2):
+        now += seconds
+        states.append(discovery.home_assistant)
+    discovery.hear()
+    for seconds in (CONNECTED_SECONDS - 1, 2):
+        now += seconds
+        states.append(discovery.home_assistant)
+    assert states == [None, "missing", "connected", "lost"]
+
+
+async def test_home_assistant_without_a_supervisor(
+    supervisor: Supervisor, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Who has nobody to tell misses nobody, and yet knows who asks."""
+    now = 1000.0
+    discovery = Discovery(session, setup_for(supervisor, tmp_path, None), lambda: now)
+    await discovery.announce()
+    now += 10 * CONNECTED_SECONDS
+    assert discovery.home_assistant is None
+    discovery.hear()
+    assert discovery.home_assistant == "connected"
 
 
 async def test_without_a_supervisor(

@@ -48,8 +48,8 @@ async def test_without_a_name_server(tmp_path: Path) -> None:
             assert time.monotonic() - began < SOON_SECONDS
             _, health = await asyncio.to_thread(app.ask, "GET", "/api/health")
             assert health["message"] == (
-                "The model smol cannot be downloaded yet: no name server (DNS) of the network "
-                "knows hub.invalid. It is tried again and again."
+                "The model smol cannot be downloaded just now: no name server (DNS) of the network "
+                "knows hub.invalid. It is tried again soon."
             )
             (download,) = health["downloads"]
             assert download["error"].endswith("knows hub.invalid")

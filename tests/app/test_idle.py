@@ -19,6 +19,7 @@ from llamacpp_app import runner as module
 from llamacpp_app.application import run_app
 from llamacpp_app.logs import Newest
 from llamacpp_app.startup import Setup
+from tests.app.running_app import lay_models
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
 WAIT_SECONDS = 60.0
-KEY = "key"
+KEY = "key-of-a-test"
 CHAT = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4}
 
 
@@ -95,11 +96,8 @@ async def make_idle(
     async def make(*names: str, seconds: float = 1.0, **options: str) -> IdleApp:
         monkeypatch.setattr(module, "MINUTE_SECONDS", seconds)
         monkeypatch.setattr(module, "IDLE_POLL_SECONDS", 0.1)
-        folder = tmp_path / "config" / "models"
-        folder.mkdir(parents=True)
+        lay_models(tmp_path, model, names)
         (tmp_path / "data").mkdir()
-        for name in names:
-            (folder / f"{name}.gguf").symlink_to(model)
         server, api, ingress = (str(free_port()) for _ in range(3))
         values = {
             "DATA_DIR": str(tmp_path / "data"),

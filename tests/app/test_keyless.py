@@ -17,7 +17,7 @@ from llamacpp_app.keyless import Keyless, is_inside
 from llamacpp_app.options import Options
 from llamacpp_app.paths import Paths, Ports
 from llamacpp_app.startup import Setup
-from tests.app.running_app import RunningApp
+from tests.app.running_app import RunningApp, lay_models
 from tests.app.supervisor import TOKEN, Supervisor
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ async def test_inside_and_outside(
     supervisor: Supervisor, model: Path, tmp_path: Path, idle_minutes: str
 ) -> None:
     """The examples of an app without a key work inside; outside, and of a page, none does."""
-    folder = tmp_path / "config" / "models"
-    folder.mkdir(parents=True)
-    (folder / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     app = RunningApp(
         tmp_path,
         {"SUPERVISOR_URL": supervisor.url, "SUPERVISOR_TOKEN": TOKEN},

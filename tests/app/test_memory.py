@@ -18,6 +18,7 @@ from llamacpp_app.gguf import read_gguf
 from llamacpp_app.memory import (
     KV_TYPES,
     MIN_CHECKPOINTS,
+    Beside,
     available_bytes,
     checkpoint_bytes,
     checkpoint_count,
@@ -93,6 +94,52 @@ def test_real_server(
         parallel=parallel,
         kv_type=kv_type,
     )
+
+
+def test_real_server_with_a_draft(model: Path, tmp_path: Path) -> None:
+    """A model that proposes tokens takes its weights, and its cache for each conversation."""
+    flags = ("--load-mode", "none", "--ctx-checkpoints", "0", "--parallel", "2")
+    taken = []
+    for beside in ((), ("--spec-draft-model", str(model))):
+        with serving(
+            tmp_path / "log.txt", "--ctx-size", "8192", *flags, *beside, model=model
+        ) as server:
+            taken.append(taken_bytes(server))
+    draft = Beside(draft=read_gguf(model))
+    more = draft.weight_bytes + 2 * draft.conversation_bytes(4096)
+    assert 0.9 < (taken[1] - taken[0]) / more < MOST_TAKEN
+
+
+def test_what_is_loaded_beside_a_model() -> None:
+    """Its files count once, a draft's cache for each conversation; the sentence tells of them."""
+    beside = Beside(file_bytes=GB, draft=GEMMA, draft_kv_type="q8_0")
+
+    def more(parallel: int) -> int:
+        alone, together = (
+            needed_bytes(LLAMA, context_size=8192, parallel=parallel, kv_type="f16", beside=one)
+            for one in (Beside(), beside)
+        )
+        return together - alone
+
+    cache = conversation_bytes(GEMMA, context_size=8192, kv_type="q8_0")
+    assert more(1) == GB + GEMMA.tensor_bytes + cache
+    assert more(3) == GB + GEMMA.tensor_bytes + 3 * cache
+    needed = needed_bytes(LLAMA, context_size=8192, parallel=1, kv_type="f16")
+    sentences = [
+        explain(
+            LLAMA,
+            name="large",
+            context_size=8192,
+            parallel=1,
+            kv_type="f16",
+            available=needed,
+            beside=one,
+        )
+        for one in (Beside(), beside)
+    ]
+    assert sentences[0] is None
+    assert sentences[1] is not None
+    assert sentences[1].startswith("large, with what is loaded beside it, needs ")
 
 
 def test_real_server_with_sliding_layers(model: Path, tmp_path: Path) -> None:

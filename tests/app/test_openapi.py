@@ -10,7 +10,7 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 
 from llamacpp_app import admin, api
-from tests.app.running_app import serving_app
+from tests.app.running_app import lay_models, serving_app
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -62,8 +62,7 @@ def tame(body: dict[str, Any]) -> None:
 def fuzzed_app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningApp]:
     """Return a running app, of which models may be added and deleted."""
     folder = tmp_path_factory.mktemp("fuzzed")
-    (folder / "config" / "models").mkdir(parents=True)
-    (folder / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(folder, model)
     environment = {"HF_ENDPOINT": NOWHERE}
     url = f"{NOWHERE}/smol.gguf"
     with serving_app(folder, environment, model_url=url, context_size="512") as app:

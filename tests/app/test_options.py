@@ -73,6 +73,17 @@ def test_layers(value: object, layers: int | None) -> None:
     assert re.match(pattern, str(value))
 
 
+@pytest.mark.parametrize("value", ["", "0" * 64])
+def test_a_hash_may_be_empty(value: str) -> None:
+    """The Supervisor hands over what is in the form, which is empty where nobody knows it."""
+    (further,) = CONFIG["schema"]["models"]
+    for pattern in (CONFIG["schema"]["model_sha256"], further["sha256"]):
+        assert re.match(pattern.removeprefix("match(").removesuffix(")?"), value)
+    wanted = {"name": "a", "url": "o/r:a.gguf", "sha256": value}
+    options = parse_options({"model_sha256": value, "models": [wanted]})
+    assert (options.model_sha256, options.models[0].sha256) == (value or None, value or None)
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
@@ -86,6 +97,7 @@ def test_layers(value: object, layers: int | None) -> None:
         ({"model_sha256": "12"}, "model_sha256 must be 64 digits"),
         ({"api_key": "two words"}, "api_key must be a key without spaces.* not the given one"),
         ({"api_key": "#comment"}, "api_key must be a key"),
+        ({"api_key": "1234567"}, "api_key must be at least 8 characters long, .*not the given one"),
         ({"rpc_servers": ["one"]}, "rpc_servers must be host:port"),
         ({"rpc_servers": ["a:99999"]}, "rpc_servers must be host:port"),
         ({"mode": "both"}, "mode must be one of server, worker"),

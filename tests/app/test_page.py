@@ -6,20 +6,21 @@ import re
 import signal
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from playwright.async_api import expect
 
-from tests.app.browser import Ingress, chromium, visit
-from tests.app.running_app import RunningApp, serving_app
+from tests.app.browser import Ingress, barriers, chromium, visit
+from tests.app.running_app import RunningApp, lay_models, serving_app
 from tests.app.supervisor import TOKEN, Supervisor
 from tests.app.test_app import children_of, until
+from tests.app.test_texts import texts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    import aiohttp
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Route
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
@@ -294,27 +295,56 @@ async def test_key_to_copy(browser: Browser, shared_app: RunningApp) -> None:
         await expect(page.page.locator("#shown-key")).to_have_value("")
 
 
-async def test_italian(browser: Browser, shared_app: RunningApp) -> None:
-    """To an Italian, all words are Italian."""
+@pytest.mark.parametrize(
+    ("locale", "language"),
+    [
+        ("en-US", "en"),
+        ("cs-CZ", "cs"),
+        ("da-DK", "da"),
+        ("de-AT", "de"),
+        ("es-419", "es"),
+        ("fr-CA", "fr"),
+        ("hu-HU", "hu"),
+        ("it-IT", "it"),
+        ("nl-BE", "nl"),
+        ("pl-PL", "pl"),
+        ("pt-PT", "pt-BR"),
+        ("ru-RU", "ru"),
+        ("sv-SE", "sv"),
+        ("zh-CN", "zh-Hans"),
+        # Neither its script nor its language is there.
+        ("zh-TW", "en"),
+        ("nb-NO", "en"),
+    ],
+)
+async def test_languages(
+    browser: Browser, shared_app: RunningApp, locale: str, language: str
+) -> None:
+    """All words are in the reader's language, of which alone the file is asked for, and fit."""
+    words = texts(language)
+    async with visit(browser, shared_app.url, key=shared_app.key, locale=locale, width=360) as page:
+        await expect(page.page.locator("#status")).to_have_text(words["status_ok"])
+        assert await page.page.get_attribute("html", "lang") == language
+        assert [one for one in page.paths if one.startswith("/texts/")] == [
+            f"/texts/{language}.json"
+        ]
+        await page.page.click("#add-model summary")
+        shown = await page.text("main")
+        for key in ("models", "memory", "log", "chat_hint", "model_url_hint", "last_hour"):
+            assert words[key] in shown
+        assert "{" not in shown
+        assert await page.page.evaluate("document.documentElement.scrollWidth") == 360
+        assert await page.page.evaluate(NAMELESS) == []
+
+
+async def test_a_language_that_does_not_come(browser: Browser, shared_app: RunningApp) -> None:
+    """Without the file of a language the page speaks English."""
     async with visit(browser, shared_app.url, key=shared_app.key, locale="it-IT") as page:
         await expect(page.page.locator("#status")).to_have_text("Pronto")
-        assert await page.page.get_attribute("html", "lang") == "it"
-        words = await page.text("main")
-        for word in ("Modelli", "Memoria in uso", "Registro", "8192 token", "milioni di parametri"):
-            assert word in words
-        await page.said("Ciao!")
-        assert (await page.answered()).startswith("Modello:")
-        # Every word of the one language has one in the other.
-        texts = await page.page.evaluate(
-            """async () => {
-                const source = await (await fetch("texts.js")).text();
-                return ["en", "it"].map((one) => {
-                    const block = source.split(`  ${one}: {`)[1].split("\\n  },")[0];
-                    return [...block.matchAll(/^    (\\w+):/gm)].map((match) => match[1]);
-                });
-            }"""
-        )
-        assert texts[0] == texts[1] == sorted(texts[0])
+        await page.page.route("**/texts/it.json", lambda route: route.abort())
+        await page.page.reload()
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        assert await page.page.get_attribute("html", "lang") == "en"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -329,6 +359,34 @@ async def test_colours(browser: Browser, shared_app: RunningApp, scheme: Any) ->
         ground = await page.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (ground == "rgb(17, 17, 17)") is (scheme == "dark")
         assert await page.page.evaluate(TOO_FAINT) == []
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe(browser: Browser, shared_app: RunningApp, scheme: Any, width: int) -> None:
+    """By axe-core, nothing keeps anybody from using the page, with all of it open."""
+    refusals = ((401, "/api/health"),)
+    async with visit(
+        browser, shared_app.url, scheme=scheme, width=width, refusals=refusals
+    ) as page:
+        await expect(page.page.locator("#key")).to_be_focused()
+        assert await barriers(page.page.locator("html")) == []
+        await page.page.fill("#key", shared_app.key)
+        await page.page.keyboard.press("Enter")
+        await expect(page.page.locator("#log")).to_contain_text("llama-server is ready")
+        await page.said("Hi.")
+        await page.answered()
+        await page.said(LONG)
+        await page.page.click("#stop")
+        await page.answered()
+        for name in ("access", "earlier", "add-model"):
+            await page.page.click(f"#{name} summary")
+        await expect(page.page.locator("#earlier-list li")).not_to_have_count(0)
+        assert await barriers(page.page.locator("html")) == []
+        # What it is to find is found.
+        await page.page.evaluate("document.body.append(document.createElement('button'))")
+        (found,) = await barriers(page.page.locator("html"))
+        assert found.startswith("button-name: ")
 
 
 async def test_phone(browser: Browser, shared_app: RunningApp) -> None:
@@ -380,8 +438,7 @@ async def test_ingress(
 
 async def test_port_of_ingress(tmp_path: Path, session: aiohttp.ClientSession, model: Path) -> None:
     """The port without a key is there with a Supervisor, and lets nobody else in."""
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     supervisor = {"SUPERVISOR_TOKEN": TOKEN, "SUPERVISOR_URL": "http://127.0.0.1:1"}
     app = RunningApp(tmp_path, supervisor, model_url="http://127.0.0.1:1/smol.gguf")
     app.start()
@@ -399,10 +456,37 @@ async def test_port_of_ingress(tmp_path: Path, session: aiohttp.ClientSession, m
         app.stop()
 
 
+async def test_home_assistant(browser: Browser, shared_app: RunningApp) -> None:
+    """One sees that Home Assistant uses the app, and within it, where to add what it lacks."""
+    facts = "#facts div:has(dt:text-is('Home Assistant')) dd"
+    await ask(shared_app, "GET", "/api/health?client=home_assistant")
+    async with visit(browser, shared_app.url, key=shared_app.key) as page:
+        await expect(page.page.locator(facts)).to_have_text("connected")
+
+    async def later(route: Route) -> None:
+        """Tell what the app tells minutes after the Supervisor, if nobody has asked."""
+        health = await (await route.fetch()).json()
+        await route.fulfill(json={**health, "home_assistant": "missing"})
+
+    async with (
+        aiohttp.ClientSession() as session,
+        Ingress(session, shared_app.url, shared_app.key) as ingress,
+    ):
+        frame = f'<iframe src="{ingress.url}"></iframe>'
+        ingress.home = f'<html lang="en"><link rel="icon" href="data:,">{frame}</html>'
+        async with visit(browser, ingress.root) as page:
+            await page.page.route("**/api/health", later)
+            link = page.page.frame_locator("iframe").locator(f"{facts} a")
+            await expect(link).to_have_attribute("href", "/config/integrations/dashboard")
+            await link.focus()
+            # It is still there after the next questions.
+            await asyncio.sleep(5)
+            await expect(link).to_be_focused()
+
+
 async def test_a_card_that_is_missed(browser: Browser, tmp_path: Path, model: Path) -> None:
     """Who wants a graphics card to compute sees that none does, and why."""
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     app = RunningApp(tmp_path, model_url="http://127.0.0.1:1/smol.gguf", gpu_layers="35")
     app.start()
     try:
@@ -417,8 +501,7 @@ async def test_a_card_that_is_missed(browser: Browser, tmp_path: Path, model: Pa
 
 async def test_ports_without_a_key(browser: Browser, tmp_path: Path, model: Path) -> None:
     """It says which ports need none inside, and why another one does; itself it needs the key."""
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     async with Supervisor() as supervisor:
         app = RunningApp(
             tmp_path,
@@ -442,8 +525,7 @@ async def test_ports_without_a_key(browser: Browser, tmp_path: Path, model: Path
 
 async def test_what_is_wrong(browser: Browser, tmp_path: Path, model: Path) -> None:
     """The page says by its first cause why the model does not run, and what to do."""
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     url, wrong = "https://127.0.0.1:1/smol.gguf", "--prio 9"
     with serving_app(tmp_path, status="error", model_url=url, extra_arguments=wrong) as app:
         async with visit(browser, app.url, key=app.key) as page:
@@ -454,8 +536,7 @@ async def test_what_is_wrong(browser: Browser, tmp_path: Path, model: Path) -> N
 
 async def test_crash_and_end(browser: Browser, tmp_path: Path, model: Path) -> None:
     """A crash is told in a sentence and goes away; so is an app that is gone."""
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    (tmp_path / "config" / "models" / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     app = RunningApp(tmp_path, model_url="http://127.0.0.1:1/smol.gguf", context_size="512")
     app.start()
     try:

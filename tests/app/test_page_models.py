@@ -10,10 +10,10 @@ from aiohttp import web
 from playwright.async_api import expect
 
 from llamacpp_app.references import model_name
-from tests.app.browser import chromium, visit
+from tests.app.browser import barriers, chromium, visit
 from tests.app.file_server import saying
 from tests.app.gguf_files import write
-from tests.app.running_app import RunningApp
+from tests.app.running_app import RunningApp, lay_models
 from tests.app.test_app import children_of
 from tests.conftest import sockets
 
@@ -42,10 +42,7 @@ def make_app(tmp_path: Path, model: Path) -> Generator[MakeApp]:
     apps: list[RunningApp] = []
 
     def make(*names: str, **options: str) -> RunningApp:
-        folder = tmp_path / "config" / "models"
-        folder.mkdir(parents=True)
-        for name in names:
-            (folder / f"{name}.gguf").symlink_to(model)
+        lay_models(tmp_path, model, names)
         options = {"model_url": "http://127.0.0.1:1/smol.gguf", "context_size": "512", **options}
         app = RunningApp(tmp_path, {}, **options)
         apps.append(app)
@@ -98,6 +95,7 @@ async def test_download(
         # What comes is written in blocks, so a little is still under way.
         for shown in ("2[0-5]%", "(4[5-9]|50)%", "7[0-5]%"):
             await expect(share).to_have_text(re.compile(f"^{shown}$"))
+            assert await barriers(page.page.locator("html")) == []
             assert await bar.evaluate("bar => `${Math.round(100 * bar.position)}%`") == (
                 await share.inner_text()
             )
@@ -107,6 +105,20 @@ async def test_download(
         await expect(page.page.locator("#status")).to_have_text("Ready")
         await page.said("Hi.")
         assert await page.answered()
+
+
+async def test_a_download_that_does_not_go_on(browser: Browser, make_app: MakeApp) -> None:
+    """While nobody answers at the address, page and API tell so, and it is tried again."""
+    app = make_app()
+    async with visit(browser, app.url, key=app.key) as page:
+        fault = page.page.locator("#downloads .wrong")
+        await expect(fault).to_contain_text("the connection broke off")
+        await expect(page.page.locator("#status")).to_have_text("A model is being downloaded")
+        assert await barriers(page.page.locator("html")) == []
+        health = (await asyncio.to_thread(app.ask, "GET", "/api/health"))[1]
+        assert health["message"].startswith(
+            "The model smol cannot be downloaded just now: the connection broke off"
+        )
 
 
 async def test_switch(browser: Browser, make_app: MakeApp) -> None:
@@ -166,6 +178,7 @@ async def test_add_and_delete(
         assert path.stat().st_size == len(file_server.content)
         dialog = page.page.get_by_role("dialog", name="Delete the model added and its file?")
         await row.get_by_role("button", name="Delete").click()
+        assert await barriers(page.page.locator("html")) == []
         # Who presses Enter at once deletes nothing.
         await expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
         await page.page.keyboard.press("Enter")

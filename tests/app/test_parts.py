@@ -99,6 +99,9 @@ privileges.give_up_root(paths.Paths(*map(Path, sys.argv[1:])))
 print(os.getuid(), os.getgid(), *os.getgroups())
 """
 
+# As Docker does with `--security-opt no-new-privileges` (PR_SET_NO_NEW_PRIVS).
+NO_NEW_PRIVILEGES = "import ctypes; assert ctypes.CDLL(None).prctl(38, 1, 0, 0, 0) == 0"
+
 
 def given_up(tmp_path: Path, before: str = "") -> tuple[Paths, list[int]]:
     """Let a child of root give it up; return its folders, and its user and groups."""
@@ -117,9 +120,10 @@ def given_up(tmp_path: Path, before: str = "") -> tuple[Paths, list[int]]:
     return paths, [int(one) for one in result.stdout.split()]
 
 
-def test_root_is_given_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", ["", NO_NEW_PRIVILEGES])
+def test_root_is_given_up(tmp_path: Path, before: str) -> None:
     """A child of root makes the folders, gives them away, and is root no more."""
-    paths, ids = given_up(tmp_path)
+    paths, ids = given_up(tmp_path, before)
     user = pwd.getpwnam("nobody")
     assert ids[:2] == [user.pw_uid, user.pw_gid]
     for path in (paths.data, paths.config, paths.models, paths.options):

@@ -163,7 +163,7 @@ async def test_out_of_memory_is_explained(
     running.advice = "A context_size of 2048 would fit."
     await reached(running.process, ProcessState.RESTARTING)
     assert running.process.status.error == (
-        "llama-server ran out of memory. A context_size of 2048 would fit."
+        "llama-server was killed, most likely for lack of memory. A context_size of 2048 would fit."
     )
     await running.stop()
 

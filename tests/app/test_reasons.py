@@ -181,7 +181,7 @@ CARD = "The memory of the graphics card is too small for this: set gpu_layers or
         (1, [], Kind.UNKNOWN, "llama-server ended with the exit status 1."),
         (-6, ["x"], Kind.UNKNOWN, "llama-server was ended by SIGABRT."),
         (-4, [], Kind.UNKNOWN, "This processor lacks an instruction that llama-server needs."),
-        (-9, [], Kind.MEMORY, "llama-server ran out of memory."),
+        (-9, [], Kind.MEMORY, "llama-server was killed, most likely for lack of memory."),
         (1, ["0.1 E srv a: b", "0.1 E srv c: d"], Kind.UNKNOWN, "llama-server ended: srv a: b"),
         (
             1,

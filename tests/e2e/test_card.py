@@ -10,7 +10,7 @@ from dev.agent_setup import add_server, find_agent
 from dev.ha_client import HomeAssistantClient
 from dev.processes import free_port
 from dev.scripted_model import write_scripted_model
-from tests.app.browser import chromium
+from tests.app.browser import barriers, chromium
 from tests.conftest import serving
 
 from .running_home import home_assistant
@@ -165,10 +165,12 @@ async def say_and_find_again(seen: Sight) -> None:
     assert lengths == sorted(lengths)
     await expect(card.get_by_role("heading")).to_have_text(STORY)
     assert await faults(card) == []
+    assert await barriers(card) == []
     await card.get_by_label("All conversations").click()
     await expect(card.get_by_role("listitem")).to_have_count(1)
     await expect(card.get_by_role("listitem")).to_contain_text(STORY)
     assert await faults(card) == []
+    assert await barriers(card) == []
 
 
 async def go_on_and_close(seen: Sight) -> None:
@@ -182,6 +184,7 @@ async def go_on_and_close(seen: Sight) -> None:
     await expect(card.locator(".assistant")).to_have_text(answers)
     await expect(card.get_by_label("Chiudi la conversazione")).to_be_visible()
     assert await faults(card) == []
+    assert await barriers(card) == []
     await card.get_by_label("Chiudi la conversazione").click()
     await card.get_by_role("listitem").get_by_role("button").click()
     await expect(card.get_by_role("status")).to_have_text(
@@ -190,14 +193,17 @@ async def go_on_and_close(seen: Sight) -> None:
     await expect(card.locator(".assistant")).to_have_count(2)
     await expect(card.locator("textarea")).to_be_hidden()
     assert await faults(card) == []
+    assert await barriers(card) == []
 
 
 async def lose_the_server(seen: Sight, server: LlamaServer) -> None:
     """See nothing of others, and an error without a server."""
     card = card_of(seen)
     await expect(card.get_by_role("status")).to_contain_text("No conversations yet")
+    assert await barriers(card) == []
     server.stop()
     await say(card, GREETING)
     await expect(card.locator(".messages .problem")).to_contain_text("server")
     await expect(card.get_by_label("Send")).to_be_visible()
     assert await faults(card) == []
+    assert await barriers(card) == []

@@ -9,8 +9,9 @@ from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
 from custom_components.llamacpp.const import DOMAIN
 from dev.processes import LOOPBACK
-from tests.app.running_app import RunningApp
+from tests.app.running_app import RunningApp, lay_models
 from tests.app.supervisor import TOKEN, Supervisor
+from tests.app.test_app import until
 from tests.conftest import sockets
 
 if TYPE_CHECKING:
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
 
+def asked_by(app: RunningApp) -> object:
+    """Return what the app knows of Home Assistant."""
+    return app.ask("GET", "/api/health")[1]["home_assistant"]
+
+
 async def test_from_the_app_to_an_entry(assist: HomeAssistant, tmp_path: Path, model: Path) -> None:
     """The app is started, tells the Supervisor where it is, and one click makes a working entry."""
-    folder = tmp_path / "config" / "models"
-    folder.mkdir(parents=True)
-    (folder / "smol.gguf").symlink_to(model)
+    lay_models(tmp_path, model)
     async with Supervisor() as supervisor:
         with sockets():
             app = RunningApp(
@@ -44,6 +48,7 @@ async def test_from_the_app_to_an_entry(assist: HomeAssistant, tmp_path: Path, m
             assert config["api_key"] == app.key
             # Nobody but a real Supervisor knows the container by its name.
             info = HassioServiceInfo({**config, "host": LOOPBACK}, "House Llama", DOMAIN, "0" * 32)
+            assert await asyncio.to_thread(asked_by, app) is None
             step = await assist.config_entries.flow.async_init(
                 DOMAIN, context={"source": SOURCE_HASSIO}, data=info
             )
@@ -53,6 +58,7 @@ async def test_from_the_app_to_an_entry(assist: HomeAssistant, tmp_path: Path, m
             await assist.async_block_till_done()
             entry = step["result"]
             assert entry.state.value == "loaded"
+            await asyncio.to_thread(until, lambda: asked_by(app) == "connected", 60)
             answer = await assist.services.async_call(
                 DOMAIN,
                 "chat",

@@ -1,6 +1,7 @@
 /* What the app is doing: its state in a sentence, the model with its memory, and downloads. */
 
 import { find, make, tell } from "./elements.js";
+import { isAtHome } from "./home.js";
 import { bytes, duration, language, number, percent, text } from "./texts.js";
 
 function sentenceOf(health, current) {
@@ -21,6 +22,21 @@ function show(kind, sentence, reason, reasonLanguage) {
   tell(find("status"), sentence);
   find("reason").lang = reasonLanguage;
   tell(find("reason"), reason);
+}
+
+const INTEGRATIONS = "/config/integrations/dashboard";
+
+let shownFacts = "";
+
+/* Return the words of a fact, as a link to where something is to be done. */
+function wordsOf(value, address) {
+  if (!address) {
+    return value;
+  }
+  const link = make("a", "", value);
+  link.href = address;
+  link.target = "_top";
+  return link;
 }
 
 function showFacts(health, current) {
@@ -44,6 +60,10 @@ function showFacts(health, current) {
   if (health.cards_message) {
     facts.push([text("card"), health.cards_message]);
   }
+  if (health.home_assistant) {
+    const isLink = health.home_assistant === "missing" && isAtHome;
+    facts.push([text("home_assistant"), text(`home_${health.home_assistant}`), isLink && INTEGRATIONS]);
+  }
   if (health.keyless_ports.length) {
     facts.push([text("keyless"), health.keyless_ports.join(", ")]);
   }
@@ -54,10 +74,17 @@ function showFacts(health, current) {
   if (health.workers.length) {
     facts.push([text("workers"), health.workers.join(", ")]);
   }
+  // Who is about to follow the link is not to lose it.
+  if (shownFacts === JSON.stringify(facts)) {
+    return;
+  }
+  shownFacts = JSON.stringify(facts);
   find("facts").replaceChildren(
-    ...facts.map(([name, value]) => {
+    ...facts.map(([name, value, address]) => {
       const fact = make("div");
-      fact.append(make("dt", "", name), make("dd", "", value));
+      const told = make("dd");
+      told.append(wordsOf(value, address));
+      fact.append(make("dt", "", name), told);
       return fact;
     }),
   );
@@ -68,12 +95,17 @@ function makeBlock(name) {
   const block = make("div", "download");
   const bar = make("progress");
   bar.ariaLabel = name;
-  block.append(make("strong", "", name), make("span", "share"), bar, make("span", "note"));
+  const fault = make("span", "wrong");
+  // The app itself speaks English.
+  fault.lang = "en";
+  block.append(make("strong", "", name), make("span", "share"), bar, make("span", "note"), fault);
   return block;
 }
 
+/* Show how far a download is, and why it does not go on if it does not. */
 function fillBlock(block, one) {
-  const [, share, bar, note] = block.children;
+  const [, share, bar, note, fault] = block.children;
+  tell(fault, one.error);
   if (!one.total_bytes) {
     bar.removeAttribute("value");
     note.textContent = one.done_bytes ? bytes(one.done_bytes) : text("download_begins");
@@ -84,7 +116,7 @@ function fillBlock(block, one) {
   share.textContent = percent(one.done_bytes / one.total_bytes);
   const words = [text("download_done", { done: bytes(one.done_bytes), total: bytes(one.total_bytes) })];
   if (one.bytes_per_second) {
-    words.push(`${bytes(one.bytes_per_second)}/s`);
+    words.push(bytes(one.bytes_per_second, "-per-second"));
   }
   if (one.seconds_left !== null) {
     words.push(text("download_left", { left: duration(one.seconds_left) }));
