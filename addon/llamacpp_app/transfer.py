@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies
 
 import aiohttp
 from yarl import URL
@@ -26,6 +28,7 @@ MAGIC: Final = b"GGUF"
 MAX_REDIRECTS: Final = 5
 # Also for the answer of a name server: a user who waits for the first byte is told soon.
 CONNECT_SECONDS: Final = 10.0
+LOOK_UP_SECONDS: Final = 1.0
 SILENCE_SECONDS: Final = 60.0
 MAX_PAUSE_SECONDS: Final = 300.0
 
@@ -73,6 +76,8 @@ class Fetch:
         try:
             async with self._answer(part) as (response, remote):
                 await self._receive(response, remote, part, admit)
+        except aiohttp.ConnectionTimeoutError as err:
+            raise InterruptedTransferError(await _why_unconnected(part.remote.url)) from err
         except (aiohttp.ClientError, ValueError, TimeoutError) as err:
             raise _broken(err) from err
 
@@ -198,6 +203,18 @@ async def _blocks(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
         raise fault
 
 
+async def _why_unconnected(url: str) -> str:
+    """Return why there was no connection in time: nobody tells the address, or nobody is there."""
+    host = URL(url).host
+    if not getproxies():
+        try:
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                await asyncio.get_running_loop().getaddrinfo(host, None)
+        except (TimeoutError, OSError):
+            return f"no name server (DNS) tells where {host} is"
+    return f"there was no connection within {CONNECT_SECONDS:.0f} s"
+
+
 def _broken(err: Exception) -> InterruptedTransferError:
     """Return what a fault on the way means."""
     match err:
@@ -207,8 +224,6 @@ def _broken(err: Exception) -> InterruptedTransferError:
             number = err.os_error.errno
             words = os.strerror(number) if number else str(err.os_error)
             why = f"{err.host} cannot be reached ({words})"
-        case aiohttp.ConnectionTimeoutError():
-            why = f"there was no connection within {CONNECT_SECONDS:.0f} s"
         case TimeoutError():
             why = "the server stopped answering"
         case _:

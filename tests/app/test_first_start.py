@@ -5,6 +5,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -17,8 +18,6 @@ from tests.conftest import sockets
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import aiohttp
 
     from llamacpp_app.download import Progress
     from tests.app.file_server import FileServer
@@ -91,6 +90,23 @@ async def test_what_is_said_of_the_network(
             one.connect_ex(("127.0.0.1", port))
         told = await told_while_away(session, f"http://127.0.0.1:{port}/m.gguf", tmp_path)
     assert told.fault == "there was no connection within 0 s"
+
+
+async def test_a_name_server_that_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named, and not taken for a machine that is silent."""
+
+    async def forever(*_: object, **__: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(transfer, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(transfer, "LOOK_UP_SECONDS", 0.1)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", forever)
+    connector = aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver())
+    async with aiohttp.ClientSession(connector=connector) as session:
+        told = await told_while_away(session, NOWHERE, tmp_path)
+    assert told.fault == "no name server (DNS) tells where hub.invalid is"
 
 
 async def test_a_fault_ends_with_the_next_byte(
