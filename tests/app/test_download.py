@@ -402,6 +402,20 @@ async def test_two_at_once(download: Download) -> None:
     assert len(download.server.requests) == 1
 
 
+async def test_another_app_on_the_same_folder(download: Download) -> None:
+    """Who finds that the other one was faster has the file, too."""
+    part, target = (download.folder / name for name in ("m.gguf.part", "m.gguf"))
+
+    async def be_faster(request: web.Request) -> web.StreamResponse:
+        part.rename(target)
+        return await download.server.send(request)
+
+    download.server.script = [be_faster]
+    path = await download.fetch(download.server.sha256)
+    assert path == target
+    assert path.read_bytes() == download.server.content
+
+
 @pytest.mark.parametrize("note", ["", "[]", '{"url": 1, "x": 2}', "x" * 70_000])
 async def test_a_damaged_note(download: Download, note: str) -> None:
     """What is not known for sure is not gone on with."""

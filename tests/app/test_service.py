@@ -1,7 +1,9 @@
 """What keeps the app going for months: faults of single parts end nothing else."""
 
 import asyncio
+import json
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from llamacpp_app.discovery import Discovery
 from llamacpp_app.download import Downloader
 from llamacpp_app.keyless import Keyless
 from llamacpp_app.runner import Runner
+from llamacpp_app.schemas import settings_of
 from llamacpp_app.service import Service
 from llamacpp_app.startup import Setup
 from llamacpp_app.turns import Turns
@@ -156,3 +159,12 @@ async def test_numbers_that_are_none(session: aiohttp.ClientSession) -> None:
     found: dict[str, Any] = await upstream.metrics()
     assert found == {"a_total": 3.0}
     await runner.cleanup()
+
+
+def test_every_answer_has_an_end() -> None:
+    """Who does not say how long it may be gets what the description of the API says."""
+    described = json.loads(files("llamacpp_app").joinpath("openapi.json").read_text())
+    for name in ("Chat", "Message"):
+        most = described["components"]["schemas"][name]["properties"]["max_tokens"]["default"]
+        assert settings_of({"message": "Hi"}) == {"max_tokens": most}
+    assert settings_of({"message": "Hi", "max_tokens": 5}) == {"max_tokens": 5}
