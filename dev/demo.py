@@ -199,7 +199,11 @@ def ask_spoken(addresses: Addresses, question: Path, answer: Path) -> None:
     except subprocess.CalledProcessError as err:
         message = f"{question} is not an audio file"
         raise DemoError(message) from err
-    said = asyncio.run(say_and_listen(sound))
+    try:
+        said = asyncio.run(say_and_listen(sound))
+    except HomeAssistantError as err:
+        message = f"the demo that runs does not hear; start it with --voice ({err})"
+        raise DemoError(message) from err
     if said.answer.is_error:
         raise DemoError(said.answer.speech)
     answer.write_bytes(said.audio)

@@ -176,17 +176,23 @@ async def talk(client: HomeAssistantClient, sound: Sound, *, live: bool = False)
     live: as in `HomeAssistantClient.run_pipeline`.
     """
     said = Talk()
-    path: str | None = None
-    async with asyncio.TaskGroup() as tasks:
+    path = ""
+    listening: asyncio.Task[None] | None = None
+    try:
         async for event in client.run_pipeline(sound=sound, live=live):
             said.add(event)
             if event.type == "run-start":
                 path = event.data["tts_output"]["url"]
-            if path and (event.type == "tts-end" or "tts_start_streaming" in event.data):
-                began = time.perf_counter() - event.after
-                tasks.create_task(said.listen(client, path, began))
-                path = None
+            may_be_spoken = event.type == "tts-end" or "tts_start_streaming" in event.data
+            if may_be_spoken and listening is None:
                 said.times["to be spoken"] = event.after
+                began = time.perf_counter() - event.after
+                listening = asyncio.create_task(said.listen(client, path, began))
+        if listening:
+            await listening
+    finally:
+        if listening:
+            listening.cancel()
     return said
 
 
@@ -202,11 +208,15 @@ def decoded(audio: bytes) -> Sound:
 
 
 async def ensure_voice(client: HomeAssistantClient, voice: Voice | None) -> None:
-    """Have the preferred pipeline hear and speak by these servers, or neither for None.
+    """Have the preferred pipeline hear and speak by these servers, or no longer for None.
 
     Raises HomeAssistantError if Home Assistant does not take one of them.
     """
-    for entry in await client.command("config_entries/get", domain=DOMAIN):
+    entries = await client.command("config_entries/get", domain=DOMAIN)
+    if voice is None and not entries:
+        # What somebody has chosen in the user interface stays.
+        return
+    for entry in entries:
         await client.request("DELETE", f"/api/config/config_entries/entry/{entry['entry_id']}")
     wanted: dict[str, Any] = dict.fromkeys(
         ("stt_engine", "stt_language", "tts_engine", "tts_language", "tts_voice")
