@@ -113,7 +113,7 @@ async def test_a_download_that_does_not_go_on(browser: Browser, make_app: MakeAp
     async with visit(browser, app.url, key=app.key) as page:
         fault = page.page.locator("#downloads .wrong")
         await expect(fault).to_contain_text("cannot be reached (Connection refused)")
-        await expect(page.page.locator("#status")).to_have_text("A model is being downloaded")
+        await expect(page.page.locator("#status")).to_have_text("There is a problem")
         assert await barriers(page.page.locator("html")) == []
         health = (await asyncio.to_thread(app.ask, "GET", "/api/health"))[1]
         assert health["message"].startswith(
