@@ -417,7 +417,7 @@ LISTS = (
     ),
     *("denials", "senses", "clitics", "forms"),
     *("because", "because_behind_comma", "only", "keep", "missing", "too", "meant", "not"),
-    *("negations", "that", "auxiliaries", "past", "except_around"),
+    *("that", "auxiliaries", "past", "except_around"),
 )
 
 

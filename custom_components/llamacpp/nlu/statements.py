@@ -109,8 +109,10 @@ def warns(words: Phrase, language: Language, *, is_before: bool) -> bool:
 
 
 def without_denials(words: Phrase, language: Language) -> Phrase:
-    """Return the words without those that only deny: `not`, `nothing`."""
-    places = phrase_places(language.lists["denials"], words)
+    """Return the words without those that only deny: `not`, but not in `not saying`."""
+    denials = language.lists["denials"]
+    longer = (one for one in language.lists["not_now"] if len(one) > 1 and one not in denials)
+    places = phrase_places(denials, words) - phrase_places(tuple(longer), words)
     return tuple(word for index, word in enumerate(words) if index not in places)
 
 

@@ -263,3 +263,48 @@ def test_a_denial_that_is_a_reason() -> None:
     """It is about something else than the order: the speaker cannot see."""
     meant = meaning("I can't see a thing, turn on the kettle", "en")
     assert meant.is_plain
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("de", "ich sehe nichts, mach den Kettle an"),
+        ("de", "ich brauche keinen Tee mehr, mach den Kettle aus"),
+        ("es", "no veo nada, enciende el Kettle"),
+        ("fr", "je ne vois rien, allume le Kettle"),
+        ("it", "non vedo niente, accendi il Kettle"),
+        ("nl", "ik zie niks, zet de Kettle aan"),
+        ("nl", "niemand heeft thee, zet de Kettle aan"),
+        ("pl", "nic nie widzę, włącz Kettle"),
+    ],
+)
+def test_a_denial_before_an_order(code: str, text: str) -> None:
+    """It says what is not, which is why something is to be done."""
+    assert meaning(text, code).is_plain
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("de", "niemals, Kettle an"),
+        ("en", "never, kettle on"),
+        ("es", "nunca, enciende el Kettle"),
+        ("fr", "jamais, allume le Kettle"),
+        ("it", "mai, accendi il Kettle"),
+        ("nl", "nooit, Kettle aan"),
+        ("pl", "nigdy, włącz Kettle"),
+        ("en", "I don't want to, kettle on"),
+        ("de", "ich denke nicht, dass der Kettle an soll"),
+        ("nl", "ik denk niet, dat de Kettle aan mag"),
+        ("de", "ich sage nicht, mach den Kettle an"),
+        ("en", "I'm not saying, turn on the kettle"),
+        ("es", "no digo, enciende el Kettle"),
+        ("fr", "je ne dis pas, allume le Kettle"),
+        ("it", "non dico, accendi il Kettle"),
+        ("nl", "ik zeg niet, zet de Kettle aan"),
+        ("pl", "nie mówię, włącz Kettle"),
+    ],
+)
+def test_a_denial_of_an_order(code: str, text: str) -> None:
+    """What denies the order itself, and nothing else, is no reason for it."""
+    assert not meaning(text, code).is_plain
