@@ -14,6 +14,7 @@ from .statements import (
     ends_statement,
     is_statement,
     may_begin_with_verb,
+    prefers_another,
     tells_done,
     warns,
     without_denials,
@@ -340,16 +341,15 @@ class Interpreter:
         return None
 
     def _denies(self, clause: Utterance, order: Utterance) -> bool:
-        """Return whether a clause denies the order behind it.
+        """Return whether an order is none because of the clause before it.
 
-        It says no more than `never`, or the order is a part of it: `I do not want, that you ...`.
+        That says no more than `never`, or the order is a part of it: `he wants, that you ...`.
         """
         lists, words = self._language.lists, clause.words
-        if not phrase_places(lists["denials"], words):
-            return False
         rest = without_denials(words, self._language)
         says_more = len(small_places(rest, self._language)) < len(rest)
-        return not says_more or n_begin(order.words, lists["that"]) > 0
+        is_part = n_begin(order.words, lists["that"]) > n_begin(order.words, lists["orders"])
+        return is_part or (len(rest) < len(words) and not says_more)
 
     def _is_other(
         self, clause: Utterance, things: Collection[str], *, is_before: bool = False
@@ -401,6 +401,8 @@ class Interpreter:
         language = self._language
         lists = language.lists
         named = [one for one in self._candidates.named(words) if one.thing.name not in things]
+        if not is_before and prefers_another(words, language):
+            return True
         if len(small_places(words, language)) == len(words):
             return False
         is_request = n_begin(words, lists["orders"]) and self._candidates.names_any(words)
