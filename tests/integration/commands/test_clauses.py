@@ -411,9 +411,17 @@ def test_rather_as_a_degree(text: str) -> None:
         ("nl", "laat hem de Kettle uitzetten"),
         ("pl", "sam wyłączę Kettle"),
         ("pl", "ja wyłączę Kettle"),
+        ("en", "I'd like to thank you for turning off the Kettle"),
+        ("en", "thanks for turning off the Kettle"),
+        ("de", "danke dass du den Kettle ausmachst"),
+        ("fr", "merci d'avoir éteint le Kettle"),
+        ("it", "grazie di aver spento il Kettle"),
+        ("es", "gracias por apagar el Kettle"),
+        ("nl", "bedankt voor het uitzetten van de Kettle"),
+        ("pl", "dziękuję za wyłączenie Kettle"),
         ("de", "meine Frau fragt, könnte der Kettle ausgeschaltet werden"),
     ],
 )
 def test_a_condition_a_mockery_and_others(code: str, text: str) -> None:
-    """Conditions, rejections, what others hope or do, and what the speaker does, are no orders."""
+    """Conditions, rejections, thanks, and what others or the speaker do, are no orders."""
     assert not meaning(text, code).is_plain
