@@ -401,7 +401,7 @@ SMALL_LISTS = ("small", "fillers", "prepositions")
 # Lists with words that are never typos of others.
 COMMON = ("prepositions", "fillers", "also", "questions", "time", "not_now", "common")
 LISTS = (
-    *("prepositions", "fillers", "also", "all", "home", "polite", "questions", "chat", "time"),
+    *("prepositions", "fillers", "also", "all", "home", "questions", "chat", "time"),
     *("yes", "degrees", "small", "orders", "except", "not_now", "here", "thanks"),
     *("by", "to", "more", "less", "up", "down", "points", "other", "all_of_them", "no", "subjects"),
     *("copulas", "speakers", "percents", "modals", "possessives"),
@@ -417,7 +417,8 @@ LISTS = (
     ),
     *("denials", "senses", "clitics", "forms"),
     *("because", "because_behind_comma", "only", "keep", "missing", "too", "meant", "not"),
-    *("negations", "that", "auxiliaries", "past", "except_around"),
+    *("asked", "passive", "perfect", "preferred"),
+    *("that", "auxiliaries", "past", "except_around"),
 )
 
 

@@ -189,7 +189,6 @@ class _Maker:
             "fillers": sorted(self._small),
             "small": [*sorted(small), *polite],
             "orders": polite,
-            "polite": polite,
             "thanks": polite,
             "also": self._and(),
             "degrees": sorted(self._units[DEGREE]),

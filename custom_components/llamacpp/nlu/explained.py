@@ -10,7 +10,7 @@ from ..home.things import name_words
 from ..home.words import PERCENT, is_like
 from .relative import difference, step
 from .utterance import n_begin
-from .verbs import ENDING, EXACT
+from .verbs import ENDING, EXACT, passive_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,6 +56,7 @@ class Explained:
         self._there = there_places(words, language)
         if n_begin(tuple(words), lists["orders"]):
             self._small |= _places(_index(lists["auxiliaries"]), words)
+        self._small |= passive_places(words, language)
         # `Leave it on` is no order to turn it on.
         self._kept = set[int]().union(
             *(_in_order(one, words) for one in lists["keep"] if len(one) > 1)

@@ -14,6 +14,7 @@ from .statements import (
     ends_statement,
     is_statement,
     may_begin_with_verb,
+    prefers_another,
     tells_done,
     warns,
     without_denials,
@@ -178,10 +179,11 @@ class Interpreter:
         place = clauses.index(order)
         others = [*clauses[:place], *clauses[place + 1 :]]
         things = {one.thing for part in meaning.parts for one in part}
-        before = [one for one in clauses[:place] if not self._is_negative_remark(one, order)]
-        behind = clauses[place + 1 :]
-        if any(self._is_other(one, things, is_before=True) for one in before) or any(
-            self._is_other(one, things) for one in behind
+        if any(
+            self._is_other(one, things, is_before=index < place)
+            or (index < place and self._denies(one, order))
+            for index, one in enumerate(clauses)
+            if index != place
         ):
             return None
         # `Well, ...` is no condition, but behind an order a word alone may revoke it: `nonsense`.
@@ -200,7 +202,7 @@ class Interpreter:
                 and beside(one.words, self._language, "thanks", "yes")
             )
             for index, one in enumerate(clauses)
-            if index > place or one in before
+            if index != place
         )
         # `Dark in our bedroom, off with the lights` is not about the whole home.
         is_alone &= not (
@@ -311,7 +313,6 @@ class Interpreter:
         words, language = said.words, self._language
         if said.clauses or said.delay or said.but or said.is_question:
             return None
-        denials = {*language.lists["denials"], *language.lists["negations"]}
         for index in range(1, len(words)):
             first, last = words[:index], words[index:]
             if begins_remark(last, language):
@@ -319,7 +320,7 @@ class Interpreter:
             elif (
                 ends_statement(first, language)
                 # `Nobody is here so nobody | turns on the lamp`.
-                and first[-1:] not in denials
+                and first[-1:] not in language.lists["denials"]
                 and can_begin_order(last, language)
                 and self._candidates.begins_with_verb(last)
             ):
@@ -339,22 +340,16 @@ class Interpreter:
                 return _beside(meaning, clauses[1:], is_alone=True)
         return None
 
-    def _is_negative_remark(self, clause: Utterance, order: Utterance) -> bool:
-        """Return whether a clause before an order only says what is not: `I can't see a thing`.
+    def _denies(self, clause: Utterance, order: Utterance) -> bool:
+        """Return whether an order is none because of the clause before it.
 
-        It says more than `not now`, and nothing about the home. The order is no part of it: `I do
-        not want, that you turn it on`.
+        That says no more than `never`, or the order is a part of it: `he wants, that you ...`.
         """
-        lists = self._language.lists
-        negations = phrase_places(lists["negations"], clause.words)
-        words = tuple(one for index, one in enumerate(clause.words) if index not in negations)
-        return (
-            bool(negations)
-            and len(small_places(words, self._language)) < len(words)
-            and not (clause.is_question or n_begin(order.words, lists["that"]))
-            and not (self._candidates.names_any(words) or self._candidates.named(words))
-            and not self._may_change(words, ())
-        )
+        lists, words = self._language.lists, clause.words
+        rest = without_denials(words, self._language)
+        says_more = len(small_places(rest, self._language)) < len(rest)
+        is_part = n_begin(order.words, lists["that"]) > n_begin(order.words, lists["orders"])
+        return is_part or (len(rest) < len(words) and not says_more)
 
     def _is_other(
         self, clause: Utterance, things: Collection[str], *, is_before: bool = False
@@ -406,6 +401,8 @@ class Interpreter:
         language = self._language
         lists = language.lists
         named = [one for one in self._candidates.named(words) if one.thing.name not in things]
+        if not is_before and prefers_another(words, language):
+            return True
         if len(small_places(words, language)) == len(words):
             return False
         is_request = n_begin(words, lists["orders"]) and self._candidates.names_any(words)

@@ -108,9 +108,21 @@ def warns(words: Phrase, language: Language, *, is_before: bool) -> bool:
     return cautions_in(rest, language)
 
 
+def prefers_another(words: Phrase, language: Language) -> bool:
+    """Return whether a clause behind an order wants something in its place, or before it.
+
+    `Rather the radio`, `first the coffee`; but not `it is rather cold`.
+    """
+    lists = language.lists
+    is_first = n_begin(words, lists["rather"]) > 0
+    return is_first or bool(phrase_places(lists["preferred"], words))
+
+
 def without_denials(words: Phrase, language: Language) -> Phrase:
-    """Return the words without those that only deny: `not`, `nothing`."""
-    places = phrase_places(language.lists["denials"], words)
+    """Return the words without those that only deny: `not`, but not in `not saying`."""
+    denials = language.lists["denials"]
+    longer = (one for one in language.lists["not_now"] if len(one) > 1 and one not in denials)
+    places = phrase_places(denials, words) - phrase_places(tuple(longer), words)
     return tuple(word for index, word in enumerate(words) if index not in places)
 
 

@@ -262,7 +262,7 @@ def _is_question(
     which a chat begins.
     """
     asking = language.lists["questions"]
-    n_other = max(n_begin(words, language.lists[name]) for name in ("polite", "chat"))
+    n_other = max(n_begin(words, language.lists[name]) for name in ("orders", "chat"))
     n_asking = 0 if 0 in joins else n_begin(words, asking)
     if n_other or n_asking:
         # Several words may also begin a statement, such as that a light is on.

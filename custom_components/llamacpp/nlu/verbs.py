@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 # Slot kind of durations.
 DURATION = "duration"
 # Lists of words that are in no name.
-SMALL = ("fillers", "prepositions", "all", "home", "also", "polite")
+SMALL = ("fillers", "prepositions", "all", "home", "also", "orders")
 # Shortest word whose ending may change, in letters; in shorter ones each counts: `auf`, `aus`.
 STEM = 4
 # Prefixes turn verbs into their opposites (`unlock`, `déverrouille`): a change in so many letters
 # at the start is no typo.
 PREFIX = 2
-# Between the two parts of a German verb in its infinitive.
-INFIX = "zu"
+# Between the two parts of a German or Dutch verb, in its infinitive and its participle.
+INFIXES = ("zu", "ge")
 EXACT, ENDING, SLIP = 2, 1, 0
+VOWELS = "aeiouy"
 ON_OFF = ("HassTurnOn", "HassTurnOff")
 
 
@@ -133,6 +134,40 @@ class Verbs:
     def _words(self, words: Sequence[str]) -> list[str]:
         found = _phrases(self._language, tuple(words))
         return [*frozenset[str]().union(*(one.words for one in found))]
+
+
+def asks(words: Sequence[str], language: Language) -> bool:
+    """Return whether the words begin like a polite request: `could you`, or `could ... be`."""
+    first = tuple(words[:1])
+    return _n_asking(words, language) > 0 or any(
+        one[:1] == first for one in language.lists["passive"]
+    )
+
+
+def passive_places(words: Sequence[str], language: Language) -> frozenset[int]:
+    """Return the places of `could` and `be` in `could the lamp be turned off`; else none.
+
+    A participle must be beside `be`: `could the lamp be off` wonders.
+    """
+    forms = _Forms.of(language)
+    auxiliaries = language.lists["auxiliaries"]
+    begin = words[: max(1, _n_asking(words, language))]
+    for could, be in language.lists["passive"]:
+        if could not in begin or be not in words:
+            continue
+        place = words.index(be)
+        for side in (range(place + 1, len(words)), range(place - 1, 0, -1)):
+            verb = next((one for one in side if (words[one],) not in auxiliaries), place)
+            if verb != place and forms.asked(words, verb):
+                between = range(min(verb, place) + 1, max(verb, place))
+                return frozenset((words.index(could), place, *between))
+    return frozenset()
+
+
+def _n_asking(words: Sequence[str], language: Language) -> int:
+    """Return the length of a phrase such as `could you` at the start of the words."""
+    orders = language.lists["orders"]
+    return max((len(one) for one in orders if tuple(words[: len(one)]) == one), default=0)
 
 
 def is_order(words: Sequence[str], language: Language, *, is_clear: bool = False) -> bool:
@@ -262,13 +297,10 @@ class _Forms:
         """Return the matches of each verb word: start, end and quality."""
         without = set(no_verbs)
         found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-        orders = self._language.lists["orders"]
-        is_polite = self._language.has_inversion and any(
-            tuple(words[: len(one)]) == one for one in orders
-        )
+        is_asked = asks(words, self._language)
         for index, word in enumerate(words):
             if index not in without:
-                of_word = self._of(word) or (self._of_infinitive(word) if is_polite else ())
+                of_word = (is_asked and self.asked(words, index)) or self._of(word)
                 for meant, how in of_word:
                     found[meant].append((index, index + 1, how))
         for index, (one, other) in enumerate(pairwise(words)):
@@ -326,18 +358,70 @@ class _Forms:
         )
 
     def _is_other_form(self, word: str, verb: str) -> bool:
-        """Return whether only the last letter differs, where endings count: Spanish `apago`."""
-        is_told = self._language.endings is not None and not self._language.declension
-        return is_told and len(word) == len(verb) and word[:-1] == verb[:-1]
+        """Return whether the words differ in an ending only, where endings count.
 
-    def _of_infinitive(self, word: str) -> list[tuple[str, int]]:
-        """Return the verb words of a German infinitive: `anzumachen` is of `anmachen`.
-
-        It is an order only behind words such as `would you be so kind`.
+        Spanish `apago`, Polish `wyłączę`.
         """
-        cuts = (place for place in range(PREFIX, len(word)) if word.startswith(INFIX, place))
-        plain = (word[:place] + word[place + len(INFIX) :] for place in cuts)
-        return next(filter(None, ([*self._of(one)] for one in plain if len(one) >= ONE_SLIP)), [])
+        if self._language.endings is None:
+            return False
+        if self._language.declension:
+            return word[:-1] == verb and word[-1] in VOWELS
+        return word[:-1] in (verb, verb[:-1])
+
+    def asked(self, words: Sequence[str], index: int) -> Sequence[tuple[str, int]]:
+        """Return the verb words of a form that is an order only behind words such as `could you`.
+
+        German `anzumachen` and `angemacht` are of `anmachen`, and `turned` is of `turn`, but not
+        beside `have`. Empty if a verb has this form elsewhere, too.
+        """
+        word, lists = words[index], self._language.lists
+        beside = {tuple(words[max(0, index - 1) : index]), tuple(words[index + 1 : index + 2])}
+        if word in self._words or beside.intersection(lists["perfect"]):
+            return ()
+        if self._language.has_inversion:
+            cuts = (
+                (place, infix)
+                for infix in INFIXES
+                for place in range(PREFIX, len(word))
+                if word.startswith(infix, place)
+            )
+            plain = (word[:place] + word[place + len(infix) :] for place, infix in cuts)
+            return next(filter(None, map(self._whole, (*plain, word))), ())
+        near = self._stems.get(word[:PREFIX], ())
+        ends = ("", "a", "e", "i", *(one[0] for one in lists["infinitives"]))
+        stems = {word.removesuffix(one[0]) for one in lists["asked"]} - {word}
+        return [
+            (one, ENDING)
+            for one in near
+            if any(
+                len(stem) >= SHORT
+                and (
+                    (self._language.endings is None and self._is_form(stem, one))
+                    or any(stem == one.removesuffix(end) for end in ends if one.endswith(end))
+                )
+                for stem in stems
+            )
+        ]
+
+    def _whole(self, word: str) -> Sequence[tuple[str, int]]:
+        """Return the verb words of a verb that is written as one word: Dutch `uitzet` is `zet uit`.
+
+        Without typos.
+        """
+        if len(word) < ONE_SLIP:
+            return ()
+        if found := [one for one in self._of(word) if one[1] > SLIP]:
+            return found
+        halves = ((word[:place], word[place:]) for place in range(PREFIX, len(word) - PREFIX))
+        return next(
+            (
+                [(first, ENDING), *matches]
+                for first, last in halves
+                if first in self._words
+                and (matches := [one for one in self._of(last) if one[1] > SLIP])
+            ),
+            (),
+        )
 
     def _is_form(self, one: str, other: str) -> bool:
         """Return whether two words differ in an ending that the language uses in orders."""

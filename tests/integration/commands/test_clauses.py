@@ -263,3 +263,165 @@ def test_a_denial_that_is_a_reason() -> None:
     """It is about something else than the order: the speaker cannot see."""
     meant = meaning("I can't see a thing, turn on the kettle", "en")
     assert meant.is_plain
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("de", "ich sehe nichts, mach den Kettle an"),
+        ("de", "ich brauche keinen Tee mehr, mach den Kettle aus"),
+        ("es", "no veo nada, enciende el Kettle"),
+        ("fr", "je ne vois rien, allume le Kettle"),
+        ("it", "non vedo niente, accendi il Kettle"),
+        ("nl", "ik zie niks, zet de Kettle aan"),
+        ("nl", "niemand heeft thee, zet de Kettle aan"),
+        ("pl", "nic nie widzę, włącz Kettle"),
+    ],
+)
+def test_a_denial_before_an_order(code: str, text: str) -> None:
+    """It says what is not, which is why something is to be done."""
+    assert meaning(text, code).is_plain
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("de", "niemals, Kettle an"),
+        ("en", "never, kettle on"),
+        ("es", "nunca, enciende el Kettle"),
+        ("fr", "jamais, allume le Kettle"),
+        ("it", "mai, accendi il Kettle"),
+        ("nl", "nooit, Kettle aan"),
+        ("pl", "nigdy, włącz Kettle"),
+        ("en", "I don't want to, kettle on"),
+        ("de", "ich denke nicht, dass der Kettle an soll"),
+        ("nl", "ik denk niet, dat de Kettle aan mag"),
+        ("de", "ich sage nicht, mach den Kettle an"),
+        ("en", "I'm not saying, turn on the kettle"),
+        ("es", "no digo, enciende el Kettle"),
+        ("fr", "je ne dis pas, allume le Kettle"),
+        ("it", "non dico, accendi il Kettle"),
+        ("nl", "ik zeg niet, zet de Kettle aan"),
+        ("pl", "nie mówię, włącz Kettle"),
+    ],
+)
+def test_a_denial_of_an_order(code: str, text: str) -> None:
+    """What denies the order itself, and nothing else, is no reason for it."""
+    assert not meaning(text, code).is_plain
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("de", "mach den Kettle an, lieber den Tod"),
+        ("de", "mach den Kettle an, eher sterbe ich"),
+        ("de", "mach den Kettle an, stattdessen die Musik"),
+        ("de", "mach den Kettle an, vorher die Musik"),
+        ("de", "mach den Kettle an, zuerst die Musik"),
+        ("de", "mach den Kettle an, lieber nicht"),
+        ("de", "mach den Kettle an, besser die Musik"),
+        ("de", "mach den Kettle an, eher die Musik"),
+        ("de", "mach den Kettle an, davor Musik"),
+        ("de", "mach den Kettle an, im Gegenteil"),
+        ("en", "turn on the Kettle, rather death"),
+        ("en", "turn on the Kettle, I'd rather die"),
+        ("en", "turn on the Kettle, or rather the moon"),
+        ("en", "turn on the Kettle, instead the music"),
+        ("en", "turn on the Kettle, first the music"),
+        ("en", "turn on the Kettle, before that some music"),
+        ("en", "turn on the Kettle, I'd prefer to sleep"),
+        ("en", "turn on the Kettle, better the radio"),
+        ("en", "turn on the Kettle, over my dead body"),
+        ("en", "turn on the Kettle, actually the opposite"),
+        ("es", "enciende el Kettle, antes la muerte"),
+        ("es", "enciende el Kettle, antes muerto"),
+        ("es", "enciende el Kettle, mejor la música"),
+        ("es", "enciende el Kettle, más bien la música"),
+        ("es", "enciende el Kettle, en su lugar la música"),
+        ("es", "enciende el Kettle, primero la música"),
+        ("es", "enciende el Kettle, en vez de eso música"),
+        ("es", "enciende el Kettle, prefiero dormir"),
+        ("es", "enciende el Kettle, al contrario"),
+        ("fr", "allume le Kettle, plutôt la mort"),
+        ("fr", "allume le Kettle, plutôt mourir"),
+        ("fr", "allume le Kettle, à la place la musique"),
+        ("fr", "allume le Kettle, avant ça la musique"),
+        ("fr", "allume le Kettle, d'abord la musique"),
+        ("fr", "allume le Kettle, au lieu de ça la musique"),
+        ("fr", "allume le Kettle, mieux la musique"),
+        ("fr", "allume le Kettle, je préfère dormir"),
+        ("fr", "allume le Kettle, au contraire"),
+        ("it", "accendi il Kettle, piuttosto la morte"),
+        ("it", "accendi il Kettle, piuttosto muoio"),
+        ("it", "accendi il Kettle, piuttosto no"),
+        ("it", "accendi il Kettle, invece niente"),
+        ("it", "accendi il Kettle, prima la musica"),
+        ("it", "accendi il Kettle, anzi la morte"),
+        ("it", "accendi il Kettle, prima di tutto il caffè"),
+        ("it", "accendi il Kettle, al suo posto la radio"),
+        ("it", "accendi il Kettle, piuttosto il contrario"),
+        ("it", "accendi il Kettle, preferirei dormire"),
+        ("nl", "zet de Kettle aan, liever de dood"),
+        ("nl", "zet de Kettle aan, eerder de dood"),
+        ("nl", "zet de Kettle aan, in plaats daarvan de muziek"),
+        ("nl", "zet de Kettle aan, eerst de muziek"),
+        ("nl", "zet de Kettle aan, daarvoor de muziek"),
+        ("nl", "zet de Kettle aan, beter de muziek"),
+        ("nl", "zet de Kettle aan, ik slaap liever"),
+        ("nl", "zet de Kettle aan, integendeel"),
+        ("pl", "włącz Kettle, raczej śmierć"),
+        ("pl", "włącz Kettle, prędzej umrę"),
+        ("pl", "włącz Kettle, zamiast tego muzyka"),
+        ("pl", "włącz Kettle, najpierw muzyka"),
+        ("pl", "włącz Kettle, przedtem muzyka"),
+        ("pl", "włącz Kettle, lepiej muzyka"),
+        ("pl", "włącz Kettle, wolę spać"),
+        ("pl", "włącz Kettle, przeciwnie"),
+    ],
+)
+def test_something_else_instead_or_before(code: str, text: str) -> None:
+    """Who wants something else behind a comma, or that first, is asked."""
+    assert not meaning(text, code).is_plain
+
+
+@pytest.mark.parametrize("text", ["fa piuttosto freddo", "ho sete"])
+def test_rather_as_a_degree(text: str) -> None:
+    """It is a reason like any other."""
+    assert meaning(f"accendi il Kettle, {text}", "it").is_plain
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("en", "provided that it rains, turn on the Kettle"),
+        ("es", "a no ser que llueva, enciende el Kettle"),
+        ("es", "siempre que llueva, enciende el Kettle"),
+        ("pl", "pod warunkiem, że pada, włącz Kettle"),
+        ("es", "enciende el Kettle cada lunes"),
+        ("en", "fat chance, turn on the Kettle"),
+        ("de", "denkste, mach den Kettle an"),
+        ("fr", "tu parles, allume le Kettle"),
+        ("it", "figurati, accendi il Kettle"),
+        ("es", "ni hablar, enciende el Kettle"),
+        ("pl", "akurat, włącz Kettle"),
+        ("de", "meine Frau hofft, du machst den Kettle an"),
+        ("de", "stell dir vor, du machst den Kettle an"),
+        ("pl", "on chciałby, żeby Kettle był wyłączony"),
+        ("de", "lass ihn den Kettle ausmachen"),
+        ("nl", "laat hem de Kettle uitzetten"),
+        ("pl", "sam wyłączę Kettle"),
+        ("pl", "ja wyłączę Kettle"),
+        ("en", "I'd like to thank you for turning off the Kettle"),
+        ("en", "thanks for turning off the Kettle"),
+        ("de", "danke dass du den Kettle ausmachst"),
+        ("fr", "merci d'avoir éteint le Kettle"),
+        ("it", "grazie di aver spento il Kettle"),
+        ("es", "gracias por apagar el Kettle"),
+        ("nl", "bedankt voor het uitzetten van de Kettle"),
+        ("pl", "dziękuję za wyłączenie Kettle"),
+        ("de", "meine Frau fragt, könnte der Kettle ausgeschaltet werden"),
+    ],
+)
+def test_a_condition_a_mockery_and_others(code: str, text: str) -> None:
+    """Conditions, rejections, thanks, and what others or the speaker do, are no orders."""
+    assert not meaning(text, code).is_plain
