@@ -7,7 +7,7 @@ from aiohttp import web
 
 from .peers import stream_events
 from .prefill import WAIT_SECONDS
-from .talk import PROPS, is_warm_up, no_slots, piece, sse
+from .talk import PROPS, is_prefill, no_slots, piece, sse
 
 
 class EndlessPrefillServer:
@@ -37,7 +37,7 @@ class EndlessPrefillServer:
         if request.path.startswith("/slots/"):
             return no_slots()
         self.bodies.append(await request.json())
-        if is_warm_up(self.bodies[-1]):
+        if is_prefill(self.bodies[-1]):
             self.n_warm_ups += 1
             self.begun.set()
             try:
@@ -64,7 +64,7 @@ class WaitingServer:
             return web.json_response(PROPS)
         if request.path != "/v1/chat/completions":
             return web.json_response({"error": {"code": 404, "message": "no"}}, status=404)
-        if is_warm_up(await request.json()):
+        if is_prefill(await request.json()):
             return await stream_events(request, sse(piece("stop")))
         self.asked.release()
         await self.go_on.wait()

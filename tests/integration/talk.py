@@ -10,7 +10,7 @@ from aiohttp import web
 from homeassistant.components import ai_task, conversation
 from homeassistant.components.conversation import trace
 from homeassistant.core import Context
-from homeassistant.helpers.chat_session import async_get_chat_session
+from homeassistant.helpers.chat_session import DATA_CHAT_SESSION, async_get_chat_session
 
 from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 from dev.prompts import MAKING, Prompts
@@ -179,7 +179,7 @@ def no_slots() -> web.Response:
     return web.json_response({"error": error}, status=501)
 
 
-def is_warm_up(body: dict[str, Any]) -> bool:
+def is_prefill(body: dict[str, Any]) -> bool:
     """Return whether a request is a prefill."""
     return body.get("max_tokens") == 1 and body["messages"][-1]["content"] == ""
 
@@ -212,7 +212,7 @@ async def llama_peer(
             prompts.note(body, prompt := json.dumps(body))
             return web.json_response({"prompt": prompt})
         body = prompts.whole(body)
-        if is_warm_up(body):
+        if is_prefill(body):
             return await stream_events(request, sse(piece("stop")))
         requests.append(body)
         return await stream_events(request, sse(*waiting.pop(0)))
@@ -288,3 +288,10 @@ async def add_native(home: HomeAssistant, add_server: AddServer, url: str) -> No
     options = {**agent_of(entry).data, CONF_TOOL_CALLS: ToolCalls.NATIVE}
     home.config_entries.async_update_subentry(entry, agent_of(entry), data=options)
     await home.async_block_till_done()
+
+
+def forget_sessions(hass: HomeAssistant) -> None:
+    """Have Home Assistant forget its sessions, as after five minutes or a restart."""
+    for session in hass.data.get(DATA_CHAT_SESSION, {}).values():
+        session.async_cleanup()
+    hass.data.get(DATA_CHAT_SESSION, {}).clear()

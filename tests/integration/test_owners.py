@@ -11,11 +11,10 @@ from homeassistant.auth.models import TOKEN_TYPE_LONG_LIVED_ACCESS_TOKEN
 from homeassistant.components import conversation
 from homeassistant.core import Context
 from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers.chat_session import DATA_CHAT_SESSION
 
 from .conftest import AGENT, agent_of
 from .peers import stream_events
-from .talk import PROPS, no_slots, piece, said_in, speech, sse
+from .talk import PROPS, forget_sessions, no_slots, piece, said_in, speech, sse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -116,13 +115,6 @@ def entry_of(hass: HomeAssistant) -> ConfigEntry[Any]:
     """Return the only server."""
     [entry] = hass.config_entries.async_entries("llamacpp")
     return entry
-
-
-def forget_sessions(hass: HomeAssistant) -> None:
-    """Have Home Assistant forget its sessions, as after five minutes or a restart."""
-    for session in hass.data.get(DATA_CHAT_SESSION, {}).values():
-        session.async_cleanup()
-    hass.data.get(DATA_CHAT_SESSION, {}).clear()
 
 
 def make_older(tmp_path: Path, conversation_id: str) -> None:

@@ -9,7 +9,7 @@ from homeassistant.util.yaml import load_yaml_dict
 
 from dev.hass import DEMO_HOME
 from tests.integration.conftest import agent_of
-from tests.integration.talk import ask, is_warm_up, nobodys_session, recording
+from tests.integration.talk import ask, is_prefill, nobodys_session, recording
 
 if TYPE_CHECKING:
     import aiohttp
@@ -39,7 +39,7 @@ class Talk:
     @property
     def requests(self) -> list[dict[str, Any]]:
         """Return what was asked of the server while somebody waited."""
-        return [one for one in self._asked if not is_warm_up(one)]
+        return [one for one in self._asked if not is_prefill(one)]
 
     @property
     def newest(self) -> list[dict[str, Any]]:

@@ -11,8 +11,15 @@ from custom_components.llamacpp.home.language import load
 from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 from tests.integration.conftest import AGENT
 from tests.integration.entities import rename
-from tests.integration.talk import ask, contents, nobodys_session, speech, state_of, without_note
-from tests.integration.test_owners import forget_sessions
+from tests.integration.talk import (
+    ask,
+    contents,
+    forget_sessions,
+    nobodys_session,
+    speech,
+    state_of,
+    without_note,
+)
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

@@ -8,17 +8,17 @@ from homeassistant.components import conversation
 from custom_components.llamacpp.model.abilities import CONF_TOOL_CALLS, ToolCalls
 from tests.conftest import serving
 from tests.integration.conftest import agent_of
-from tests.integration.talk import ask, contents, llama_peer, speech
-from tests.integration.test_stable import (
+from tests.integration.prefill import processed, until_prefilled
+from tests.integration.speakers import (
     ANSWER,
     ask_as,
     n_common,
     satellites,
-    settled,
     tokens_of,
+    until_change_prefilled,
     with_timers,
 )
-from tests.integration.test_warm import processed, warmed
+from tests.integration.talk import ask, contents, llama_peer, speech
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -63,7 +63,7 @@ async def test_the_warm_up_is_the_beginning(
 ) -> None:
     """Who asks first waits for their own words alone, not for the home and the examples."""
     entry = await add_server(server.base_url)
-    await warmed(home)
+    await until_prefilled(home)
     assert await processed(entry.runtime_data.coordinator) > MANY_TOKENS
     result = await ask(home, "Turn on the kitchen light")
     assert speech(result) == "Turned on Kitchen Light."
@@ -78,7 +78,7 @@ async def test_a_conversation_goes_on(
     entry = await add_server(server.base_url)
     agent = agent_of(entry)
     home.config_entries.async_update_subentry(entry, agent, data={**agent.data, "max_tokens": 24})
-    await warmed(home)
+    await until_prefilled(home)
     result = await ask(home, "Turn on the kitchen light")
     for words in (
         "Turn off the kitchen light",
@@ -101,7 +101,7 @@ async def test_another_satellite(
     """In another room, too, nobody waits for the home."""
     first, second, *_ = satellites(home)
     entry = await add_server(server.base_url)
-    await warmed(home)
+    await until_prefilled(home)
     for device in (first, second, None, first):
         await ask_as(home, "Turn on the floor lamp", device=device)
         usage = entry.runtime_data.coordinator.last_answer.completion.usage
@@ -125,13 +125,13 @@ async def test_common_beginning(
     devices = satellites(home)
     with_timers(home, devices[0])
     ann = await home.auth.async_create_user("Ann")
-    await settled(home)
+    await until_change_prefilled(home)
     for _restart in range(2):
         for device in (None, *devices):
             await ask_as(home, device=device)
         await ask_as(home, device=devices[1], user=ann.id)
         await home.config_entries.async_reload(entry.entry_id)
-        await warmed(home)
+        await until_prefilled(home)
     client = (await add_server(llama_server.base_url)).runtime_data.client
     prompts = await tokens_of(client, requests)
     assert len(prompts) == 2 * (2 + len(devices))

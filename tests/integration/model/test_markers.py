@@ -34,7 +34,7 @@ from tests.integration.conftest import FLAGS
 from tests.integration.entities import rename
 from tests.integration.prefill import set_options
 from tests.integration.script import OTHERWISE
-from tests.integration.talk import ask, is_warm_up, recording, speech, state_of
+from tests.integration.talk import ask, is_prefill, recording, speech, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -323,7 +323,7 @@ async def test_a_home_with_tools(  # noqa: PLR0913, PLR0917 - fixtures
         for text in (TELL, what, WHEN, "And now?"):
             result = await ask(home, text, result.conversation_id)
             assert not result.response.error_code
-        requests = [one for one in asked if not is_warm_up(one)]
+        requests = [one for one in asked if not is_prefill(one)]
         assert f"Milk {words.split()[0][-3:]}" not in str(requests[0])
         assert sum("Milk" in str(one["messages"]) for one in requests) > 2
         assert sum("summary" in str(one["messages"]) for one in requests) > 2
@@ -352,7 +352,7 @@ async def test_what_is_warmed_up_is_what_is_asked(
     rename(home, LIGHT, f"Aga {HOSTILE}")
     await set_options(home, entry, prompt=HOSTILE)
     await ask(home, HOSTILE)
-    warm = [one for one in asked if is_warm_up(one)][-1]
+    warm = [one for one in asked if is_prefill(one)][-1]
     said = asked[-1]
     assert said["messages"][0]["content"].count(JOINER) > 2 * len(ALL)
     assert warm["messages"][0] == said["messages"][0]
@@ -387,7 +387,7 @@ async def test_a_home_with_commands(  # noqa: PLR0913, PLR0917 - fixtures
         assert speech(result) == f"Turned on Aga {words}."
         assert state_of(home, LIGHT).state == "on"
         await ask(home, "Is the Aga on?", result.conversation_id)
-        requests = [one for one in asked if not is_warm_up(one)]
+        requests = [one for one in asked if not is_prefill(one)]
         assert any("grammar" in one for one in requests)
         assert marker not in str([one.get("grammar") for one in requests])
         counts.append([await special.in_request(one) for one in requests])

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from tests.integration.peers import stream_events
 from tests.integration.prefill import until_prefilled
-from tests.integration.talk import PROPS, ask, is_warm_up, no_slots, piece, sse
+from tests.integration.talk import PROPS, ask, is_prefill, no_slots, piece, sse
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -48,7 +48,7 @@ class CountingServer:
         body: dict[str, Any] = await request.json()
         self.n_asked += 1
         # A prefill of the home, not of a next turn.
-        self.n_warm_ups += is_warm_up(body) and len(body["messages"]) == HOME_MESSAGES
+        self.n_warm_ups += is_prefill(body) and len(body["messages"]) == HOME_MESSAGES
         end = {"choices": [], "usage": USAGE}
         return await stream_events(request, sse(piece(content="Hi."), piece("stop"), end))
 

@@ -20,7 +20,7 @@ from tests.integration.prefill import (
 )
 from tests.integration.slow_servers import EndlessPrefillServer
 from tests.integration.speakers import satellites, until_change_prefilled
-from tests.integration.talk import ask, is_warm_up, speech, until_busy
+from tests.integration.talk import ask, is_prefill, speech, until_busy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -246,7 +246,7 @@ async def test_who_asks_into_a_warm_up_waits_for_its_slot(
         assert speech(result) == "Here."
         await ask(home, "And now?", result.conversation_id)
     warm_up, *asks = server.bodies
-    assert is_warm_up(warm_up)
+    assert is_prefill(warm_up)
     assert [one["id_slot"] for one in server.bodies] == [0, 0, 0]
     assert len(asks) == 2
 

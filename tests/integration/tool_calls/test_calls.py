@@ -14,7 +14,7 @@ from tests.integration.talk import (
     add_native,
     ask,
     contents,
-    is_warm_up,
+    is_prefill,
     last_trace,
     llama_peer,
     nobodys_session,
@@ -116,7 +116,7 @@ async def test_a_number_out_of_range_comes_back(
     # The server's grammar has ranges of whole numbers only.
     wanted = {"type": "number", "minimum": 0, "maximum": 100}
     assert wanted.items() <= brightness.items()
-    assert len([one for one in asked if not is_warm_up(one)]) == 3
+    assert len([one for one in asked if not is_prefill(one)]) == 3
     assert speech(result) == "It is as bright as can be."
     first, second = (
         one for one in contents(home, result) if isinstance(one, conversation.ToolResultContent)

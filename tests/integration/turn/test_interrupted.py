@@ -21,7 +21,7 @@ from tests.integration.talk import (
     ask,
     ask_as_a_pipeline,
     contents,
-    is_warm_up,
+    is_prefill,
     llama_peer,
     no_slots,
     piece,
@@ -118,7 +118,7 @@ async def faulty_peer(peers: Peers, *answers: Answer) -> tuple[str, list[Any]]:
         if request.path != "/v1/chat/completions":
             return no_slots()
         body = await request.json()
-        if is_warm_up(body):
+        if is_prefill(body):
             return await stream_events(request, sse(piece("stop")))
         requests.append(body)
         return await waiting.pop(0)(request)

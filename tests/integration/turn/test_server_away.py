@@ -24,7 +24,7 @@ from tests.integration.talk import (
     ask,
     ask_as_a_pipeline,
     contents,
-    is_warm_up,
+    is_prefill,
     no_slots,
     piece,
     said_in,
@@ -75,7 +75,7 @@ class Server:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer, unless it is away."""
         body: dict[str, Any] = await request.json() if request.can_read_body else {}
-        is_chat = request.path == "/v1/chat/completions" and not is_warm_up(body)
+        is_chat = request.path == "/v1/chat/completions" and not is_prefill(body)
         if is_chat:
             self.chats.append(body)
         if self.is_away and is_chat and self.words:

@@ -13,7 +13,7 @@ from custom_components.llamacpp.client import LlamaServerClient, TextDelta
 from tests.integration.conftest import AGENT
 from tests.integration.peers import stream_events
 from tests.integration.script import STORY, TURN_ON_KITCHEN, TWO_CALLS
-from tests.integration.talk import PROPS, is_warm_up, no_slots, piece, sse
+from tests.integration.talk import PROPS, is_prefill, no_slots, piece, sse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -198,7 +198,7 @@ async def test_speech_begins_before_the_model_has_ended(
             return web.json_response(PROPS)
         if request.path.startswith("/slots/"):
             return no_slots()
-        if is_warm_up(await request.json()):
+        if is_prefill(await request.json()):
             return await stream_events(request, sse(piece("stop")))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)

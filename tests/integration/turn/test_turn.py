@@ -21,7 +21,7 @@ from tests.integration.talk import (
     PROPS,
     ask,
     contents,
-    is_warm_up,
+    is_prefill,
     llama_peer,
     no_slots,
     piece,
@@ -251,7 +251,7 @@ async def test_time_to_first_token_counts_from_the_question(
             return web.json_response(PROPS)
         if request.path.startswith("/slots/"):
             return no_slots()
-        if is_warm_up(await request.json()):
+        if is_prefill(await request.json()):
             return await stream_events(request, sse(piece("stop")))
         await asyncio.sleep(WAIT_SECONDS)
         return await stream_events(request, sse(*answers.pop(0)))
