@@ -19,14 +19,14 @@ from .download import DownloadError, WrongHashError
 from .errors import AppError, in_words
 from .folder import PROJECTOR_PREFIX, Folder
 from .gguf import GgufError, Use, read_gguf, stem_of
-from .options import MAX_MODELS, ModelOption
-from .references import (
+from .model_names import (
     InvalidReferenceError,
     Quantisation,
     check_file_name,
     parse_reference,
     part_sources,
 )
+from .options import MAX_MODELS, ModelOption
 from .sources import Sources, same_as
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .download import Downloader, Progress
     from .folder import FoundModel
     from .gguf import GgufInfo
-    from .references import ModelSource, Reference
+    from .model_names import ModelSource, Reference
     from .startup import Setup
 
 _LOGGER = logging.getLogger(__name__)

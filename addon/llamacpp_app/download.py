@@ -14,14 +14,14 @@ from weakref import WeakValueDictionary
 
 from .folder import PROJECTOR_PREFIX
 from .gguf import is_later_part, stem_of
-from .part import Part
-from .references import (
+from .model_names import (
     DEFAULT_QUANTISATION,
     HUGGING_FACE,
     Quantisation,
     parse_reference,
     redacted,
 )
+from .partial_download import Part
 from .transfer import (
     DownloadError,
     Fetch,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from .part import Remote
-    from .references import ModelSource
+    from .model_names import ModelSource
+    from .partial_download import Remote
 
     type OnProgress = Callable[[Progress], None]
 

@@ -13,7 +13,7 @@ import voluptuous as vol
 
 from .errors import AppError
 from .flags import parse_flags
-from .references import InvalidReferenceError, model_name
+from .model_names import InvalidReferenceError, model_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

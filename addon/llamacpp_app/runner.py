@@ -31,7 +31,7 @@ from .memory import (
 from .process import ProcessState, ServerProcess
 from .proxy import asleep
 from .reasons import Kind, reason_of
-from .resident import private_bytes, resident_bytes
+from .rss import private_bytes, resident_bytes
 from .selection import Selection
 from .upstream import NotReadyError, TooLongError, UpstreamError
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .key import api_key_of
+from .api_key import api_key_of
+from .model_names import HUGGING_FACE
 from .options import NO_KEY, OptionsError, load_options
 from .paths import Paths, Ports
-from .references import HUGGING_FACE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

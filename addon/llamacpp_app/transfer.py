@@ -16,12 +16,12 @@ import aiohttp
 from yarl import URL
 
 from .errors import AppError
-from .references import HUGGING_FACE, redacted
+from .model_names import HUGGING_FACE, redacted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from .part import Part, Remote
+    from .partial_download import Part, Remote
 
 BLOCK_BYTES: Final = 1024 * 1024
 MAGIC: Final = b"GGUF"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
-from .calm import LIVE_SECONDS, QUIET_SECONDS, Calm
 from .errors import AppError
+from .read_batching import LIVE_SECONDS, QUIET_SECONDS, Calm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping

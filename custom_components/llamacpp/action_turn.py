@@ -8,18 +8,18 @@ from homeassistant.const import CONF_PROMPT
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .attachments import attached
-from .client import LlamaServerError
-from .const import DOMAIN, LOGGER
-from .errors import to_home_assistant_error
-from .history import HistoryError, Source
-from .memory import (
+from .chat_history import (
+    async_append_from,
     async_claim,
-    async_recall,
-    async_remember,
+    async_load_into,
     async_session,
     forget,
     forgetting_failures,
 )
+from .client import LlamaServerError
+from .const import DOMAIN, LOGGER
+from .error_messages import to_home_assistant_error
+from .history import HistoryError, Source
 from .prompt.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
 from .turn.turn import Outcome
 
@@ -108,13 +108,13 @@ class ActionTurn:
         history = self.agent.history
         if not await async_claim(history, session, self.caller):
             raise invalid("conversation_not_yours")
-        await async_recall(history, chat_log)
+        await async_load_into(history, chat_log)
         return await self._async_converse(chat_log)
 
     async def _async_store(self, chat_log: conversation.ChatLog, outcome: Outcome) -> bool:
         """Store the turn and return whether it is on disk; a failure keeps the answer."""
         try:
-            await async_remember(
+            await async_append_from(
                 self.agent.history,
                 chat_log,
                 self.agent.entity_id,

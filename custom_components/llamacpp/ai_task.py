@@ -13,7 +13,7 @@ from homeassistant.helpers import llm
 from .client import FinishReason, LlamaServerError
 from .const import DOMAIN, SUBENTRY_AI_TASK
 from .entity import LlamaCppAgentEntity
-from .errors import to_home_assistant_error
+from .error_messages import to_home_assistant_error
 from .prompt.notes import note_of, set_note
 from .prompt.shared_prefix import split_clock, system_prompt_of
 from .serving.slot_affinity import ConversationRef

@@ -7,7 +7,7 @@ from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.const import EntityCategory
 
 from .entity import LlamaCppEntity
-from .state import ServerStatus
+from .server_state import ServerStatus
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

@@ -7,7 +7,7 @@ from homeassistant.components.button import ButtonEntity
 from .client import LlamaServerError
 from .conversation import async_prefill_all
 from .entity import LlamaCppEntity
-from .errors import to_home_assistant_error
+from .error_messages import to_home_assistant_error
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

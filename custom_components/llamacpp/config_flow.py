@@ -64,7 +64,7 @@ from .const import (
     SUBENTRY_CONVERSATION,
 )
 from .core_integration import async_change_over, async_core_entry
-from .errors import translation_key, translation_placeholders
+from .error_messages import translation_key, translation_placeholders
 from .first_steps import async_offer_first_steps
 from .model_choice import async_app_selector, async_router_selector
 from .naming import free_name

@@ -15,6 +15,14 @@ from homeassistant.helpers.restore_state import RestoredExtraData
 from homeassistant.helpers.start import async_at_started
 
 from .access import Caller
+from .chat_history import (
+    async_append_from,
+    async_claim,
+    async_load_into,
+    async_session,
+    forget,
+    forgetting_failures,
+)
 from .client import CannotConnectError, LlamaServerError
 from .const import (
     CONF_EXACT_FIRST,
@@ -27,35 +35,28 @@ from .const import (
     SUBENTRY_CONVERSATION,
 )
 from .entity import LlamaCppAgentEntity
-from .errors import async_answer_language, async_spoken, translation_key, translation_placeholders
+from .error_messages import translation_key, translation_placeholders
 from .history import HistoryError, Source
 from .home.changes import async_track_home
 from .home.exposed import exposed_home
 from .home.language import async_load
-from .memory import (
-    async_claim,
-    async_recall,
-    async_remember,
-    async_session,
-    forget,
-    forgetting_failures,
-)
 from .model.abilities import CONF_TOOL_CALLS, ToolCalls, ToolStrategy
 from .nlu.entity_linking import async_read_names
+from .own_sentences import async_answer_language, async_spoken
 from .prompt.builder import PromptSpec, SharedPrefixBuilder, speaker_of
 from .prompt.notes import set_note
 from .prompt.shared_prefix import join_notes
+from .server_state import ServerStatus
 from .serving.slot_affinity import ConversationRef
-from .state import ServerStatus
+from .turn.commands.commands_strategy import CommandsStrategy
 from .turn.commands.direct import async_answer_directly
-from .turn.commands.strategy import CommandsStrategy
 from .turn.exact import async_answer_exactly
 from .turn.help import async_answer_help
 from .turn.noise import is_noise
 from .turn.strategy import NativeStrategy, native_strategy
 from .turn.turn import Outcome
 from .turn.written_strategy import WrittenStrategy
-from .turns import ConversationBusyError, async_turn_of
+from .turn_lock import ConversationBusyError, async_turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -389,7 +390,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
                 if is_noise(user_input.text):
                     forget(chat_log, said)
                     return await self._async_on_noise(user_input, chat_log.conversation_id)
-                await async_recall(self.history, chat_log)
+                await async_load_into(self.history, chat_log)
                 apis = options.get(CONF_LLM_HASS_API)
                 if result := await self.async_answer_without_model(user_input, chat_log, apis):
                     await self._async_keep(user_input, chat_log, Outcome.without_model(chat_log))
@@ -475,7 +476,7 @@ class LlamaCppConversationEntity(LlamaCppAgentEntity, conversation.ConversationE
         if not self.subentry.data.get(CONF_KEEP_HISTORY, True):
             return
         try:
-            await async_remember(
+            await async_append_from(
                 self.history,
                 chat_log,
                 self.entity_id,

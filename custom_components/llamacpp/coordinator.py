@@ -36,15 +36,15 @@ from .const import (
     RETRY_SECONDS,
     UNLOADING_SECONDS,
 )
-from .errors import translation_key, translation_placeholders
+from .error_messages import translation_key, translation_placeholders
 from .issues import (
     async_create_certificate_issue,
     async_delete_certificate_issue,
     async_update_cache_issues,
     async_update_download_issue,
 )
+from .server_state import IN_MEMORY, ON_THE_WAY, ServerState, ServerStatus
 from .serving.events import Polled
-from .state import IN_MEMORY, ON_THE_WAY, ServerState, ServerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from .app import AppState
     from .client import LlamaServerClient, Model, ServerProps
     from .history import History
+    from .server_state import AnswerStats
     from .serving.owner import Serving
-    from .state import AnswerStats
 
 type LlamaCppConfigEntry = ConfigEntry[LlamaCppData]
 

@@ -15,16 +15,17 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .client import ContextExceededError, LlamaServerError
 from .const import CONF_KEEP_WARM, DOMAIN
 from .coordinator import LlamaCppCoordinator
-from .errors import HomeTooLargeError, ToolsTooLargeError, async_spoken
+from .error_messages import HomeTooLargeError, ToolsTooLargeError
 from .issues import async_create_context_issue, async_delete_context_issue
 from .model.abilities import Abilities, ModelAbilities
+from .own_sentences import async_spoken
 from .prompt.images import AttachmentError, image_url
 from .prompt.marks import Marks
 from .prompt.notes import beginnings_of, set_note
 from .prompt.request import TurnSettings
 from .prompt.trimming import Large, is_home_too_large, what_is_large
+from .server_state import AnswerStats
 from .serving.state import AgentPrompt
-from .state import AnswerStats
 from .turn.strategy import native_strategy
 from .turn.turn import Turn
 

@@ -6,7 +6,7 @@ from homeassistant.core import callback
 from homeassistant.helpers import issue_registry as ir
 
 from .const import CONF_API_PORT, DOCS_URL, DOMAIN
-from .errors import translation_placeholders
+from .error_messages import translation_placeholders
 from .serving.diagnosis import CacheProblem
 
 if TYPE_CHECKING:

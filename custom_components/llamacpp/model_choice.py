@@ -15,7 +15,7 @@ from homeassistant.helpers.translation import async_get_translations
 from .client import ModelStatus
 from .const import DOMAIN
 from .model.abilities import MIN_TOOL_PARAMS, active_params
-from .state import IN_MEMORY
+from .server_state import IN_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

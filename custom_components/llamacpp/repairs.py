@@ -12,7 +12,7 @@ from .assistants import async_use_agent
 from .client import LlamaServerError
 from .const import DOCS_URL, DOMAIN
 from .conversation import agents_of
-from .errors import translation_key, translation_placeholders
+from .error_messages import translation_key, translation_placeholders
 from .first_steps import FirstSteps
 from .history import remove_file
 

@@ -6,7 +6,7 @@ from homeassistant.components.select import SelectEntity
 
 from .client import LlamaServerError
 from .entity import LlamaCppEntity
-from .errors import to_home_assistant_error
+from .error_messages import to_home_assistant_error
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

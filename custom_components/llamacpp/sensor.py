@@ -18,7 +18,7 @@ from homeassistant.helpers.restore_state import ExtraStoredData, RestoreEntity
 from .app import WHOLE
 from .const import DOMAIN, SUBENTRY_CONVERSATION
 from .entity import LlamaCppEntity, agent_device
-from .state import ServerStatus
+from .server_state import ServerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .app import Download
     from .coordinator import LlamaCppConfigEntry
-    from .state import AnswerStats, ServerState
+    from .server_state import AnswerStats, ServerState
 
 PARALLEL_UPDATES = 0
 

@@ -25,7 +25,7 @@ from .const import DOMAIN
 from .history import Conversation, History, HistoryError, Source
 from .options_flow import retention_of
 from .prompt.options import CONF_MAX_TOKENS, CONF_TEMPERATURE
-from .turns import async_turn_of
+from .turn_lock import async_turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping

@@ -13,11 +13,11 @@ from homeassistant.helpers import intent
 
 from .action_turn import MAX_CHARACTERS, invalid
 from .agents import async_allowed_agent
+from .chat_history import async_session
 from .const import DOMAIN
 from .entity import ANSWER_STATS
 from .history import HistoryError
-from .memory import async_session
-from .turns import async_turn_of
+from .turn_lock import async_turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

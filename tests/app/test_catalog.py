@@ -13,9 +13,9 @@ from llamacpp_app import catalog as catalog_module
 from llamacpp_app import folder
 from llamacpp_app.catalog import Catalog, CatalogError, ModelState, Origin, UnknownModelError
 from llamacpp_app.download import Downloader
+from llamacpp_app.model_names import InvalidReferenceError
 from llamacpp_app.options import MAX_MODELS, ModelOption, Options
 from llamacpp_app.paths import Paths, Ports
-from llamacpp_app.references import InvalidReferenceError
 from llamacpp_app.startup import Setup
 from tests.app.file_server import saying
 from tests.app.gguf_files import write

@@ -18,8 +18,8 @@ from homeassistant.helpers import config_validation as cv
 
 from custom_components.llamacpp.model import abilities
 from llamacpp_app.flags import ALLOWED, HARMFUL, RENAMED
+from llamacpp_app.model_names import ModelSource, model_name, parse_reference
 from llamacpp_app.options import parse_options
-from llamacpp_app.references import ModelSource, model_name, parse_reference
 from llamacpp_app.suggestions import MIN_TOOL_PARAMS, SUGGESTIONS, Machine
 
 from .lossy_proxy import LossyProxy

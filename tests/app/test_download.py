@@ -11,7 +11,7 @@ import pytest
 
 from llamacpp_app import transfer
 from llamacpp_app.download import MAX_TRIES, Downloader, DownloadError
-from llamacpp_app.references import ModelSource, Quantisation
+from llamacpp_app.model_names import ModelSource, Quantisation
 from tests.app.file_server import KILOBYTE, FileServer, model_bytes, saying
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from llamacpp_app import transfer
 from llamacpp_app.download import Downloader, DownloadError
-from llamacpp_app.references import ModelSource
+from llamacpp_app.model_names import ModelSource
 from tests.app.running_app import RunningApp
 from tests.app.supervisor import TOKEN, Supervisor
 from tests.conftest import sockets

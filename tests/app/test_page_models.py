@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from playwright.async_api import expect
 
-from llamacpp_app.references import model_name
+from llamacpp_app.model_names import model_name
 from tests.app.browser import barriers, chromium, visit
 from tests.app.file_server import saying
 from tests.app.gguf_files import write

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llamacpp_app import healthcheck, logs, privileges
-from llamacpp_app.key import api_key_of
+from llamacpp_app.api_key import api_key_of
 from llamacpp_app.paths import Paths, Ports
 from llamacpp_app.startup import Setup
 from llamacpp_app.statistics import SAMPLES, Statistics

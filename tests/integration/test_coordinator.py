@@ -10,7 +10,7 @@ from homeassistant.config_entries import SOURCE_REAUTH
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.helpers import device_registry as dr
 
-from custom_components.llamacpp.state import ServerStatus
+from custom_components.llamacpp.server_state import ServerStatus
 from dev.processes import free_port
 from tests.conftest import serving
 

@@ -13,7 +13,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
 from custom_components.llamacpp.history import ACTIVE_SECONDS
-from custom_components.llamacpp.state import ServerStatus
+from custom_components.llamacpp.server_state import ServerStatus
 
 from .conftest import AGENT
 from .entities import enable_all, entity_id_of, entity_of, sensor

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from custom_components.llamacpp import client as server
-from custom_components.llamacpp import errors
+from custom_components.llamacpp import error_messages
 
 from .texts import LANGUAGES, texts
 
@@ -120,10 +120,12 @@ def test_every_error_is_explained(name: str) -> None:
     """Each error of the client has a translation, for the form and for speech."""
     kind = getattr(server, name)
     err = kind("why", 3, 2) if kind is server.ContextExceededError else kind("why")
-    key = errors.translation_key(err)
+    key = error_messages.translation_key(err)
     english = texts("en")
     assert f".config.error.{key}" in english
-    filled = english[f".exceptions.{key}.message"].format(**errors.translation_placeholders(err))
+    filled = english[f".exceptions.{key}.message"].format(
+        **error_messages.translation_placeholders(err)
+    )
     assert "{" not in filled
 
 
@@ -132,7 +134,9 @@ def test_no_explanation_without_an_error() -> None:
     keys = {path.split(".")[2] for path in texts("en") if path.startswith(".exceptions.")}
     kinds = [getattr(server, one) for one in server.__all__ if one.endswith("Error")]
     used = {
-        errors.translation_key(kind("", 1, 1) if kind is server.ContextExceededError else kind(""))
+        error_messages.translation_key(
+            kind("", 1, 1) if kind is server.ContextExceededError else kind("")
+        )
         for kind in kinds
     }
     assert keys == used | OWN

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from custom_components.llamacpp import errors
+from custom_components.llamacpp import error_messages
 
-FOLDER = Path(errors.__file__).parent / "translations"
+FOLDER = Path(error_messages.__file__).parent / "translations"
 
 LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.json"))
 

@@ -18,7 +18,7 @@ from custom_components.llamacpp.model.abilities import ModelAbilities, ToolCalls
 from custom_components.llamacpp.prompt.request import TurnSettings
 from custom_components.llamacpp.tool_calls.tools import to_tools
 from custom_components.llamacpp.tool_calls.validator import ToolCallValidator
-from custom_components.llamacpp.turn.commands.strategy import CommandsStrategy
+from custom_components.llamacpp.turn.commands.commands_strategy import CommandsStrategy
 from custom_components.llamacpp.turn.strategy import NativeStrategy
 from custom_components.llamacpp.turn.written_strategy import WrittenStrategy
 from dev.llama import LlamaServer

@@ -24,7 +24,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN, LOGGER
-from . import files, issues
+from . import file_issues, files
 from .clock import HistoryClock, running_seconds
 from .fields import FormatError
 from .index import Index
@@ -131,7 +131,7 @@ class History:
                 pass
         self._index = Index()
         await self._hass.async_add_executor_job(files.remove_folder, self._folder)
-        issues.async_delete_all(self._hass, self._entry_id)
+        file_issues.async_delete_all(self._hass, self._entry_id)
 
     async def async_create(self, conversation: Conversation) -> None:
         """Store a new conversation; it is on disk when this returns.
@@ -263,7 +263,7 @@ class History:
         for name in await self._hass.async_add_executor_job(
             files.remove_set_aside, self._folder, self._oldest()
         ):
-            issues.async_delete(self._hass, self._entry_id, name)
+            file_issues.async_delete(self._hass, self._entry_id, name)
 
     async def _async_to_the_end[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Complete the work even if the caller is cancelled.
@@ -368,7 +368,7 @@ class History:
         except OSError as err:
             raise HistoryError(f"{path} cannot be set aside: {err}") from err
         LOGGER.error("%s is no conversation (%s), it is %s now", path, reason, new_path)
-        issues.async_create(self._hass, self._entry_id, path, new_path, reason)
+        file_issues.async_create(self._hass, self._entry_id, path, new_path, reason)
 
     async def _async_write(self, name: str, conversation: Conversation, stamp: float) -> None:
         """Write a conversation to disk and index it; the lock must be held.

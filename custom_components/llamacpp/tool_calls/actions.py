@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from .errors import InvalidCallError
+from .invalid_call import InvalidCallError
 from .names import listed
 
 if TYPE_CHECKING:

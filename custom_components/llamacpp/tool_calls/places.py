@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import unknown
+from .invalid_call import unknown
 from .names import NameMatch, match_name
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..nlu.candidates import CRITICAL
 from .arguments import EMPTY
-from .errors import InvalidCallError, unknown
+from .invalid_call import InvalidCallError, unknown
 from .names import NameMatch, match_name
 from .places import AREA, DEVICE, FLOOR, Places
 from .tool_names import BETWEEN, short_name

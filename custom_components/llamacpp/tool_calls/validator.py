@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ..model.markers import mended, mended_in
 from .actions import own_call
 from .arguments import converted_arguments, fits, misfits
-from .errors import InvalidCallError, unknown
+from .invalid_call import InvalidCallError, unknown
 from .names import clipped, listed, nearest
 from .targets import NAME, Targets, choices_of
 from .tool_names import NAMESPACE, ToolNames, short_name

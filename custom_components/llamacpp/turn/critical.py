@@ -9,7 +9,7 @@ from ..nlu.candidates import CRITICAL, Candidates
 from ..nlu.interpret import Interpreter
 from ..nlu.relative import Now
 from ..nlu.utterance import understand
-from ..tool_calls.errors import InvalidCallError
+from ..tool_calls.invalid_call import InvalidCallError
 from ..tool_calls.targets import ALL, DEVICE_CLASS, DOMAIN, NAME, OWN, TIMER
 from ..tool_calls.tools import arguments_by_tool
 from .recognizer import Order, async_recognized

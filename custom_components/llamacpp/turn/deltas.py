@@ -23,8 +23,8 @@ from ..client import (
 )
 from ..model.thoughts import Thoughts
 from ..tool_calls.actions import each_of
-from ..tool_calls.errors import InvalidCallError
 from ..tool_calls.from_text import PrintedCalls
+from ..tool_calls.invalid_call import InvalidCallError
 from ..tool_calls.names import clipped
 from ..tool_calls.tool_names import NAMESPACE
 

@@ -20,7 +20,7 @@ from custom_components.llamacpp.nlu.generic import generic_commands
 from custom_components.llamacpp.nlu.utterance import understand
 from custom_components.llamacpp.prompt.request import TurnSettings
 from custom_components.llamacpp.tool_calls.tools import to_tools
-from custom_components.llamacpp.turn.commands.strategy import CommandsStrategy
+from custom_components.llamacpp.turn.commands.commands_strategy import CommandsStrategy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

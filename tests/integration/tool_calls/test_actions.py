@@ -10,7 +10,7 @@ from custom_components.llamacpp.tool_calls.actions import (
     may_become_action,
     own_call,
 )
-from custom_components.llamacpp.tool_calls.errors import InvalidCallError
+from custom_components.llamacpp.tool_calls.invalid_call import InvalidCallError
 
 LAMP = {"name": "light.lamp_1"}
 LIGHTS = {"domain": ["light"]}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from custom_components.llamacpp.home.exposed import exposed_home
 from custom_components.llamacpp.home.things import ExposedEntity, Home
-from custom_components.llamacpp.tool_calls.errors import InvalidCallError
+from custom_components.llamacpp.tool_calls.invalid_call import InvalidCallError
 from custom_components.llamacpp.tool_calls.names import MAX_CHARS, MAX_LISTED, MAX_NEAREST
 from custom_components.llamacpp.tool_calls.tools import to_tools
 from custom_components.llamacpp.tool_calls.validator import ToolCallValidator

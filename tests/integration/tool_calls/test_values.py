@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from custom_components.llamacpp.home.exposed import exposed_home
-from custom_components.llamacpp.tool_calls.errors import InvalidCallError
+from custom_components.llamacpp.tool_calls.invalid_call import InvalidCallError
 from custom_components.llamacpp.tool_calls.limits import Limits
 from custom_components.llamacpp.tool_calls.results import MAX_RESULT
 from custom_components.llamacpp.tool_calls.tools import to_tools

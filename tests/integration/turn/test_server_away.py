@@ -14,7 +14,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from custom_components.llamacpp import connection
 from custom_components.llamacpp import coordinator as coordinator_module
 from custom_components.llamacpp.client import LlamaServerClient, Timeouts
-from custom_components.llamacpp.state import ServerStatus
+from custom_components.llamacpp.server_state import ServerStatus
 from tests.conftest import serving
 from tests.integration.conftest import AGENT, TASK_AGENT, agent_of
 from tests.integration.peers import stream_events

@@ -12,7 +12,7 @@ from ...nlu.utterance import understand
 from ...nlu.verbs import Verbs
 from ...prompt.assist import RememberedAssist
 from ...tool_calls.tools import GuardedTool
-from .strategy import CommandsStrategy
+from .commands_strategy import CommandsStrategy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable

@@ -28,8 +28,8 @@ from ...tool_calls.tools import arguments_by_tool, to_tools
 from ..deltas import ChatLogStream
 from ..strategy import StrategyRequest
 from .answer import CommandDeltas, to_call
+from .command_messages import has_failed, to_command_messages
 from .later import async_sentences
-from .messages import has_failed, to_command_messages
 from .reading import read_out
 from .state_context import async_read_states, live_note, match_name
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev.processes import LOOPBACK
-from llamacpp_app import calm
+from llamacpp_app import read_batching
 from llamacpp_app.upstream import Piece, Upstream, UpstreamError, local_session
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ async def test_a_server_that_does_not_hang_up(
     is_live: bool,  # noqa: FBT001 - a parameter of a test
 ) -> None:
     """The end of an answer is seen at the next look."""
-    monkeypatch.setattr("llamacpp_app.upstream.QUIET_SECONDS", 2 * calm.LIVE_SECONDS)
+    monkeypatch.setattr("llamacpp_app.upstream.QUIET_SECONDS", 2 * read_batching.LIVE_SECONDS)
     async with answering(USAGE, "[DONE]", hangs_up=False) as upstream:
         pieces = await pieces_of(upstream, is_live=is_live)
     assert "".join(one.text for one in pieces) == WORDS

@@ -2,8 +2,7 @@
 
 import pytest
 
-from llamacpp_app.options import parse_options
-from llamacpp_app.references import (
+from llamacpp_app.model_names import (
     InvalidReferenceError,
     ModelSource,
     Quantisation,
@@ -13,6 +12,7 @@ from llamacpp_app.references import (
     part_sources,
     redacted,
 )
+from llamacpp_app.options import parse_options
 
 HUB = "https://huggingface.co"
 HASH = "0" * 64

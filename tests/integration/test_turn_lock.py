@@ -9,8 +9,8 @@ from homeassistant.components import conversation
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.chat_session import async_get_chat_session
 
-from custom_components.llamacpp import turns
-from custom_components.llamacpp.turns import ConversationBusyError, async_turn_of
+from custom_components.llamacpp import turn_lock
+from custom_components.llamacpp.turn_lock import ConversationBusyError, async_turn_of
 
 from .conftest import AGENT
 from .slow_servers import WaitingServer
@@ -56,7 +56,7 @@ async def test_a_message_that_waits_too_long(
     conversation_id = (await act(home, "start"))["conversation_id"]
     first = home.async_create_task(ask(home, "Hello", conversation_id))
     await server.asked.acquire()
-    monkeypatch.setattr(turns, "QUEUE_SECONDS", 0.1)
+    monkeypatch.setattr(turn_lock, "QUEUE_SECONDS", 0.1)
     second = await ask(home, "Ciao", conversation_id, language="it")
     assert speech(second).startswith("Sto ancora rispondendo")
     assert second.conversation_id == conversation_id

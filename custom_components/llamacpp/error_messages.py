@@ -1,11 +1,6 @@
 """Explain the client's errors to users."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.translation import async_get_translations
-from homeassistant.util.language import matches
 
 from .app import AppFaultError, ModelDownloadingError
 from .client import (
@@ -28,12 +23,6 @@ from .client import (
     VllmError,
 )
 from .const import DOMAIN, LOGGER
-
-# Those of our translations.
-LANGUAGES = sorted(one.stem for one in Path(__file__).with_name("translations").glob("*.json"))
-
-if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant
 
 
 class HomeTooLargeError(ContextExceededError):
@@ -97,28 +86,4 @@ def to_home_assistant_error(err: LlamaServerError) -> HomeAssistantError:
         translation_domain=DOMAIN,
         translation_key=translation_key(err),
         translation_placeholders=translation_placeholders(err),
-    )
-
-
-async def async_answer_language(hass: HomeAssistant, language: str | None) -> str | None:
-    """Return the instruction to answer in this language, None if it needs none.
-
-    Models answer in English by default.
-    """
-    if language is None or language.partition("-")[0] == "en":
-        return None
-    return await async_spoken(hass, language, "answer_language", {"language": language})
-
-
-async def async_spoken(
-    hass: HomeAssistant, language: str, key: str, placeholders: dict[str, str] | None = None
-) -> str:
-    """Return a sentence of the translations' `exceptions` in the speaker's language.
-
-    Home Assistant has the words of exactly that language, or English: `fr-CA` gets those of `fr`.
-    """
-    spoken = next(iter(matches(language, LANGUAGES)), language)
-    translations = await async_get_translations(hass, spoken, "exceptions", [DOMAIN])
-    return translations[f"component.{DOMAIN}.exceptions.{key}.message"].format(
-        **(placeholders or {})
     )

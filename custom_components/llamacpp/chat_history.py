@@ -44,7 +44,7 @@ async def async_session(
     a ULID. A conversation that is stored and open keeps its id.
     """
     if conversation_id is not None:
-        # `async_recall` reports unreadable conversations.
+        # `async_load_into` reports unreadable conversations.
         with suppress(HistoryError):
             summary = await history.async_summary(conversation_id)
             if summary is not None and summary.closed is None:
@@ -117,7 +117,7 @@ def _take_out_failed(chat_log: ChatLog) -> None:
     chat_log.content[:] = kept
 
 
-async def async_recall(history: History, chat_log: ChatLog) -> None:
+async def async_load_into(history: History, chat_log: ChatLog) -> None:
     """Insert the stored turns of a conversation into a new chat log.
 
     If the conversation is closed, remove its turns instead. Raises HistoryError if they cannot be
@@ -134,7 +134,7 @@ async def async_recall(history: History, chat_log: ChatLog) -> None:
         chat_log.content[1:1] = contents_of(conversation)
 
 
-async def async_remember(  # noqa: PLR0913 - what a turn is made of
+async def async_append_from(  # noqa: PLR0913 - what a turn is made of
     history: History,
     chat_log: ChatLog,
     agent_id: str,
