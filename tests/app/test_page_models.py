@@ -237,6 +237,20 @@ async def test_suggestions(browser: Browser, make_app: MakeApp) -> None:
         assert name
 
 
+async def test_speeds(browser: Browser, make_app: MakeApp) -> None:
+    """Once the speed is measured, the page has it, and an estimate for what could be added."""
+    app = make_app("smol")
+    async with visit(browser, app.url, key=app.key) as page:
+        await expect(page.page.locator("#status")).to_have_text("Ready")
+        status, answer = await asyncio.to_thread(app.ask, "POST", "/api/speed")
+        assert (status, answer["model"]) == (200, "smol")
+        row = page.page.locator("#models li")
+        await expect(row).to_contain_text("tokens/s")
+        assert "≈" not in await row.inner_text()
+        option = page.page.locator("#suggestion option", has_text="≈")
+        await expect(option.first).to_contain_text("tokens/s")
+
+
 @pytest.mark.parametrize(
     ("address", "name"),
     [

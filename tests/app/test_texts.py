@@ -15,7 +15,16 @@ SOURCES = [path.read_text() for path in sorted(WEB.glob("*.*")) if path.suffix i
 # Keys that are put together: what begins them.
 PARTS = ("error_", "home_", "idea_", "model_", "status_")
 # The same in every language, or in some that borrow it.
-INTERNATIONAL = {"Home Assistant", "{n} s", "{n} min", "Chat", "Log", "Model", "{n} tokens"}
+INTERNATIONAL = {
+    "Home Assistant",
+    "{n} s",
+    "{n} min",
+    "Chat",
+    "Log",
+    "Model",
+    "{n} tokens",
+    "{n} tokens/s",
+}
 BORROWED = {
     "da": {"Send", "Stop"},
     "de": {"Downloads", "Name"},

@@ -15,7 +15,16 @@ function notesOf(model) {
   if (model.parameters) {
     notes.push(text("parameters", { n: number(Math.round(model.parameters / 1e6)) }));
   }
-  return notes.join(" · ");
+  return [...notes, ...fitOf(model)].join(" · ");
+}
+
+/* What this machine makes of a model: whether it is too large, and its speed, measured or estimated. */
+function fitOf({ fits, tokens_per_second: speed, is_measured: isMeasured }) {
+  const notes = fits === false ? [text("too_large")] : [];
+  if (speed) {
+    notes.push((isMeasured ? "" : "≈ ") + text("tokens_per_second", { n: number(speed) }));
+  }
+  return notes;
 }
 
 /* Ask whether a model is really to be deleted. */
@@ -62,6 +71,7 @@ function showIgnored(ignored) {
 /* Make the list and its form work; `refresh` is called when something has changed. */
 export function modelList(refresh) {
   let shown = "";
+  let suggested = "";
 
   async function act(place, method, path, body) {
     tell(place, null);
@@ -127,12 +137,16 @@ export function modelList(refresh) {
 
   function fillSuggestions(suggestions) {
     const select = find("suggestion");
-    if (select.options.length) {
+    const now = JSON.stringify(suggestions);
+    // A choice that the user has begun stays.
+    if (now === suggested || select.value) {
       return;
     }
-    select.append(new Option(text("suggestion_none"), ""));
-    for (const { name, url, memory_gb: memory } of suggestions) {
-      select.append(new Option(`${name} (${text("needs", { memory: number(memory) })})`, url));
+    suggested = now;
+    select.replaceChildren(new Option(text("suggestion_none"), ""));
+    for (const one of suggestions) {
+      const notes = [text("needs", { memory: number(one.memory_gb) }), ...fitOf(one)];
+      select.append(new Option(`${one.name} (${notes.join(" · ")})`, one.url));
     }
   }
 
