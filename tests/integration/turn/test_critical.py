@@ -17,15 +17,18 @@ from custom_components.llamacpp.home.language import FOLDER, load
 from custom_components.llamacpp.nlu.candidates import CRITICAL
 from custom_components.llamacpp.tool_calls.tools import to_tools
 from custom_components.llamacpp.turn.critical import Call, CriticalCalls
-from custom_components.llamacpp.turn.strategy import NOT_PLAIN
+from custom_components.llamacpp.turn.strategy import ASK_FIRST, NOT_PLAIN
 from tests.integration.commands.test_harm import CAUTIONS
+from tests.integration.conftest import AGENT
 from tests.integration.entities import rename
 from tests.integration.talk import (
     add_native,
     ask,
     contents,
+    forget_sessions,
     last_trace,
     llama_peer,
+    nobodys_session,
     piece,
     speech,
     state_of,
@@ -147,6 +150,42 @@ async def test_a_whole_yes(
     assert len(requests) == 2
     roles = [one["role"] for one in requests[1]["messages"]]
     assert roles[-2:] == (["assistant", "tool"] if is_moved else ["assistant", "user"])
+
+
+async def test_the_question_outlives_a_restart(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """What was asked is stored with its calls; a result with the same words is no question."""
+    url, _ = await llama_peer(peers, calling(OFF, UNLOCK), DONE)
+    await add_native(home, add_server, url)
+    result = await ask(home, "I am home")
+    (entry,) = home.config_entries.async_entries("llamacpp")
+    await home.config_entries.async_reload(entry.entry_id)
+    forget_sessions(home)
+    await ask(home, "yes", result.conversation_id)
+    assert moved(home) == {"lock.side_door"}
+
+
+async def test_words_alone_ask_nothing(
+    home: HomeAssistant, add_server: AddServer, peers: Peers
+) -> None:
+    """A call that failed with the words of our refusal is not run by a yes."""
+    url, _ = await llama_peer(peers, DONE, DONE)
+    await add_native(home, add_server, url)
+    result = await ask(home, "I am home")
+    with (
+        nobodys_session(home, result.conversation_id) as session,
+        conversation.async_get_chat_log(home, session) as log,
+    ):
+        call = llm.ToolInput(OFF, UNLOCK, id="call-0")
+        failed = llm.ToolResult(data={"error": ASK_FIRST})
+        log.content += [
+            conversation.AssistantContent(AGENT, tool_calls=[call]),
+            conversation.ToolResultContent(AGENT, "call-0", OFF, failed),
+            conversation.AssistantContent(AGENT, content="Shall I unlock the Side Door?"),
+        ]
+    await ask(home, "yes", result.conversation_id)
+    assert moved(home) == set()
 
 
 async def test_a_yes_is_for_what_was_asked_last(
