@@ -65,7 +65,7 @@ def until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     ("options", "words"),
     [
         ({"context_size": "100"}, "The option context_size must be a whole number from 512"),
-        ({"threads": "64"}, "The option threads must be a whole number from 1 to 32, not '64'"),
+        ({"threads": "200"}, "The option threads must be a whole number from 1 to 128, not '200'"),
         ({"extra_arguments": "--host 0.0.0.0"}, "extra_arguments must not hold --host"),
         ({"chat_template": "gemma"}, "chat_template must be a Jinja template"),
     ],

@@ -156,7 +156,7 @@ def _use_slot(state: ServingState, event: SlotWanted, now: float) -> UseSlot:
         # So that it is known which prompt it evicts.
         slot = cache.slots.least_wanted(event.idle, now)
         if slot is not None:
-            cache.slots.give(slot, event.ref, now)
+            cache.slots.give(slot, event.ref, event.prefix, now)
         return UseSlot(slot)
     is_known = files.has(event.agent_id, event.model, event.prefix)
     if cache.is_empty:
@@ -189,14 +189,16 @@ def _use_one_of_several(
         if slot == aborted_slot:
             # It may still be busy with a batch: any other slot would begin from scratch.
             cache.aborted = None
-            cache.slots.give(slot, event.ref, now)
+            cache.slots.give(slot, event.ref, event.prefix, now)
             return UseSlot(slot)
     can_restore = is_known and state.files.is_proven(event.model)
     if slot is None and can_restore:
         slot = cache.slots.best_for(idle, event.prefix, event.ref, now)
     if slot is None or slot not in idle:
+        # The server chooses, and does not report its choice.
+        cache.slots.forget_contents(idle)
         return UseSlot(None)
-    cache.slots.give(slot, event.ref, now)
+    cache.slots.give(slot, event.ref, event.prefix, now)
     if can_restore and not cache.slots.is_filled(slot, event.prefix):
         return UseSlot(slot, _restore(event, slot, is_known=True))
     return UseSlot(slot)
@@ -517,7 +519,8 @@ def _steps(state: ServingState, now: float) -> Iterator[Job | WakeAt]:
     The agent that was asked last comes last: its prompt remains if the server has room for one.
     """
     prompts = [one for one in state.agents.values() if one and _may_prefill(state, one)]
-    for prompt in prompts:
+    # What is to be saved is saved before another prefill evicts it.
+    for prompt in sorted(prompts, key=lambda one: not _is_to_save(state, one)):
         yield from _home_steps(state, prompt, now)
     if state.next_turn and state.next_turn.n_begun == state.n_begun:
         yield from _next_turn_steps(state, state.next_turn, now)
@@ -558,7 +561,7 @@ def _home_steps(state: ServingState, prompt: AgentPrompt, now: float) -> Iterato
             bodies=(_body(prompt.request, slot),),
             may_load=may_load,
         )
-    if cache.to_save == (agent_id, prefix):
+    if _is_to_save(state, prompt):
         is_there = cache.slots.is_filled(FIRST_SLOT, prefix)
         if is_there and not _is_saved(state, prompt):
             yield Job(
@@ -574,6 +577,11 @@ def _home_steps(state: ServingState, prompt: AgentPrompt, now: float) -> Iterato
             yield from jobs
         else:
             cache.to_prove = None
+
+
+def _is_to_save(state: ServingState, prompt: AgentPrompt) -> bool:
+    """Return whether the agent's prefix has just been prefilled, and is to be saved."""
+    return state.cache_of(prompt.model).to_save == (prompt.agent_id, prompt.prefix)
 
 
 def _is_saved(state: ServingState, prompt: AgentPrompt) -> bool:

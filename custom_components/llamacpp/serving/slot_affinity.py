@@ -60,6 +60,11 @@ class SlotAffinity:
         self.owners.clear()
         self.filled.clear()
 
+    def forget_contents(self, slots: Iterable[int]) -> None:
+        """Forget what these slots hold, but not whose they are."""
+        for slot in slots:
+            self.filled.pop(slot, None)
+
     def fill(self, slot: int, prefix: bytes, note: str | None = None) -> None:
         """Record the prefix in a slot, and the note behind it."""
         self.filled[slot] = (prefix, note)
@@ -83,8 +88,13 @@ class SlotAffinity:
         """Return the note for which a slot is kept, None for none."""
         return self.notes.get(slot)
 
-    def give(self, slot: int, ref: ConversationRef, now: float) -> None:
-        """Let a conversation continue in a slot."""
+    def give(self, slot: int, ref: ConversationRef, prefix: bytes, now: float) -> None:
+        """Let a conversation with this prefix continue in a slot.
+
+        It is unknown what a slot with another prefix holds until the answer is counted.
+        """
+        if not self.is_filled(slot, prefix):
+            self.forget_contents([slot])
         for other in [one for one, (owner, _) in self.owners.items() if owner == ref[0]]:
             del self.owners[other]
         self.owners[slot] = (ref.conversation_id, now)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import AddServer
     from tests.integration.peers import Peers
 
-TEMPLATE = Path(__file__).parents[1] / "thinking.jinja"
+TEMPLATE = Path(__file__).parents[1] / "prompt" / "thinking.jinja"
 FLAGS = ("--ctx-size", "4096", "--parallel", "1", "--chat-template-file", TEMPLATE)
 LIGHT = "light.kitchen_light"
 

@@ -529,3 +529,36 @@ def test_three_speak_by_turns() -> None:
             one.settle()
     assert all(len(found) == 1 for found in slots.values())
     assert len(set.union(*slots.values())) == len(SPEAKERS)
+
+
+def begun() -> ServingMachine:
+    """Return a quiet server with two slots and slot files, but without a host cache."""
+    machine = ServingMachine()
+    machine.begin(n_slots=2, has_files=True, has_host_cache=False)
+    machine.settle()
+    return machine
+
+
+def test_a_prompt_is_saved_before_the_next_one() -> None:
+    """An agent that is added again while it is prefilled loses nothing to the agent before it."""
+    machine = begun()
+    machine.poll()
+    machine.change("first")
+    machine.job_ends()
+    machine.change("second")
+    machine.remove_and_add("first")
+    machine.teardown()
+
+
+def test_a_request_that_the_server_places() -> None:
+    """After a request without a slot that is never counted, no slot is taken for filled."""
+    machine = begun()
+    machine.change("first")
+    machine.remove_and_add("first")
+    machine.settle()
+    machine.change("second")
+    machine.ask("second", "kitchen", is_new=False, share=0.0)
+    machine.send_request_of(machine.waiting[0], notices=False)
+    assert machine.waiting[0].slot == 1
+    machine.answer_to(machine.waiting[0], is_counted=False)
+    machine.teardown()

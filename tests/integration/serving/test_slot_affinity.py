@@ -18,15 +18,15 @@ def test_each_its_own() -> None:
     assert not slots.is_needed(0, now)
     for conversation, slot in (("a", 0), ("b", 1)):
         assert slots.best_for([1, 0], b"home", NEW, now) == slot
-        slots.give(slot, ConversationRef(conversation), now)
+        slots.give(slot, ConversationRef(conversation), b"home", now)
         assert slots.is_needed(slot, now)
         now += 1
     assert (slots.slot_of("a"), slots.slot_of("b")) == (0, 1)
-    slots.give(0, ConversationRef("a"), now)
+    slots.give(0, ConversationRef("a"), b"home", now)
     assert slots.best_for([0, 1], b"home", NEW, now) == 1
     assert slots.best_for([0], b"home", NEW, now) == 0
     assert slots.best_for([], b"home", NEW, now) is None
-    slots.give(1, ConversationRef("c"), now)
+    slots.give(1, ConversationRef("c"), b"home", now)
     assert slots.slot_of("b") is None
     now += IDLE_SECONDS
     assert not slots.is_needed(0, now)
@@ -52,7 +52,7 @@ def test_who_speaks_has_one_slot() -> None:
     for slot, speaker in enumerate(("kitchen", "bedroom")):
         talk = ConversationRef(f"first in the {speaker}", speaker, f"In the {speaker}.")
         assert slots.best_for([0, 1, 2], b"home", talk, NOW) == slot
-        slots.give(slot, talk, NOW)
+        slots.give(slot, talk, b"home", NOW)
     assert slots.slot_of("first in the kitchen") == 0
     assert slots.best_for([2, 1, 0], b"home", ConversationRef("b", "bedroom"), NOW) == 1
     assert slots.best_for([0, 1, 2], b"home", ConversationRef("c", "hall"), NOW) == 2
@@ -76,14 +76,16 @@ def test_who_is_told_the_same_shares_a_slot() -> None:
     assert (
         slots.best_for([0, 1], b"home", ConversationRef("d", "cellar", "In the cellar."), now) == 0
     )
-    slots.give(0, ConversationRef("a", "owner", "At a phone."), now)
+    slots.give(0, ConversationRef("a", "owner", "At a phone."), b"home", now)
     assert slots.best_for([0, 1, 2], b"home", guest, now) == 2
     for slot in (1, 2):
         now += 1
-        slots.give(slot, ConversationRef(f"in {slot}", f"speaker {slot}", f"Place {slot}."), now)
+        slots.give(
+            slot, ConversationRef(f"in {slot}", f"speaker {slot}", f"Place {slot}."), b"home", now
+        )
     assert slots.best_for([0, 1, 2], b"home", ConversationRef("d"), now) == 0
     now += 1
-    slots.give(0, ConversationRef("a", "owner", "At a phone."), now)
+    slots.give(0, ConversationRef("a", "owner", "At a phone."), b"home", now)
     assert slots.best_for([0, 1, 2], b"home", ConversationRef("d"), now) == 1
     assert slots.best_for([0, 1, 2], b"home", guest, now) == 0
     now += IDLE_SECONDS
@@ -112,7 +114,7 @@ def test_what_is_to_be_told() -> None:
     }
     slots.fill(0, b"home", "kitchen")
     # Another speaker has used one slot, and the home has changed in another.
-    slots.give(0, ConversationRef("a", "guest", "cellar"), NOW)
+    slots.give(0, ConversationRef("a", "guest", "cellar"), b"home", NOW)
     slots.fill(0, b"home", "cellar")
     slots.fill(1, b"old home", "bedroom")
     assert slots.missing_notes(b"home", ("bedroom", "kitchen", "cellar"), [1, 2]) == {
@@ -125,7 +127,7 @@ def test_the_slot_that_is_ready_is_better_than_ones_own() -> None:
     """A conversation from before a change of the home keeps its slot, if there is another one."""
     slots = SlotAffinity()
     kitchen = ConversationRef("b", "kitchen", "In the kitchen.")
-    slots.give(0, ConversationRef("a", "kitchen", "In the kitchen."), NOW)
+    slots.give(0, ConversationRef("a", "kitchen", "In the kitchen."), b"home", NOW)
     slots.fill(0, b"old home", "In the kitchen.")
     assert slots.best_for([0, 1], b"home", kitchen, NOW) == 0
     slots.fill(1, b"home", "In the kitchen.")
@@ -140,7 +142,7 @@ def test_what_is_not_gone_on_with_takes_what_is_wanted_least() -> None:
     assert slots.least_wanted([], now) is None
     assert slots.least_wanted([0, 1, 2], now) == 2
     for slot in (2, 0, 1):
-        slots.give(slot, ConversationRef(f"in {slot}"), now)
+        slots.give(slot, ConversationRef(f"in {slot}"), b"home", now)
         now += 1
     assert slots.least_wanted([0, 1, 2], now) == 2
     slots.release(1)
