@@ -272,7 +272,9 @@ class Runner:
         if len(self._options.configured_models()) > 1:
             return ready
         chosen = [one for one in ready if one.name == self._selection.name]
-        return (*chosen, *ready)[:1]
+        # Until the chosen one is there, the one before answers.
+        before = [one for one in ready if one in self._served] if self._selection.name else []
+        return (*chosen, *before, *ready)[:1]
 
     async def wait_ready(self) -> None:
         """Return as soon as it can answer."""

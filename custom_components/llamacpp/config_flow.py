@@ -60,6 +60,7 @@ from .const import (
     LOADING_POLL_SECONDS,
     LOADING_SECONDS,
     LOGGER,
+    QUICK_SECONDS,
     SUBENTRY_AI_TASK,
     SUBENTRY_CONVERSATION,
 )
@@ -528,6 +529,8 @@ class LlamaCppConfigFlow(ConfigFlow, domain=DOMAIN):
         if self._waiting is None:
             self._error = None
             self._waiting = self.hass.async_create_task(self._async_wait(), f"{DOMAIN} loading")
+            # A browser misses the end of a progress that it has not shown yet.
+            await asyncio.wait({self._waiting}, timeout=QUICK_SECONDS)
         if not self._waiting.done():
             return self.async_show_progress(
                 step_id="wait",

@@ -38,6 +38,8 @@ RECHECK_SECONDS: Final = 1.0
 
 # Limit for loading a model from a slow disk, or for the server to download it.
 LOADING_SECONDS: Final = 15 * 60
+# Seconds until a flow shows that it waits.
+QUICK_SECONDS: Final = 0.5
 LOADING_POLL_SECONDS: Final = 1
 # A router stops a model's process within a second, or kills it after ten.
 UNLOADING_SECONDS: Final = 30

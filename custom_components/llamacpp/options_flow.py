@@ -92,8 +92,14 @@ class LlamaCppOptionsFlow(OptionsFlow):
         self,
         user_input: dict[str, Any] | None = None,  # noqa: ARG002 - Home Assistant calls it with this
     ) -> ConfigFlowResult:
-        """Have the app measure the speed of its machine, if that is not known."""
+        """Have the app measure the speed of its machine, if that is not known.
+
+        Otherwise the form comes at once: a browser that has just opened the dialog misses the end
+        of a progress that is over within milliseconds.
+        """
         if self._measuring is None:
+            if not await self._async_needs_speed():
+                return await self.async_step_choose()
             self._measuring = self.hass.async_create_task(self._async_measure(), f"{DOMAIN} speed")
         if not self._measuring.done():
             return self.async_show_progress(
@@ -101,12 +107,18 @@ class LlamaCppOptionsFlow(OptionsFlow):
             )
         return self.async_show_progress_done(next_step_id="choose")
 
+    async def _async_needs_speed(self) -> bool:
+        try:
+            return not any(one.speed for one in await self._async_models())
+        except LlamaServerError:
+            # The next step says so.
+            return False
+
     async def _async_measure(self) -> None:
         if app := self._app:
             # Without a speed there are still sizes to choose by.
             with contextlib.suppress(LlamaServerError):
-                if not any(one.speed for one in await app.async_models()):
-                    await app.async_measure()
+                await app.async_measure()
 
     async def async_step_choose(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the models of the app and those that it can download, and have it use one."""

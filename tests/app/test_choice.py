@@ -110,3 +110,34 @@ async def test_a_model_that_is_used_as_soon_as_it_is_there(
         return (health["status"], health["model"]) == ("ok", "third")
 
     await asyncio.to_thread(app.process.wait_until, is_used, 60)
+
+
+async def test_the_model_before_answers_until_it_is_there(app: RunningApp, model: Path) -> None:
+    """Also if that is not the model of the options, and the download never comes."""
+    shutil.copy(model, app.folder / "config" / "models" / "second.gguf")
+
+    def is_there() -> bool:
+        return bool(told(app)[0].get("second", {}).get("state") == "ready")
+
+    await asyncio.to_thread(app.process.wait_until, is_there, 60)
+    assert (await asyncio.to_thread(app.ask, "POST", "/api/models/second/load"))[0] == 202
+    await asyncio.to_thread(app.process.wait_until, lambda: model_of(app) == "second", 60)
+    body = {"name": "fourth", "url": "http://127.0.0.1:9/fourth.gguf", "use": True}
+    assert (await asyncio.to_thread(app.ask, "POST", "/api/models", body))[0] == 202
+
+    def does_not_come() -> bool:
+        health = app.ask("GET", "/api/health")[1]
+        told = [*health["downloads"], *health["failed_downloads"]]
+        return any(one["model"] == "fourth" and one["error"] for one in told)
+
+    await asyncio.to_thread(app.process.wait_until, does_not_come, 60)
+    message = {"message": "Hi", "max_tokens": 2}
+    status, answer = await asyncio.to_thread(app.ask, "POST", "/api/chat", message)
+    assert (status, answer["model"]) == (200, "second")
+
+
+def model_of(app: RunningApp) -> str | None:
+    """Return the model that can answer, None if none can."""
+    health = app.ask("GET", "/api/health")[1]
+    name: str | None = health["model"] if health["status"] == "ok" else None
+    return name

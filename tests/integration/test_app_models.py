@@ -61,14 +61,17 @@ async def entry(assist: HomeAssistant, app: RunningApp) -> AsyncGenerator[Config
     await assist.config_entries.async_unload(entry.entry_id)
 
 
-async def choose(hass: HomeAssistant, entry: ConfigEntry[Any]) -> ConfigFlowResult:
-    """Go to the form in which a model is chosen."""
+async def choose(
+    hass: HomeAssistant, entry: ConfigEntry[Any], *, is_measured: bool = False
+) -> ConfigFlowResult:
+    """Go to the form in which a model is chosen. is_measured: a speed is known."""
     flows = hass.config_entries.options
     step = await flows.async_init(entry.entry_id)
     assert (step["type"], step["step_id"]) == (FlowResultType.MENU, "start")
     assert step["menu_options"] == ["model", "conversations"]
     step = await flows.async_configure(step["flow_id"], {"next_step_id": "model"})
     if step["type"] is FlowResultType.SHOW_PROGRESS:
+        assert not is_measured
         assert step["progress_action"] == "measuring"
         await until(lambda: flows.async_get(step["flow_id"])["step_id"] == "choose")
         step = await flows.async_configure(step["flow_id"])
@@ -104,7 +107,9 @@ async def test_the_model_of_the_app(
     assert sensor(assist, entry, "status") == "ok"
 
     async with asyncio.timeout(WAIT_SECONDS):
-        while "more" not in (shown := choices(step := await choose(assist, entry))):
+        while "more" not in (
+            shown := choices(step := await choose(assist, entry, is_measured=True))
+        ):
             flows.async_abort(step["flow_id"])
             await asyncio.sleep(1)
     assert shown["more"].startswith("more · 0.1 GB · home · ≈ ")

@@ -226,6 +226,7 @@ class Turn:
         """
         if own := self._strategy.without_model(self._chat_log.content):
             has_called = await self._add(_stream(own))
+            self._finish_reason = FinishReason.STOP
             self._note_question()
             return has_called
         request = await self._request()
