@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .sights import Sight
 
 STORY = "Tell me how the day was"
-# Seconds of words, in which a busy browser draws at least once, and markup that must be shown as text.
+# Seconds of words, in which a busy browser draws at least once, and markup to be shown as text.
 TOLD = (
     "It was <b>sunny</b>, then a storm came over the hill and everybody ran into the barn. "
     + (

@@ -218,6 +218,37 @@ async def test_yes_does_it(talk: Talk, words: str) -> None:
     assert len(talk.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("No", "en"),
+        ("no thank you", "en"),
+        ("nope", "en"),
+        ("nein danke", "de"),
+        ("no grazie", "it"),
+        ("no", "es"),
+        ("non merci", "fr"),
+        ("nee", "nl"),
+        ("nie, dziękuję", "pl"),
+    ],
+)
+async def test_no_leaves_it(talk: Talk, words: str, code: str) -> None:
+    """A no to our question changes nothing and needs no model; a yes after it means nothing."""
+    before = critical(talk.hass)
+    asked = await ask_unclear(talk)
+    result = await ask(talk.hass, words, asked.conversation_id, code)
+    assert speech(result) == load(code).texts["left"]
+    assert len(talk.requests) == 1
+    await ask(talk.hass, "yes", asked.conversation_id)
+    assert critical(talk.hass) == before
+
+
+async def test_no_without_a_question(talk: Talk) -> None:
+    """It is the model's."""
+    await ask(talk.hass, "No")
+    assert len(talk.requests) == 1
+
+
 async def test_questions_outlive_a_restart(talk: Talk) -> None:
     """What was asked is stored: a yes has it done, an answer tells which one, each once."""
     asked = await ask_unclear(talk)

@@ -9,11 +9,13 @@ from homeassistant.components.intent import async_device_supports_timers
 from homeassistant.helpers.intent import IntentResponseType
 
 from ...home.exposed import area_of_device, exposed_home
+from ...home.language import has_own_words
 from ...home.spoken import bare, command_text, sentence_of
 from ...home.words import as_written
 from ...nlu.candidates import Candidates
 from ...nlu.coreference import Coreference
 from ...nlu.corrections import after_all
+from ...nlu.explained import beside
 from ...nlu.gbnf import grammar_for
 from ...nlu.interpret import Interpreter
 from ...nlu.relative import Now
@@ -147,6 +149,8 @@ class CommandsStrategy:
             return []
         if agreed := self._agreed(contents):
             return [{"role": "assistant"}, {"tool_calls": [to_call(*one) for one in agreed]}]
+        if self._is_refused(contents):
+            return [{"role": "assistant"}, {"content": str(self._language.texts["left"])}]
         words, asks = self._asked_back(self._whole(contents))
         self._asked = Question(asks) if asks else None
         return [{"role": "assistant"}, {"content": words}] if words else []
@@ -288,6 +292,15 @@ class CommandsStrategy:
             return ()
         question = question_before(contents)
         return question.calls if question and question.asks is Asks.WHETHER else ()
+
+    def _is_refused(self, contents: Sequence[Content]) -> bool:
+        """Return whether the user only says no to our question; in the languages of our words."""
+        *before, last = contents
+        if not has_own_words(self._language.code) or not isinstance(last, UserContent):
+            return False
+        words = understand(last.content, self._language).words
+        is_no = beside(words, self._language) and not beside(words, self._language, "no", "thanks")
+        return bool(is_no) and question_before(before) is not None
 
     def _words_on_results(self, contents: Sequence[Content]) -> str:
         """Return our confirmation of the commands that ran, empty to let the model speak."""
