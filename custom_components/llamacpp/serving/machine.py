@@ -197,7 +197,11 @@ def _use_one_of_several(
     if slot is None or slot not in idle:
         # The server chooses, and does not report its choice.
         cache.slots.forget_contents(idle)
+        cache.aborted = None
         return UseSlot(None)
+    if cache.aborted and slot == cache.aborted[1]:
+        # It is another conversation's from now on.
+        cache.aborted = None
     cache.slots.give(slot, event.ref, event.prefix, now)
     if can_restore and not cache.slots.is_filled(slot, event.prefix):
         return UseSlot(slot, _restore(event, slot, is_known=True))
