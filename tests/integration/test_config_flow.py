@@ -227,6 +227,7 @@ async def wait(hass: HomeAssistant, flow_id: str) -> ConfigFlowResult:
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Poll a loading server often."""
+    monkeypatch.setattr(config_flow, "QUICK_SECONDS", 0)
     monkeypatch.setattr(config_flow, "LOADING_POLL_SECONDS", 0.01)
 
 
@@ -238,6 +239,19 @@ async def test_wait_for_the_model(assist: HomeAssistant, peers: Peers) -> None:
     assert step["type"] is FlowResultType.MENU
     assert step["menu_options"] == ["wait", "user"]
     step = await wait(assist, step["flow_id"])
+    assert step["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_wait_that_is_over_at_once(
+    assist: HomeAssistant, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No progress is shown, whose end a browser would miss."""
+    monkeypatch.setattr(config_flow, "QUICK_SECONDS", 60)
+    url = await loading_peer(peers, (503, LOADING), (200, {"status": "ok"}))
+    step = await start(assist, url)
+    step = await assist.config_entries.flow.async_configure(
+        step["flow_id"], {"next_step_id": "wait"}
+    )
     assert step["type"] is FlowResultType.CREATE_ENTRY
 
 
