@@ -90,7 +90,7 @@ def _understand(text: str, language: Language) -> Utterance:
         ),
         is_chat=n_begin(words, lists["chat"]) > 0 and not ends_in_order,
         is_about_time=any(set(one) <= set(words) for one in lists["time"]),
-        is_yes=_is_yes(words, language),
+        is_yes=is_only(words, language, "yes"),
         joins=joins,
         but=_but(words, language) or _but_first(text, language) or _but_kept(text, language),
         clauses=_clauses(text, language),
@@ -116,13 +116,16 @@ def _order_at(words: tuple[str, ...], start: int, language: Language) -> range:
     return range(start, start + n_begin(words[start:], language.lists["orders"]))
 
 
-def _is_yes(words: tuple[str, ...], language: Language) -> bool:
-    """Return whether the words are only an agreement, perhaps with a polite word."""
-    agreed = [*language.lists["yes"], *language.lists["thanks"]]
+def is_only(words: tuple[str, ...], language: Language, name: str) -> bool:
+    """Return whether the words are only a `yes` or a `no`, perhaps with a polite word.
+
+    name: of the list.
+    """
+    known = [*language.lists[name], *language.lists["thanks"]]
     rest = words
-    while rest and (n_words := n_begin(rest, agreed)):
+    while rest and (n_words := n_begin(rest, known)):
         rest = rest[n_words:]
-    return not rest and n_begin(words, language.lists["yes"]) > 0
+    return not rest and n_begin(words, language.lists[name]) > 0
 
 
 def _but(words: tuple[str, ...], language: Language) -> tuple[Phrase, Phrase] | None:

@@ -243,6 +243,13 @@ async def test_no_leaves_it(talk: Talk, words: str, code: str) -> None:
     assert critical(talk.hass) == before
 
 
+async def test_more_than_a_no(talk: Talk) -> None:
+    """A no with an order behind it is more than a no."""
+    asked = await ask_unclear(talk)
+    result = await ask(talk.hass, "nein, mach aus", asked.conversation_id, "de")
+    assert speech(result) != load("de").texts["left"]
+
+
 async def test_no_without_a_question(talk: Talk) -> None:
     """It is the model's."""
     await ask(talk.hass, "No")

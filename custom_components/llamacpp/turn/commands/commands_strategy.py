@@ -15,11 +15,10 @@ from ...home.words import as_written
 from ...nlu.candidates import Candidates
 from ...nlu.coreference import Coreference
 from ...nlu.corrections import after_all
-from ...nlu.explained import beside
 from ...nlu.gbnf import grammar_for
 from ...nlu.interpret import Interpreter
 from ...nlu.relative import Now
-from ...nlu.utterance import understand
+from ...nlu.utterance import is_only, understand
 from ...nlu.verbs import is_order
 from ...prompt.home_prompt import examples
 from ...prompt.options import Thinking
@@ -299,8 +298,7 @@ class CommandsStrategy:
         if not has_own_words(self._language.code) or not isinstance(last, UserContent):
             return False
         words = understand(last.content, self._language).words
-        is_no = beside(words, self._language) and not beside(words, self._language, "no", "thanks")
-        return bool(is_no) and question_before(before) is not None
+        return is_only(words, self._language, "no") and question_before(before) is not None
 
     def _words_on_results(self, contents: Sequence[Content]) -> str:
         """Return our confirmation of the commands that ran, empty to let the model speak."""
